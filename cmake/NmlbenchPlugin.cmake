@@ -1,0 +1,18 @@
+# nmlbench_add_plugin(NAME SOURCES...): one shared library of plugins.
+#
+# Used by this tree and, through find_package(nmlbench), by out-of-tree plugins. The library exports the one symbol
+# `nmlbench_plugin`, has no undefined symbols, and is never unloaded (DESIGN: plugins).
+set(NMLBENCH_PLUGIN_EXPORTS ${CMAKE_CURRENT_LIST_DIR}/nmlbench_plugin.map)
+
+function(nmlbench_add_plugin name)
+  add_library(${name} MODULE ${ARGN})
+  target_compile_features(${name} PRIVATE cxx_std_20)
+  target_link_libraries(${name} PRIVATE nmlbench::api)
+  set_target_properties(${name} PROPERTIES
+    PREFIX "" CXX_EXTENSIONS OFF CXX_VISIBILITY_PRESET hidden VISIBILITY_INLINES_HIDDEN ON)
+  target_link_options(${name} PRIVATE
+    -Wl,--version-script=${NMLBENCH_PLUGIN_EXPORTS} -Wl,-z,defs -Wl,-z,nodelete)
+  if(NMLBENCH_SANITIZE)  # a sanitizer's runtime symbols are resolved at load time
+    target_link_options(${name} PRIVATE -Wl,-z,undefs)
+  endif()
+endfunction()

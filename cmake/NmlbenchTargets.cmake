@@ -1,0 +1,38 @@
+# Helpers shared by every CMakeLists.txt of this tree.
+include(${CMAKE_CURRENT_LIST_DIR}/NmlbenchPlugin.cmake)
+
+add_library(nmlbench_options INTERFACE)
+target_compile_options(nmlbench_options INTERFACE -Wall -Wextra)
+if(NMLBENCH_SANITIZE)
+  target_compile_options(nmlbench_options INTERFACE -fsanitize=${NMLBENCH_SANITIZE} -fno-omit-frame-pointer)
+  target_link_options(nmlbench_options INTERFACE -fsanitize=${NMLBENCH_SANITIZE})
+endif()
+
+add_library(nmlbench_torch INTERFACE)
+target_include_directories(nmlbench_torch SYSTEM INTERFACE ${TORCH_INCLUDE_DIRS})
+target_link_libraries(nmlbench_torch INTERFACE ${TORCH_LIBRARIES})
+separate_arguments(NMLBENCH_TORCH_FLAGS UNIX_COMMAND "${TORCH_CXX_FLAGS}")
+target_compile_options(nmlbench_torch INTERFACE ${NMLBENCH_TORCH_FLAGS})
+
+# LibTorch's headers take some 10 s to parse: once here, then reused by every target of the tree.
+file(WRITE ${CMAKE_BINARY_DIR}/pch.cpp.tmp "// holds the precompiled LibTorch header\n")
+file(COPY_FILE ${CMAKE_BINARY_DIR}/pch.cpp.tmp ${CMAKE_BINARY_DIR}/pch.cpp ONLY_IF_DIFFERENT)
+add_library(nmlbench_pch OBJECT ${CMAKE_BINARY_DIR}/pch.cpp)
+target_link_libraries(nmlbench_pch PUBLIC nmlbench_options nmlbench_torch)
+target_precompile_headers(nmlbench_pch PRIVATE <torch/torch.h>)
+
+# Applies the tree's warnings and the precompiled header to a target that uses LibTorch.
+function(nmlbench_use_torch target)
+  target_link_libraries(${target} PRIVATE nmlbench_options nmlbench_torch)
+  target_precompile_headers(${target} REUSE_FROM nmlbench_pch)
+endfunction()
+
+# A bundled plugin library: built like a stranger's, plus the tree's warnings and precompiled header.
+function(nmlbench_add_bundled_plugin name)
+  nmlbench_add_plugin(${name} ${ARGN})
+  target_link_libraries(${name} PRIVATE nmlbench_options)
+  target_precompile_headers(${name} REUSE_FROM nmlbench_pch)
+  set_target_properties(${name} PROPERTIES LIBRARY_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/lib/nmlbench/plugins)
+  install(TARGETS ${name} LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR}/nmlbench/plugins)
+  set_property(GLOBAL APPEND PROPERTY NMLBENCH_BUNDLED_PLUGINS ${name})
+endfunction()

@@ -1,0 +1,45 @@
+// The command line: one file per verb, each adding its subcommand to the program.
+#pragma once
+
+#include <filesystem>
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <CLI/CLI.hpp>
+
+namespace nmlbench::cli {
+
+// Exit statuses (DESIGN 5).
+inline constexpr int kDone = 0;
+inline constexpr int kSomeCellsFailed = 1;
+inline constexpr int kBadInput = 2;
+inline constexpr int kInterrupted = 130;
+
+// Options that every verb understands.
+struct Globals {
+  std::vector<std::filesystem::path> plugin_dirs;
+  std::filesystem::path cache_dir;  // empty: NMLBENCH_CACHE_DIR, else $XDG_CACHE_HOME/nmlbench
+  int threads = 0;                  // 0: all cores
+  bool quiet = false;
+  bool verbose = false;
+  std::string command_line;  // as typed
+};
+
+// What the chosen verb does; returns the exit status. Errors a user can mend are thrown as nmlbench::Error and
+// printed by main() as one line, status 2.
+using Action = std::function<int()>;
+
+void add_run(CLI::App& app, Globals& globals, Action& action);
+void add_plan(CLI::App& app, Globals& globals, Action& action);
+void add_plugins(CLI::App& app, Globals& globals, Action& action);
+void add_new_plugin(CLI::App& app, Globals& globals, Action& action);
+void add_leaderboard(CLI::App& app, Globals& globals, Action& action);
+void add_report(CLI::App& app, Globals& globals, Action& action);
+void add_merge(CLI::App& app, Globals& globals, Action& action);
+void add_features(CLI::App& app, Globals& globals, Action& action);
+void add_sheet(CLI::App& app, Globals& globals, Action& action);
+void add_doctor(CLI::App& app, Globals& globals, Action& action);
+
+}  // namespace nmlbench::cli

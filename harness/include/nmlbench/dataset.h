@@ -1,0 +1,54 @@
+// A dataset plugin serves one split: samples and labels by index.
+//
+// One object is one split: `split`, `domain`, `path` and the like are its declared parameters. Methods are called
+// from one thread at a time.
+#pragma once
+
+#include <nmlbench/error.h>
+#include <nmlbench/torch.h>
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace nmlbench {
+
+enum class SampleKind : std::uint32_t {
+  image,       // uint8 [C, H, W]
+  feature,     // float32 [D], what some encoder produced
+  image_text,  // an image and its caption
+};
+
+struct SplitInfo {
+  std::int64_t size = 0;     // N
+  std::int64_t classes = 0;  // labels are in [0, classes)
+  SampleKind kind = SampleKind::image;
+  std::vector<std::int64_t> sample_shape;  // [C, H, W] or [D]
+  std::string domain;                      // "photo"; names an OOD test set. "" when the data has no domains
+  std::vector<std::string> class_names;    // empty, or `classes` of them
+  bool fits_in_memory = true;              // the harness may hold the whole split on the device
+};
+
+class NMLBENCH_EXPORT Dataset {
+ public:
+  virtual ~Dataset();
+
+  // Opens files, checks them and describes the split. Called once, before anything else; the constructor does no I/O.
+  // Throws DataError: what is wrong, in which file, what to do.
+  virtual SplitInfo open() = 0;
+
+  // Hash of the content that samples() and labels() serve: files' bytes, or parameters and revision for generated
+  // data. Part of every identity that depends on this split. May be called before open(); throws DataError.
+  virtual std::string digest() = 0;
+
+  // int64 [N], CPU, in [0, classes).
+  virtual torch::Tensor labels() = 0;
+
+  // The samples at `indices` (int64 [B], CPU): uint8 [B, C, H, W] or float32 [B, D], on `device`.
+  virtual torch::Tensor samples(const torch::Tensor& indices, torch::Device device) = 0;
+
+  // Token ids of the captions, int64 [B, L], zero padded; only for SampleKind::image_text.
+  virtual torch::Tensor captions(const torch::Tensor& indices, torch::Device device);
+};
+
+}  // namespace nmlbench

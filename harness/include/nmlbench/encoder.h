@@ -1,0 +1,65 @@
+// An encoder turns samples into frozen features, and may know how to be pre-trained.
+//
+// Lifecycle: constructor (parameters only) -> build() -> [pre-training: pretrain_loss] -> features in eval mode.
+// Weights are the module's registered parameters and buffers; the harness saves and restores them. Methods run on one
+// thread at a time.
+#pragma once
+
+#include <nmlbench/dataset.h>
+#include <nmlbench/random.h>
+#include <nmlbench/torch.h>
+
+#include <cstdint>
+#include <vector>
+
+namespace nmlbench {
+
+// The data an encoder will see.
+struct InputInfo {
+  SampleKind kind = SampleKind::image;
+  std::vector<std::int64_t> sample_shape;  // [C, H, W] or [D]
+  std::int64_t classes = 0;                // of the pre-training labels; 0 when there is no pre-training
+};
+
+// The input an encoder wants. The harness converts: grey <-> RGB, antialiased bilinear resize, (x/255 - mean) / std.
+struct InputSpec {
+  bool native = false;               // true: samples untouched (images as float32 in [0, 1], features as they are)
+  std::int64_t channels = 3;         // 1 or 3
+  std::int64_t height = 32;          // px
+  std::int64_t width = 32;           // px
+  std::vector<double> mean = {0.5};  // per channel, or one for all
+  std::vector<double> std = {0.5};
+};
+
+struct Batch {
+  torch::Tensor x;     // float32 [B, C, H, W] or [B, D], prepared as InputSpec asks, on the device
+  torch::Tensor y;     // int64 [B] pre-training targets; undefined while encoding
+  torch::Tensor text;  // int64 [B, L] caption tokens; undefined unless the data has captions
+};
+
+class NMLBENCH_EXPORT Encoder : public torch::nn::Module {
+ public:
+  ~Encoder() override;
+
+  // Creates the layers and fills the weights from `init`. Throws Error when the input cannot be handled.
+  virtual void build(const InputInfo& input, const Stream& init) = 0;
+
+  virtual InputSpec input() const = 0;
+
+  // D. Valid after build().
+  virtual std::int64_t feature_dim() const = 0;
+
+  // The representation [B, D], float, that tuners receive.
+  virtual torch::Tensor features(const Batch& batch) = 0;
+
+  // False for encoders without weights to learn (pixels, identity, a frozen import).
+  virtual bool trainable() const { return true; }
+
+  // Scalar loss to minimise: cross-entropy over the encoder's own head, or a contrastive loss. Throws unless trainable.
+  virtual torch::Tensor pretrain_loss(const Batch& batch);
+
+  // Class scores [B, classes] of the pre-training head; undefined for encoders that have none.
+  virtual torch::Tensor pretrain_logits(const Batch& batch);
+};
+
+}  // namespace nmlbench

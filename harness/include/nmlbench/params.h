@@ -1,0 +1,133 @@
+// Declared parameters. A plugin states what it takes; the harness validates, documents and hashes it.
+//
+//   static constexpr ParamSpec kParams[] = {
+//       real("ratio", "0.2", "fraction of labels to corrupt").range(0, 1),
+//       choice("schedule", "cosine", "cosine|constant", "learning-rate schedule"),
+//   };
+//
+// Everything here is constant-initialised text and numbers, so that a descriptor can be read before any plugin
+// code runs.
+#pragma once
+
+#include <nmlbench/error.h>
+
+#include <cstdint>
+#include <filesystem>
+#include <limits>
+#include <map>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+namespace nmlbench {
+
+enum class ParamType : std::uint32_t { boolean, integer, real, text, choice, path, reals, texts };
+
+struct ParamSpec {
+  const char* name = "";
+  ParamType type = ParamType::text;
+  const char* default_value = nullptr;  // as written in TOML, text without quotes; nullptr: the user must give it
+  const char* doc = "";                 // one line
+  const char* choices = "";             // "a|b|c" for ParamType::choice
+  const char* unit = "";
+  double min = -std::numeric_limits<double>::infinity();  // inclusive, numbers and list elements
+  double max = std::numeric_limits<double>::infinity();
+  bool varies_in_stack = false;  // tuners: heads with different values may share one stack
+  bool affects_result = true;    // false: a resource knob (cache size, threads), left out of the identity hash
+
+  constexpr ParamSpec range(double low, double high) const {
+    ParamSpec copy = *this;
+    copy.min = low;
+    copy.max = high;
+    return copy;
+  }
+  constexpr ParamSpec in(const char* text) const {
+    ParamSpec copy = *this;
+    copy.unit = text;
+    return copy;
+  }
+  constexpr ParamSpec per_head() const {
+    ParamSpec copy = *this;
+    copy.varies_in_stack = true;
+    return copy;
+  }
+  constexpr ParamSpec resource() const {
+    ParamSpec copy = *this;
+    copy.affects_result = false;
+    return copy;
+  }
+};
+
+constexpr ParamSpec make_param(ParamType type, const char* name, const char* default_value, const char* doc) {
+  ParamSpec spec;
+  spec.name = name;
+  spec.type = type;
+  spec.default_value = default_value;
+  spec.doc = doc;
+  return spec;
+}
+constexpr ParamSpec boolean(const char* name, const char* default_value, const char* doc) {
+  return make_param(ParamType::boolean, name, default_value, doc);
+}
+constexpr ParamSpec integer(const char* name, const char* default_value, const char* doc) {
+  return make_param(ParamType::integer, name, default_value, doc);
+}
+constexpr ParamSpec real(const char* name, const char* default_value, const char* doc) {
+  return make_param(ParamType::real, name, default_value, doc);
+}
+constexpr ParamSpec text(const char* name, const char* default_value, const char* doc) {
+  return make_param(ParamType::text, name, default_value, doc);
+}
+// A file or folder; relative ones are relative to the matrix file, and reach the plugin absolute. "" means none.
+constexpr ParamSpec path(const char* name, const char* default_value, const char* doc) {
+  return make_param(ParamType::path, name, default_value, doc);
+}
+constexpr ParamSpec choice(const char* name, const char* default_value, const char* choices, const char* doc) {
+  ParamSpec spec = make_param(ParamType::choice, name, default_value, doc);
+  spec.choices = choices;
+  return spec;
+}
+// Lists; the default is comma separated: "0.5,0.5,0.5".
+constexpr ParamSpec reals(const char* name, const char* default_value, const char* doc) {
+  return make_param(ParamType::reals, name, default_value, doc);
+}
+constexpr ParamSpec texts(const char* name, const char* default_value, const char* doc) {
+  return make_param(ParamType::texts, name, default_value, doc);
+}
+
+// A named set of values: preset = "paper" replaces the defaults, single values given by the user replace the preset.
+// A plugin with presets also declares choice("preset", ...) with their names.
+struct Preset {
+  const char* name;
+  const char* values;  // "consistency=1.0 covariance=0.04"
+};
+
+using ParamValue = std::variant<bool, std::int64_t, double, std::string, std::vector<double>, std::vector<std::string>>;
+
+// Validated values, one for every declared parameter. Immutable. Asking for a name that was not declared, or with
+// the wrong type, is a bug in the plugin and throws Error naming it.
+class NMLBENCH_EXPORT Params {
+ public:
+  Params() = default;
+  explicit Params(std::map<std::string, ParamValue> values) : values_(std::move(values)) {}
+
+  bool boolean(std::string_view name) const;
+  std::int64_t integer(std::string_view name) const;
+  double real(std::string_view name) const;
+  const std::string& text(std::string_view name) const;  // text, choice and path
+  std::filesystem::path path(std::string_view name) const { return text(name); }
+  const std::vector<double>& reals(std::string_view name) const;
+  const std::vector<std::string>& texts(std::string_view name) const;
+  bool has(std::string_view name) const;
+
+  const std::map<std::string, ParamValue>& values() const { return values_; }
+
+ private:
+  template <typename T>
+  const T& get(std::string_view name, const char* type) const;
+
+  std::map<std::string, ParamValue> values_;
+};
+
+}  // namespace nmlbench

@@ -1,0 +1,84 @@
+// A tuner fits a light head on frozen features and predicts. It is written for a *stack* of heads.
+//
+// Notation: U units, G heads per unit, H = U * G heads (unit-major: head h belongs to unit h / G), B rows, D features,
+// C classes. A unit is one (features, row order) pair: its G heads see the same minibatches and differ only in
+// parameters, so one product serves them all. One head alone is a stack with U = G = 1, and its result must be what it
+// gets inside any stack, up to floating-point rounding.
+#pragma once
+
+#include <nmlbench/context.h>
+#include <nmlbench/error.h>
+#include <nmlbench/params.h>
+#include <nmlbench/random.h>
+#include <nmlbench/torch.h>
+
+#include <cstdint>
+#include <vector>
+
+namespace nmlbench {
+
+struct StackShape {
+  std::int64_t units = 1;           // U
+  std::int64_t heads_per_unit = 1;  // G
+  std::int64_t dim = 0;             // D
+  std::int64_t classes = 0;         // C
+
+  std::int64_t heads() const { return units * heads_per_unit; }
+};
+
+// One head: parameters that may vary inside a stack (ParamSpec::per_head), and its own named draws. The draws are
+// keyed by task, fraction and seed only: heads that differ in noise ratio, learning rate or tuner share them.
+struct HeadSpec {
+  Params params;
+  Stream draws{0};
+};
+
+struct Minibatch {
+  torch::Tensor x;  // float32 [U, B, D], on the device
+  torch::Tensor y;  // int64   [U, B]
+  std::int64_t heads_per_unit = 1;
+
+  torch::Tensor features() const { return per_head(x); }  // [H, B, D]
+  torch::Tensor labels() const { return per_head(y); }    // [H, B]
+
+ private:
+  torch::Tensor per_head(const torch::Tensor& t) const {
+    return heads_per_unit == 1 ? t : t.repeat_interleave(heads_per_unit, 0);
+  }
+};
+
+// The training rows of a stack, served by the harness. Every unit has the same number of rows N.
+class NMLBENCH_EXPORT TrainingSet {
+ public:
+  virtual ~TrainingSet();
+  virtual StackShape shape() const = 0;
+  virtual std::int64_t size() const = 0;  // N
+  // Rows `rows` (int64 [U, B], CPU, each in [0, N)) of every unit, on the device.
+  virtual Minibatch gather(const torch::Tensor& rows) const = 0;
+};
+
+struct FitReport {
+  torch::Tensor loss;      // float32 [E, H], CPU: mean training loss of each epoch and head; E may be 0
+  std::int64_t steps = 0;  // optimisation steps that each head took
+};
+
+struct Prediction {
+  torch::Tensor logits;    // float32 [H, B, C]
+  torch::Tensor features;  // float32 [H, B, D'], tuned representation Z; undefined when it is the input itself
+};
+
+class NMLBENCH_EXPORT Tuner {
+ public:
+  virtual ~Tuner();
+
+  // Allocates and initialises H = shape.heads() heads on `device`. Parameters that are not per_head are equal in all.
+  virtual void init(const StackShape& shape, const std::vector<HeadSpec>& heads, torch::Device device) = 0;
+
+  // Trains every head. A head whose loss is not finite must not disturb the others.
+  virtual FitReport fit(const TrainingSet& data, const Context& context) = 0;
+
+  // Evaluation mode, x float32 [U, B, D]. Does not modify the heads.
+  virtual Prediction predict(const torch::Tensor& x) = 0;
+};
+
+}  // namespace nmlbench

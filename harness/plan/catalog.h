@@ -1,0 +1,41 @@
+// What planning needs to know about plugins. The registry implements it; the plan never sees a library or a file.
+#pragma once
+
+#include "config/value.h"
+
+#include <nmlbench/plugin.h>
+
+#include <string>
+#include <vector>
+
+namespace nmlbench {
+
+const char* kind_name(PluginKind kind);  // "encoder", "noise", "tuner", "dataset"
+
+// A plugin with every parameter decided.
+struct ResolvedPlugin {
+  PluginKind kind = PluginKind::encoder;
+  std::string name;
+  std::uint32_t revision = 0;
+  std::string library_version;
+  Params params;          // all declared parameters, defaults and presets filled in
+  std::string canonical;  // JSON object of the parameters that affect results, keys sorted, shortest numbers
+  std::string stack_key;  // tuners: the same without the per-head parameters; heads with equal keys may stack
+  const PluginEntry* entry = nullptr;
+  Location where;
+
+  // "name@revision{canonical}": what goes into identity hashes.
+  std::string identity() const { return name + "@" + std::to_string(revision) + canonical; }
+};
+
+class Catalog {
+ public:
+  virtual ~Catalog() = default;
+
+  // Validates what the user gave against the declaration and expands axes: a list given for a parameter that is not a
+  // list means one ResolvedPlugin per element (the product over several such parameters, last one fastest).
+  // Throws ConfigError: unknown plugin or key (with a suggestion), wrong type, out of range, missing.
+  virtual std::vector<ResolvedPlugin> expand(PluginKind kind, const PluginRef& ref) const = 0;
+};
+
+}  // namespace nmlbench

@@ -1,0 +1,61 @@
+// Finds, checks and keeps plugin libraries, and answers what they offer.
+#pragma once
+
+#include "plan/catalog.h"
+
+#include <nmlbench/plugin.h>
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+namespace nmlbench {
+
+// A library that was opened and accepted. Never unloaded.
+struct LoadedLibrary {
+  std::filesystem::path file;
+  const PluginLibrary* descriptor = nullptr;
+};
+
+// A file that is not usable, and why: one clear line naming both sides of a mismatch.
+struct RejectedLibrary {
+  std::filesystem::path file;
+  std::string reason;
+};
+
+// The search path, first match first: `extra` (--plugin-dir), NMLBENCH_PLUGIN_PATH (colon separated),
+// $XDG_DATA_HOME/nmlbench/plugins (~/.local/share when unset), then the program's own lib/nmlbench/plugins, found
+// relative to the executable, both in a build tree and when installed.
+std::vector<std::filesystem::path> plugin_search_path(const std::vector<std::filesystem::path>& extra);
+
+class Registry : public Catalog {
+ public:
+  struct Item {
+    const PluginEntry* entry = nullptr;
+    const LoadedLibrary* library = nullptr;
+  };
+
+  // Loads every *.so of the folders, sorted by path. Libraries that cannot be used are kept in rejected(); two plugins
+  // of one name and kind are an Error that names both files; a folder of `required` that does not exist is an Error.
+  static Registry load(const std::vector<std::filesystem::path>& folders);
+  // One file; throws Error with the reason when it is rejected. For `plugins check` and the conformance kit.
+  static Registry load_file(const std::filesystem::path& file);
+
+  std::vector<ResolvedPlugin> expand(PluginKind kind, const PluginRef& ref) const override;
+
+  const std::vector<Item>& items() const { return items_; }  // sorted by kind, then name
+  const Item* find(PluginKind kind, std::string_view name) const;
+  const std::vector<RejectedLibrary>& rejected() const { return rejected_; }
+
+ private:
+  std::vector<Item> items_;
+  std::vector<RejectedLibrary> rejected_;
+};
+
+// Create plugin objects. Every exception that the plugin's factory throws becomes an Error naming the plugin.
+std::unique_ptr<Dataset> make_dataset(const ResolvedPlugin& plugin);
+std::shared_ptr<Encoder> make_encoder(const ResolvedPlugin& plugin);
+std::unique_ptr<NoiseModel> make_noise(const ResolvedPlugin& plugin);
+std::unique_ptr<Tuner> make_tuner(const ResolvedPlugin& plugin);
+
+}  // namespace nmlbench

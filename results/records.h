@@ -1,0 +1,90 @@
+// What a run writes: plain records, no LibTorch and no SQL. See schema.sql for where each lands.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace nmlbench {
+
+// Provenance of one `nmlbench run`.
+struct RunRecord {
+  std::string matrix;       // name
+  std::string matrix_json;  // full canonical matrix
+  std::string command_line;
+  std::string git_revision;   // of the harness, "-dirty" appended when the tree was modified
+  std::string versions_json;  // {"nmlbench": "0.1.0", "libtorch": "...", "cuda": "...", "plugins": {...}}
+  std::string host;
+  std::string cpu;
+  std::string gpu;  // "" without one
+  int threads = 0;
+};
+
+struct MetricRow {
+  std::string test_set;
+  std::string test_kind;  // "id" | "ood"
+  std::string metric;     // "accuracy", "loss", "ece", "sve", "lsvr", "sve_raw", "lsvr_raw"
+  double value = 0.0;
+};
+
+// Singular values of one representation on one test set, descending, rows L2-normalised and centred.
+struct SpectrumRow {
+  std::string test_set;
+  std::string space;      // "raw" | "tuned"
+  std::string center;     // "column" | "row"
+  std::int64_t rows = 0;  // samples used
+  std::vector<float> values;
+};
+
+// One cell of the matrix, finished or failed.
+struct CellRecord {
+  std::string cell_id;      // content hash
+  std::string coordinates;  // JSON: what identifies the cell without content digests; a failed row is replaced by a
+                            // later cell with equal coordinates
+  std::string matrix;
+  std::string encoder;
+  std::string encoder_params;    // canonical JSON
+  std::string pretrain_dataset;  // "" without pre-training
+  std::string noise;             // "" without pre-training
+  double noise_ratio = 0.0;
+  std::string checkpoint_id;
+  std::string task;
+  double fraction = 1.0;
+  std::string tuner;
+  std::string tuner_params;  // canonical JSON
+  std::int64_t seed = 0;
+  std::string status;   // "done" | "failed"
+  std::string message;  // why it failed
+  std::string device;
+  std::vector<MetricRow> metrics;
+  std::vector<SpectrumRow> spectra;
+  std::vector<float> loss_curve;  // mean training loss of each epoch
+};
+
+// One timed stage run (v_throughput). `seconds` is device-synchronised.
+struct StageRecord {
+  std::string stage;  // "pretrain" | "encode" | "tune" | "evaluate"
+  std::string encoder;
+  std::string tuner;  // "" before tuning
+  std::string task;   // "" for pretrain
+  std::string device;
+  double items = 0;
+  std::string unit;  // "images" | "samples" | "head-steps"
+  double seconds = 0;
+  std::int64_t peak_bytes = 0;
+};
+
+// One checkpoint with corrupted targets (v_noise).
+struct NoiseRecord {
+  std::string checkpoint_id;
+  std::string encoder;
+  std::string pretrain_dataset;
+  std::string noise;
+  double noise_ratio = 0.0;
+  std::int64_t seed = 0;
+  double realised_rate = 0.0;
+  std::string transition_json;  // row-normalised [K][K]; "" (null) for image-text pairs
+};
+
+}  // namespace nmlbench

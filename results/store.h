@@ -1,0 +1,46 @@
+// The results database: one SQLite file, WAL, foreign keys on. The only writer.
+#pragma once
+
+#include "records.h"
+
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <unordered_set>
+#include <vector>
+
+namespace nmlbench {
+
+class Store {
+ public:
+  // Opens or creates `file` and migrates it to the current schema. Throws Error with one clear line: not a database,
+  // newer schema (names both versions), locked, read-only, unwritable folder.
+  static Store open(const std::filesystem::path& file);
+  // For queries; a file that does not exist is an Error.
+  static Store open_read_only(const std::filesystem::path& file);
+
+  Store(Store&&) noexcept;
+  Store& operator=(Store&&) noexcept;
+  ~Store();
+
+  std::int64_t begin_run(const RunRecord& run);
+  // One transaction: the cell, its metrics, spectra and curve. A cell that is there as 'done' is left as it is; one
+  // that is there as 'failed' (same id, or same coordinates) is replaced.
+  void write_cell(std::int64_t run, const CellRecord& cell);
+  void write_stage(std::int64_t run, const StageRecord& stage);
+  // Once per checkpoint; a second write of the same checkpoint does nothing.
+  void write_noise(std::int64_t run, const NoiseRecord& noise);
+
+  // Ids of all cells with this status ("done" or "failed").
+  std::unordered_set<std::string> cells_with_status(const std::string& status) const;
+
+  struct Impl;
+  Impl& impl() { return *impl_; }
+  const Impl& impl() const { return *impl_; }
+
+ private:
+  explicit Store(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace nmlbench
