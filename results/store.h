@@ -1,7 +1,7 @@
 // The results database: one SQLite file, WAL, foreign keys on. The only writer.
 #pragma once
 
-#include "records.h"
+#include "engine/records.h"
 
 #include <filesystem>
 #include <memory>

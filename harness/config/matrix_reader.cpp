@@ -1,0 +1,175 @@
+#include "config/matrix_spec.h"
+#include "config/overrides.h"
+#include "config/toml_table.h"
+
+#include <algorithm>
+#include <set>
+
+#include <fmt/format.h>
+#include <toml++/toml.h>
+
+namespace nmlbench {
+namespace {
+
+toml::table parse_file(const std::filesystem::path& file) {
+  std::error_code ignored;
+  if (!std::filesystem::is_regular_file(file, ignored)) {
+    throw Error(
+        fmt::format("{}: no such matrix file; `nmlbench run` without a file runs the quick matrix", file.string()));
+  }
+  try {
+    return toml::parse_file(file.string());
+  } catch (const toml::parse_error& error) {
+    const auto& begin = error.source().begin;
+    throw ConfigError({file.string(), static_cast<int>(begin.line), static_cast<int>(begin.column), ""},
+                      std::string(error.description()));
+  }
+}
+
+double as_real(const Value& value) {
+  if (const auto* v = std::get_if<double>(&value.data)) return *v;
+  if (const auto* v = std::get_if<std::int64_t>(&value.data)) return static_cast<double>(*v);
+  throw ConfigError(value.where, "expected a number, found " + value.text());
+}
+
+std::vector<std::int64_t> read_seeds(TomlTable& matrix) {
+  std::vector<std::int64_t> seeds;
+  for (const Value& value : matrix.list("seeds", "a list of integers, one replication each")) {
+    const auto* seed = std::get_if<std::int64_t>(&value.data);
+    if (seed == nullptr || *seed < 0) {
+      throw ConfigError(value.where, "expected an integer of at least 0, found " + value.text());
+    }
+    if (std::find(seeds.begin(), seeds.end(), *seed) != seeds.end()) {
+      throw ConfigError(value.where, fmt::format("seed {} is listed twice", *seed));
+    }
+    seeds.push_back(*seed);
+  }
+  return seeds;
+}
+
+PretrainSpec read_pretrain(TomlTable table) {
+  PretrainSpec spec;
+  spec.where = table.where();
+  spec.encoder = table.plugin("encoder", "the encoder to pre-train or to use as it is");
+  if (table.has("dataset")) spec.dataset = table.plugin("dataset", "");
+  if (table.has("noise")) spec.noise = table.plugin("noise", "");
+  if (table.has("optim")) {
+    TomlTable optim = table.table("optim");
+    spec.optim.where = optim.where();
+    const Value none{};
+    const toml::node* node = table.find("optim");
+    for (const auto& [name, value] : *node->as_table()) {
+      spec.optim.values.emplace_back(std::string(name.str()), to_value(value, optim.key(name.str())));
+    }
+  } else {
+    spec.optim.where = spec.where;
+  }
+  table.find("dataset");
+  table.find("noise");
+  table.find("optim");
+  table.reject_unknown();
+  if (!spec.dataset && (spec.noise || !spec.optim.values.empty())) {
+    throw ConfigError(spec.where, "has noise or optim but no dataset to pre-train on; add `dataset`, or remove them");
+  }
+  return spec;
+}
+
+TestSpec read_test(TomlTable table) {
+  TestSpec spec;
+  spec.where = table.where();
+  table.require("kind", "\"id\" or \"ood\"");
+  spec.ood = table.choice_or("kind", {"id", "ood"}, "") == "ood";
+  spec.name = table.text_or("name", "");
+  spec.data = table.plugin("data", "the test split");
+  table.reject_unknown();
+  return spec;
+}
+
+TaskSpec read_task(TomlTable table) {
+  TaskSpec spec;
+  spec.where = table.where();
+  spec.name = table.text("name", "how results call this task");
+  spec.train = table.plugin("train", "the training split");
+  spec.fractions = {1.0};
+  if (table.has("fraction")) {
+    spec.fractions.clear();
+    for (const Value& value : table.list("fraction", "")) {
+      const double fraction = as_real(value);
+      if (!(fraction > 0.0 && fraction <= 1.0)) {
+        throw ConfigError(value.where, fmt::format("{} is outside (0, 1] (fraction of the training rows)", fraction));
+      }
+      spec.fractions.push_back(fraction);
+    }
+  }
+  table.find("fraction");
+  for (TomlTable& test : table.tables("test")) spec.tests.push_back(read_test(std::move(test)));
+  if (spec.tests.empty()) throw ConfigError(spec.where, "has no [[task.test]], so nothing would be measured");
+  table.reject_unknown();
+  return spec;
+}
+
+ExcludeSpec read_exclude(TomlTable table) {
+  ExcludeSpec spec;
+  spec.where = table.where();
+  for (const std::string& column : exclude_columns()) {
+    if (table.has(column)) spec.columns.emplace_back(column, table.list(column, ""));
+    table.find(column);
+  }
+  table.reject_unknown();
+  if (spec.columns.empty()) throw ConfigError(spec.where, "names no column, so it would exclude every cell");
+  return spec;
+}
+
+void reject_repeated_task_names(const std::vector<TaskSpec>& tasks) {
+  std::set<std::string> names;
+  for (const TaskSpec& task : tasks) {
+    if (!names.insert(task.name).second) {
+      throw ConfigError(task.where,
+                        fmt::format("two tasks are called \"{}\"; results could not be told apart", task.name));
+    }
+  }
+}
+
+}  // namespace
+
+const std::vector<std::string>& exclude_columns() {
+  static const std::vector<std::string> columns = {"encoder", "pretrain_dataset", "noise", "noise_ratio",
+                                                   "task",    "fraction",         "tuner", "seed"};
+  return columns;
+}
+
+MatrixSpec read_matrix(const std::filesystem::path& file, const std::vector<std::string>& overrides) {
+  toml::table document = parse_file(file);
+  apply_overrides(document, overrides);
+  TomlTable root(document, "");
+
+  MatrixSpec spec;
+  spec.file = file;
+  root.require("matrix", "the section with the matrix' name and seeds");
+  TomlTable matrix = root.table("matrix");
+  spec.name = matrix.text("name", "how results call this matrix");
+  spec.seeds = read_seeds(matrix);
+  matrix.reject_unknown();
+
+  for (TomlTable& table : root.tables("pretrain")) spec.pretrains.push_back(read_pretrain(std::move(table)));
+  for (TomlTable& table : root.tables("task")) spec.tasks.push_back(read_task(std::move(table)));
+  for (TomlTable& table : root.tables("tuner")) spec.tuners.push_back(table.self_as_plugin());
+  for (TomlTable& table : root.tables("exclude")) spec.excludes.push_back(read_exclude(std::move(table)));
+
+  TomlTable encode = root.table("encode");
+  spec.encode.bf16 = encode.choice_or("precision", {"fp32", "bf16"}, "fp32") == "bf16";
+  encode.reject_unknown();
+  TomlTable analysis = root.table("analysis");
+  spec.analysis.center_rows = analysis.choice_or("center", {"column", "row"}, "column") == "row";
+  spec.analysis.max_rows = analysis.integer_or("max_rows", spec.analysis.max_rows, 2);
+  analysis.reject_unknown();
+  root.reject_unknown();
+
+  const Location whole{file.string(), 0, 0, ""};
+  if (spec.pretrains.empty())
+    throw ConfigError(whole, "has no [[pretrain]]; add one, for frozen features { plugin = \"identity\" }");
+  reject_repeated_task_names(spec.tasks);
+  return spec;
+}
+
+}  // namespace nmlbench

@@ -1,0 +1,76 @@
+// A matrix as the user wrote it, structure checked, plugins not yet looked up (DESIGN 4). Lists for plugin parameters
+// are still lists here: whether one is an axis or a value depends on the plugin's declaration.
+#pragma once
+
+#include "config/value.h"
+
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace nmlbench {
+
+// One [[pretrain]]: a family of checkpoints, encoder x dataset x noise x optim x seed.
+struct PretrainSpec {
+  PluginRef encoder;
+  std::optional<PluginRef> dataset;  // none: weights as built (pixels, identity, random features)
+  std::optional<PluginRef> noise;    // none: clean
+  PluginRef optim;                   // parameters of the training recipe; `plugin` is empty
+  Location where;
+};
+
+struct TestSpec {
+  std::string name;  // empty: the domain of the data
+  bool ood = false;
+  PluginRef data;
+  Location where;
+};
+
+struct TaskSpec {
+  std::string name;
+  PluginRef train;
+  std::vector<double> fractions;  // of the training rows, per class, in (0, 1]
+  std::vector<TestSpec> tests;
+  Location where;
+};
+
+// Cells that match every given column are left out.
+struct ExcludeSpec {
+  std::vector<std::pair<std::string, std::vector<Value>>> columns;
+  Location where;
+};
+
+struct EncodeSpec {
+  bool bf16 = false;
+};
+
+// How singular value spectra are computed (PAPER.md, "Feature-space analysis").
+struct AnalysisSpec {
+  bool center_rows = false;        // "row" as in the released code; default "column" as in the paper
+  std::int64_t max_rows = 10'000;  // test rows used; a seeded subset above
+};
+
+struct MatrixSpec {
+  std::filesystem::path file;
+  std::string name;
+  std::vector<std::int64_t> seeds;
+  std::vector<PretrainSpec> pretrains;
+  std::vector<TaskSpec> tasks;
+  std::vector<PluginRef> tuners;
+  std::vector<ExcludeSpec> excludes;
+  EncodeSpec encode;
+  AnalysisSpec analysis;
+};
+
+// Columns that [[exclude]] may name.
+const std::vector<std::string>& exclude_columns();
+
+// Reads and checks a matrix file after applying `overrides` ("a.b=c", from --set). An override addresses a key by its
+// dotted path; in an array of tables, `tuner[1].lr` means one element and `tuner.lr` all of them. Throws ConfigError
+// with file, line, column and key.
+MatrixSpec read_matrix(const std::filesystem::path& file, const std::vector<std::string>& overrides = {});
+
+}  // namespace nmlbench

@@ -1,0 +1,119 @@
+#include "config/overrides.h"
+
+#include "config/value.h"
+
+#include <charconv>
+#include <optional>
+#include <string_view>
+
+#include <fmt/format.h>
+
+namespace nmlbench {
+namespace {
+
+struct Step {
+  std::string key;
+  std::optional<std::size_t> index;  // tuner[1]
+};
+
+Location flag(const std::string& text) {
+  return {"--set " + text, 0, 0, ""};
+}
+
+Step parse_step(std::string_view part, const std::string& override_text) {
+  const std::size_t bracket = part.find('[');
+  if (bracket == std::string_view::npos) return {std::string(part), std::nullopt};
+  std::size_t index = 0;
+  const char* begin = part.data() + bracket + 1;
+  const auto [end, error] = std::from_chars(begin, part.data() + part.size(), index);
+  if (error != std::errc() || end + 1 != part.data() + part.size() || *end != ']') {
+    throw ConfigError(flag(override_text), "a list element is written key[0]");
+  }
+  return {std::string(part.substr(0, bracket)), index};
+}
+
+std::vector<Step> parse_path(std::string_view path, const std::string& override_text) {
+  std::vector<Step> steps;
+  while (true) {
+    const std::size_t dot = path.find('.');
+    Step step = parse_step(path.substr(0, dot), override_text);
+    if (step.key.empty()) throw ConfigError(flag(override_text), "the key has an empty part");
+    steps.push_back(std::move(step));
+    if (dot == std::string_view::npos) return steps;
+    path.remove_prefix(dot + 1);
+  }
+}
+
+// TOML if it parses (numbers, lists, "quoted text", true), plain text otherwise, so that --set tuner.preset=paper
+// works.
+toml::table parse_value(const std::string& text, const std::string& override_text) {
+  const std::string source = "--set " + override_text;
+  try {
+    return toml::parse("value = " + text, source);
+  } catch (const toml::parse_error&) {
+    toml::table table;
+    table.insert("value", text);
+    return table;
+  }
+}
+
+void set_at(toml::table& table, const std::vector<Step>& steps, std::size_t depth, const toml::node& value,
+            const std::string& override_text);
+
+void descend(toml::node& node, const Step& step, const std::vector<Step>& steps, std::size_t depth,
+             const toml::node& value, const std::string& override_text) {
+  if (toml::array* array = node.as_array()) {
+    if (step.index && *step.index >= array->size()) {
+      throw ConfigError(flag(override_text), fmt::format("\"{}\" has {} elements", step.key, array->size()));
+    }
+    const std::size_t first = step.index.value_or(0);
+    const std::size_t last = step.index ? first + 1 : array->size();
+    for (std::size_t i = first; i < last; ++i) {
+      toml::table* element = array->get(i)->as_table();
+      if (element == nullptr) throw ConfigError(flag(override_text), fmt::format("\"{}\" is not a table", step.key));
+      set_at(*element, steps, depth + 1, value, override_text);
+    }
+    return;
+  }
+  if (node.is_table() && !step.index) return set_at(*node.as_table(), steps, depth + 1, value, override_text);
+  throw ConfigError(flag(override_text), fmt::format("\"{}\" is not a table", step.key));
+}
+
+void set_at(toml::table& table, const std::vector<Step>& steps, std::size_t depth, const toml::node& value,
+            const std::string& override_text) {
+  const Step& step = steps[depth];
+  toml::node* next = table.get(step.key);
+  if (depth + 1 < steps.size()) {
+    if (next == nullptr) {
+      std::vector<std::string> keys;
+      for (const auto& [key, node] : table) keys.emplace_back(key.str());
+      throw ConfigError(flag(override_text), fmt::format("there is no \"{}\"{}", step.key, suggestion(step.key, keys)));
+    }
+    return descend(*next, step, steps, depth, value, override_text);
+  }
+  if (!step.index) {
+    value.visit([&](const auto& concrete) { table.insert_or_assign(step.key, concrete); });
+    return;
+  }
+  toml::array* array = next == nullptr ? nullptr : next->as_array();
+  if (array == nullptr || *step.index >= array->size()) {
+    throw ConfigError(flag(override_text), fmt::format("there is no element {}[{}]", step.key, *step.index));
+  }
+  value.visit([&](const auto& concrete) {
+    array->replace(array->cbegin() + static_cast<std::ptrdiff_t>(*step.index), concrete);
+  });
+}
+
+}  // namespace
+
+void apply_overrides(toml::table& document, const std::vector<std::string>& overrides) {
+  for (const std::string& text : overrides) {
+    const std::size_t equals = text.find('=');
+    if (equals == std::string::npos || equals == 0) throw ConfigError(flag(text), "expected KEY=VALUE");
+    const std::vector<Step> steps = parse_path(std::string_view(text).substr(0, equals), text);
+    const toml::table value = parse_value(text.substr(equals + 1), text);
+    set_at(document, steps, 0, *value.get("value"), text);
+  }
+}
+
+}  // namespace nmlbench
