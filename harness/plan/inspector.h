@@ -1,0 +1,33 @@
+// What planning has to ask plugin objects. The registry answers; tests answer for themselves.
+#pragma once
+
+#include "plan/catalog.h"
+
+#include <string>
+
+namespace nmlbench {
+
+// What opening a split tells. `error` says why it cannot be read; then nothing else is known.
+struct SplitFacts {
+  std::string digest;  // of the content it serves
+  std::int64_t size = 0;
+  std::int64_t classes = 0;
+  std::string domain;
+  bool images = true;
+  std::string error;
+};
+
+class Inspector {
+ public:
+  virtual ~Inspector() = default;
+
+  virtual SplitFacts split(const ResolvedPlugin& dataset) const = 0;
+
+  // False for encoders without anything to learn (pixels, identity, imported weights).
+  virtual bool trainable(const ResolvedPlugin& encoder) const = 0;
+
+  // Digest of every file that a path parameter names, "" when there is none. Throws ConfigError when one is missing.
+  virtual std::string files(const ResolvedPlugin& plugin) const = 0;
+};
+
+}  // namespace nmlbench

@@ -1,0 +1,42 @@
+#include "plan/optim.h"
+
+namespace nmlbench {
+namespace {
+
+Optim to_optim(const DeclaredValues& values) {
+  const Params& p = values.params;
+  Optim optim;
+  optim.name = p.text("name");
+  optim.lr = p.real("lr");
+  optim.momentum = p.real("momentum");
+  optim.nesterov = p.boolean("nesterov");
+  optim.weight_decay = p.real("weight_decay");
+  optim.epochs = p.integer("epochs");
+  optim.batch_size = p.integer("batch_size");
+  optim.schedule = p.text("schedule");
+  optim.warmup = p.real("warmup");
+  optim.clip = p.real("clip");
+  optim.bf16 = p.text("precision") == "bf16";
+  optim.shift = p.text("augment") != "none";
+  optim.flip = p.text("augment") == "shift-flip";
+  optim.max_shift = p.integer("shift");
+  optim.canonical = values.canonical;
+  return optim;
+}
+
+}  // namespace
+
+std::vector<Optim> expand_optim(const PluginRef& optim) {
+  const Declaration declaration{"optim", kOptimParams, std::size(kOptimParams)};
+  std::vector<Optim> result;
+  for (const DeclaredValues& values : expand_declared(declaration, optim.values, optim.where)) {
+    result.push_back(to_optim(values));
+    const Optim& last = result.back();
+    if (last.name == "sgd" && last.nesterov && last.momentum == 0) {
+      throw ConfigError(optim.where, "nesterov = true needs a momentum above 0");
+    }
+  }
+  return result;
+}
+
+}  // namespace nmlbench

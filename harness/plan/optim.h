@@ -1,0 +1,50 @@
+// The recipe of pre-training: the `optim` table of a [[pretrain]] section.
+#pragma once
+
+#include "config/declared.h"
+
+#include <nmlbench/params.h>
+
+#include <cstdint>
+#include <string>
+
+namespace nmlbench {
+
+inline constexpr ParamSpec kOptimParams[] = {
+    choice("name", "sgd", "sgd|adamw", "optimiser"),
+    real("lr", "0.1", "peak step size").range(0, 1e3),
+    real("momentum", "0.9", "SGD momentum").range(0, 1),
+    boolean("nesterov", "false", "Nesterov momentum for SGD"),
+    real("weight_decay", "5e-4", "L2 penalty for SGD, decoupled decay for AdamW").range(0, 1e3),
+    integer("epochs", "10", "passes over the training split").range(1, 1e6),
+    integer("batch_size", "128", "samples in a step; an incomplete last batch is left out").in("samples").range(2, 1e6),
+    choice("schedule", "cosine", "cosine|one-cycle|constant", "step size over all steps"),
+    real("warmup", "0", "linear warm-up from 0 to the peak step size").in("epochs").range(0, 1e6),
+    real("clip", "0", "largest gradient norm; 0 means no clipping").range(0, 1e9),
+    choice("precision", "fp32", "fp32|bf16", "bf16 runs the network under autocast"),
+    choice("augment", "none", "none|shift|shift-flip", "random translation, and horizontal flips"),
+    integer("shift", "4", "largest translation of the augmentation, reflected borders").in("px").range(0, 1e4),
+};
+
+struct Optim {
+  std::string name;
+  double lr = 0;
+  double momentum = 0;
+  bool nesterov = false;
+  double weight_decay = 0;
+  std::int64_t epochs = 0;
+  std::int64_t batch_size = 0;
+  std::string schedule;
+  double warmup = 0;  // epochs
+  double clip = 0;    // 0: off
+  bool bf16 = false;
+  bool shift = false;
+  bool flip = false;
+  std::int64_t max_shift = 0;  // px
+  std::string canonical;       // JSON, part of the checkpoint's identity
+};
+
+// One Optim for each point of the product of the axes in `optim`.
+std::vector<Optim> expand_optim(const PluginRef& optim);
+
+}  // namespace nmlbench

@@ -1,0 +1,101 @@
+// The plan of a matrix: which checkpoints to train, which splits to encode with them, which heads to fit. Everything
+// in it has an identity, a hash of all that decides its result; equal work appears once (DESIGN 7).
+//
+//   Split (data) <- Checkpoint (weights) <- Encoding (features of one split) <- Cell (one head on one task)
+#pragma once
+
+#include "config/matrix_spec.h"
+#include "plan/catalog.h"
+#include "plan/inspector.h"
+#include "plan/optim.h"
+
+#include <nmlbench/random.h>
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace nmlbench {
+
+struct Split {
+  ResolvedPlugin plugin;
+  SplitFacts facts;
+};
+
+// An encoder's weights: trained on noisy targets, or as built.
+struct Checkpoint {
+  std::string id;
+  ResolvedPlugin encoder;
+  std::optional<std::size_t> split;  // Plan::splits it is trained on; none: weights as built
+  std::optional<ResolvedPlugin> noise;
+  Optim optim;
+  std::int64_t seed = 0;  // of weights, noise and batches; 0 when nothing is drawn
+
+  bool trained() const { return split.has_value(); }
+  std::string noise_name() const { return noise ? noise->name : ""; }
+  double noise_ratio() const;  // the noise model's `ratio`; 0 when it has none
+};
+
+// The frozen features of one split under one checkpoint.
+struct Encoding {
+  std::string id;
+  std::size_t checkpoint = 0;
+  std::size_t split = 0;
+};
+
+struct TestSet {
+  std::string name;
+  bool ood = false;
+  std::size_t split = 0;
+};
+
+struct Task {
+  std::string name;
+  std::size_t train = 0;  // Plan::splits
+  std::vector<TestSet> tests;
+};
+
+// One head: tuned on a task's training features, measured on all its test sets.
+struct Cell {
+  std::string id;
+  std::string coordinates;  // hash of the identity without content digests: survives a repaired file
+  std::size_t checkpoint = 0;
+  std::size_t task = 0;
+  double fraction = 1.0;
+  std::size_t tuner = 0;
+  std::int64_t seed = 0;
+  std::size_t train = 0;           // Plan::encodings
+  std::vector<std::size_t> tests;  // Plan::encodings, in the task's order
+};
+
+struct Plan {
+  std::string matrix;     // name
+  std::string canonical;  // JSON of everything, for provenance
+  EncodeSpec encode;
+  AnalysisSpec analysis;
+  std::vector<Split> splits;
+  std::vector<Checkpoint> checkpoints;
+  std::vector<Encoding> encodings;
+  std::vector<Task> tasks;
+  std::vector<ResolvedPlugin> tuners;
+  std::vector<Cell> cells;  // by checkpoint, task, fraction, tuner, seed
+
+  // Why this cell cannot run (data that cannot be read), or "".
+  std::string obstacle(const Cell& cell) const;
+};
+
+// Throws ConfigError for whatever the plugins' declarations do not allow. Data that cannot be read is no error here:
+// it is written into Split::facts, and only the cells that need it fail.
+Plan make_plan(const MatrixSpec& spec, const Catalog& catalog, const Inspector& inspector);
+
+// Keeps the cells of shard `index` (1-based) of `count`: one contiguous block each, so that few checkpoints are
+// needed twice.
+void keep_shard(Plan& plan, std::int64_t index, std::int64_t count);
+
+// The named draws of a head. Cells that differ in checkpoint or tuner share them.
+Stream cell_draws(const Plan& plan, const Cell& cell);
+// The draws that pick the training rows: without the fraction, so that smaller fractions are subsets of larger ones.
+Stream subset_draws(const Plan& plan, const Cell& cell);
+
+}  // namespace nmlbench

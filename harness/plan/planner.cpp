@@ -1,0 +1,366 @@
+#include "plan/plan.h"
+
+#include <nmlbench/digest.h>
+
+#include <algorithm>
+#include <map>
+#include <set>
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+namespace nmlbench {
+
+const char* kind_name(PluginKind kind) {
+  switch (kind) {
+    case PluginKind::encoder:
+      return "encoder";
+    case PluginKind::noise:
+      return "noise";
+    case PluginKind::tuner:
+      return "tuner";
+    case PluginKind::dataset:
+      return "dataset";
+  }
+  return "plugin";
+}
+
+double Checkpoint::noise_ratio() const {
+  return noise && noise->params.has("ratio") ? noise->params.real("ratio") : 0.0;
+}
+
+namespace {
+
+using nlohmann::json;
+
+std::string hash(std::string_view kind, const std::vector<std::string>& parts) {
+  Digest digest;
+  digest.update(kind);
+  for (const std::string& part : parts) digest.update(part);
+  return digest.hex();
+}
+
+class Planner {
+ public:
+  Planner(const MatrixSpec& spec, const Catalog& catalog, const Inspector& inspector)
+      : spec_(spec), catalog_(catalog), inspector_(inspector) {}
+
+  Plan make() {
+    plan_.matrix = spec_.name;
+    plan_.encode = spec_.encode;
+    plan_.analysis = spec_.analysis;
+    for (const PretrainSpec& pretrain : spec_.pretrains) add_checkpoints(pretrain);
+    for (const TaskSpec& task : spec_.tasks) add_task(task);
+    for (const PluginRef& tuner : spec_.tuners) add_tuners(tuner);
+    for (std::size_t checkpoint = 0; checkpoint < plan_.checkpoints.size(); ++checkpoint) add_cells(checkpoint);
+    plan_.canonical = canonical().dump();
+    return std::move(plan_);
+  }
+
+ private:
+  std::size_t add_split(const ResolvedPlugin& plugin) {
+    std::string key = plugin.identity();
+    for (const auto& [name, value] : plugin.params.values()) {  // paths are not in the identity, but make a split
+      if (const auto* text = std::get_if<std::string>(&value)) key += "\n" + name + "=" + *text;
+    }
+    const auto [place, is_new] = split_of_.try_emplace(key, plan_.splits.size());
+    if (is_new) plan_.splits.push_back({plugin, inspector_.split(plugin)});
+    return place->second;
+  }
+
+  const ResolvedPlugin only(PluginKind kind, const PluginRef& ref) const {
+    std::vector<ResolvedPlugin> all = catalog_.expand(kind, ref);
+    if (all.size() != 1) {
+      throw ConfigError(ref.where,
+                        "a split of a task cannot have an axis (a list for a parameter that takes one value)");
+    }
+    return std::move(all.front());
+  }
+
+  void add_checkpoints(const PretrainSpec& pretrain) {
+    for (const ResolvedPlugin& encoder : catalog_.expand(PluginKind::encoder, pretrain.encoder)) {
+      const bool trainable = inspector_.trainable(encoder);
+      if (pretrain.dataset) {
+        if (!trainable) {
+          throw ConfigError(
+              pretrain.where,
+              fmt::format("encoder {} has nothing to train; remove dataset, noise and optim", encoder.name));
+        }
+        add_trained(pretrain, encoder);
+      } else {
+        add_as_built(encoder, trainable);
+      }
+    }
+  }
+
+  void add_trained(const PretrainSpec& pretrain, const ResolvedPlugin& encoder) {
+    PluginRef clean;
+    clean.plugin = "clean";
+    clean.where = pretrain.where;
+    const std::vector<Optim> optims = expand_optim(pretrain.optim);
+    const auto noises = catalog_.expand(PluginKind::noise, pretrain.noise ? *pretrain.noise : clean);
+    for (const ResolvedPlugin& dataset : catalog_.expand(PluginKind::dataset, *pretrain.dataset)) {
+      const std::size_t split = add_split(dataset);
+      for (const ResolvedPlugin& noise : noises) {
+        for (const Optim& optim : optims) {
+          for (const std::int64_t seed : spec_.seeds) {
+            Checkpoint checkpoint;
+            checkpoint.encoder = encoder;
+            checkpoint.split = split;
+            checkpoint.noise = noise;
+            checkpoint.optim = optim;
+            checkpoint.seed = seed;
+            add_checkpoint(std::move(checkpoint));
+          }
+        }
+      }
+    }
+  }
+
+  // Random weights depend on the seed; an encoder without weights is the same under every seed.
+  void add_as_built(const ResolvedPlugin& encoder, bool has_weights) {
+    for (const std::int64_t seed : has_weights ? spec_.seeds : std::vector<std::int64_t>{0}) {
+      Checkpoint checkpoint;
+      checkpoint.encoder = encoder;
+      checkpoint.seed = seed;
+      add_checkpoint(std::move(checkpoint), has_weights ? std::vector{seed} : spec_.seeds);
+    }
+  }
+
+  void add_checkpoint(Checkpoint checkpoint) {
+    const std::int64_t seed = checkpoint.seed;
+    add_checkpoint(std::move(checkpoint), {seed});
+  }
+
+  void add_checkpoint(Checkpoint checkpoint, std::vector<std::int64_t> cell_seeds) {
+    checkpoint.id = hash("checkpoint/1", checkpoint_parts(checkpoint, /*content=*/true));
+    if (!checkpoint_ids_.insert(checkpoint.id).second) return;
+    checkpoint_coordinates_.push_back(hash("checkpoint", checkpoint_parts(checkpoint, /*content=*/false)));
+    cell_seeds_.push_back(std::move(cell_seeds));
+    plan_.checkpoints.push_back(std::move(checkpoint));
+  }
+
+  std::vector<std::string> checkpoint_parts(const Checkpoint& c, bool content) const {
+    std::vector<std::string> parts = {c.encoder.identity(), content ? inspector_.files(c.encoder) : "",
+                                      std::to_string(c.seed)};
+    if (c.trained()) {
+      const Split& split = plan_.splits[*c.split];
+      parts.insert(parts.end(), {split.plugin.identity(), content ? split.facts.digest : "", c.noise->identity(),
+                                 content ? inspector_.files(*c.noise) : "", c.optim.canonical});
+    }
+    return parts;
+  }
+
+  void add_task(const TaskSpec& spec) {
+    Task task;
+    task.name = spec.name;
+    task.train = add_split(only(PluginKind::dataset, spec.train));
+    std::set<std::string> names;
+    for (const TestSpec& test : spec.tests) {
+      TestSet set;
+      set.split = add_split(only(PluginKind::dataset, test.data));
+      set.ood = test.ood;
+      set.name = test_name(test, plan_.splits[set.split]);
+      if (!names.insert(set.name).second) {
+        throw ConfigError(test.where, fmt::format("task \"{}\" has two test sets called \"{}\"; give one a `name`",
+                                                  task.name, set.name));
+      }
+      task.tests.push_back(std::move(set));
+    }
+    plan_.tasks.push_back(std::move(task));
+  }
+
+  static std::string test_name(const TestSpec& test, const Split& split) {
+    if (!test.name.empty()) return test.name;
+    if (!split.facts.domain.empty()) return split.facts.domain;
+    const Params& params = split.plugin.params;
+    const std::string declared = params.has("domain") ? params.text("domain") : "";
+    if (!declared.empty()) return declared;
+    if (!test.ood) return "test";
+    throw ConfigError(test.where, "the data has no domain to name this test set after; add `name`");
+  }
+
+  void add_tuners(const PluginRef& ref) {
+    for (ResolvedPlugin& tuner : catalog_.expand(PluginKind::tuner, ref)) {
+      for (const ResolvedPlugin& other : plan_.tuners) {
+        if (other.identity() == tuner.identity()) {
+          throw ConfigError(ref.where, fmt::format("tuner {} {} is there twice", tuner.name, tuner.canonical));
+        }
+      }
+      plan_.tuners.push_back(std::move(tuner));
+    }
+  }
+
+  std::size_t add_encoding(std::size_t checkpoint, std::size_t split) {
+    const auto [place, is_new] = encoding_of_.try_emplace({checkpoint, split}, plan_.encodings.size());
+    if (is_new) {
+      const Split& data = plan_.splits[split];
+      const std::string id =
+          hash("encoding/1", {plan_.checkpoints[checkpoint].id, data.plugin.name, std::to_string(data.plugin.revision),
+                              data.facts.digest, spec_.encode.bf16 ? "bf16" : "fp32"});
+      plan_.encodings.push_back({id, checkpoint, split});
+    }
+    return place->second;
+  }
+
+  void add_cells(std::size_t checkpoint) {
+    for (std::size_t task = 0; task < plan_.tasks.size(); ++task) {
+      for (const double fraction : spec_.tasks[task].fractions) {
+        for (std::size_t tuner = 0; tuner < plan_.tuners.size(); ++tuner) {
+          for (const std::int64_t seed : cell_seeds_[checkpoint]) {
+            Cell cell;
+            cell.checkpoint = checkpoint;
+            cell.task = task;
+            cell.fraction = fraction;
+            cell.tuner = tuner;
+            cell.seed = seed;
+            if (!excluded(cell)) add_cell(std::move(cell));
+          }
+        }
+      }
+    }
+  }
+
+  void add_cell(Cell cell) {
+    const Task& task = plan_.tasks[cell.task];
+    cell.train = add_encoding(cell.checkpoint, task.train);
+    for (const TestSet& test : task.tests) cell.tests.push_back(add_encoding(cell.checkpoint, test.split));
+    cell.id = hash("cell/1", cell_parts(cell, /*content=*/true));
+    cell.coordinates = hash("cell", cell_parts(cell, /*content=*/false));
+    plan_.cells.push_back(std::move(cell));
+  }
+
+  std::vector<std::string> cell_parts(const Cell& cell, bool content) const {
+    const Task& task = plan_.tasks[cell.task];
+    const ResolvedPlugin& tuner = plan_.tuners[cell.tuner];
+    std::vector<std::string> parts = {
+        spec_.name,
+        content ? plan_.encodings[cell.train].id : checkpoint_coordinates_[cell.checkpoint],
+        plan_.splits[task.train].plugin.identity(),
+        task.name,
+        fmt::format("{}", cell.fraction),
+        tuner.identity(),
+        content ? inspector_.files(tuner) : "",
+        std::to_string(cell.seed),
+        plan_.analysis.center_rows ? "row" : "column",
+        std::to_string(plan_.analysis.max_rows)};
+    for (std::size_t i = 0; i < task.tests.size(); ++i) {
+      const TestSet& test = task.tests[i];
+      parts.insert(parts.end(), {test.name, test.ood ? "ood" : "id", plan_.splits[test.split].plugin.identity(),
+                                 content ? plan_.encodings[cell.tests[i]].id : ""});
+    }
+    return parts;
+  }
+
+  bool excluded(const Cell& cell) const {
+    return std::any_of(spec_.excludes.begin(), spec_.excludes.end(), [&](const ExcludeSpec& exclude) {
+      return std::all_of(exclude.columns.begin(), exclude.columns.end(), [&](const auto& column) {
+        return std::any_of(column.second.begin(), column.second.end(),
+                           [&](const Value& value) { return matches(cell, column.first, value); });
+      });
+    });
+  }
+
+  bool matches(const Cell& cell, const std::string& column, const Value& value) const {
+    const Checkpoint& checkpoint = plan_.checkpoints[cell.checkpoint];
+    const auto text = [&](const std::string& have) {
+      const auto* want = std::get_if<std::string>(&value.data);
+      if (want == nullptr) throw ConfigError(value.where, "expected text, found " + value.text());
+      return *want == have;
+    };
+    const auto number = [&](double have) {
+      if (const auto* want = std::get_if<double>(&value.data)) return *want == have;
+      if (const auto* want = std::get_if<std::int64_t>(&value.data)) return static_cast<double>(*want) == have;
+      throw ConfigError(value.where, "expected a number, found " + value.text());
+    };
+    if (column == "encoder") return text(checkpoint.encoder.name);
+    if (column == "pretrain_dataset")
+      return text(checkpoint.trained() ? plan_.splits[*checkpoint.split].plugin.name : "");
+    if (column == "noise") return text(checkpoint.noise_name());
+    if (column == "noise_ratio") return number(checkpoint.noise_ratio());
+    if (column == "task") return text(plan_.tasks[cell.task].name);
+    if (column == "fraction") return number(cell.fraction);
+    if (column == "tuner") return text(plan_.tuners[cell.tuner].name);
+    return number(static_cast<double>(cell.seed));
+  }
+
+  json canonical() const {
+    json splits = json::array(), checkpoints = json::array(), tasks = json::array(), tuners = json::array();
+    for (const Split& split : plan_.splits)
+      splits.push_back({{"data", split.plugin.identity()}, {"digest", split.facts.digest}});
+    for (const Checkpoint& c : plan_.checkpoints) {
+      json entry = {{"id", c.id}, {"encoder", c.encoder.identity()}, {"seed", c.seed}};
+      if (c.trained()) {
+        entry["split"] = *c.split;
+        entry["noise"] = c.noise->identity();
+        entry["optim"] = json::parse(c.optim.canonical);
+      }
+      checkpoints.push_back(std::move(entry));
+    }
+    for (std::size_t t = 0; t < plan_.tasks.size(); ++t) {
+      json tests = json::array();
+      for (const TestSet& test : plan_.tasks[t].tests) {
+        tests.push_back({{"name", test.name}, {"kind", test.ood ? "ood" : "id"}, {"split", test.split}});
+      }
+      tasks.push_back({{"name", plan_.tasks[t].name},
+                       {"train", plan_.tasks[t].train},
+                       {"fraction", spec_.tasks[t].fractions},
+                       {"test", std::move(tests)}});
+    }
+    for (const ResolvedPlugin& tuner : plan_.tuners) tuners.push_back(tuner.identity());
+    return {{"name", spec_.name},
+            {"seeds", spec_.seeds},
+            {"splits", std::move(splits)},
+            {"checkpoints", std::move(checkpoints)},
+            {"tasks", std::move(tasks)},
+            {"tuners", std::move(tuners)},
+            {"encode", {{"precision", spec_.encode.bf16 ? "bf16" : "fp32"}}},
+            {"analysis",
+             {{"center", spec_.analysis.center_rows ? "row" : "column"}, {"max_rows", spec_.analysis.max_rows}}}};
+  }
+
+  const MatrixSpec& spec_;
+  const Catalog& catalog_;
+  const Inspector& inspector_;
+  Plan plan_;
+  std::map<std::string, std::size_t> split_of_;
+  std::map<std::pair<std::size_t, std::size_t>, std::size_t> encoding_of_;
+  std::set<std::string> checkpoint_ids_;
+  std::vector<std::string> checkpoint_coordinates_;
+  std::vector<std::vector<std::int64_t>> cell_seeds_;  // the seeds whose cells use a checkpoint
+};
+
+}  // namespace
+
+Plan make_plan(const MatrixSpec& spec, const Catalog& catalog, const Inspector& inspector) {
+  return Planner(spec, catalog, inspector).make();
+}
+
+std::string Plan::obstacle(const Cell& cell) const {
+  const auto error_of = [&](std::size_t split) { return splits[split].facts.error; };
+  const Checkpoint& checkpoint = checkpoints[cell.checkpoint];
+  if (checkpoint.trained() && !error_of(*checkpoint.split).empty()) return error_of(*checkpoint.split);
+  const Task& task = tasks[cell.task];
+  if (!error_of(task.train).empty()) return error_of(task.train);
+  for (const TestSet& test : task.tests) {
+    if (!error_of(test.split).empty()) return error_of(test.split);
+  }
+  return "";
+}
+
+void keep_shard(Plan& plan, std::int64_t index, std::int64_t count) {
+  const auto cells = static_cast<std::int64_t>(plan.cells.size());
+  const std::int64_t first = cells * (index - 1) / count;
+  const std::int64_t last = cells * index / count;
+  plan.cells = std::vector<Cell>(plan.cells.begin() + first, plan.cells.begin() + last);
+}
+
+Stream subset_draws(const Plan& plan, const Cell& cell) {
+  return Stream(static_cast<std::uint64_t>(cell.seed)).at("task").at(plan.tasks[cell.task].name);
+}
+
+Stream cell_draws(const Plan& plan, const Cell& cell) {
+  return subset_draws(plan, cell).at("fraction").at(fmt::format("{}", cell.fraction));
+}
+
+}  // namespace nmlbench
