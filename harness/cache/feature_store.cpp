@@ -1,0 +1,60 @@
+#include "cache/feature_store.h"
+
+#include <cstring>
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+#include <unistd.h>
+
+namespace nmlbench {
+namespace {
+
+// Reserves the blocks: writing into a mapped hole of a full disk would be a SIGBUS.
+void reserve(const std::filesystem::path& file, std::int64_t bytes) {
+  const int descriptor = ::open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+  if (descriptor < 0) throw Error(fmt::format("{}: cannot create: {}", file.string(), std::strerror(errno)));
+  const int failed = ::posix_fallocate(descriptor, 0, std::max<std::int64_t>(bytes, 1));
+  ::close(descriptor);
+  if (failed != 0) {
+    throw Error(fmt::format("{}: cannot reserve {} bytes: {}; free space or choose another --cache-dir", file.string(),
+                            bytes, std::strerror(failed)));
+  }
+}
+
+torch::Tensor map_file(const std::filesystem::path& file, bool writable, torch::ScalarType type, std::int64_t count) {
+  return torch::from_file(file.string(), writable, count, torch::dtype(type));
+}
+
+}  // namespace
+
+std::optional<Features> load_features(const ArtifactCache& cache, const std::string& id) {
+  const auto folder = cache.find(ArtifactKind::features, id);
+  if (!folder) return std::nullopt;
+  const nlohmann::json about = ArtifactCache::about(*folder);
+  const auto rows = about.at("rows").get<std::int64_t>();
+  const auto dim = about.at("dim").get<std::int64_t>();
+  return Features{map_file(*folder / "x.f32", false, torch::kFloat32, rows * dim).view({rows, dim}),
+                  map_file(*folder / "y.i64", false, torch::kInt64, rows), about.at("classes").get<std::int64_t>()};
+}
+
+FeatureWriter::FeatureWriter(ArtifactCache& cache, std::int64_t rows, std::int64_t dim)
+    : cache_(cache), staging_(cache.stage()) {
+  const std::filesystem::path file = staging_.folder() / "x.f32";
+  reserve(file, rows * dim * static_cast<std::int64_t>(sizeof(float)));
+  x_ = map_file(file, true, torch::kFloat32, rows * dim).view({rows, dim});
+}
+
+void FeatureWriter::publish(const std::string& id, const torch::Tensor& labels, std::int64_t classes,
+                            nlohmann::json about) {
+  const std::filesystem::path file = staging_.folder() / "y.i64";
+  reserve(file, labels.numel() * static_cast<std::int64_t>(sizeof(std::int64_t)));
+  map_file(file, true, torch::kInt64, labels.numel()).copy_(labels);
+  about["rows"] = x_.size(0);
+  about["dim"] = x_.size(1);
+  about["classes"] = classes;
+  x_ = torch::Tensor();  // unmap before the files are synced
+  cache_.publish(ArtifactKind::features, id, std::move(staging_), about);
+}
+
+}  // namespace nmlbench
