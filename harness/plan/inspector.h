@@ -10,10 +10,7 @@ namespace nmlbench {
 // What opening a split tells. `error` says why it cannot be read; then nothing else is known.
 struct SplitFacts {
   std::string digest;  // of the content it serves
-  std::int64_t size = 0;
-  std::int64_t classes = 0;
-  std::string domain;
-  bool images = true;
+  SplitInfo info;
   std::string error;
 };
 

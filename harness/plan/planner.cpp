@@ -172,7 +172,7 @@ class Planner {
 
   static std::string test_name(const TestSpec& test, const Split& split) {
     if (!test.name.empty()) return test.name;
-    if (!split.facts.domain.empty()) return split.facts.domain;
+    if (!split.facts.info.domain.empty()) return split.facts.info.domain;
     const Params& params = split.plugin.params;
     const std::string declared = params.has("domain") ? params.text("domain") : "";
     if (!declared.empty()) return declared;

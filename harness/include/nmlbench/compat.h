@@ -7,6 +7,11 @@
 
 namespace nmlbench {
 
+// Waits until the device has done all it was given.
+inline void synchronize(torch::Device device) {
+  if (device.is_cuda()) torch::cuda::synchronize(device.index());
+}
+
 // Turns bfloat16 autocast on for one device type while the object lives, or does nothing when `enabled` is false.
 // [any-thread]: autocast state is per thread.
 class AutocastGuard {

@@ -1,0 +1,19 @@
+// Frozen features of a split under a checkpoint, computed once and kept in the cache.
+#pragma once
+
+#include "engine/pretrain.h"
+#include "plan/plan.h"
+
+namespace nmlbench {
+
+struct EncodeTiming {
+  double images = 0;
+  double seconds = 0;
+};
+
+// Encodes every sample of `split` in order, in evaluation mode, in batches of fixed size, and publishes the features
+// under `id`. `bf16`: the network runs under autocast; features are float32 either way.
+EncodeTiming encode_split(const std::string& id, Encoder& encoder, const SplitData& split, bool bf16,
+                          const StageContext& context);
+
+}  // namespace nmlbench

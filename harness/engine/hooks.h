@@ -1,0 +1,31 @@
+// What the engine tells the outside while it works. Implemented above (command line), called from worker threads.
+#pragma once
+
+#include "engine/records.h"
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace nmlbench {
+
+// Takes results as they are finished. The engine serialises the calls.
+class ResultSink {
+ public:
+  virtual ~ResultSink() = default;
+  virtual void cells(const std::vector<CellRecord>& cells) = 0;  // one stack
+  virtual void stage(const StageRecord& stage) = 0;
+  virtual void noise(const NoiseRecord& noise) = 0;
+};
+
+// Shows how far a phase is. [any-thread]
+class ProgressListener {
+ public:
+  virtual ~ProgressListener() = default;
+  // A phase of `total` units of work ("images", "head-steps") begins.
+  virtual void begin(const std::string& phase, double total, const std::string& unit) = 0;
+  virtual void advance(double units) = 0;
+  virtual void end() = 0;
+};
+
+}  // namespace nmlbench

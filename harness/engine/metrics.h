@@ -1,0 +1,17 @@
+// What is measured of a head on a test set.
+#pragma once
+
+#include <nmlbench/torch.h>
+
+namespace nmlbench {
+
+struct Metrics {
+  double accuracy = 0;  // share of samples whose largest logit is the label's; ties go to the lower class
+  double loss = 0;      // mean cross-entropy, nats
+  double ece = 0;       // expected calibration error, 15 equal bins of the top probability (Guo et al. 2017, eq. 3)
+};
+
+// logits [N, C] of any float type, labels int64 [N]; computed in float64.
+Metrics classification_metrics(const torch::Tensor& logits, const torch::Tensor& labels);
+
+}  // namespace nmlbench

@@ -1,0 +1,254 @@
+#include "engine/pretrain.h"
+
+#include "engine/corruption.h"
+#include "engine/prepare.h"
+#include "registry/registry.h"
+
+#include <nmlbench/compat.h>
+
+#include <chrono>
+#include <cmath>
+#include <numbers>
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+#include <spdlog/spdlog.h>
+
+namespace nmlbench {
+namespace {
+
+using nlohmann::json;
+using Clock = std::chrono::steady_clock;
+
+std::unique_ptr<torch::optim::Optimizer> make_optimizer(const Optim& optim, Encoder& encoder) {
+  if (optim.name == "adamw") {
+    return std::make_unique<torch::optim::AdamW>(encoder.parameters(),
+                                                 torch::optim::AdamWOptions(optim.lr).weight_decay(optim.weight_decay));
+  }
+  return std::make_unique<torch::optim::SGD>(encoder.parameters(), torch::optim::SGDOptions(optim.lr)
+                                                                       .momentum(optim.momentum)
+                                                                       .nesterov(optim.nesterov)
+                                                                       .weight_decay(optim.weight_decay));
+}
+
+void set_lr(torch::optim::Optimizer& optimizer, double lr) {
+  for (auto& group : optimizer.param_groups()) group.options().set_lr(lr);
+}
+
+// Share of the peak step size at `step` of `total`: a linear warm-up, then the schedule over what remains.
+double schedule_factor(const Optim& optim, double step, double total, double steps_per_epoch) {
+  // one-cycle (Smith & Topin 2018) is a warm-up over the first 30 % unless the recipe says otherwise
+  const bool one_cycle = optim.schedule == "one-cycle";
+  const double warmup = one_cycle && optim.warmup == 0 ? 0.3 * total : optim.warmup * steps_per_epoch;
+  if (step < warmup) return (step + 1) / (warmup + 1);
+  if (optim.schedule == "constant") return 1.0;
+  const double progress = (step - warmup) / std::max(1.0, total - warmup);
+  return 0.5 * (1 + std::cos(std::numbers::pi * progress));
+}
+
+// One run of pre-training: everything that changes from step to step.
+class Trainer {
+ public:
+  Trainer(const Checkpoint& checkpoint, Encoder& encoder, const SplitData& split, const StageContext& context)
+      : checkpoint_(checkpoint),
+        optim_(checkpoint.optim),
+        encoder_(encoder),
+        split_(split),
+        context_(context),
+        draws_(static_cast<std::uint64_t>(checkpoint.seed)),
+        optimizer_(make_optimizer(optim_, encoder)),
+        spec_(encoder.input()),
+        steps_per_epoch_(split.info().size / optim_.batch_size) {
+    if (steps_per_epoch_ == 0) {
+      throw Error(fmt::format("optim.batch_size {} is larger than the {} samples of the split", optim_.batch_size,
+                              split.info().size));
+    }
+  }
+
+  CheckpointFacts train() {
+    const Corruption corruption = corrupt_targets(*checkpoint_.noise, split_, draws_.at("noise"));
+    targets_ = corruption.targets;
+    facts_.realised_rate = corruption.realised_rate;
+    facts_.transition = corruption.transition;
+    resume();
+    while (static_cast<std::int64_t>(facts_.loss_curve.size()) < optim_.epochs) {
+      run_epoch(static_cast<std::int64_t>(facts_.loss_curve.size()));
+      save_partial();
+    }
+    if (facts_.seconds > 0) facts_.images_per_second = facts_.images / facts_.seconds;
+    return facts_;
+  }
+
+ private:
+  void run_epoch(std::int64_t epoch) {
+    encoder_.train();
+    const torch::Tensor order = draws_.at("order").at(epoch).permutation(split_.info().size);
+    torch::Tensor loss_sum = torch::zeros({}, torch::dtype(torch::kFloat64).device(context_.device));
+    auto begin = Clock::now();
+    std::int64_t timed_steps = steps_per_epoch_;
+    for (std::int64_t i = 0; i < steps_per_epoch_; ++i) {
+      context_.check_stop();
+      loss_sum +=
+          step(epoch * steps_per_epoch_ + i, order.slice(0, i * optim_.batch_size, (i + 1) * optim_.batch_size));
+      if (!std::exchange(warm_, true)) {  // the first step of a run pays for warm-up: the clock starts after it
+        synchronize(context_.device);
+        begin = Clock::now();
+        --timed_steps;
+      }
+      context_.progress.advance(static_cast<double>(optim_.batch_size));
+    }
+    const double loss = loss_sum.item<double>() / static_cast<double>(steps_per_epoch_);
+    facts_.seconds += std::chrono::duration<double>(Clock::now() - begin).count();
+    facts_.images += static_cast<double>(timed_steps * optim_.batch_size);
+    if (!std::isfinite(loss)) {
+      throw Error(fmt::format("pre-training diverged: the loss of epoch {} is {}; lower optim.lr or set optim.clip",
+                              epoch + 1, loss));
+    }
+    facts_.loss_curve.push_back(loss);
+  }
+
+  torch::Tensor step(std::int64_t step, const torch::Tensor& rows) {
+    const double total = static_cast<double>(steps_per_epoch_ * optim_.epochs);
+    set_lr(*optimizer_, optim_.lr * schedule_factor(optim_, static_cast<double>(step), total,
+                                                    static_cast<double>(steps_per_epoch_)));
+    const Batch batch = make_batch(rows, draws_.at("augment").at(step));
+    optimizer_->zero_grad();
+    torch::Tensor loss;
+    {
+      const AutocastGuard autocast(context_.device.type(), optim_.bf16);
+      loss = encoder_.pretrain_loss(batch);
+    }
+    loss.backward();
+    if (optim_.clip > 0) torch::nn::utils::clip_grad_norm_(encoder_.parameters(), optim_.clip);
+    optimizer_->step();
+    return loss.detach();
+  }
+
+  Batch make_batch(const torch::Tensor& rows, const Stream& draws) const {
+    torch::Tensor samples = split_.samples(rows, context_.device);
+    if (split_.info().kind != SampleKind::feature) samples = augment(samples, optim_, draws);
+    Batch batch;
+    batch.x = prepare(samples, spec_);
+    batch.y = targets_.index_select(0, rows).to(context_.device);
+    return batch;
+  }
+
+  void save_partial() const {
+    torch::serialize::OutputArchive archive, weights, state;
+    encoder_.save(weights);
+    optimizer_->save(state);
+    archive.write("encoder", weights);
+    archive.write("optimizer", state);
+    archive.write("loss_curve", torch::tensor(facts_.loss_curve, torch::kFloat64), /*is_buffer=*/true);
+    const Staging staging = context_.cache.stage();
+    const auto file = staging.folder() / "partial.pt";
+    archive.save_to(file.string());
+    replace_file(file, context_.cache.partial_file(checkpoint_.id));
+  }
+
+  void resume() {
+    const auto file = context_.cache.partial_file(checkpoint_.id);
+    if (!std::filesystem::exists(file)) return;
+    torch::Tensor losses;
+    try {
+      torch::serialize::InputArchive archive, weights, state;
+      archive.load_from(file.string(), context_.device);
+      archive.read("encoder", weights);
+      archive.read("optimizer", state);
+      encoder_.load(weights);
+      optimizer_->load(state);
+      archive.read("loss_curve", losses, /*is_buffer=*/true);
+    } catch (const c10::Error&) {
+      throw Error(fmt::format("{}: damaged; remove the file and run again", file.string()));
+    }
+    losses = losses.cpu();
+    facts_.loss_curve.assign(losses.data_ptr<double>(), losses.data_ptr<double>() + losses.numel());
+    context_.progress.advance(static_cast<double>(losses.numel() * steps_per_epoch_ * optim_.batch_size));
+    spdlog::info("checkpoint {}: resumes after epoch {} of {}", checkpoint_.id.substr(0, 12), losses.numel(),
+                 optim_.epochs);
+  }
+
+  const Checkpoint& checkpoint_;
+  const Optim& optim_;
+  Encoder& encoder_;
+  const SplitData& split_;
+  const StageContext& context_;
+  Stream draws_;
+  std::unique_ptr<torch::optim::Optimizer> optimizer_;
+  InputSpec spec_;
+  std::int64_t steps_per_epoch_;
+  torch::Tensor targets_;
+  CheckpointFacts facts_;
+  bool warm_ = false;
+};
+
+json to_json(const Checkpoint& checkpoint, const CheckpointFacts& facts) {
+  json about = {{"encoder", checkpoint.encoder.identity()},
+                {"seed", checkpoint.seed},
+                {"noise", checkpoint.noise->identity()},
+                {"optim", json::parse(checkpoint.optim.canonical)},
+                {"realised_rate", facts.realised_rate},
+                {"loss_curve", facts.loss_curve},
+                {"images", facts.images},
+                {"seconds", facts.seconds},
+                {"images_per_second", facts.images_per_second}};
+  if (facts.transition.defined()) {
+    const torch::Tensor t = facts.transition.contiguous();
+    about["classes"] = t.size(0);
+    about["transition"] = std::vector<double>(t.data_ptr<double>(), t.data_ptr<double>() + t.numel());
+  }
+  return about;
+}
+
+void publish(const Checkpoint& checkpoint, Encoder& encoder, const CheckpointFacts& facts, ArtifactCache& cache) {
+  Staging staging = cache.stage();
+  torch::serialize::OutputArchive weights;
+  encoder.save(weights);
+  weights.save_to((staging.folder() / "weights.pt").string());
+  cache.publish(ArtifactKind::checkpoint, checkpoint.id, std::move(staging), to_json(checkpoint, facts));
+  std::error_code ignored;
+  std::filesystem::remove(cache.partial_file(checkpoint.id), ignored);
+}
+
+}  // namespace
+
+CheckpointFacts read_checkpoint_facts(const std::filesystem::path& folder) {
+  const json about = ArtifactCache::about(folder);
+  CheckpointFacts facts;
+  facts.realised_rate = about.at("realised_rate").get<double>();
+  facts.loss_curve = about.at("loss_curve").get<std::vector<double>>();
+  facts.images_per_second = about.at("images_per_second").get<double>();
+  facts.images = about.at("images").get<double>();
+  facts.seconds = about.at("seconds").get<double>();
+  if (about.contains("transition")) {
+    const auto classes = about.at("classes").get<std::int64_t>();
+    facts.transition =
+        torch::tensor(about.at("transition").get<std::vector<double>>(), torch::kFloat64).view({classes, classes});
+  }
+  return facts;
+}
+
+std::shared_ptr<Encoder> build_encoder(const Checkpoint& checkpoint, const InputInfo& input, torch::Device device) {
+  std::shared_ptr<Encoder> encoder = make_encoder(checkpoint.encoder);
+  encoder->build(input, Stream(static_cast<std::uint64_t>(checkpoint.seed)).at("init"));
+  encoder->to(device);
+  return encoder;
+}
+
+CheckpointFacts obtain_checkpoint(const Checkpoint& checkpoint, Encoder& encoder,
+                                  const std::function<std::shared_ptr<const SplitData>()>& split,
+                                  const StageContext& context) {
+  const ArtifactLock lock = context.cache.lock(checkpoint.id, context.stop);
+  if (const auto folder = context.cache.find(ArtifactKind::checkpoint, checkpoint.id)) {
+    torch::serialize::InputArchive weights;
+    weights.load_from((*folder / "weights.pt").string(), context.device);
+    encoder.load(weights);
+    return read_checkpoint_facts(*folder);
+  }
+  const std::shared_ptr<const SplitData> data = split();
+  const CheckpointFacts facts = Trainer(checkpoint, encoder, *data, context).train();
+  publish(checkpoint, encoder, facts, context.cache);
+  return facts;
+}
+
+}  // namespace nmlbench

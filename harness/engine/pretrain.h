@@ -1,0 +1,50 @@
+// Pre-training of one encoder on noisy targets (PAPER.md, "Pre-training"), resumable after every epoch.
+#pragma once
+
+#include "cache/artifacts.h"
+#include "engine/hooks.h"
+#include "engine/split_data.h"
+#include "plan/plan.h"
+
+#include <nmlbench/context.h>
+#include <nmlbench/encoder.h>
+
+#include <memory>
+
+namespace nmlbench {
+
+// What the harness remembers about a trained checkpoint.
+struct CheckpointFacts {
+  double realised_rate = 0;
+  torch::Tensor transition;        // float64 [K, K]; undefined for image-text pairs
+  std::vector<double> loss_curve;  // mean training loss of each epoch
+  double images_per_second = 0;    // first batch excluded; 0 when nothing was timed
+  double seconds = 0;              // timed
+  double images = 0;               // timed
+};
+
+// What training and encoding one checkpoint needs from around it.
+struct StageContext {
+  ArtifactCache& cache;
+  ProgressListener& progress;
+  torch::Device device = torch::kCPU;
+  const std::atomic<bool>* stop = nullptr;
+
+  void check_stop() const {
+    if (stop != nullptr && stop->load(std::memory_order_relaxed)) throw Interrupted();
+  }
+};
+
+// The encoder of `checkpoint`, built for data like `input`, on the device, with its weights as built.
+std::shared_ptr<Encoder> build_encoder(const Checkpoint& checkpoint, const InputInfo& input, torch::Device device);
+
+// Trains and publishes the checkpoint, or loads it when the cache has it; `encoder` holds its weights afterwards.
+// Throws Error when the loss is not finite, Interrupted when stopped.
+CheckpointFacts obtain_checkpoint(const Checkpoint& checkpoint, Encoder& encoder,
+                                  const std::function<std::shared_ptr<const SplitData>()>& split,
+                                  const StageContext& context);
+
+// What a finished checkpoint in the cache says of itself.
+CheckpointFacts read_checkpoint_facts(const std::filesystem::path& folder);
+
+}  // namespace nmlbench

@@ -1,0 +1,84 @@
+#include "engine/split_data.h"
+
+#include "registry/registry.h"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+namespace nmlbench {
+namespace {
+
+constexpr std::int64_t kReadChunk = 1024;  // samples per call when a split is read whole
+
+void check_labels(const torch::Tensor& labels, const SplitInfo& info, const std::string& name) {
+  if (labels.dim() != 1 || labels.scalar_type() != torch::kInt64 || labels.size(0) != info.size) {
+    throw DataError(fmt::format("dataset {}: labels are not int64 [{}]", name, info.size));
+  }
+  const torch::Tensor bad = ((labels < 0) | (labels >= info.classes)).nonzero();
+  if (bad.size(0) > 0) {
+    const auto row = bad[0][0].item<std::int64_t>();
+    throw DataError(fmt::format("dataset {}: label {} of sample {} is outside [0, {})", name,
+                                labels[row].item<std::int64_t>(), row, info.classes));
+  }
+}
+
+std::vector<std::int64_t> batch_shape(const SplitInfo& info, std::int64_t rows) {
+  std::vector<std::int64_t> shape = {rows};
+  shape.insert(shape.end(), info.sample_shape.begin(), info.sample_shape.end());
+  return shape;
+}
+
+}  // namespace
+
+SplitData::SplitData(const ResolvedPlugin& plugin) : dataset_(make_dataset(plugin)) {
+  info_ = dataset_->open();
+  if (info_.size <= 0 || info_.classes <= 0) {
+    throw DataError(fmt::format("dataset {}: the split is empty", plugin.name));
+  }
+  labels_ = dataset_->labels();
+  check_labels(labels_, info_, plugin.name);
+  if (!info_.fits_in_memory) return;
+  const auto type = info_.kind == SampleKind::feature ? torch::kFloat32 : torch::kUInt8;
+  resident_ = torch::empty(batch_shape(info_, info_.size), torch::dtype(type));
+  for (std::int64_t begin = 0; begin < info_.size; begin += kReadChunk) {
+    const std::int64_t end = std::min(begin + kReadChunk, info_.size);
+    resident_.slice(0, begin, end).copy_(read(torch::arange(begin, end), torch::kCPU));
+  }
+}
+
+torch::Tensor SplitData::read(const torch::Tensor& indices, torch::Device device) const {
+  const std::lock_guard lock(dataset_mutex_);
+  torch::Tensor samples = dataset_->samples(indices, device);
+  const auto type = info_.kind == SampleKind::feature ? torch::kFloat32 : torch::kUInt8;
+  if (samples.scalar_type() != type || samples.sizes() != torch::IntArrayRef(batch_shape(info_, indices.size(0)))) {
+    throw DataError(fmt::format("bug in the dataset plugin: samples() gave {} {}, expected {} [{}]",
+                                c10::toString(samples.scalar_type()), c10::str(samples.sizes()), c10::toString(type),
+                                fmt::join(batch_shape(info_, indices.size(0)), ", ")));
+  }
+  return samples;
+}
+
+torch::Tensor SplitData::samples(const torch::Tensor& indices, torch::Device device) const {
+  if (!resident_.defined()) return read(indices, device);
+  return resident_.index_select(0, indices).to(device);
+}
+
+SplitPool::SplitPool(const Plan& plan, std::vector<std::size_t> uses) : plan_(plan) {
+  for (const std::size_t count : uses) {
+    slots_.push_back(std::make_unique<Slot>());
+    slots_.back()->uses_left = count;
+  }
+}
+
+std::shared_ptr<const SplitData> SplitPool::acquire(std::size_t split) {
+  Slot& slot = *slots_.at(split);
+  const std::lock_guard lock(slot.mutex);
+  std::shared_ptr<const SplitData> data = slot.data;
+  if (!data) data = std::make_shared<const SplitData>(plan_.splits[split].plugin);
+  if (slot.uses_left > 0) --slot.uses_left;
+  slot.data = slot.uses_left > 0 ? data : nullptr;
+  return data;
+}
+
+}  // namespace nmlbench

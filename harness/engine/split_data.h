@@ -1,0 +1,55 @@
+// One split in use: opened once, shared by every job that reads it, in memory when it fits.
+#pragma once
+
+#include "plan/plan.h"
+
+#include <nmlbench/dataset.h>
+
+#include <memory>
+#include <mutex>
+#include <vector>
+
+namespace nmlbench {
+
+// [any-thread]
+class SplitData {
+ public:
+  // Opens the split and, when it says that it fits in memory, reads all samples. Throws DataError.
+  explicit SplitData(const ResolvedPlugin& plugin);
+
+  const SplitInfo& info() const { return info_; }
+  // int64 [N], checked to lie in [0, classes).
+  const torch::Tensor& labels() const { return labels_; }
+  // uint8 [B, C, H, W] or float32 [B, D] at `indices` (int64 [B], CPU), on the device.
+  torch::Tensor samples(const torch::Tensor& indices, torch::Device device) const;
+
+ private:
+  torch::Tensor read(const torch::Tensor& indices, torch::Device device) const;
+
+  std::unique_ptr<Dataset> dataset_;
+  mutable std::mutex dataset_mutex_;  // a dataset serves one thread at a time
+  SplitInfo info_;
+  torch::Tensor labels_;
+  torch::Tensor resident_;  // all samples, CPU; undefined when they do not fit
+};
+
+// Hands out splits and drops each one after its last use. [any-thread]
+class SplitPool {
+ public:
+  // uses[i]: how often split i will be acquired.
+  SplitPool(const Plan& plan, std::vector<std::size_t> uses);
+
+  std::shared_ptr<const SplitData> acquire(std::size_t split);
+
+ private:
+  struct Slot {
+    std::mutex mutex;
+    std::size_t uses_left = 0;
+    std::shared_ptr<const SplitData> data;
+  };
+
+  const Plan& plan_;
+  std::vector<std::unique_ptr<Slot>> slots_;
+};
+
+}  // namespace nmlbench
