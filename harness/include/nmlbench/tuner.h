@@ -74,6 +74,13 @@ class NMLBENCH_EXPORT Tuner {
   // Allocates and initialises H = shape.heads() heads on `device`. Parameters that are not per_head are equal in all.
   virtual void init(const StackShape& shape, const std::vector<HeadSpec>& heads, torch::Device device) = 0;
 
+  // Bytes that one head takes while it trains: parameters, gradients, optimiser state, activations of a minibatch. The
+  // engine sizes stacks with it. [before init]
+  virtual std::int64_t bytes_per_head(const StackShape& shape) const {
+    (void)shape;
+    return 0;
+  }
+
   // Trains every head. A head whose loss is not finite must not disturb the others.
   virtual FitReport fit(const TrainingSet& data, const Context& context) = 0;
 

@@ -1,0 +1,146 @@
+#include "engine/checkpoint_job.h"
+
+#include "engine/encode.h"
+#include "engine/process.h"
+
+#include <nlohmann/json.hpp>
+#include <spdlog/spdlog.h>
+
+namespace nmlbench {
+namespace {
+
+// Row-normalised [K][K] as JSON; "" for image-text pairs.
+std::string transition_json(const torch::Tensor& transition) {
+  if (!transition.defined()) return "";
+  nlohmann::json rows = nlohmann::json::array();
+  for (std::int64_t i = 0; i < transition.size(0); ++i) {
+    const torch::Tensor row = transition[i].contiguous();
+    rows.push_back(std::vector<double>(row.data_ptr<double>(), row.data_ptr<double>() + row.numel()));
+  }
+  return rows.dump();
+}
+
+StageRecord image_stage(const char* stage, const Checkpoint& checkpoint, torch::Device device, double images,
+                        double seconds) {
+  StageRecord record;
+  record.stage = stage;
+  record.encoder = checkpoint.encoder.name;
+  record.device = device.str();
+  record.items = images;
+  record.unit = "images";
+  record.seconds = seconds;
+  record.peak_bytes = peak_bytes(device);
+  return record;
+}
+
+class JobRunner {
+ public:
+  JobRunner(const Plan& plan, const CheckpointJob& job, SplitPool& splits, const StageContext& context)
+      : plan_(plan), job_(job), checkpoint_(plan.checkpoints[job.checkpoint]), splits_(splits), context_(context) {}
+
+  CheckpointJobResult run() {
+    std::shared_ptr<Encoder> encoder;
+    if (checkpoint_.trained()) {
+      try {
+        encoder = trained_encoder();
+      } catch (const Interrupted&) {
+        throw;
+      } catch (const std::exception& error) {
+        for (const std::size_t encoding : job_.encodings) result_.errors[encoding] = message_of(error);
+        return std::move(result_);
+      }
+    }
+    for (const std::size_t encoding : job_.encodings) {
+      try {
+        encode(encoding, encoder);
+      } catch (const Interrupted&) {
+        throw;
+      } catch (const std::exception& error) {
+        result_.errors[encoding] = message_of(error);
+      }
+    }
+    return std::move(result_);
+  }
+
+ private:
+  std::shared_ptr<Encoder> trained_encoder() {
+    const std::size_t split = *checkpoint_.split;
+    std::shared_ptr<Encoder> encoder = build_encoder(checkpoint_, input_of(plan_, checkpoint_, split), context_.device);
+    bool trained_now = false;
+    const CheckpointFacts facts = obtain_checkpoint(
+        checkpoint_, *encoder,
+        [&] {
+          trained_now = true;
+          return splits_.acquire(split);
+        },
+        context_);
+    result_.noise = noise_record(plan_, checkpoint_, facts);
+    if (trained_now && facts.images > 0) {
+      result_.stages.push_back(image_stage("pretrain", checkpoint_, context_.device, facts.images, facts.seconds));
+      spdlog::info("trained {} {} {:.2f} seed {}: {:.0f} images/s, loss {:.3f}", checkpoint_.encoder.name,
+                   checkpoint_.noise_name(), checkpoint_.noise_ratio(), checkpoint_.seed, facts.images_per_second,
+                   facts.loss_curve.back());
+    }
+    return encoder;
+  }
+
+  void encode(std::size_t index, std::shared_ptr<Encoder> encoder) {
+    const Encoding& encoding = plan_.encodings[index];
+    if (!encoder) {
+      encoder = build_encoder(checkpoint_, input_of(plan_, checkpoint_, encoding.split), context_.device);
+    }
+    const std::shared_ptr<const SplitData> split = splits_.acquire(encoding.split);
+    const EncodeTiming timing = encode_split(encoding.id, *encoder, *split, plan_.encode.bf16, context_);
+    if (timing.images > 0) {
+      result_.stages.push_back(image_stage("encode", checkpoint_, context_.device, timing.images, timing.seconds));
+    }
+  }
+
+  const Plan& plan_;
+  const CheckpointJob& job_;
+  const Checkpoint& checkpoint_;
+  SplitPool& splits_;
+  const StageContext& context_;
+  CheckpointJobResult result_;
+};
+
+}  // namespace
+
+InputInfo input_of(const Plan& plan, const Checkpoint& checkpoint, std::size_t split) {
+  const SplitInfo& info = plan.splits[checkpoint.split.value_or(split)].facts.info;
+  return {info.kind, info.sample_shape, checkpoint.trained() ? info.classes : 0};
+}
+
+double job_images(const Plan& plan, const CheckpointJob& job, const ArtifactCache& cache) {
+  const Checkpoint& checkpoint = plan.checkpoints[job.checkpoint];
+  double images = 0;
+  if (checkpoint.trained() && !cache.find(ArtifactKind::checkpoint, checkpoint.id)) {
+    const std::int64_t size = plan.splits[*checkpoint.split].facts.info.size;
+    images +=
+        static_cast<double>(size / checkpoint.optim.batch_size * checkpoint.optim.batch_size * checkpoint.optim.epochs);
+  }
+  for (const std::size_t encoding : job.encodings) {
+    images += static_cast<double>(plan.splits[plan.encodings[encoding].split].facts.info.size);
+  }
+  return images;
+}
+
+CheckpointJobResult run_checkpoint_job(const Plan& plan, const CheckpointJob& job, SplitPool& splits,
+                                       const StageContext& context) {
+  return JobRunner(plan, job, splits, context).run();
+}
+
+NoiseRecord noise_record(const Plan& plan, const Checkpoint& checkpoint, const CheckpointFacts& facts) {
+  NoiseRecord record;
+  record.checkpoint_id = checkpoint.id;
+  record.encoder = checkpoint.encoder.name;
+  record.pretrain_dataset = plan.splits[*checkpoint.split].plugin.name;
+  record.noise = checkpoint.noise_name();
+  record.noise_ratio = checkpoint.noise_ratio();
+  record.seed = checkpoint.seed;
+  record.realised_rate = facts.realised_rate;
+  record.transition_json = transition_json(facts.transition);
+  return record;
+}
+
+}  // namespace nmlbench

@@ -1,0 +1,39 @@
+// One checkpoint: train it unless the cache has it, then encode every split that cells want of it.
+#pragma once
+
+#include "engine/hooks.h"
+#include "engine/pretrain.h"
+#include "engine/split_data.h"
+#include "plan/plan.h"
+
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace nmlbench {
+
+struct CheckpointJob {
+  std::size_t checkpoint = 0;
+  std::vector<std::size_t> encodings;  // Plan::encodings that the cache lacks
+};
+
+struct CheckpointJobResult {
+  std::vector<StageRecord> stages;
+  std::optional<NoiseRecord> noise;
+  std::map<std::size_t, std::string> errors;  // encoding -> why it is missing
+};
+
+// What an encoder sees: the split it was trained on, or, as built, the split it encodes.
+InputInfo input_of(const Plan& plan, const Checkpoint& checkpoint, std::size_t split);
+
+// Images to train on and to encode, for progress.
+double job_images(const Plan& plan, const CheckpointJob& job, const ArtifactCache& cache);
+
+// Throws Interrupted only; every other error is in the result.
+CheckpointJobResult run_checkpoint_job(const Plan& plan, const CheckpointJob& job, SplitPool& splits,
+                                       const StageContext& context);
+
+NoiseRecord noise_record(const Plan& plan, const Checkpoint& checkpoint, const CheckpointFacts& facts);
+
+}  // namespace nmlbench

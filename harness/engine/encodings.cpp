@@ -1,0 +1,131 @@
+#include "engine/encodings.h"
+
+#include "engine/checkpoint_job.h"
+
+#include <algorithm>
+#include <exception>
+#include <mutex>
+#include <thread>
+
+#include <ATen/Parallel.h>
+#include <spdlog/spdlog.h>
+
+namespace nmlbench {
+namespace {
+
+class EncodingMaker {
+ public:
+  EncodingMaker(const Plan& plan, const EngineOptions& options, ArtifactCache& cache, ResultSink& sink,
+                ProgressListener& progress)
+      : plan_(plan), options_(options), cache_(cache), sink_(sink), progress_(progress) {}
+
+  std::map<std::size_t, std::string> run(const std::set<std::size_t>& wanted) {
+    std::vector<CheckpointJob> jobs;
+    double images = 0;
+    for (CheckpointJob& job : make_jobs(wanted)) {
+      if (job.encodings.empty()) {
+        report_known_noise(plan_.checkpoints[job.checkpoint]);
+        continue;
+      }
+      images += job_images(plan_, job, cache_);
+      jobs.push_back(std::move(job));
+    }
+    if (jobs.empty()) return {};
+    SplitPool splits(plan_, count_uses(jobs));
+    progress_.begin("pre-train, encode", images, "images");
+    run_workers(jobs, splits);
+    progress_.end();
+    return std::move(errors_);
+  }
+
+ private:
+  // One job for each checkpoint; its encodings are those that the cache lacks.
+  std::vector<CheckpointJob> make_jobs(const std::set<std::size_t>& wanted) const {
+    std::map<std::size_t, std::vector<std::size_t>> missing;
+    for (const std::size_t index : wanted) {
+      const Encoding& encoding = plan_.encodings[index];
+      std::vector<std::size_t>& encodings = missing[encoding.checkpoint];
+      if (!cache_.find(ArtifactKind::features, encoding.id)) encodings.push_back(index);
+    }
+    std::vector<CheckpointJob> jobs;
+    for (auto& [checkpoint, encodings] : missing) jobs.push_back({checkpoint, std::move(encodings)});
+    return jobs;
+  }
+
+  // Everything is encoded already, but this database may not know the checkpoint yet.
+  void report_known_noise(const Checkpoint& checkpoint) {
+    if (!checkpoint.trained()) return;
+    if (const auto folder = cache_.find(ArtifactKind::checkpoint, checkpoint.id)) {
+      sink_.noise(noise_record(plan_, checkpoint, read_checkpoint_facts(*folder)));
+    }
+  }
+
+  std::vector<std::size_t> count_uses(const std::vector<CheckpointJob>& jobs) const {
+    std::vector<std::size_t> uses(plan_.splits.size());
+    for (const CheckpointJob& job : jobs) {
+      const Checkpoint& checkpoint = plan_.checkpoints[job.checkpoint];
+      if (checkpoint.trained() && !cache_.find(ArtifactKind::checkpoint, checkpoint.id)) ++uses[*checkpoint.split];
+      for (const std::size_t encoding : job.encodings) ++uses[plan_.encodings[encoding].split];
+    }
+    return uses;
+  }
+
+  // A GPU takes one checkpoint at a time. On a CPU small encoders train fastest on few threads each, several at once.
+  int worker_count() const {
+    if (!options_.device.is_cpu()) return 1;
+    return static_cast<int>(std::clamp<std::int64_t>(options_.trained_checkpoints, 1, options_.threads));
+  }
+
+  void run_workers(const std::vector<CheckpointJob>& jobs, SplitPool& splits) {
+    std::atomic<std::size_t> next{0};
+    std::exception_ptr first_error;
+    const int workers = worker_count();
+    const auto work = [&] {
+      at::set_num_threads(std::max(1, options_.threads / workers));
+      try {
+        for (std::size_t i = next++; i < jobs.size() && !abandon_; i = next++) run_job(jobs[i], splits);
+      } catch (...) {
+        const std::lock_guard lock(mutex_);
+        if (!first_error) first_error = std::current_exception();
+        abandon_ = true;
+      }
+    };
+    std::vector<std::thread> threads;
+    for (int i = 0; i < workers; ++i) threads.emplace_back(work);
+    for (std::thread& thread : threads) thread.join();
+    if (first_error) std::rethrow_exception(first_error);
+  }
+
+  void run_job(const CheckpointJob& job, SplitPool& splits) {
+    const StageContext context{cache_, progress_, options_.device, options_.stop};
+    CheckpointJobResult result = run_checkpoint_job(plan_, job, splits, context);
+    const std::lock_guard lock(mutex_);
+    for (const StageRecord& stage : result.stages) sink_.stage(stage);
+    if (result.noise) sink_.noise(*result.noise);
+    if (!result.errors.empty()) {
+      spdlog::error("{}: {}", plan_.checkpoints[job.checkpoint].encoder.name, result.errors.begin()->second);
+    }
+    for (auto& [encoding, message] : result.errors) errors_[encoding] = std::move(message);
+    if (!result.errors.empty() && options_.fail_fast) abandon_ = true;
+  }
+
+  const Plan& plan_;
+  const EngineOptions& options_;
+  ArtifactCache& cache_;
+  ResultSink& sink_;
+  ProgressListener& progress_;
+
+  std::mutex mutex_;  // of the sink and the errors
+  std::map<std::size_t, std::string> errors_;
+  std::atomic<bool> abandon_{false};
+};
+
+}  // namespace
+
+std::map<std::size_t, std::string> make_encodings(const Plan& plan, const std::set<std::size_t>& wanted,
+                                                  const EngineOptions& options, ArtifactCache& cache, ResultSink& sink,
+                                                  ProgressListener& progress) {
+  return EncodingMaker(plan, options, cache, sink, progress).run(wanted);
+}
+
+}  // namespace nmlbench

@@ -1,0 +1,33 @@
+// Makes encodings exist: trains and encodes whatever the cache lacks, several checkpoints at a time.
+#pragma once
+
+#include "cache/artifacts.h"
+#include "engine/hooks.h"
+#include "plan/plan.h"
+
+#include <nmlbench/torch.h>
+
+#include <atomic>
+#include <cstdint>
+#include <map>
+#include <set>
+#include <string>
+
+namespace nmlbench {
+
+struct EngineOptions {
+  torch::Device device = torch::kCPU;
+  int threads = 1;  // CPU threads to use, all stages together
+  // Checkpoints of the whole matrix that are trained. It decides how many train at a time, on how many threads each:
+  // neither a shard nor an earlier, interrupted run may change that, because the last bits of the weights depend on it.
+  std::int64_t trained_checkpoints = 0;
+  bool fail_fast = false;
+  const std::atomic<bool>* stop = nullptr;
+};
+
+// The encodings that could not be made, and why. Throws Interrupted when stopped, and whatever the sink throws.
+std::map<std::size_t, std::string> make_encodings(const Plan& plan, const std::set<std::size_t>& wanted,
+                                                  const EngineOptions& options, ArtifactCache& cache, ResultSink& sink,
+                                                  ProgressListener& progress);
+
+}  // namespace nmlbench

@@ -1,0 +1,212 @@
+#include "engine/executor.h"
+
+#include "engine/checkpoint_job.h"
+#include "engine/encodings.h"
+#include "engine/process.h"
+#include "engine/stacks.h"
+#include "engine/tune.h"
+
+#include <algorithm>
+#include <map>
+#include <set>
+
+#include <ATen/Parallel.h>
+#include <fmt/format.h>
+#include <spdlog/spdlog.h>
+
+namespace nmlbench {
+namespace {
+
+void forward_log(LogLevel level, const std::string& line) {
+  if (level == LogLevel::debug) spdlog::debug(line);
+  if (level == LogLevel::info) spdlog::info(line);
+  if (level == LogLevel::warning) spdlog::warn(line);
+}
+
+class Executor {
+ public:
+  Executor(const Plan& plan, const ExecutorOptions& options, ArtifactCache& cache, ResultSink& sink,
+           ProgressListener& progress)
+      : plan_(plan), options_(options), cache_(cache), sink_(sink), progress_(progress) {}
+
+  ExecutionSummary run() {
+    sort_cells();
+    const std::vector<Stack> stacks = wanted_stacks();
+    if (!give_up()) encoding_errors_ = make_encodings(plan_, encodings_of(stacks), options_, cache_, sink_, progress_);
+    if (!give_up()) run_stacks(stacks);
+    return summary_;
+  }
+
+ private:
+  bool give_up() const { return options_.fail_fast && (summary_.failed > 0 || !encoding_errors_.empty()); }
+
+  // Cells that are there already, that cannot run, and that are to run.
+  void sort_cells() {
+    std::vector<CellRecord> failed;
+    for (std::size_t i = 0; i < plan_.cells.size(); ++i) {
+      const Cell& cell = plan_.cells[i];
+      const std::string obstacle = plan_.obstacle(cell);
+      if (!options_.wanted(cell)) {
+        ++summary_.skipped;
+      } else if (obstacle.empty()) {
+        pending_.insert(i);
+      } else {
+        failed.push_back(failed_cell(plan_, cell, options_.device, obstacle));
+      }
+    }
+    report(failed);
+  }
+
+  // Packed from all cells; what cannot run and what has nothing left to do is dropped afterwards.
+  std::vector<Stack> wanted_stacks() {
+    std::vector<Stack> stacks = make_stacks(plan_, [&](const Cell& cell) {
+      return plan_.obstacle(cell).empty() ? stack_bound(plan_, cell, feature_dim(cell)) : 1;
+    });
+    for (Stack& stack : stacks) {
+      std::erase_if(stack.units, [&](const Unit& unit) { return !plan_.obstacle(plan_.cells[unit.cells[0]]).empty(); });
+    }
+    std::erase_if(stacks, [&](const Stack& stack) { return pending_of(stack).empty(); });
+    return stacks;
+  }
+
+  std::vector<std::size_t> pending_of(const Stack& stack) const {
+    std::vector<std::size_t> cells;
+    for (const Unit& unit : stack.units) {
+      std::copy_if(unit.cells.begin(), unit.cells.end(), std::back_inserter(cells),
+                   [&](std::size_t cell) { return pending_.count(cell) > 0; });
+    }
+    return cells;
+  }
+
+  // D, found by building the encoder once for each kind of input.
+  std::int64_t feature_dim(const Cell& cell) {
+    const Checkpoint& checkpoint = plan_.checkpoints[cell.checkpoint];
+    const InputInfo input = input_of(plan_, checkpoint, plan_.tasks[cell.task].train);
+    const std::string key = fmt::format("{} {}", checkpoint.encoder.identity(), fmt::join(input.sample_shape, "x"));
+    const auto found = dims_.find(key);
+    if (found != dims_.end()) return found->second;
+    return dims_[key] = build_encoder(checkpoint, input, torch::kCPU)->feature_dim();
+  }
+
+  std::set<std::size_t> encodings_of(const std::vector<Stack>& stacks) const {
+    std::set<std::size_t> encodings;
+    for (const Stack& stack : stacks) {
+      for (const Unit& unit : stack.units) {
+        const Cell& cell = plan_.cells[unit.cells[0]];
+        encodings.insert(cell.train);
+        encodings.insert(cell.tests.begin(), cell.tests.end());
+      }
+    }
+    return encodings;
+  }
+
+  void run_stacks(const std::vector<Stack>& stacks) {
+    at::set_num_threads(options_.threads);
+    Context context;
+    context.device = options_.device;
+    context.stop = options_.stop;
+    context.log = forward_log;
+    StackRunner runner(plan_, cache_, context);
+    double heads = 0;
+    for (const Stack& stack : stacks) heads += static_cast<double>(stack.heads());
+    if (stacks.empty()) return;
+    progress_.begin("tune, evaluate", heads, "heads");
+    for (const Stack& stack : stacks) {
+      context.check_stop();
+      if (give_up()) break;
+      run_stack(stack, runner);
+      progress_.advance(static_cast<double>(stack.heads()));
+    }
+    progress_.end();
+  }
+
+  // Units whose features could not be made fail; the rest of the stack runs.
+  void run_stack(Stack stack, StackRunner& runner) {
+    std::vector<CellRecord> failed;
+    std::erase_if(stack.units, [&](const Unit& unit) {
+      const std::string message = missing_features(unit);
+      for (const std::size_t cell : unit.cells) {
+        if (!message.empty() && pending_.count(cell) > 0) {
+          failed.push_back(failed_cell(plan_, plan_.cells[cell], options_.device, message));
+        }
+      }
+      return !message.empty();
+    });
+    report(failed);
+    if (stack.units.empty()) return;
+    StackResult result = runner.run(stack);
+    std::vector<CellRecord> wanted;
+    std::size_t head = 0;
+    for (const Unit& unit : stack.units) {
+      for (const std::size_t cell : unit.cells) {
+        if (pending_.count(cell) > 0) wanted.push_back(std::move(result.cells[head]));
+        ++head;
+      }
+    }
+    report(wanted);
+    report_timing(stack, result.timing);
+  }
+
+  std::string missing_features(const Unit& unit) const {
+    const Cell& cell = plan_.cells[unit.cells[0]];
+    std::vector<std::size_t> needed = cell.tests;
+    needed.push_back(cell.train);
+    for (const std::size_t encoding : needed) {
+      const auto found = encoding_errors_.find(encoding);
+      if (found != encoding_errors_.end()) return found->second;
+    }
+    return "";
+  }
+
+  void report(const std::vector<CellRecord>& cells) {
+    if (cells.empty()) return;
+    sink_.cells(cells);
+    for (const CellRecord& cell : cells) {
+      if (cell.status == "done") {
+        ++summary_.done;
+      } else {
+        ++summary_.failed;
+        ++summary_.failures[cell.message];
+      }
+    }
+  }
+
+  void report_timing(const Stack& stack, const StackTiming& timing) {
+    const Cell& cell = plan_.cells[stack.first_cell()];
+    StageRecord record;
+    record.encoder = plan_.checkpoints[cell.checkpoint].encoder.name;
+    record.tuner = plan_.tuners[cell.tuner].name;
+    record.task = plan_.tasks[cell.task].name;
+    record.device = options_.device.str();
+    record.peak_bytes = peak_bytes(options_.device);
+    const auto sink = [&](const char* stage, const char* unit, double items, double seconds) {
+      record.stage = stage;
+      record.unit = unit;
+      record.items = items;
+      record.seconds = seconds;
+      if (items > 0) sink_.stage(record);
+    };
+    sink("tune", "head-steps", timing.head_steps, timing.fit_seconds);
+    sink("evaluate", "samples", timing.samples, timing.evaluate_seconds);
+  }
+
+  const Plan& plan_;
+  const ExecutorOptions& options_;
+  ArtifactCache& cache_;
+  ResultSink& sink_;
+  ProgressListener& progress_;
+
+  std::set<std::size_t> pending_;  // Plan::cells
+  std::map<std::string, std::int64_t> dims_;
+  std::map<std::size_t, std::string> encoding_errors_;
+  ExecutionSummary summary_;
+};
+
+}  // namespace
+
+ExecutionSummary execute(const Plan& plan, const ExecutorOptions& options, ArtifactCache& cache, ResultSink& sink,
+                         ProgressListener& progress) {
+  return Executor(plan, options, cache, sink, progress).run();
+}
+
+}  // namespace nmlbench

@@ -1,0 +1,32 @@
+// Runs a plan: first every checkpoint with all the encodings it serves, several checkpoints at a time, then every
+// stack of heads. One failure costs the cells that depend on it and nothing else (DESIGN 7).
+#pragma once
+
+#include "cache/artifacts.h"
+#include "engine/encodings.h"
+#include "engine/hooks.h"
+#include "plan/plan.h"
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <string>
+
+namespace nmlbench {
+
+struct ExecutorOptions : EngineOptions {
+  std::function<bool(const Cell&)> wanted = [](const Cell&) { return true; };  // false: already in the database
+};
+
+struct ExecutionSummary {
+  std::int64_t done = 0;
+  std::int64_t failed = 0;
+  std::int64_t skipped = 0;                      // not wanted
+  std::map<std::string, std::int64_t> failures;  // message -> cells
+};
+
+// Throws Interrupted when stopped, and whatever the sink throws; results sunk before stay.
+ExecutionSummary execute(const Plan& plan, const ExecutorOptions& options, ArtifactCache& cache, ResultSink& sink,
+                         ProgressListener& progress);
+
+}  // namespace nmlbench

@@ -1,0 +1,49 @@
+#include "engine/training_rows.h"
+
+#include <algorithm>
+
+namespace nmlbench {
+
+torch::Tensor subset_rows(const torch::Tensor& labels, double fraction, const Stream& draws) {
+  if (fraction >= 1.0) return torch::arange(labels.size(0));
+  std::vector<torch::Tensor> chosen;
+  const auto classes = labels.max().item<std::int64_t>() + 1;
+  for (std::int64_t c = 0; c < classes; ++c) {
+    const torch::Tensor rows = (labels == c).nonzero().view(-1);
+    const std::int64_t n = rows.size(0);
+    if (n == 0) continue;
+    const auto keep = std::max<std::int64_t>(1, static_cast<std::int64_t>(static_cast<double>(n) * fraction));
+    const torch::Tensor order = draws.at("subset").at(c).permutation(n);
+    chosen.push_back(rows.index_select(0, order.slice(0, 0, keep)));
+  }
+  return std::get<0>(torch::cat(chosen).sort());
+}
+
+StackRows::StackRows(std::vector<UnitRows> units, const StackShape& shape, torch::Device device)
+    : units_(std::move(units)), shape_(shape), device_(device) {
+  if (device_.is_cpu()) return;
+  for (UnitRows& unit : units_) {  // the subset only, renumbered
+    unit.x = unit.x.index_select(0, unit.rows).to(device_);
+    unit.y = unit.y.index_select(0, unit.rows).to(device_);
+    unit.rows = torch::arange(unit.rows.size(0));
+  }
+}
+
+Minibatch StackRows::gather(const torch::Tensor& rows) const {
+  const auto u = static_cast<std::int64_t>(units_.size());
+  const std::int64_t b = rows.size(1);
+  Minibatch batch;
+  batch.heads_per_unit = shape_.heads_per_unit;
+  batch.x = torch::empty({u, b, shape_.dim}, torch::dtype(torch::kFloat32).device(device_));
+  batch.y = torch::empty({u, b}, torch::dtype(torch::kInt64).device(device_));
+  for (std::int64_t i = 0; i < u; ++i) {
+    const UnitRows& unit = units_[static_cast<std::size_t>(i)];
+    const torch::Tensor index = unit.rows.index_select(0, rows[i]).to(device_);
+    torch::Tensor x = batch.x[i], y = batch.y[i];
+    torch::index_select_out(x, unit.x, 0, index);
+    torch::index_select_out(y, unit.y, 0, index);
+  }
+  return batch;
+}
+
+}  // namespace nmlbench

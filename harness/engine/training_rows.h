@@ -1,0 +1,37 @@
+// The rows of a training split that a cell sees, and how a stack reads them.
+#pragma once
+
+#include <nmlbench/random.h>
+#include <nmlbench/tuner.h>
+
+#include <vector>
+
+namespace nmlbench {
+
+// A class-stratified subset: int(n_c * fraction) rows of each class, at least one of those that occur (PAPER.md,
+// "Fractions are per class"). Same draws: a smaller fraction is a subset of a larger one. int64, ascending.
+torch::Tensor subset_rows(const torch::Tensor& labels, double fraction, const Stream& draws);
+
+// The training rows of one unit.
+struct UnitRows {
+  torch::Tensor x;     // float32 [N, D], on any device
+  torch::Tensor y;     // int64 [N]
+  torch::Tensor rows;  // int64 [n], the subset in use
+};
+
+class StackRows : public TrainingSet {
+ public:
+  // Every unit's subset has the same size. x and y are moved to the device when it is not the CPU.
+  StackRows(std::vector<UnitRows> units, const StackShape& shape, torch::Device device);
+
+  StackShape shape() const override { return shape_; }
+  std::int64_t size() const override { return units_.front().rows.size(0); }
+  Minibatch gather(const torch::Tensor& rows) const override;
+
+ private:
+  std::vector<UnitRows> units_;
+  StackShape shape_;
+  torch::Device device_;
+};
+
+}  // namespace nmlbench
