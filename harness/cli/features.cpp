@@ -1,7 +1,128 @@
+#include "cache/feature_store.h"
 #include "cli/cli.h"
+#include "cli/progress.h"
+#include "cli/session.h"
+
+#include <cstdint>
+#include <cstring>
+#include <fstream>
+#include <set>
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
 
 namespace nmlbench::cli {
+namespace {
 
-void add_features(CLI::App&, Globals&, Action&) {}
+namespace fs = std::filesystem;
+using nlohmann::json;
+
+// NumPy's format 1.0: magic, version, header length, a Python dict padded to 64 bytes, then the data in C order.
+void write_npy(const fs::path& file, const torch::Tensor& tensor) {
+  const torch::Tensor data = tensor.contiguous();
+  std::string shape;
+  for (const std::int64_t size : data.sizes()) shape += fmt::format("{},", size);
+  const char* type = data.scalar_type() == torch::kInt64 ? "<i8" : "<f4";
+  std::string header = fmt::format("{{'descr': '{}', 'fortran_order': False, 'shape': ({}), }}", type, shape);
+  header.append(63 - (10 + header.size()) % 64, ' ').push_back('\n');
+  std::ofstream out(file, std::ios::binary);
+  out.write("\x93NUMPY\x01\x00", 8);
+  const auto length = static_cast<std::uint16_t>(header.size());
+  out.put(static_cast<char>(length & 0xFF)).put(static_cast<char>(length >> 8));
+  out << header;
+  out.write(static_cast<const char*>(data.data_ptr()), static_cast<std::streamsize>(data.nbytes()));
+  out.close();
+  if (!out) throw Error(fmt::format("{}: cannot write: {}", file.string(), std::strerror(errno)));
+}
+
+// Features are all this verb wants; nothing goes to a database.
+class NoSink : public ResultSink {
+ public:
+  void cells(const std::vector<CellRecord>&) override {}
+  void stage(const StageRecord&) override {}
+  void noise(const NoiseRecord&) override {}
+};
+
+// "TASK-train", "TASK-TESTSET"; a split that several tasks share is named after the first.
+std::map<std::size_t, std::string> name_splits(const Plan& plan) {
+  std::map<std::size_t, std::string> names;
+  for (const Task& task : plan.tasks) {
+    names.try_emplace(task.train, task.name + "-train");
+    for (const TestSet& test : task.tests) names.try_emplace(test.split, task.name + "-" + test.name);
+  }
+  for (auto& [split, name] : names) std::replace(name.begin(), name.end(), '/', '_');
+  return names;
+}
+
+json describe(const Plan& plan, const Checkpoint& checkpoint) {
+  json entry = {{"id", checkpoint.id}, {"encoder", checkpoint.encoder.identity()}, {"seed", checkpoint.seed}};
+  if (checkpoint.trained()) {
+    entry["pretrain_dataset"] = plan.splits[*checkpoint.split].plugin.identity();
+    entry["noise"] = checkpoint.noise_name();
+    entry["noise_ratio"] = checkpoint.noise_ratio();
+  }
+  return entry;
+}
+
+int write_features(const Globals& globals, const MatrixOptions& options, const fs::path& out) {
+  const PlannedMatrix planned = plan_matrix(globals, options);
+  const Plan& plan = planned.plan;
+  if (plan.encodings.empty()) throw Error("the matrix has no [[task]], so there is nothing to encode");
+  ArtifactCache cache(cache_root(globals));
+  NoSink sink;
+  std::set<std::size_t> wanted;
+  for (std::size_t i = 0; i < plan.encodings.size(); ++i) {
+    const std::string& error = plan.splits[plan.encodings[i].split].facts.error;
+    if (!error.empty()) throw DataError(error);
+    wanted.insert(i);
+  }
+  {
+    TerminalProgress progress(globals.quiet);
+    const auto errors = make_encodings(plan, wanted, engine_options(globals, options, planned), cache, sink, progress);
+    if (!errors.empty()) throw Error(errors.begin()->second);
+  }
+
+  const auto names = name_splits(plan);
+  std::map<std::string, json> checkpoints;
+  for (const Encoding& encoding : plan.encodings) {
+    const Checkpoint& checkpoint = plan.checkpoints[encoding.checkpoint];
+    const auto features = load_features(cache, encoding.id);
+    if (!features) throw Error(fmt::format("the features {} vanished from the cache; run again", encoding.id));
+    const std::string stem = checkpoint.id + "/" + names.at(encoding.split);
+    fs::create_directories(out / checkpoint.id);
+    write_npy(out / (stem + "_x.npy"), features->x);
+    write_npy(out / (stem + "_y.npy"), features->y);
+    json& entry = checkpoints.try_emplace(checkpoint.id, describe(plan, checkpoint)).first->second;
+    entry["splits"].push_back({{"name", names.at(encoding.split)},
+                               {"x", stem + "_x.npy"},
+                               {"y", stem + "_y.npy"},
+                               {"data", plan.splits[encoding.split].plugin.identity()},
+                               {"rows", features->x.size(0)},
+                               {"dim", features->x.size(1)},
+                               {"classes", features->classes}});
+  }
+  json index = {{"matrix", plan.matrix}, {"checkpoints", json::array()}};
+  for (auto& [id, entry] : checkpoints) index["checkpoints"].push_back(std::move(entry));
+  std::ofstream file(out / "index.json");
+  file << index.dump(2) << '\n';
+  file.close();
+  if (!file) throw Error(fmt::format("{}: cannot write", (out / "index.json").string()));
+  fmt::print("{} checkpoints, {} splits: {}\n", checkpoints.size(), plan.encodings.size(),
+             (out / "index.json").string());
+  return kDone;
+}
+
+}  // namespace
+
+void add_features(CLI::App& app, Globals& globals, Action& action) {
+  auto* verb = app.add_subcommand("features", "Write the frozen features of every checkpoint x split as .npy files");
+  auto options = std::make_shared<MatrixOptions>();
+  auto out = std::make_shared<fs::path>();
+  add_matrix_options(*verb, *options);
+  verb->add_option("-o,--out", *out, "Folder for CHECKPOINT/SPLIT_x.npy, _y.npy and index.json")->required();
+  verb->callback([&globals, &action, options, out] {
+    action = [&globals, options, out] { return write_features(globals, *options, *out); };
+  });
+}
 
 }  // namespace nmlbench::cli

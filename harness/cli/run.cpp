@@ -1,7 +1,96 @@
+#include "cache/artifacts.h"
 #include "cli/cli.h"
+#include "cli/plan_summary.h"
+#include "cli/progress.h"
+#include "cli/provenance.h"
+#include "cli/session.h"
+#include "engine/executor.h"
+#include "store.h"
+
+#include <fmt/format.h>
+#include <spdlog/spdlog.h>
 
 namespace nmlbench::cli {
+namespace {
 
-void add_run(CLI::App&, Globals&, Action&) {}
+struct RunOptions {
+  MatrixOptions matrix;
+  std::filesystem::path db = "nmlbench.sqlite";
+  bool dry_run = false;
+  bool retry_failed = false;
+  bool fail_fast = false;
+};
+
+// Everything the engine finishes goes into the database at once.
+class StoreSink : public ResultSink {
+ public:
+  StoreSink(Store& store, std::int64_t run) : store_(store), run_(run) {}
+
+  void cells(const std::vector<CellRecord>& cells) override {
+    for (const CellRecord& cell : cells) store_.write_cell(run_, cell);
+  }
+  void stage(const StageRecord& stage) override { store_.write_stage(run_, stage); }
+  void noise(const NoiseRecord& noise) override { store_.write_noise(run_, noise); }
+
+ private:
+  Store& store_;
+  std::int64_t run_;
+};
+
+void report_failures(const ExecutionSummary& summary, std::int64_t failed_before) {
+  for (const auto& [message, cells] : summary.failures) spdlog::error("{} cells failed: {}", cells, message);
+  if (failed_before > 0) {
+    spdlog::warn("{} cells failed in an earlier run and were left alone; --retry-failed runs them again",
+                 failed_before);
+  }
+}
+
+int run_matrix(const Globals& globals, const RunOptions& options) {
+  const PlannedMatrix planned = plan_matrix(globals, options.matrix);
+  const Plan& plan = planned.plan;
+  if (plan.cells.empty())
+    throw Error(fmt::format("matrix {} has no cells; it needs [[task]] and [[tuner]]", plan.matrix));
+  ArtifactCache cache(cache_root(globals));
+  if (options.dry_run) {
+    fmt::print("{}", to_text(summarise(plan, cache, known_cells(options.db))));
+    return kDone;
+  }
+
+  ExecutorOptions engine;
+  static_cast<EngineOptions&>(engine) = engine_options(globals, options.matrix, planned);
+  engine.fail_fast = options.fail_fast;
+  Store store = Store::open(options.db);
+  const KnownCells known{store.cells_with_status("done"), store.cells_with_status("failed")};
+  engine.wanted = [&](const Cell& cell) {
+    return known.done.count(cell.id) == 0 && (options.retry_failed || known.failed.count(cell.id) == 0);
+  };
+  std::int64_t failed_before = 0;
+  for (const Cell& cell : plan.cells) failed_before += !options.retry_failed && known.failed.count(cell.id) > 0 ? 1 : 0;
+
+  StoreSink sink(store, store.begin_run(make_run_record(globals, plan, planned.registry, engine.threads)));
+  ExecutionSummary summary;
+  {
+    TerminalProgress progress(globals.quiet);
+    summary = execute(plan, engine, cache, sink, progress);
+  }
+  report_failures(summary, failed_before);
+  spdlog::info("{}: {} cells done, {} failed, {} known before", plan.matrix, summary.done, summary.failed,
+               summary.skipped);
+  return summary.failed + failed_before > 0 ? kSomeCellsFailed : kDone;
+}
+
+}  // namespace
+
+void add_run(CLI::App& app, Globals& globals, Action& action) {
+  auto* verb = app.add_subcommand("run", "Run a matrix: pre-train, encode, tune, evaluate, and print the leaderboard");
+  auto options = std::make_shared<RunOptions>();
+  add_matrix_options(*verb, options->matrix);
+  verb->add_option("--db", options->db, "Results database")->envname("NMLBENCH_DB")->capture_default_str();
+  verb->add_flag("--dry-run", options->dry_run, "Show what would be done, and stop");
+  verb->add_flag("--retry-failed", options->retry_failed, "Run cells again that failed before");
+  verb->add_flag("--fail-fast", options->fail_fast, "Stop at the first failure");
+  verb->callback(
+      [&globals, &action, options] { action = [&globals, options] { return run_matrix(globals, *options); }; });
+}
 
 }  // namespace nmlbench::cli

@@ -1,6 +1,7 @@
 // Finds, checks and keeps plugin libraries, and answers what they offer.
 #pragma once
 
+#include "config/declared.h"
 #include "plan/catalog.h"
 
 #include <nmlbench/plugin.h>
@@ -23,6 +24,12 @@ struct RejectedLibrary {
   std::string reason;
 };
 
+// Two libraries offer the same plugin: nothing can be chosen for the user.
+class DuplicatePlugin : public Error {
+ public:
+  using Error::Error;
+};
+
 // The search path, first match first: `extra` (--plugin-dir), NMLBENCH_PLUGIN_PATH (colon separated),
 // $XDG_DATA_HOME/nmlbench/plugins (~/.local/share when unset), then the program's own lib/nmlbench/plugins, found
 // relative to the executable, both in a build tree and when installed.
@@ -36,7 +43,7 @@ class Registry : public Catalog {
   };
 
   // Loads every *.so of the folders, sorted by path. Libraries that cannot be used are kept in rejected(); two plugins
-  // of one name and kind are an Error that names both files; a folder of `required` that does not exist is an Error.
+  // of one name and kind are a DuplicatePlugin error that names both files. Folders that do not exist are passed over.
   static Registry load(const std::vector<std::filesystem::path>& folders);
   // One file; throws Error with the reason when it is rejected. For `plugins check` and the conformance kit.
   static Registry load_file(const std::filesystem::path& file);
@@ -48,9 +55,13 @@ class Registry : public Catalog {
   const std::vector<RejectedLibrary>& rejected() const { return rejected_; }
 
  private:
+  void add(const LoadedLibrary& library);
+
   std::vector<Item> items_;
   std::vector<RejectedLibrary> rejected_;
 };
+
+Declaration declaration_of(const PluginEntry& entry);
 
 // Create plugin objects. Every exception that the plugin's factory throws becomes an Error naming the plugin.
 std::unique_ptr<Dataset> make_dataset(const ResolvedPlugin& plugin);

@@ -1,0 +1,117 @@
+#include "cli/plan_summary.h"
+
+#include "cli/progress.h"
+#include "store.h"
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+namespace nmlbench::cli {
+namespace {
+
+using nlohmann::json;
+
+// Steps of a head that trains for `epochs` in batches, when its tuner has such parameters.
+double head_steps(const Plan& plan, const Cell& cell) {
+  const Params& params = plan.tuners[cell.tuner].params;
+  if (!params.has("epochs") || !params.has("batch_size")) return 0;
+  const auto rows = static_cast<double>(plan.splits[plan.tasks[cell.task].train].facts.info.size) * cell.fraction;
+  const auto batch = static_cast<double>(params.integer("batch_size"));
+  return static_cast<double>(params.integer("epochs")) * std::ceil(rows / batch);
+}
+
+json stage_json(const StageCount& stage, const char* unit) {
+  return {{"total", stage.total},
+          {"known", stage.known},
+          {"to_do", stage.total - stage.known},
+          {"work", stage.work},
+          {"unit", unit}};
+}
+
+std::string stage_line(const char* name, const StageCount& stage, const std::string& work) {
+  return fmt::format("  {:<12} {:>7} {:>9} {:>9}   {}\n", name, stage.total, stage.known, stage.total - stage.known,
+                     work);
+}
+
+}  // namespace
+
+KnownCells known_cells(const std::filesystem::path& db) {
+  if (!std::filesystem::exists(db)) return {};
+  const Store store = Store::open_read_only(db);
+  return {store.cells_with_status("done"), store.cells_with_status("failed")};
+}
+
+PlanSummary summarise(const Plan& plan, const ArtifactCache& cache, const KnownCells& known) {
+  PlanSummary summary;
+  summary.matrix = plan.matrix;
+  for (const Checkpoint& checkpoint : plan.checkpoints) {
+    if (!checkpoint.trained()) continue;
+    ++summary.checkpoints.total;
+    if (cache.find(ArtifactKind::checkpoint, checkpoint.id)) {
+      ++summary.checkpoints.known;
+    } else {
+      summary.checkpoints.work +=
+          static_cast<double>(plan.splits[*checkpoint.split].facts.info.size * checkpoint.optim.epochs);
+    }
+  }
+  for (const Encoding& encoding : plan.encodings) {
+    ++summary.encodings.total;
+    if (cache.find(ArtifactKind::features, encoding.id)) {
+      ++summary.encodings.known;
+    } else {
+      summary.encodings.work += static_cast<double>(plan.splits[encoding.split].facts.info.size);
+    }
+  }
+  for (const Task& task : plan.tasks) summary.test_sets += static_cast<std::int64_t>(task.tests.size());
+  for (const Cell& cell : plan.cells) {
+    ++summary.cells.total;
+    if (known.done.count(cell.id) > 0) {
+      ++summary.cells.known;
+      continue;
+    }
+    if (known.failed.count(cell.id) > 0) ++summary.failed_before;
+    summary.cells.work += head_steps(plan, cell);
+    const std::string obstacle = plan.obstacle(cell);
+    if (!obstacle.empty()) ++summary.obstacles[obstacle];
+  }
+  return summary;
+}
+
+std::string to_text(const PlanSummary& summary) {
+  std::string out = fmt::format("matrix {}\n", summary.matrix);
+  out += fmt::format("  {:<12} {:>7} {:>9} {:>9}\n", "stage", "total", "known", "to do");
+  out += stage_line("pre-train", summary.checkpoints, format_count(summary.checkpoints.work) + " images");
+  out += stage_line("encode", summary.encodings, format_count(summary.encodings.work) + " images");
+  out += stage_line("tune", summary.cells, format_count(summary.cells.work) + " head-steps");
+  out += fmt::format("  {:<12} {:>7} test sets\n", "evaluate", summary.test_sets);
+  if (summary.failed_before > 0) {
+    out += fmt::format("  {} cells failed before; --retry-failed runs them again\n", summary.failed_before);
+  }
+  for (const auto& [message, cells] : summary.obstacles)
+    out += fmt::format("  {} cells cannot run: {}\n", cells, message);
+  return out;
+}
+
+std::string to_json_text(const Plan& plan, const PlanSummary& summary) {
+  json out = json::parse(plan.canonical);
+  out["stages"] = {{"pretrain", stage_json(summary.checkpoints, "images")},
+                   {"encode", stage_json(summary.encodings, "images")},
+                   {"tune", stage_json(summary.cells, "head-steps")}};
+  out["encodings"] = json::array();
+  for (const Encoding& encoding : plan.encodings) {
+    out["encodings"].push_back({{"id", encoding.id}, {"checkpoint", encoding.checkpoint}, {"split", encoding.split}});
+  }
+  out["cells"] = json::array();
+  for (const Cell& cell : plan.cells) {
+    out["cells"].push_back({{"id", cell.id},
+                            {"checkpoint", plan.checkpoints[cell.checkpoint].id},
+                            {"task", plan.tasks[cell.task].name},
+                            {"fraction", cell.fraction},
+                            {"tuner", plan.tuners[cell.tuner].name},
+                            {"tuner_params", json::parse(plan.tuners[cell.tuner].canonical)},
+                            {"seed", cell.seed}});
+  }
+  return out.dump(2) + "\n";
+}
+
+}  // namespace nmlbench::cli

@@ -1,0 +1,45 @@
+// What a plan will do, in numbers: shared by `plan` and `run --dry-run`.
+#pragma once
+
+#include "cache/artifacts.h"
+#include "plan/plan.h"
+
+#include <cstdint>
+#include <filesystem>
+#include <map>
+#include <string>
+#include <unordered_set>
+
+namespace nmlbench::cli {
+
+struct KnownCells {
+  std::unordered_set<std::string> done;
+  std::unordered_set<std::string> failed;
+};
+
+// From the database; nothing when the file does not exist yet.
+KnownCells known_cells(const std::filesystem::path& db);
+
+struct StageCount {
+  std::int64_t total = 0;
+  std::int64_t known = 0;  // already in the cache or the database
+  double work = 0;         // images or head-steps left to do
+};
+
+struct PlanSummary {
+  std::string matrix;
+  StageCount checkpoints;  // trained ones
+  StageCount encodings;
+  StageCount cells;
+  std::int64_t failed_before = 0;
+  std::int64_t test_sets = 0;                     // of all tasks
+  std::map<std::string, std::int64_t> obstacles;  // message -> cells that cannot run
+};
+
+PlanSummary summarise(const Plan& plan, const ArtifactCache& cache, const KnownCells& known);
+
+std::string to_text(const PlanSummary& summary);
+// Stages and cells one by one.
+std::string to_json_text(const Plan& plan, const PlanSummary& summary);
+
+}  // namespace nmlbench::cli

@@ -1,0 +1,138 @@
+#include "cli/session.h"
+
+#include "cache/artifacts.h"
+#include "registry/inspector.h"
+
+#include <algorithm>
+#include <charconv>
+#include <csignal>
+#include <thread>
+
+#include <fmt/format.h>
+#include <spdlog/spdlog.h>
+
+namespace nmlbench::cli {
+namespace {
+
+namespace fs = std::filesystem;
+
+std::atomic<bool> stop_requested{false};
+
+void on_interrupt(int signal) {
+  stop_requested = true;
+  std::signal(signal, SIG_DFL);
+}
+
+// Next to the program in a build tree, under share/ when installed.
+std::vector<fs::path> matrix_folders() {
+  const fs::path program = fs::read_symlink("/proc/self/exe").parent_path();
+  return {program / "share/nmlbench/matrices", program / "../share/nmlbench/matrices"};
+}
+
+std::pair<std::int64_t, std::int64_t> parse_shard(const std::string& text) {
+  std::int64_t index = 0, count = 0;
+  const char* end = text.data() + text.size();
+  const auto [slash, error] = std::from_chars(text.data(), end, index);
+  const bool separated = error == std::errc() && slash != end && *slash == '/';
+  if (!separated || std::from_chars(slash + 1, end, count).ptr != end || index < 1 || count < index) {
+    throw Error(fmt::format("--shard {}: expected I/N with 1 <= I <= N, for example 1/4", text));
+  }
+  return {index, count};
+}
+
+void require_runnable(const Plan& plan) {
+  if (plan.cells.empty()) return;
+  std::string obstacle;
+  for (const Cell& cell : plan.cells) {
+    obstacle = plan.obstacle(cell);
+    if (obstacle.empty()) return;
+  }
+  throw DataError(obstacle);
+}
+
+}  // namespace
+
+void add_device_option(CLI::App& verb, std::string& device) {
+  verb.add_option("--device", device, "auto, cpu, cuda or cuda:N")->envname("NMLBENCH_DEVICE")->capture_default_str();
+}
+
+void add_matrix_options(CLI::App& verb, MatrixOptions& options) {
+  verb.add_option("matrix", options.matrix, "A matrix file, or the name of a bundled one")->capture_default_str();
+  verb.add_option("--set", options.set, "KEY=VALUE: change one value of the matrix, e.g. tuner.lr=0.01 (repeatable)")
+      ->allow_extra_args(false);
+  verb.add_option("--shard", options.shard, "I/N: only this part of the cells; join the databases with `merge`");
+  add_device_option(verb, options.device);
+}
+
+Registry load_plugins(const Globals& globals) {
+  Registry registry = Registry::load(plugin_search_path(globals.plugin_dirs));
+  for (const RejectedLibrary& library : registry.rejected()) {
+    spdlog::warn("plugin library left out: {}: {}", library.file.string(), library.reason);
+  }
+  return registry;
+}
+
+fs::path find_matrix(const std::string& name) {
+  if (fs::exists(name)) return name;
+  for (const fs::path& folder : matrix_folders()) {
+    const fs::path file = folder / (name + ".toml");
+    if (fs::exists(file)) return file;
+  }
+  std::vector<std::string> bundled;
+  for (const fs::path& folder : matrix_folders()) {
+    std::error_code ignored;
+    for (const auto& entry : fs::directory_iterator(folder, ignored)) bundled.push_back(entry.path().stem().string());
+  }
+  std::sort(bundled.begin(), bundled.end());
+  throw Error(fmt::format("{}: no such matrix file or bundled matrix{}", name, suggestion(name, bundled)));
+}
+
+fs::path cache_root(const Globals& globals) {
+  return globals.cache_dir.empty() ? ArtifactCache::default_root() : globals.cache_dir;
+}
+
+torch::Device resolve_device(const std::string& text) {
+  if (text == "auto") return torch::cuda::is_available() ? torch::Device(torch::kCUDA, 0) : torch::Device(torch::kCPU);
+  if (text == "cpu") return torch::kCPU;
+  int index = 0;
+  const char* end = text.data() + text.size();
+  const bool numbered = text.rfind("cuda:", 0) == 0 && std::from_chars(text.data() + 5, end, index).ptr == end;
+  if (text != "cuda" && !numbered) throw Error(fmt::format("--device {}: expected auto, cpu, cuda or cuda:N", text));
+  const auto devices = static_cast<int>(torch::cuda::device_count());
+  if (index >= devices) {
+    throw Error(fmt::format("--device {}: this LibTorch sees {} CUDA devices; try --device cpu", text, devices));
+  }
+  return {torch::kCUDA, static_cast<c10::DeviceIndex>(index)};
+}
+
+int resolve_threads(const Globals& globals) {
+  return globals.threads > 0 ? globals.threads : static_cast<int>(std::max(1U, std::thread::hardware_concurrency()));
+}
+
+PlannedMatrix plan_matrix(const Globals& globals, const MatrixOptions& options) {
+  const MatrixSpec spec = read_matrix(find_matrix(options.matrix), options.set);
+  PlannedMatrix planned{load_plugins(globals), {}, 0};
+  planned.plan = make_plan(spec, planned.registry, PluginInspector());
+  const auto& checkpoints = planned.plan.checkpoints;
+  planned.trained_checkpoints =
+      std::count_if(checkpoints.begin(), checkpoints.end(), [](const Checkpoint& c) { return c.trained(); });
+  if (!options.shard.empty()) {
+    const auto [index, count] = parse_shard(options.shard);
+    keep_shard(planned.plan, index, count);
+  }
+  require_runnable(planned.plan);
+  return planned;
+}
+
+EngineOptions engine_options(const Globals& globals, const MatrixOptions& options, const PlannedMatrix& planned) {
+  std::signal(SIGINT, on_interrupt);
+  std::signal(SIGTERM, on_interrupt);
+  EngineOptions engine;
+  engine.device = resolve_device(options.device);
+  engine.threads = resolve_threads(globals);
+  engine.trained_checkpoints = planned.trained_checkpoints;
+  engine.stop = &stop_requested;
+  return engine;
+}
+
+}  // namespace nmlbench::cli

@@ -1,0 +1,49 @@
+// What several verbs need before they start: plugins, device, threads, a planned matrix.
+#pragma once
+
+#include "cli/cli.h"
+#include "config/matrix_spec.h"
+#include "engine/encodings.h"
+#include "plan/plan.h"
+#include "registry/registry.h"
+
+#include <atomic>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+namespace nmlbench::cli {
+
+// Options of verbs that read a matrix.
+struct MatrixOptions {
+  std::string matrix = "quick";  // a file, or the name of one in the matrices folder
+  std::vector<std::string> set;
+  std::string shard;  // "I/N"
+  std::string device = "auto";
+};
+
+void add_matrix_options(CLI::App& verb, MatrixOptions& options);
+void add_device_option(CLI::App& verb, std::string& device);
+
+// Loads every plugin of the search path; libraries that cannot be used are named in a warning.
+Registry load_plugins(const Globals& globals);
+
+// A planned matrix and what it was planned with. The plan points into the registry.
+struct PlannedMatrix {
+  Registry registry;
+  Plan plan;
+  std::int64_t trained_checkpoints = 0;  // of the whole matrix, before sharding
+};
+
+// Throws ConfigError; DataError when no cell at all can run because of data that cannot be read.
+PlannedMatrix plan_matrix(const Globals& globals, const MatrixOptions& options);
+
+std::filesystem::path find_matrix(const std::string& name);
+std::filesystem::path cache_root(const Globals& globals);
+torch::Device resolve_device(const std::string& text);
+int resolve_threads(const Globals& globals);
+
+// Device, threads and interrupt flag for the engine. Ctrl-C sets the flag; a second one ends the program at once.
+EngineOptions engine_options(const Globals& globals, const MatrixOptions& options, const PlannedMatrix& planned);
+
+}  // namespace nmlbench::cli

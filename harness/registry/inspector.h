@@ -1,0 +1,20 @@
+// Answers the plan's questions by creating plugin objects and asking them.
+#pragma once
+
+#include "plan/inspector.h"
+
+#include <map>
+
+namespace nmlbench {
+
+class PluginInspector : public Inspector {
+ public:
+  SplitFacts split(const ResolvedPlugin& dataset) const override;
+  bool trainable(const ResolvedPlugin& encoder) const override;
+  std::string files(const ResolvedPlugin& plugin) const override;
+
+ private:
+  mutable std::map<std::string, std::string> file_digests_;
+};
+
+}  // namespace nmlbench

@@ -1,0 +1,173 @@
+#include "registry/registry.h"
+
+#include "config/declared.h"
+#include "registry/library.h"
+
+#include <algorithm>
+#include <cstdlib>
+#include <map>
+#include <set>
+#include <sstream>
+
+#include <fmt/format.h>
+
+namespace nmlbench {
+namespace {
+
+namespace fs = std::filesystem;
+
+std::vector<fs::path> libraries_in(const fs::path& folder) {
+  std::vector<fs::path> files;
+  std::error_code error;
+  for (const auto& entry : fs::directory_iterator(folder, error)) {
+    if (entry.path().extension() == ".so") files.push_back(entry.path());
+  }
+  std::sort(files.begin(), files.end());
+  return files;
+}
+
+const char* environment(const char* name) {
+  const char* value = std::getenv(name);
+  return value != nullptr && *value != '\0' ? value : nullptr;
+}
+
+bool before(const Registry::Item& a, const Registry::Item& b) {
+  return std::pair(a.entry->kind, std::string_view(a.entry->name)) <
+         std::pair(b.entry->kind, std::string_view(b.entry->name));
+}
+
+// Plugins are created here and nowhere else, so that whatever a constructor throws gets its name.
+template <typename Factory>
+auto create(const ResolvedPlugin& plugin, Factory factory) -> decltype(factory(plugin.params)) {
+  std::string what;
+  try {
+    if (auto object = factory(plugin.params)) return object;
+    what = "the factory returned nothing";
+  } catch (const std::exception& error) {
+    what = error.what();
+  } catch (...) {
+    what = "an exception that is no std::exception";
+  }
+  throw Error(fmt::format("{} \"{}\" cannot be created: {}", kind_name(plugin.kind), plugin.name, what));
+}
+
+}  // namespace
+
+std::vector<fs::path> plugin_search_path(const std::vector<fs::path>& extra) {
+  std::vector<fs::path> folders;
+  for (const fs::path& folder : extra) {
+    if (!fs::is_directory(folder)) throw Error(fmt::format("--plugin-dir {}: no such folder", folder.string()));
+    folders.push_back(folder);
+  }
+  if (const char* list = environment("NMLBENCH_PLUGIN_PATH")) {
+    std::istringstream in(list);
+    for (std::string folder; std::getline(in, folder, ':');) {
+      if (!folder.empty()) folders.emplace_back(folder);
+    }
+  }
+  if (const char* data = environment("XDG_DATA_HOME")) {
+    folders.push_back(fs::path(data) / "nmlbench/plugins");
+  } else if (const char* home = environment("HOME")) {
+    folders.push_back(fs::path(home) / ".local/share/nmlbench/plugins");
+  }
+  std::error_code ignored;
+  const fs::path program = fs::read_symlink("/proc/self/exe", ignored).parent_path();
+  folders.push_back(program / "lib/nmlbench/plugins");                               // build tree
+  folders.push_back(program / ".." / NMLBENCH_INSTALL_LIBDIR / "nmlbench/plugins");  // installed
+  return folders;
+}
+
+Registry Registry::load(const std::vector<fs::path>& folders) {
+  Registry registry;
+  std::set<const LoadedLibrary*> seen;  // one file may be reached through two folders
+  for (const fs::path& folder : folders) {
+    for (const fs::path& file : libraries_in(folder)) {
+      try {
+        const LoadedLibrary& library = open_library(file);
+        if (seen.insert(&library).second) registry.add(library);
+      } catch (const DuplicatePlugin&) {
+        throw;
+      } catch (const Error& error) {
+        registry.rejected_.push_back({file, error.what()});
+      }
+    }
+  }
+  return registry;
+}
+
+Registry Registry::load_file(const fs::path& file) {
+  Registry registry;
+  try {
+    registry.add(open_library(file));
+  } catch (const Error& error) {
+    throw Error(fmt::format("{}: {}", file.string(), error.what()));
+  }
+  return registry;
+}
+
+void Registry::add(const LoadedLibrary& library) {
+  for (std::uint64_t i = 0; i < library.descriptor->entry_count; ++i) {
+    const PluginEntry& entry = library.descriptor->entries[i];
+    if (const Item* other = find(entry.kind, entry.name)) {
+      throw DuplicatePlugin(fmt::format("two libraries offer the {} \"{}\": {} and {}; remove one",
+                                        kind_name(entry.kind), entry.name, other->library->file.string(),
+                                        library.file.string()));
+    }
+    const Item item{&entry, &library};
+    items_.insert(std::upper_bound(items_.begin(), items_.end(), item, before), item);
+  }
+}
+
+const Registry::Item* Registry::find(PluginKind kind, std::string_view name) const {
+  const auto found = std::find_if(items_.begin(), items_.end(), [&](const Item& item) {
+    return item.entry->kind == kind && item.entry->name == name;
+  });
+  return found == items_.end() ? nullptr : &*found;
+}
+
+Declaration declaration_of(const PluginEntry& entry) {
+  return {fmt::format("{} {}", kind_name(entry.kind), entry.name), entry.params, entry.param_count, entry.presets,
+          entry.preset_count};
+}
+
+std::vector<ResolvedPlugin> Registry::expand(PluginKind kind, const PluginRef& ref) const {
+  const Item* item = find(kind, ref.plugin);
+  if (item == nullptr) {
+    std::vector<std::string> names;
+    for (const Item& other : items_) {
+      if (other.entry->kind == kind) names.emplace_back(other.entry->name);
+    }
+    throw ConfigError(ref.where, fmt::format("there is no {} plugin \"{}\"{}", kind_name(kind), ref.plugin,
+                                             suggestion(ref.plugin, names)));
+  }
+  std::vector<ResolvedPlugin> result;
+  for (DeclaredValues& values : expand_declared(declaration_of(*item->entry), ref.values, ref.where)) {
+    ResolvedPlugin plugin;
+    plugin.kind = kind;
+    plugin.name = item->entry->name;
+    plugin.revision = item->entry->revision;
+    plugin.library_version = item->library->descriptor->version;
+    plugin.params = std::move(values.params);
+    plugin.canonical = std::move(values.canonical);
+    plugin.stack_key = std::move(values.stack_key);
+    plugin.entry = item->entry;
+    plugin.where = ref.where;
+    result.push_back(std::move(plugin));
+  }
+  return result;
+}
+
+std::unique_ptr<Dataset> make_dataset(const ResolvedPlugin& plugin) {
+  return create(plugin, plugin.entry->make_dataset);
+}
+std::shared_ptr<Encoder> make_encoder(const ResolvedPlugin& plugin) {
+  return create(plugin, plugin.entry->make_encoder);
+}
+std::unique_ptr<NoiseModel> make_noise(const ResolvedPlugin& plugin) {
+  return create(plugin, plugin.entry->make_noise);
+}
+std::unique_ptr<Tuner> make_tuner(const ResolvedPlugin& plugin) {
+  return create(plugin, plugin.entry->make_tuner);
+}
+
+}  // namespace nmlbench
