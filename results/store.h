@@ -3,6 +3,8 @@
 
 #include "engine/records.h"
 
+#include <chrono>
+#include <cstdint>
 #include <filesystem>
 #include <memory>
 #include <string>
@@ -13,11 +15,14 @@ namespace nmlbench {
 
 class Store {
  public:
+  // How long to wait for another process to finish its transaction before giving up.
+  static constexpr std::chrono::milliseconds kPatience{5000};
+
   // Opens or creates `file` and migrates it to the current schema. Throws Error with one clear line: not a database,
-  // newer schema (names both versions), locked, read-only, unwritable folder.
-  static Store open(const std::filesystem::path& file);
-  // For queries; a file that does not exist is an Error.
-  static Store open_read_only(const std::filesystem::path& file);
+  // newer schema (names both versions), locked, read-only, unwritable folder. Every other member throws the same way.
+  static Store open(const std::filesystem::path& file, std::chrono::milliseconds patience = kPatience);
+  // For queries; a file that does not exist, or holds no results, is an Error.
+  static Store open_read_only(const std::filesystem::path& file, std::chrono::milliseconds patience = kPatience);
 
   Store(Store&&) noexcept;
   Store& operator=(Store&&) noexcept;
@@ -25,7 +30,7 @@ class Store {
 
   std::int64_t begin_run(const RunRecord& run);
   // One transaction: the cell, its metrics, spectra and curve. A cell that is there as 'done' is left as it is; one
-  // that is there as 'failed' (same id, or same coordinates) is replaced.
+  // that is there as 'failed' (same id, or same coordinates) is replaced. Several processes may write the same file.
   void write_cell(std::int64_t run, const CellRecord& cell);
   void write_stage(std::int64_t run, const StageRecord& stage);
   // Once per checkpoint; a second write of the same checkpoint does nothing.
@@ -34,6 +39,7 @@ class Store {
   // Ids of all cells with this status ("done" or "failed").
   std::unordered_set<std::string> cells_with_status(const std::string& status) const;
 
+  // For the other files of results/ (database.h).
   struct Impl;
   Impl& impl() { return *impl_; }
   const Impl& impl() const { return *impl_; }

@@ -1,0 +1,25 @@
+// The schema and its version. Migrations run forward only.
+#pragma once
+
+#include <filesystem>
+#include <span>
+
+#include <SQLiteCpp/Database.h>
+
+namespace nmlbench {
+
+// "NMLB": tells our databases from others (PRAGMA application_id).
+inline constexpr int kApplicationId = 0x4e4d4c42;
+
+// SQL scripts; script i takes a database from version i to i + 1. Script 0 is schema.sql.
+std::span<const char* const> migrations();
+// The version this program reads and writes.
+int schema_version();
+
+// The schema version of an open database; 0 for an empty one. Throws Error when the file belongs to another program
+// or to a newer nmlbench than `newest`.
+int checked_version(SQLite::Database& db, const std::filesystem::path& file, int newest);
+// Brings the database to version scripts.size() in one transaction: all of it or nothing.
+void migrate(SQLite::Database& db, const std::filesystem::path& file, std::span<const char* const> scripts);
+
+}  // namespace nmlbench
