@@ -1,7 +1,36 @@
+#include "merge.h"
+
 #include "cli/cli.h"
 
-namespace nmlbench::cli {
+#include <fmt/format.h>
+#include <spdlog/spdlog.h>
 
-void add_merge(CLI::App&, Globals&, Action&) {}
+namespace nmlbench::cli {
+namespace {
+
+struct MergeOptions {
+  std::filesystem::path out;
+  std::vector<std::filesystem::path> inputs;
+};
+
+int merge(const MergeOptions& options) {
+  const MergeResult result = merge_databases(options.out, options.inputs);
+  for (const MergeConflict& conflict : result.conflicts) {
+    spdlog::error("{}: cell {} has another result: {}", conflict.input.string(), conflict.cell_id, conflict.what);
+  }
+  fmt::print("{}: {} cells added, {} failed cells replaced, {} identical, {} in conflict\n", options.out.string(),
+             result.added, result.replaced, result.identical, result.conflicts.size());
+  return result.conflicts.empty() ? kDone : kSomeCellsFailed;
+}
+
+}  // namespace
+
+void add_merge(CLI::App& app, Globals&, Action& action) {
+  auto* verb = app.add_subcommand("merge", "Unite the databases of several shards; the first result of a cell is kept");
+  auto options = std::make_shared<MergeOptions>();
+  verb->add_option("out", options->out, "Database to add to; created when missing")->required();
+  verb->add_option("in", options->inputs, "Databases to read")->required();
+  verb->callback([&action, options] { action = [options] { return merge(*options); }; });
+}
 
 }  // namespace nmlbench::cli

@@ -1,0 +1,133 @@
+#include "merge.h"
+
+#include "fixture.h"
+
+#include <SQLiteCpp/SQLiteCpp.h>
+#include <gmock/gmock.h>
+
+namespace nmlbench {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+
+class MergeTest : public ResultsTest {
+ protected:
+  void write(const std::string& name, const std::vector<CellRecord>& cells) {
+    Store store = Store::open(file(name));
+    const auto run = store.begin_run(run_record(name));
+    for (const CellRecord& cell : cells) store.write_cell(run, cell);
+    store.write_stage(run, {"tune", "resnet-tiny", "nmtune", "shapes", "cpu", 10, "head-steps", 2.0, 0});
+    store.write_noise(run, {"c-" + name, "resnet-tiny", "procedural", "symmetric", 0.1, 0, 0.09, ""});
+    store.write_noise(run, {"shared", "resnet-tiny", "procedural", "symmetric", 0.1, 0, 0.09, ""});
+  }
+  MergeResult merge(const std::vector<std::string>& inputs) {
+    std::vector<std::filesystem::path> files;
+    for (const std::string& name : inputs) files.push_back(file(name));
+    return merge_databases(file("out.sqlite"), files);
+  }
+  std::string scalar(const std::string& sql) {
+    SQLite::Database db(file("out.sqlite").string());
+    return db.execAndGet(sql).getString();
+  }
+  static CellRecord cell(std::int64_t seed, double value) {
+    CellRecord record = cell_record({.seed = seed}, {accuracy("photo", "id", value)});
+    record.spectra.push_back({"photo", "raw", "column", 10, {2.0F, 1.0F}});
+    record.loss_curve = {1.0F, 0.5F};
+    return record;
+  }
+};
+
+TEST_F(MergeTest, UnitesShardsWithEverythingTheyHold) {
+  write("b.sqlite", {cell(9, 0.9)});  // so that row numbers differ between input and output
+  write("c.sqlite",
+        {cell_record({.tuner = "mlp", .task = "letters", .seed = 1}, {accuracy("clean", "ood", 0.3)}), cell(1, 0.1)});
+  const MergeResult result = merge({"b.sqlite", "c.sqlite"});
+  EXPECT_EQ(result.added, 3U);
+  EXPECT_TRUE(result.conflicts.empty());
+  EXPECT_EQ(scalar("SELECT group_concat(r.matrix || ' ' || tuner || ' ' || v.task || ' ' || v.seed || ' ' || test_set"
+                   " || ' ' || value, ';') FROM (SELECT * FROM v_results ORDER BY value) v JOIN cells USING (cell_id)"
+                   " JOIN runs r USING (run_id)"),
+            "c.sqlite linear-probe shapes 1 photo 0.1;c.sqlite mlp letters 1 clean 0.3;"
+            "b.sqlite linear-probe shapes 9 photo 0.9");
+  EXPECT_EQ(scalar("SELECT count(*) FROM spectra"), "2");
+  EXPECT_EQ(scalar("SELECT count(*) FROM curves"), "2");
+  EXPECT_EQ(scalar("SELECT count(*) FROM v_throughput"), "2");
+  EXPECT_EQ(scalar("SELECT count(*) FROM v_noise"), "3");
+  EXPECT_EQ(scalar("SELECT count(*) FROM pragma_foreign_key_check"), "0");
+}
+
+TEST_F(MergeTest, MergingAgainChangesNothing) {
+  write("b.sqlite", {cell(0, 0.5), cell(1, 0.6)});
+  merge({"b.sqlite"});
+  const MergeResult again = merge({"b.sqlite", "b.sqlite"});
+  EXPECT_EQ(again.added, 0U);
+  EXPECT_EQ(again.identical, 4U);
+  EXPECT_EQ(
+      scalar("SELECT (SELECT count(*) FROM cells) || (SELECT count(*) FROM runs) || (SELECT count(*) FROM stages)"),
+      "211");
+}
+
+TEST_F(MergeTest, InputThatGrewBringsItsNews) {
+  write("b.sqlite", {cell(0, 0.5)});
+  merge({"b.sqlite"});
+  Store::open(file("b.sqlite")).write_cell(1, cell(1, 0.6));
+  EXPECT_EQ(merge({"b.sqlite"}).added, 1U);
+  EXPECT_EQ(scalar("SELECT count(*) || '/' || count(DISTINCT run_id) FROM cells"), "2/1");
+}
+
+TEST_F(MergeTest, ConflictKeepsTheFirstAndIsReported) {
+  write("b.sqlite", {cell(0, 0.5), cell(1, 0.6)});
+  write("c.sqlite", {cell(0, 0.7), cell(1, 0.6 + 1e-9)});
+  const MergeResult result = merge({"b.sqlite", "c.sqlite"});
+  ASSERT_EQ(result.conflicts.size(), 1U);
+  EXPECT_EQ(result.conflicts[0].cell_id, cell(0, 0).cell_id);
+  EXPECT_EQ(result.conflicts[0].input, file("c.sqlite"));
+  EXPECT_EQ(result.conflicts[0].what, "accuracy on photo: kept 0.5, found 0.7");
+  EXPECT_EQ(result.identical, 1U);
+  EXPECT_EQ(scalar("SELECT value FROM v_results WHERE seed = 0"), "0.5");
+}
+
+TEST_F(MergeTest, MetricThatOnlyOneSideHasIsAConflict) {
+  CellRecord more = cell(0, 0.5);
+  more.metrics.push_back(accuracy("sketch", "ood", 0.2));
+  write("b.sqlite", {cell(0, 0.5)});
+  write("c.sqlite", {more});
+  const MergeResult result = merge({"b.sqlite", "c.sqlite"});
+  ASSERT_EQ(result.conflicts.size(), 1U);
+  EXPECT_EQ(result.conflicts[0].what, "accuracy on sketch: kept nothing, found 0.2");
+}
+
+TEST_F(MergeTest, FailedCellGivesWayToAFinishedOneInEitherOrder) {
+  CellRecord failed = failed_cell({.seed = 0}, "file missing");
+  failed.cell_id = "hash without the data digest";
+  write("failed.sqlite", {failed, failed_cell({.seed = 1}, "out of memory")});
+  write("done.sqlite", {cell(0, 0.5), cell(1, 0.6)});
+  const MergeResult result = merge({"failed.sqlite", "done.sqlite"});
+  EXPECT_EQ(result.added, 2U);
+  EXPECT_EQ(result.replaced, 2U);
+  EXPECT_EQ(scalar("SELECT group_concat(status) FROM cells"), "done,done");
+  EXPECT_EQ(merge({"failed.sqlite"}).added, 0U);
+  EXPECT_EQ(scalar("SELECT group_concat(status) FROM cells"), "done,done");
+}
+
+TEST_F(MergeTest, OutputAmongTheInputsIsRefused) {
+  write("out.sqlite", {cell(0, 0.5)});
+  EXPECT_THAT(error_of([&] { merge_databases(file("out.sqlite"), {folder_ / "." / "out.sqlite"}); }),
+              HasSubstr("both the output and an input"));
+}
+
+TEST_F(MergeTest, BadInputIsReportedBeforeTheOutputIsTouched) {
+  write("b.sqlite", {cell(0, 0.5)});
+  EXPECT_THAT(error_of([&] { merge({"b.sqlite", "missing.sqlite"}); }), HasSubstr("missing.sqlite"));
+  EXPECT_FALSE(std::filesystem::exists(file("out.sqlite")));
+}
+
+TEST_F(MergeTest, FileNamesAreNotUris) {
+  write("50% ?mode=x#y 'z'.sqlite", {cell(0, 0.5)});
+  EXPECT_EQ(merge({"50% ?mode=x#y 'z'.sqlite"}).added, 1U);
+  EXPECT_TRUE(std::filesystem::exists(file("50% ?mode=x#y 'z'.sqlite")));
+}
+
+}  // namespace
+}  // namespace nmlbench
