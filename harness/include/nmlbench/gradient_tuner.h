@@ -1,8 +1,8 @@
 // GradientTuner: the training loop of PAPER.md for heads trained by minibatch AdamW, so that a tuner is only its
 // parameters, its loss and its prediction.
 //
-// All parameters of a stack live in one buffer [H, P]; each named parameter is a view of it. The optimiser therefore
-// is a handful of operations on one tensor, whatever the tuner's structure.
+// All parameters of a stack live in one buffer, parameter after parameter, each [H, ...] and contiguous: the optimiser
+// is one pass over it, and a weight of all heads is one operand of a batched product.
 //
 // Two ways to write a tuner:
 //   * override loss(): per-head losses [H] from views with autograd. A dozen lines.
@@ -32,13 +32,13 @@ class NMLBENCH_EXPORT ParameterStack {
  public:
   void init(const std::vector<ParameterSpec>& specs, const std::vector<HeadSpec>& heads, torch::Device device);
 
-  // Views [H, sizes...]. The pointer behind a view never changes.
-  torch::Tensor value(std::string_view name) const;
-  torch::Tensor gradient(std::string_view name) const;
+  // Views [H, sizes...], contiguous. The pointer behind a view never changes.
+  torch::Tensor value(std::string_view name) const { return view(values_, name); }
+  torch::Tensor gradient(std::string_view name) const { return view(gradients_, name); }
 
-  // The whole stack, [H, P].
-  torch::Tensor values() const { return values_; }
-  torch::Tensor gradients() const { return gradients_; }
+  // Everything, flat: [H * P], P numbers a head.
+  const torch::Tensor& values() const { return values_; }
+  const torch::Tensor& gradients() const { return gradients_; }
 
   // One AdamW step (Loshchilov & Hutter 2019; betas 0.9, 0.999, eps 1e-8; as torch.optim.AdamW) with per-head step
   // size lr [H] and weight decay [H], float32 CPU tensors. Reads gradients().
@@ -47,18 +47,21 @@ class NMLBENCH_EXPORT ParameterStack {
  private:
   struct Slot {
     std::string name;
-    std::vector<std::int64_t> sizes;
-    std::int64_t offset;
-    std::int64_t count;
+    std::vector<std::int64_t> sizes;  // [H, ...]
+    std::int64_t offset;              // into the flat buffers
+    std::int64_t count;               // of one head
+    bool decay;
   };
   torch::Tensor view(const torch::Tensor& buffer, std::string_view name) const;
+  void adamw_cpu(const Slot& slot, const torch::Tensor& lr, const torch::Tensor& weight_decay);
+  void adamw_tensor(const Slot& slot, const torch::Tensor& lr, const torch::Tensor& weight_decay);
 
   std::vector<Slot> slots_;
-  torch::Tensor values_;         // [H, P]
-  torch::Tensor gradients_;      // [H, P]
-  torch::Tensor first_moment_;   // [H, P]
-  torch::Tensor second_moment_;  // [H, P]
-  torch::Tensor decay_mask_;     // [P] or undefined when everything decays
+  std::int64_t heads_ = 0;
+  torch::Tensor values_;
+  torch::Tensor gradients_;
+  torch::Tensor first_moment_;
+  torch::Tensor second_moment_;
   std::int64_t steps_ = 0;
 };
 
@@ -78,6 +81,7 @@ class NMLBENCH_EXPORT GradientTuner : public Tuner {
   explicit GradientTuner(const Params& params);
 
   void init(const StackShape& shape, const std::vector<HeadSpec>& heads, torch::Device device) override;
+  std::int64_t bytes_per_head(const StackShape& shape) const override;
   FitReport fit(const TrainingSet& data, const Context& context) override;
 
   // One step on one minibatch at step `step` of `total`; returns the losses [H] before the update. fit() calls it.
@@ -95,7 +99,11 @@ class NMLBENCH_EXPORT GradientTuner : public Tuner {
   // Rows a minibatch needs at least (2 with batch normalisation); a smaller last one is left out of the epoch.
   virtual std::int64_t smallest_batch() const { return 1; }
 
+  // Floats of intermediate results that a head keeps for one row of a minibatch; sizes stacks.
+  virtual std::int64_t activations_per_row(const StackShape& shape) const { return 2 * shape.classes; }
+
   ParameterStack& stack() { return stack_; }
+  const ParameterStack& stack() const { return stack_; }
   const StackShape& shape() const { return shape_; }
   const std::vector<HeadSpec>& heads() const { return heads_; }
   torch::Device device() const { return device_; }
@@ -103,6 +111,8 @@ class NMLBENCH_EXPORT GradientTuner : public Tuner {
   torch::Tensor per_head(std::string_view name) const;
 
  private:
+  torch::Tensor epoch_order(std::int64_t n, std::int64_t epoch) const;
+
   Params params_;
   StackShape shape_;
   std::vector<HeadSpec> heads_;
@@ -112,7 +122,7 @@ class NMLBENCH_EXPORT GradientTuner : public Tuner {
   torch::Tensor weight_decay_;  // [H], CPU
 };
 
-// Initial values. fan_in is the first size of a weight stored [in, out].
+// Initial values of a weight stored [out, in], in = fan_in.
 // Kaiming-uniform with gain sqrt(2): U(-sqrt(6/fan_in), sqrt(6/fan_in)) (He et al. 2015); PAPER.md's classifier.
 NMLBENCH_EXPORT torch::Tensor kaiming_uniform(const Stream& init, torch::IntArrayRef sizes, std::int64_t fan_in);
 // torch.nn.Linear's default: U(-1/sqrt(fan_in), 1/sqrt(fan_in)), for weight and bias alike.

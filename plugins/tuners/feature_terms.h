@@ -1,0 +1,26 @@
+// The three regularisers of NMTune on a batch of tuned features (PAPER.md, "Tuners"), each with its gradient in closed
+// form, for a stack of heads. H heads, M rows, D features.
+#pragma once
+
+#include <nmlbench/torch.h>
+
+namespace nmlbench::plugins {
+
+struct Term {
+  torch::Tensor loss;      // float32 [H]
+  torch::Tensor gradient;  // float32 [H, M, D], with respect to z
+};
+
+// mean over rows and features of (z/||z|| - f/||f||)^2, rows normalised; f is a constant. z, f: [H, M, D].
+Term consistency_term(const torch::Tensor& z, const torch::Tensor& f);
+
+// (1/D) sum over i != j of C_ij^2 with C = (z - mean)^T (z - mean) / (M - 1); 0 for a single row. Through the M x M
+// Gram matrix when M < D, since ||C||_F = ||(z - mean)(z - mean)^T||_F / (M - 1).
+Term covariance_term(const torch::Tensor& z);
+
+// - mean of the top_k[h] largest of sigma / sum(sigma), sigma the singular values of z as it is (top_k = 1: the
+// paper's dominance; 5: the released code's). From the eigenvalues of the smaller Gram matrix in float64: values
+// below 1e-7 of the largest count as zero and get no gradient. top_k: int64 [H].
+Term dominance_term(const torch::Tensor& z, const torch::Tensor& top_k);
+
+}  // namespace nmlbench::plugins

@@ -1,0 +1,24 @@
+// Linear probe (PAPER.md, "LP"): one linear layer, cross-entropy.
+#pragma once
+
+#include <nmlbench/gradient_tuner.h>
+
+namespace nmlbench::plugins {
+
+class LinearProbe : public GradientTuner {
+ public:
+  static constexpr ParamSpec kParams[] = {NMLBENCH_GRADIENT_TUNER_PARAMS("0.01")};
+
+  using GradientTuner::GradientTuner;
+
+  Prediction predict(const torch::Tensor& x) override;
+
+ protected:
+  std::vector<ParameterSpec> parameters(const StackShape& shape) const override;
+  torch::Tensor gradients(const Minibatch& batch) override;
+
+ private:
+  torch::Tensor logits(const torch::Tensor& x) const;
+};
+
+}  // namespace nmlbench::plugins

@@ -1,0 +1,52 @@
+// MLP and NMTune (PAPER.md, "Tuners"): one network, without and with the three regularisers.
+#pragma once
+
+#include "feature_mlp.h"
+
+namespace nmlbench::plugins {
+
+#define NMLBENCH_FEATURE_MLP_PARAMS        \
+  NMLBENCH_GRADIENT_TUNER_PARAMS("0.001"), \
+      ::nmlbench::integer("hidden", "4", "width of the hidden layer, in units of the feature dimension").range(1, 64)
+
+class Mlp : public FeatureMlp {
+ public:
+  static constexpr ParamSpec kParams[] = {NMLBENCH_FEATURE_MLP_PARAMS};
+
+  using FeatureMlp::FeatureMlp;
+
+ protected:
+  torch::Tensor regularise(const torch::Tensor&, const torch::Tensor&, torch::Tensor&) const override { return {}; }
+};
+
+class NmTune : public FeatureMlp {
+ public:
+  static constexpr ParamSpec kParams[] = {
+      NMLBENCH_FEATURE_MLP_PARAMS,
+      choice("preset", "official", "official|paper", "weights of the released code, or of the paper's text"),
+      real("consistency", "1.0", "weight of the consistency loss").range(0, 1e6).per_head(),
+      real("covariance", "0.04", "weight of the covariance loss").range(0, 1e6).per_head(),
+      real("dominance", "0.001", "weight of the dominant singular value loss").range(0, 1e6).per_head(),
+      integer("top_k", "5", "how many of the largest singular values the dominance loss averages")
+          .range(1, 1e6)
+          .per_head(),
+  };
+  static constexpr Preset kPresets[] = {
+      {"official", "consistency=1.0 covariance=0.04 dominance=0.001 top_k=5"},
+      {"paper", "consistency=0.01 covariance=0.01 dominance=0.01 top_k=1"},
+  };
+
+  using FeatureMlp::FeatureMlp;
+
+ protected:
+  void on_init() override;
+  torch::Tensor regularise(const torch::Tensor& z, const torch::Tensor& f, torch::Tensor& d_z) const override;
+
+ private:
+  torch::Tensor consistency_, covariance_, dominance_;  // weights, float32 [H]
+  torch::Tensor top_k_;                                 // int64 [H]
+  // A term that no head weighs is not computed. Known once, so that a step never asks the device.
+  bool use_consistency_ = false, use_covariance_ = false, use_dominance_ = false;
+};
+
+}  // namespace nmlbench::plugins
