@@ -1,0 +1,58 @@
+// Encoders without weights: the image itself, and features that somebody else computed.
+#include <nmlbench/plugin.h>
+
+namespace nmlbench::plugins {
+namespace {
+
+// The flattened image in [0, 1], row-major C x H x W: a baseline, and a way to check a data loader.
+class Pixels : public Encoder {
+ public:
+  explicit Pixels(const Params&) {}
+
+  void build(const InputInfo& input, const Stream&) override {
+    if (input.kind == SampleKind::feature)
+      throw Error("pixels encodes images, and the data are features; use identity");
+    dim_ = c10::multiply_integers(input.sample_shape);
+  }
+  InputSpec input() const override {
+    InputSpec spec;
+    spec.native = true;
+    return spec;
+  }
+  std::int64_t feature_dim() const override { return dim_; }
+  torch::Tensor features(const Batch& batch) override { return batch.x.flatten(1); }
+  bool trainable() const override { return false; }
+
+ private:
+  std::int64_t dim_ = 0;
+};
+
+// Frozen features reach the tuner untouched.
+class Identity : public Encoder {
+ public:
+  explicit Identity(const Params&) {}
+
+  void build(const InputInfo& input, const Stream&) override {
+    if (input.kind != SampleKind::feature)
+      throw Error("identity passes features on, and the data are images; use pixels");
+    dim_ = input.sample_shape.at(0);
+  }
+  InputSpec input() const override {
+    InputSpec spec;
+    spec.native = true;
+    return spec;
+  }
+  std::int64_t feature_dim() const override { return dim_; }
+  torch::Tensor features(const Batch& batch) override { return batch.x; }
+  bool trainable() const override { return false; }
+
+ private:
+  std::int64_t dim_ = 0;
+};
+
+}  // namespace
+}  // namespace nmlbench::plugins
+
+NMLBENCH_PLUGINS("nmlbench-baselines", "0.1.0", "Apache-2.0", "",
+                 nmlbench::entry<nmlbench::plugins::Pixels>("pixels", 1, "the flattened image in [0, 1]", ""),
+                 nmlbench::entry<nmlbench::plugins::Identity>("identity", 1, "frozen features, untouched", ""));
