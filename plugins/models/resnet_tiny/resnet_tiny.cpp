@@ -1,6 +1,6 @@
 // resnet-tiny: a residual CNN for 32x32 images that trains in about a minute on two cores.
 //
-//   3x3 stem (width) -> 3 stages of residual blocks (width, 2 width, 4 width; the later two halve the image)
+//   3x3 stem (width, halves the image) -> 3 stages of residual blocks (width, 2 width, 4 width; the later two halve the image)
 //   -> global average pooling [B, 4 width] -> linear head for pre-training
 #include <nmlbench/plugin.h>
 
@@ -59,7 +59,7 @@ class ResNetTiny : public Encoder {
   void build(const InputInfo& input, const Stream& init) override {
     if (input.kind == SampleKind::feature) throw Error("resnet-tiny encodes images, and the data are features");
     torch::nn::Sequential body;
-    body->push_back(conv(3, width_, 3, 1));
+    body->push_back(conv(3, width_, 3, 2));
     body->push_back(torch::nn::BatchNorm2d(width_));
     body->push_back(torch::nn::ReLU(torch::nn::ReLUOptions(true)));
     std::int64_t channels = width_;
@@ -79,6 +79,7 @@ class ResNetTiny : public Encoder {
   InputSpec input() const override {
     InputSpec spec;
     spec.height = spec.width = size_;
+    spec.std = {0.25};
     return spec;
   }
   std::int64_t feature_dim() const override { return 4 * width_; }

@@ -1,0 +1,176 @@
+// The embedded data set: splits of the procedural image world.
+#include "world.h"
+
+#include <nmlbench/digest.h>
+#include <nmlbench/plugin.h>
+
+#include <algorithm>
+#include <string>
+
+namespace nmlbench::plugins {
+namespace {
+
+// Classes 0-79 are for pre-training; tasks have their own, never seen there.
+struct TaskInfo {
+  const char* name;
+  std::int64_t first_class;
+  std::int64_t classes;
+  std::int64_t shared_texture;  // -1: every class its own
+  std::int64_t shared_shape;
+};
+constexpr TaskInfo kPretrain = {"pretrain", 0, 80, -1, -1};
+constexpr TaskInfo kTasks[] = {
+    {"general", 1000, 20, -1, -1},    // coarse: shape, texture and palette differ
+    {"shape", 1100, 10, 1150, -1},    // fine-grained: one texture, shapes differ
+    {"texture", 1200, 10, -1, 1250},  // fine-grained: one shape, textures differ
+    {"few", 1300, 20, -1, -1},        // coarse, other classes; meant for small training splits
+};
+constexpr std::int64_t kMaxClasses = 50;  // of a task: ids of tasks and shared traits lie 50 apart
+constexpr const char* kDomains = "photo|sketch|painting|clipart|negative|corrupted|silhouette";
+
+Domain domain_of(const std::string& name) {
+  const std::string all = kDomains;
+  const auto before = all.substr(0, all.find(name));
+  return static_cast<Domain>(std::count(before.begin(), before.end(), '|'));
+}
+
+class Procedural : public Dataset {
+ public:
+  static constexpr ParamSpec kParams[] = {
+      choice("split", "train", "pretrain|train|test", "pretrain has classes of its own, larger and in several domains"),
+      choice("task", "general", "general|shape|texture|few", "which classes train and test have"),
+      choice("domain", "photo", kDomains, "how scenes are drawn"),
+      real("mix", "0", "fraction of samples that are drawn in another, random domain").range(0, 1),
+      integer("classes", "0",
+              "number of classes; 0 is the task's own: 80 pretrain, 20 general and few, 10 shape and texture")
+          .range(0, 10000),
+      integer("per_class", "0", "samples of a class; 0 is 150 for pretrain, 60 else").in("samples").range(0, 1e7),
+      integer("size", "32", "side of an image").in("px").range(8, 512),
+      integer("seed", "0", "of the world: its classes and samples").range(0, 1e15),
+      real("deform", "0.045", "how much a sample's contour differs from its class'").range(0, 1),
+      real("rotation", "0.5", "largest rotation of a sample").in("rad").range(0, 3.15),
+      integer("occluders", "2", "discs in front of the scene").range(0, 3),
+      real("pixel_noise", "0.04", "deviation of the camera's noise").range(0, 1),
+  };
+
+  explicit Procedural(const Params& params)
+      : params_(params),
+        pretrain_(params.text("split") == "pretrain"),
+        task_(pretrain_ ? kPretrain : find_task(params)) {
+    const std::int64_t classes = params.integer("classes");
+    classes_ = classes > 0 ? classes : task_.classes;
+    const std::int64_t per_class = params.integer("per_class");
+    per_class_ = per_class > 0 ? per_class : (pretrain_ ? 150 : 60);
+  }
+
+  SplitInfo open() override {
+    if (!pretrain_ && classes_ > kMaxClasses) {
+      throw DataError("procedural: a task has at most " + std::to_string(kMaxClasses) + " classes");
+    }
+    if (pretrain_ && classes_ > kTasks[0].first_class) {
+      throw DataError("procedural: the pretrain split has at most " + std::to_string(kTasks[0].first_class) +
+                      " classes");
+    }
+    SplitInfo info;
+    info.size = classes_ * per_class_;
+    info.classes = classes_;
+    info.kind = SampleKind::image;
+    const std::int64_t side = params_.integer("size");
+    info.sample_shape = {3, side, side};
+    info.domain = params_.text("domain");
+    for (std::int64_t c = 0; c < classes_; ++c) info.class_names.push_back(std::string(task_.name).append("-").append(std::to_string(c)));
+    return info;
+  }
+
+  std::string digest() override {
+    Digest digest;
+    digest.update("procedural/1");
+    for (const ParamSpec& spec : kParams) {
+      digest.update(spec.name);
+      const ParamValue& value = params_.values().at(spec.name);
+      if (const auto* text = std::get_if<std::string>(&value)) digest.update(*text);
+      if (const auto* integer = std::get_if<std::int64_t>(&value)) digest.update(std::to_string(*integer));
+      if (const auto* real = std::get_if<double>(&value)) digest.update(real, sizeof(*real));
+    }
+    return digest.hex();
+  }
+
+  // Sample i is number i / classes of class i % classes: every prefix of a split is balanced.
+  torch::Tensor labels() override { return torch::arange(classes_ * per_class_).remainder(classes_); }
+
+  torch::Tensor samples(const torch::Tensor& indices, torch::Device device) override {
+    const std::int64_t side = params_.integer("size");
+    torch::Tensor images = torch::empty({indices.size(0), 3, side, side}, torch::dtype(torch::kUInt8).device(device));
+    const std::vector<Domain> domains = domains_of(indices);
+    for (int d = 0; d <= static_cast<int>(Domain::silhouette); ++d) {
+      std::vector<std::int64_t> rows;
+      for (std::size_t i = 0; i < domains.size(); ++i) {
+        if (static_cast<int>(domains[i]) == d) rows.push_back(static_cast<std::int64_t>(i));
+      }
+      if (rows.empty()) continue;
+      const torch::Tensor row = torch::tensor(rows, torch::kInt64);
+      images.index_copy_(0, row.to(device), render(indices.index_select(0, row), static_cast<Domain>(d), device));
+    }
+    return images;
+  }
+
+ private:
+  static TaskInfo find_task(const Params& params) {
+    return *std::find_if(std::begin(kTasks), std::end(kTasks),
+                         [&](const TaskInfo& task) { return params.text("task") == task.name; });
+  }
+
+  std::vector<Domain> domains_of(const torch::Tensor& indices) const {
+    const Domain own = domain_of(params_.text("domain"));
+    std::vector<Domain> domains(static_cast<std::size_t>(indices.size(0)), own);
+    const double mix = params_.real("mix");
+    if (mix == 0) return domains;
+    const Stream draws = Stream(static_cast<std::uint64_t>(params_.integer("seed"))).at("mix");
+    const auto* index = indices.data_ptr<std::int64_t>();
+    constexpr std::int64_t kOthers = static_cast<std::int64_t>(Domain::silhouette);
+    for (std::size_t i = 0; i < domains.size(); ++i) {
+      const torch::Tensor u = draws.at(index[i]).uniform({2});
+      if (u[0].item<float>() >= mix) continue;
+      const auto step =
+          1 + std::min<std::int64_t>(kOthers - 1, static_cast<std::int64_t>(u[1].item<float>() * kOthers));
+      domains[i] = static_cast<Domain>((static_cast<std::int64_t>(own) + step) % (kOthers + 1));
+    }
+    return domains;
+  }
+
+  torch::Tensor render(const torch::Tensor& indices, Domain domain, torch::Device device) const {
+    std::vector<ClassId> classes;
+    for (std::int64_t c = 0; c < classes_; ++c) {
+      const std::int64_t id = task_.first_class + c;
+      classes.push_back({task_.shared_shape >= 0 ? task_.shared_shape : id,
+                         task_.shared_texture >= 0 ? task_.shared_texture : id, id});
+    }
+    std::vector<std::int64_t> which, number;
+    const auto* index = indices.data_ptr<std::int64_t>();
+    for (std::int64_t i = 0; i < indices.size(0); ++i) {
+      which.push_back(index[i] % classes_);
+      number.push_back(index[i] / classes_);
+    }
+    WorldOptions options;
+    options.seed = static_cast<std::uint64_t>(params_.integer("seed"));
+    options.size = params_.integer("size");
+    options.deform = params_.real("deform");
+    options.rotation = params_.real("rotation");
+    options.occluders = params_.integer("occluders");
+    options.pixel_noise = params_.real("pixel_noise");
+    return World(options).render(classes, which, number, params_.text("split"), domain, device);
+  }
+
+  Params params_;
+  bool pretrain_;
+  TaskInfo task_;
+  std::int64_t classes_ = 0;
+  std::int64_t per_class_ = 0;
+};
+
+}  // namespace
+}  // namespace nmlbench::plugins
+
+NMLBENCH_PLUGINS("nmlbench-procedural", "0.1.0", "Apache-2.0", "",
+                 nmlbench::entry<nmlbench::plugins::Procedural>(
+                     "procedural", 1, "an image world rendered on the fly: no download, any size", ""));
