@@ -5,10 +5,14 @@
 #include "cli/provenance.h"
 #include "cli/session.h"
 #include "engine/executor.h"
+#include "leaderboard.h"
 #include "store.h"
+
+#include <cstdlib>
 
 #include <fmt/format.h>
 #include <spdlog/spdlog.h>
+#include <unistd.h>
 
 namespace nmlbench::cli {
 namespace {
@@ -45,6 +49,15 @@ void report_failures(const ExecutionSummary& summary, std::int64_t failed_before
   }
 }
 
+// Of the cells of this plan alone, on standard output.
+void print_leaderboard(const Store& store, const Plan& plan) {
+  LeaderboardQuery query;
+  query.cells.emplace();
+  for (const Cell& cell : plan.cells) query.cells->insert(cell.id);
+  const bool colour = ::isatty(STDOUT_FILENO) != 0 && std::getenv("NO_COLOR") == nullptr;
+  fmt::print("{}", render_leaderboard(store, query, TableFormat::table, colour));
+}
+
 int run_matrix(const Globals& globals, const RunOptions& options) {
   const PlannedMatrix planned = plan_matrix(globals, options.matrix);
   const Plan& plan = planned.plan;
@@ -76,6 +89,7 @@ int run_matrix(const Globals& globals, const RunOptions& options) {
   report_failures(summary, failed_before);
   spdlog::info("{}: {} cells done, {} failed, {} known before", plan.matrix, summary.done, summary.failed,
                summary.skipped);
+  if (summary.done + summary.skipped > failed_before) print_leaderboard(store, plan);
   return summary.failed + failed_before > 0 ? kSomeCellsFailed : kDone;
 }
 
