@@ -379,14 +379,27 @@ class RowOrder {
   bool by_ood_;
 };
 
-void rank(Leaderboard& board, const RowOrder& order) {
+// Ranks run within groups that agree in the shared coverage fields: a score on one task says nothing about another.
+void rank(Leaderboard& board, const std::vector<Field>& fields, const RowOrder& order) {
   std::sort(board.rows.begin(), board.rows.end(),
             [&](const LeaderboardRow& a, const LeaderboardRow& b) { return order.better(a, b); });
-  for (std::size_t i = 0; i < board.rows.size(); ++i) {
-    LeaderboardRow& row = board.rows[i];
+  const std::vector<Field> shared = coverage_fields(fields).shared;
+  struct Last {
+    std::size_t count = 0;
+    const LeaderboardRow* row = nullptr;
+  };
+  std::map<std::vector<std::string>, Last> boards;
+  for (LeaderboardRow& row : board.rows) {
     if (!row.complete || !order.score(row)) continue;
-    const bool tied = i > 0 && order.score(board.rows[i - 1])->mean == order.score(row)->mean;
-    row.rank = tied ? board.rows[i - 1].rank : i + 1;
+    std::vector<std::string> key;
+    for (std::size_t i = 0; i < fields.size(); ++i) {
+      if (contains(shared, fields[i])) key.push_back(row.key[i]);
+    }
+    Last& last = boards[key];
+    ++last.count;
+    const bool tied = last.row != nullptr && order.score(*last.row)->mean == order.score(row)->mean;
+    row.rank = tied ? last.row->rank : last.count;
+    last.row = &row;
   }
 }
 
@@ -454,7 +467,7 @@ Leaderboard build(const Observations& data, const LeaderboardQuery& query) {
     row.complete = incomplete.count(&group) == 0;
     board.rows.push_back(std::move(row));
   }
-  rank(board, RowOrder(board, grouping.fields, query.sort));
+  rank(board, grouping.fields, RowOrder(board, grouping.fields, query.sort));
   reorder(board, grouping.fields, query.sort);
   if (query.top > 0 && board.rows.size() > query.top) board.rows.resize(query.top);
   return board;

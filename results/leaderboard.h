@@ -41,7 +41,8 @@ struct Score {
 };
 
 struct LeaderboardRow {
-  std::size_t rank = 0;             // from 1; 0 for an incomplete group
+  std::size_t rank = 0;             // from 1, among groups of the same task, test set, seed, fraction and matrix where
+                                    // those are group-by columns; 0 for an incomplete group
   std::vector<std::string> key;     // one value for each group-by column, as stored
   std::vector<std::string> labels;  // the same for people: parameter objects shortened to what differs ("lr=0.1")
   std::optional<Score> id, ood;

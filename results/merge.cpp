@@ -90,20 +90,40 @@ INSERT OR IGNORE INTO main.noise
   FROM src.noise z JOIN src.runs sr ON sr.run_id = z.run_id JOIN main.runs run ON run.uuid = sr.uuid;
 )";
 
-// Metrics of cells that both hold finished, where they differ or one side has none. Both sides by name.
+// Row numbers of the input and what they are in the output; cells that both hold finished. Indexed both ways.
+constexpr const char* kMapRows = R"(
+CREATE TEMP TABLE test_set_map (source INTEGER PRIMARY KEY, target INTEGER UNIQUE);
+INSERT INTO test_set_map SELECT s.test_set_id, m.test_set_id
+  FROM src.test_sets s JOIN main.test_sets m USING (task, test_set, test_kind);
+CREATE TEMP TABLE metric_map (source INTEGER PRIMARY KEY, target INTEGER UNIQUE);
+INSERT INTO metric_map SELECT s.metric_id, m.metric_id FROM src.metric_names s JOIN main.metric_names m USING (metric);
+CREATE TEMP TABLE done_in_both (source INTEGER PRIMARY KEY, target INTEGER UNIQUE, cell_id TEXT);
+INSERT INTO done_in_both SELECT s.cell, m.cell, s.cell_id FROM src.cells s JOIN main.cells m USING (cell_id)
+  WHERE m.status = 'done' AND s.status = 'done';
+)";
+
+constexpr const char* kForgetRows = R"(
+DROP TABLE temp.test_set_map; DROP TABLE temp.metric_map; DROP TABLE temp.done_in_both; DROP TABLE temp.new_cells;
+)";
+
+// Metrics of cells that both hold finished: those that differ or that only the input has, then those that only the
+// output has. CROSS JOIN keeps the planner from starting at the large tables.
 constexpr const char* kFindConflicts = R"(
-WITH
-  both AS (SELECT m.cell AS kept, s.cell AS found, m.cell_id FROM main.cells m JOIN src.cells s USING (cell_id)
-           WHERE m.status = 'done' AND s.status = 'done'),
-  kept AS (SELECT cell_id, test_set, test_kind, metric, value FROM both JOIN main.metrics x ON x.cell = both.kept
-           JOIN main.test_sets USING (test_set_id) JOIN main.metric_names USING (metric_id)),
-  found AS (SELECT cell_id, test_set, test_kind, metric, value FROM both JOIN src.metrics x ON x.cell = both.found
-            JOIN src.test_sets USING (test_set_id) JOIN src.metric_names USING (metric_id))
-SELECT cell_id, metric, test_set, k.value, f.value, k.metric IS NULL, f.metric IS NULL
-FROM kept k FULL JOIN found f USING (cell_id, test_set, test_kind, metric)
-WHERE k.metric IS NULL OR f.metric IS NULL OR (k.value IS NULL) <> (f.value IS NULL)
-   OR abs(k.value - f.value) > 1e-6 * max(1.0, abs(k.value), abs(f.value))
-ORDER BY cell_id, test_set, metric
+SELECT b.cell_id, n.metric, ts.test_set, k.value, f.value, k.cell IS NULL, 0
+  FROM temp.done_in_both b CROSS JOIN src.metrics f ON f.cell = b.source
+  JOIN temp.test_set_map t ON t.source = f.test_set_id JOIN temp.metric_map m ON m.source = f.metric_id
+  JOIN main.test_sets ts ON ts.test_set_id = t.target JOIN main.metric_names n ON n.metric_id = m.target
+  LEFT JOIN main.metrics k ON (k.cell, k.test_set_id, k.metric_id) = (b.target, t.target, m.target)
+  WHERE k.cell IS NULL OR (k.value IS NULL) <> (f.value IS NULL)
+     OR abs(k.value - f.value) > 1e-6 * max(1.0, abs(k.value), abs(f.value))
+UNION ALL
+SELECT b.cell_id, n.metric, ts.test_set, k.value, NULL, 0, 1
+  FROM temp.done_in_both b CROSS JOIN main.metrics k ON k.cell = b.target
+  JOIN main.test_sets ts ON ts.test_set_id = k.test_set_id JOIN main.metric_names n ON n.metric_id = k.metric_id
+  LEFT JOIN temp.test_set_map t ON t.target = k.test_set_id LEFT JOIN temp.metric_map m ON m.target = k.metric_id
+  LEFT JOIN src.metrics f ON (f.cell, f.test_set_id, f.metric_id) = (b.source, t.source, m.source)
+  WHERE f.cell IS NULL
+ORDER BY 1, 3, 2
 )";
 
 std::string value_text(const SQLite::Column& value, bool absent) {
@@ -150,16 +170,15 @@ class Attachment {
 void merge_one(SQLite::Database& db, const Store& input, MergeResult& result) {
   const Attachment attachment(db, input.impl().uri);
   SQLite::Transaction transaction(db, SQLite::TransactionBehavior::IMMEDIATE);
-  auto conflicts = find_conflicts(db, input.impl().file);
-  const std::size_t in_both = count(db,
-                                    "SELECT count(*) FROM main.cells m JOIN src.cells s USING (cell_id)"
-                                    " WHERE m.status = 'done' AND s.status = 'done'");
   db.exec(kShared);
+  db.exec(kMapRows);
+  auto conflicts = find_conflicts(db, input.impl().file);
+  const std::size_t in_both = count(db, "SELECT count(*) FROM temp.done_in_both");
   const auto replaced = static_cast<std::size_t>(db.exec(kDropSuperseded));
   db.exec(kFindNew);
   const auto copied = static_cast<std::size_t>(db.exec(kCopyCells));
   db.exec(kCopyParts);
-  db.exec("DROP TABLE temp.new_cells");
+  db.exec(kForgetRows);
   transaction.commit();
   result.identical += in_both - conflicts.size();
   result.replaced += replaced;

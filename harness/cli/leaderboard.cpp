@@ -18,7 +18,7 @@ struct LeaderboardOptions {
   std::filesystem::path db = "nmlbench.sqlite";
   LeaderboardQuery query;
   std::vector<std::string> where;
-  TableFormat format = TableFormat::table;
+  std::string format = "table";
   bool json = false;
 };
 
@@ -30,11 +30,21 @@ std::pair<std::string, std::string> column_and_value(const std::string& text) {
   return {text.substr(0, equals), text.substr(equals + 1)};
 }
 
+TableFormat format_named(const std::string& name) {
+  static const std::map<std::string, TableFormat> formats{{"table", TableFormat::table},
+                                                          {"markdown", TableFormat::markdown},
+                                                          {"csv", TableFormat::csv},
+                                                          {"json", TableFormat::json},
+                                                          {"latex", TableFormat::latex}};
+  return formats.at(name);
+}
+
 int show_leaderboard(LeaderboardOptions options) {
   for (const std::string& text : options.where) options.query.where.push_back(column_and_value(text));
   const bool colour = isatty(STDOUT_FILENO) != 0 && std::getenv("NO_COLOR") == nullptr;
+  const TableFormat format = options.json ? TableFormat::json : format_named(options.format);
   const Store store = Store::open_read_only(options.db);
-  fmt::print("{}", render_leaderboard(store, options.query, options.json ? TableFormat::json : options.format, colour));
+  fmt::print("{}", render_leaderboard(store, options.query, format, colour));
   return kDone;
 }
 
@@ -55,13 +65,9 @@ void add_leaderboard(CLI::App& app, Globals&, Action& action) {
   verb->add_option("--baseline", query.baseline, "A tuner: adds the paired difference to it");
   verb->add_option("--sort", query.sort, "id, ood, cells, failed or a group-by column; default: the best first");
   verb->add_option("--top", query.top, "At most so many rows");
-  const std::map<std::string, TableFormat> formats{{"table", TableFormat::table},
-                                                   {"markdown", TableFormat::markdown},
-                                                   {"csv", TableFormat::csv},
-                                                   {"json", TableFormat::json},
-                                                   {"latex", TableFormat::latex}};
-  auto* format = verb->add_option("--format", options->format, "table, markdown, csv, json or latex")
-                     ->transform(CLI::CheckedTransformer(formats, CLI::ignore_case).description(""));
+  auto* format = verb->add_option("--format", options->format, "How to print it")
+                     ->check(CLI::IsMember({"table", "markdown", "csv", "json", "latex"}))
+                     ->capture_default_str();
   verb->add_flag("--json", options->json, "Same as --format json")->excludes(format);
   verb->callback([&action, options] { action = [options] { return show_leaderboard(*options); }; });
 }

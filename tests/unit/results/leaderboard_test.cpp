@@ -107,6 +107,13 @@ TEST_F(LeaderboardTest, GroupsOfDifferentTasksAreNotHeldAgainstEachOther) {
   for (const LeaderboardRow& row : board({.group_by = {"test_set", "tuner"}}).rows) EXPECT_TRUE(row.complete);
 }
 
+TEST_F(LeaderboardTest, EachTaskHasItsOwnRanks) {
+  add_small_matrix();
+  for (const LeaderboardRow& row : board({.group_by = {"task", "tuner"}}).rows) {
+    EXPECT_EQ(row.rank, row.key[1] == "nmtune" ? 1U : 2U) << row.key[0];
+  }
+}
+
 TEST_F(LeaderboardTest, FailedCellCountsInEveryTestSetGroupItIsMissingFrom) {
   add_small_matrix();
   fail({.tuner = "nmtune", .task = "shapes", .seed = 2});
