@@ -1,4 +1,5 @@
 #include "cli/cli.h"
+#include "cli/process_setup.h"
 
 #include <nmlbench/error.h>
 
@@ -66,6 +67,7 @@ int run_program(int argc, char** argv) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  nmlbench::cli::set_up_process(argv);
   try {
     return run_program(argc, argv);
   } catch (const nmlbench::Interrupted&) {
