@@ -1,13 +1,11 @@
 #include "engine/encodings.h"
 
 #include "engine/checkpoint_job.h"
+#include "engine/workers.h"
 
 #include <algorithm>
-#include <exception>
 #include <mutex>
-#include <thread>
 
-#include <ATen/Parallel.h>
 #include <spdlog/spdlog.h>
 
 namespace nmlbench {
@@ -33,7 +31,9 @@ class EncodingMaker {
     if (jobs.empty()) return {};
     SplitPool splits(plan_, count_uses(jobs));
     progress_.begin("pre-train, encode", images, "images");
-    run_workers(jobs, splits);
+    run_workers(
+        worker_count(), options_.threads, jobs.size(), [&](std::size_t i) { run_job(jobs[i], splits); },
+        [&] { return abandon_.load(); });
     progress_.end();
     return std::move(errors_);
   }
@@ -74,26 +74,6 @@ class EncodingMaker {
   int worker_count() const {
     if (!options_.device.is_cpu()) return 1;
     return static_cast<int>(std::clamp<std::int64_t>(options_.trained_checkpoints, 1, options_.threads));
-  }
-
-  void run_workers(const std::vector<CheckpointJob>& jobs, SplitPool& splits) {
-    std::atomic<std::size_t> next{0};
-    std::exception_ptr first_error;
-    const int workers = worker_count();
-    const auto work = [&] {
-      at::set_num_threads(std::max(1, options_.threads / workers));
-      try {
-        for (std::size_t i = next++; i < jobs.size() && !abandon_; i = next++) run_job(jobs[i], splits);
-      } catch (...) {
-        const std::lock_guard lock(mutex_);
-        if (!first_error) first_error = std::current_exception();
-        abandon_ = true;
-      }
-    };
-    std::vector<std::thread> threads;
-    for (int i = 0; i < workers; ++i) threads.emplace_back(work);
-    for (std::thread& thread : threads) thread.join();
-    if (first_error) std::rethrow_exception(first_error);
   }
 
   void run_job(const CheckpointJob& job, SplitPool& splits) {

@@ -5,12 +5,13 @@
 #include "engine/process.h"
 #include "engine/stacks.h"
 #include "engine/tune.h"
+#include "engine/workers.h"
 
 #include <algorithm>
 #include <map>
+#include <mutex>
 #include <set>
 
-#include <ATen/Parallel.h>
 #include <fmt/format.h>
 #include <spdlog/spdlog.h>
 
@@ -62,6 +63,7 @@ class Executor {
     std::vector<Stack> stacks = make_stacks(plan_, [&](const Cell& cell) {
       return plan_.obstacle(cell).empty() ? stack_bound(plan_, cell, feature_dim(cell)) : 1;
     });
+    all_stacks_ = stacks.size();
     for (Stack& stack : stacks) {
       std::erase_if(stack.units, [&](const Unit& unit) { return !plan_.obstacle(plan_.cells[unit.cells[0]]).empty(); });
     }
@@ -101,27 +103,37 @@ class Executor {
   }
 
   void run_stacks(const std::vector<Stack>& stacks) {
-    at::set_num_threads(options_.threads);
+    if (stacks.empty()) return;
     Context context;
     context.device = options_.device;
     context.stop = options_.stop;
     context.log = forward_log;
-    StackRunner runner(plan_, cache_, context);
+    RawSpectra raw;
     double heads = 0;
     for (const Stack& stack : stacks) heads += static_cast<double>(stack.heads());
-    if (stacks.empty()) return;
     progress_.begin("tune, evaluate", heads, "heads");
-    for (const Stack& stack : stacks) {
-      context.check_stop();
-      if (give_up()) break;
-      run_stack(stack, runner);
-      progress_.advance(static_cast<double>(stack.heads()));
-    }
+    run_workers(
+        worker_count(), options_.threads, stacks.size(),
+        [&](std::size_t i) {
+          context.check_stop();
+          run_stack(stacks[i], StackRunner(plan_, cache_, context, raw));
+          progress_.advance(static_cast<double>(stacks[i].heads()));
+        },
+        [&] {
+          const std::lock_guard lock(mutex_);
+          return give_up();
+        });
     progress_.end();
   }
 
+  // Like the packing, it depends on the whole plan and not on what is left to do.
+  int worker_count() const {
+    if (!options_.device.is_cpu()) return 1;
+    return static_cast<int>(std::clamp<std::size_t>(all_stacks_, 1, static_cast<std::size_t>(options_.threads)));
+  }
+
   // Units whose features could not be made fail; the rest of the stack runs.
-  void run_stack(Stack stack, StackRunner& runner) {
+  void run_stack(Stack stack, StackRunner runner) {
     std::vector<CellRecord> failed;
     std::erase_if(stack.units, [&](const Unit& unit) {
       const std::string message = missing_features(unit);
@@ -160,6 +172,7 @@ class Executor {
 
   void report(const std::vector<CellRecord>& cells) {
     if (cells.empty()) return;
+    const std::lock_guard lock(mutex_);
     sink_.cells(cells);
     for (const CellRecord& cell : cells) {
       if (cell.status == "done") {
@@ -179,6 +192,7 @@ class Executor {
     record.task = plan_.tasks[cell.task].name;
     record.device = options_.device.str();
     record.peak_bytes = peak_bytes(options_.device);
+    const std::lock_guard lock(mutex_);
     const auto sink = [&](const char* stage, const char* unit, double items, double seconds) {
       record.stage = stage;
       record.unit = unit;
@@ -199,6 +213,8 @@ class Executor {
   std::set<std::size_t> pending_;  // Plan::cells
   std::map<std::string, std::int64_t> dims_;
   std::map<std::size_t, std::string> encoding_errors_;
+  std::size_t all_stacks_ = 0;
+  std::mutex mutex_;  // of the sink and the summary
   ExecutionSummary summary_;
 };
 

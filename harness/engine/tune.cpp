@@ -12,7 +12,6 @@
 #include <chrono>
 #include <cmath>
 
-#include <ATen/Parallel.h>
 #include <fmt/format.h>
 #include <spdlog/spdlog.h>
 
@@ -77,17 +76,14 @@ TestOutput predict_all(Tuner& tuner, const StackShape& shape, const std::vector<
   return {torch::cat(logits, 1), features.empty() ? torch::Tensor() : torch::cat(features, 1)};
 }
 
-// The spectrum of each head's features [H, R, D']; none for a head whose features are not finite. LibTorch's LAPACK
-// calls are fastest on one thread each.
+// The spectrum of each head's features [H, R, D']; none for a head whose features are not finite.
 std::vector<Spectrum> tuned_spectra(const torch::Tensor& features, bool center_rows) {
   std::vector<Spectrum> spectra(static_cast<std::size_t>(features.size(0)));
-  at::parallel_for(0, features.size(0), 1, [&](std::int64_t begin, std::int64_t end) {
-    for (std::int64_t h = begin; h < end; ++h) {
-      if (torch::isfinite(features[h]).all().item<bool>()) {
-        spectra[static_cast<std::size_t>(h)] = feature_spectrum(features[h], center_rows);
-      }
+  for (std::int64_t h = 0; h < features.size(0); ++h) {
+    if (torch::isfinite(features[h]).all().item<bool>()) {
+      spectra[static_cast<std::size_t>(h)] = feature_spectrum(features[h], center_rows);
     }
-  });
+  }
   return spectra;
 }
 
@@ -158,10 +154,15 @@ CellRecord failed_cell(const Plan& plan, const Cell& cell, const torch::Device& 
   return record;
 }
 
-const Spectrum& StackRunner::raw_spectrum(std::size_t encoding, const torch::Tensor& x) {
-  const auto found = raw_spectra_.find(encoding);
-  if (found != raw_spectra_.end()) return found->second;
-  return raw_spectra_.emplace(encoding, feature_spectrum(x, plan_.analysis.center_rows)).first->second;
+Spectrum RawSpectra::get(std::size_t encoding, const torch::Tensor& x, bool center_rows) {
+  {
+    const std::lock_guard lock(mutex_);
+    const auto found = spectra_.find(encoding);
+    if (found != spectra_.end()) return found->second;
+  }
+  const Spectrum spectrum = feature_spectrum(x, center_rows);  // two threads may both do this; both get the same
+  const std::lock_guard lock(mutex_);
+  return spectra_.emplace(encoding, spectrum).first->second;
 }
 
 StackResult StackRunner::run(const Stack& stack) {
@@ -262,10 +263,10 @@ void StackRunner::evaluate(const Stack& stack, Tuner& tuner, const StackShape& s
   const torch::Tensor rows = spectrum_rows(tests[0].x.size(0), plan_.analysis.max_rows);
   const TestOutput output = predict_all(tuner, shape, tests, rows, context_);
 
-  std::vector<const Spectrum*> raw;
+  std::vector<Spectrum> raw;
   for (std::size_t u = 0; u < tests.size(); ++u) {
     const std::size_t encoding = plan_.cells[stack.units[u].cells[0]].tests[test_index];
-    raw.push_back(&raw_spectrum(encoding, tests[u].x.index_select(0, rows)));
+    raw.push_back(raw_.get(encoding, tests[u].x.index_select(0, rows), center_rows));
   }
   std::vector<Spectrum> tuned;
   if (output.features.defined()) tuned = tuned_spectra(output.features, center_rows);
@@ -278,9 +279,9 @@ void StackRunner::evaluate(const Stack& stack, Tuner& tuner, const StackShape& s
       fail(record, fmt::format("the predictions on test set \"{}\" are not finite", test.name));
       continue;
     }
-    const Spectrum& own = tuned.empty() ? *raw[unit] : tuned[h];
-    write_metrics(record, test, classification_metrics(logits, tests[unit].y), own, *raw[unit]);
-    record.spectra.push_back(to_row(*raw[unit], test.name, "raw", center_rows, rows.size(0)));
+    const Spectrum& own = tuned.empty() ? raw[unit] : tuned[h];
+    write_metrics(record, test, classification_metrics(logits, tests[unit].y), own, raw[unit]);
+    record.spectra.push_back(to_row(raw[unit], test.name, "raw", center_rows, rows.size(0)));
     if (!tuned.empty()) record.spectra.push_back(to_row(own, test.name, "tuned", center_rows, rows.size(0)));
   }
 }

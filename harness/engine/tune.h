@@ -10,6 +10,7 @@
 #include <nmlbench/tuner.h>
 
 #include <map>
+#include <mutex>
 #include <optional>
 #include <string>
 #include <vector>
@@ -28,10 +29,21 @@ struct StackResult {
   StackTiming timing;
 };
 
+// The spectra of encodings as they are: every cell on an encoding needs the same one. [any-thread]
+class RawSpectra {
+ public:
+  // `x`: the rows of the encoding that enter its spectrum.
+  Spectrum get(std::size_t encoding, const torch::Tensor& x, bool center_rows);
+
+ private:
+  std::mutex mutex_;
+  std::map<std::size_t, Spectrum> spectra_;
+};
+
 class StackRunner {
  public:
-  StackRunner(const Plan& plan, const ArtifactCache& cache, const Context& context)
-      : plan_(plan), cache_(cache), context_(context) {}
+  StackRunner(const Plan& plan, const ArtifactCache& cache, const Context& context, RawSpectra& raw)
+      : plan_(plan), cache_(cache), context_(context), raw_(raw) {}
 
   // An exception in a stack of several heads makes each head run alone; one that fails alone is recorded as failed.
   // Throws Interrupted only.
@@ -41,12 +53,11 @@ class StackRunner {
   StackResult run_together(const Stack& stack);
   void evaluate(const Stack& stack, Tuner& tuner, const StackShape& shape, std::size_t test_index,
                 std::vector<CellRecord>& records);
-  const Spectrum& raw_spectrum(std::size_t encoding, const torch::Tensor& x);
 
   const Plan& plan_;
   const ArtifactCache& cache_;
   const Context& context_;
-  std::map<std::size_t, Spectrum> raw_spectra_;  // by encoding: every cell on it needs the same one
+  RawSpectra& raw_;
 };
 
 // The record of a cell before anything is measured.

@@ -10,7 +10,7 @@ namespace {
 constexpr double kSmallestNorm = 1e-12;  // as torch.nn.functional.normalize
 constexpr double kSmallestRatio = 1e-7;  // sigma / sigma_1 below which a float64 Gram matrix holds rounding only
 
-// LAPACK's small eigenproblems are many times slower on two OpenMP threads than on one: one head, one thread.
+// LAPACK's small eigenproblems are many times slower on two OpenMP threads than on one, and so are several at a time.
 class OneThread {
  public:
   OneThread() : before_(at::get_num_threads()) {
@@ -31,18 +31,11 @@ std::tuple<torch::Tensor, torch::Tensor> eigen(const torch::Tensor& gram) {
   if (!gram.is_cpu()) return torch::linalg_eigh(gram, "L");
   torch::Tensor values = torch::empty({gram.size(0), gram.size(1)}, gram.options());
   torch::Tensor vectors = torch::empty_like(gram);
-  const auto solve = [&](std::int64_t begin, std::int64_t end) {
-    for (std::int64_t h = begin; h < end; ++h) {
-      const auto [w, v] = torch::linalg_eigh(gram[h], "L");
-      values[h].copy_(w);
-      vectors[h].copy_(v);
-    }
-  };
-  if (gram.size(0) == 1) {
-    const OneThread guard;
-    solve(0, 1);
-  } else {
-    at::parallel_for(0, gram.size(0), 1, solve);
+  const OneThread guard;
+  for (std::int64_t h = 0; h < gram.size(0); ++h) {
+    const auto [w, v] = torch::linalg_eigh(gram[h], "L");
+    values[h].copy_(w);
+    vectors[h].copy_(v);
   }
   return {values, vectors};
 }
