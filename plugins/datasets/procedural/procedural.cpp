@@ -78,7 +78,8 @@ class Procedural : public Dataset {
     const std::int64_t side = params_.integer("size");
     info.sample_shape = {3, side, side};
     info.domain = params_.text("domain");
-    for (std::int64_t c = 0; c < classes_; ++c) info.class_names.push_back(std::string(task_.name).append("-").append(std::to_string(c)));
+    for (std::int64_t c = 0; c < classes_; ++c)
+      info.class_names.push_back(std::string(task_.name).append("-").append(std::to_string(c)));
     return info;
   }
 

@@ -1,0 +1,62 @@
+// What readers of small image sets share: everything is decoded into memory once; a stratified limit, a corruption
+// and the digest of the served content are applied on top.
+#pragma once
+
+#include <nmlbench/dataset.h>
+#include <nmlbench/params.h>
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace nmlbench::plugins {
+
+#define NMLBENCH_LABELLED_IMAGES_PARAMS                                                                       \
+  ::nmlbench::text("domain", "", "names the test set; \"\" when the data have no domains"),                   \
+      ::nmlbench::integer("limit", "0", "use so many samples, the same share of each class; 0 uses all")      \
+          .in("samples")                                                                                      \
+          .range(0, 1e12),                                                                                    \
+      ::nmlbench::integer("limit_seed", "0", "chooses the samples under a limit").range(0, 1e15),             \
+      ::nmlbench::choice("corruption", "none", "none|gaussian-noise|blur|contrast|negative|rotate|translate", \
+                         "a shifted version of the images, in the manner of MNIST-C and CIFAR-10-C"),         \
+      ::nmlbench::integer("severity", "3", "of the corruption").range(1, 5)
+
+struct LabelledImages {
+  torch::Tensor images;  // uint8 [N, C, H, W]
+  torch::Tensor labels;  // int64 [N]
+  std::int64_t classes = 0;
+  std::vector<std::string> class_names;
+};
+
+class LabelledImageDataset : public Dataset {
+ public:
+  explicit LabelledImageDataset(const Params& params) : params_(params) {}
+
+  SplitInfo open() final;
+  std::string digest() final;
+  torch::Tensor labels() final { return data_.labels; }
+  torch::Tensor samples(const torch::Tensor& indices, torch::Device device) final;
+
+ protected:
+  // Decodes every sample. Throws DataError.
+  virtual LabelledImages read() = 0;
+  // The files that read() reads, and the parameters that choose what it takes from them, as text.
+  virtual std::vector<std::filesystem::path> files() const = 0;
+  virtual std::string choices() const { return ""; }
+
+  const Params& params() const { return params_; }
+
+ private:
+  Params params_;
+  LabelledImages data_;
+  torch::Tensor kept_;  // int64, original number of each sample; names its corruption's draws
+};
+
+// int64, ascending: `limit` of the samples, each class in its share (at least one); all when limit is 0 or larger.
+torch::Tensor stratified_limit(const torch::Tensor& labels, std::int64_t limit, std::int64_t seed);
+
+// uint8 [B, C, H, W] -> the same shape. `number` names each sample's draws: int64 [B]. Severity 1 to 5.
+torch::Tensor corrupt_images(const torch::Tensor& images, const torch::Tensor& number, const std::string& corruption,
+                             std::int64_t severity);
+
+}  // namespace nmlbench::plugins

@@ -1,0 +1,129 @@
+// Frozen features that somebody else computed.
+#include "../common/labelled_images.h"
+#include "arrays.h"
+
+#include <nmlbench/digest.h>
+#include <nmlbench/plugin.h>
+
+#include <algorithm>
+
+namespace nmlbench::plugins {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::int64_t kCheckRows = 4096;                       // rows converted and checked at a time
+constexpr std::int64_t kResidentBytes = std::int64_t{1} << 30;  // above, rows are read from the mapped file
+
+class FeatureFiles : public Dataset {
+ public:
+  static constexpr ParamSpec kParams[] = {
+      path("x", nullptr, "features [N, D]: .npy of float16, float32 or float64, or .safetensors"),
+      path("y", "", "labels [N]: .npy of integers; not needed when x is a .safetensors file that holds them"),
+      text("x_name", "x", "name of the features in a .safetensors file"),
+      text("y_name", "y", "name of the labels in a .safetensors file"),
+      integer("classes", "0", "labels must be below it; 0 takes the largest label and one").range(0, 1e9),
+      text("domain", "", "names the test set; \"\" when the data have no domains"),
+      integer("limit", "0", "use so many rows, the same share of each class; 0 uses all").in("rows").range(0, 1e12),
+      integer("limit_seed", "0", "chooses the rows under a limit").range(0, 1e15),
+  };
+
+  explicit FeatureFiles(const Params& params) : params_(params) {}
+
+  SplitInfo open() override {
+    x_ = read("x");
+    y_ = read("y");
+    check_shapes();
+    check_features();
+    check_labels();
+    rows_ = stratified_limit(y_, params_.integer("limit"), params_.integer("limit_seed"));
+    y_ = y_.index_select(0, rows_);
+    SplitInfo info;
+    info.size = rows_.size(0);
+    info.classes = classes_;
+    info.kind = SampleKind::feature;
+    info.sample_shape = {x_.size(1)};
+    info.domain = params_.text("domain");
+    info.fits_in_memory = info.size * x_.size(1) * static_cast<std::int64_t>(sizeof(float)) <= kResidentBytes;
+    return info;
+  }
+
+  std::string digest() override {
+    Digest digest;
+    digest.update("features/1").update(digest_of_file(file_of("x"))).update(digest_of_file(file_of("y")));
+    digest.update(params_.text("x_name")).update(params_.text("y_name"));
+    for (const char* name : {"classes", "limit", "limit_seed"}) digest.update(std::to_string(params_.integer(name)));
+    return digest.hex();
+  }
+
+  torch::Tensor labels() override { return y_; }
+
+  torch::Tensor samples(const torch::Tensor& indices, torch::Device device) override {
+    return x_.index_select(0, rows_.index_select(0, indices)).to(device, torch::kFloat32);
+  }
+
+ private:
+  // Labels stand in the file of the features unless they have their own.
+  fs::path file_of(const std::string& what) const {
+    const fs::path x = params_.path("x"), own = params_.path(what);
+    if (!own.empty()) return own;
+    if (x.extension() != ".safetensors")
+      throw DataError(x.string() + ": holds features only; `y` must name the file of the labels");
+    return x;
+  }
+
+  torch::Tensor read(const std::string& what) const {
+    const fs::path file = file_of(what);
+    if (file.extension() == ".safetensors") return read_safetensors(file, params_.text(what + "_name"));
+    return read_npy(file);
+  }
+
+  void check_shapes() const {
+    if (x_.dim() != 2 || !x_.is_floating_point() || x_.numel() == 0) {
+      throw DataError(file_of("x").string() + ": features are a float array [N, D] with N, D >= 1, found " +
+                      c10::toString(x_.scalar_type()) + " " + c10::str(x_.sizes()));
+    }
+    if (y_.dim() != 1 || y_.is_floating_point() || y_.size(0) != x_.size(0)) {
+      throw DataError(file_of("y").string() + ": labels are an integer array [" + std::to_string(x_.size(0)) +
+                      "], found " + c10::toString(y_.scalar_type()) + " " + c10::str(y_.sizes()));
+    }
+  }
+
+  // Every number is finite, also as float32.
+  void check_features() const {
+    for (std::int64_t begin = 0; begin < x_.size(0); begin += kCheckRows) {
+      const torch::Tensor rows = x_.slice(0, begin, std::min(begin + kCheckRows, x_.size(0))).to(torch::kFloat32);
+      const torch::Tensor bad = torch::isfinite(rows).logical_not().nonzero();
+      if (bad.size(0) == 0) continue;
+      throw DataError(file_of("x").string() + ": row " + std::to_string(begin + bad[0][0].item<std::int64_t>()) +
+                      ", column " + std::to_string(bad[0][1].item<std::int64_t>()) +
+                      " is NaN or infinite (as float32); repair or remove such rows");
+    }
+  }
+
+  void check_labels() {
+    y_ = y_.to(torch::kInt64);
+    const auto smallest = y_.min().item<std::int64_t>(), largest = y_.max().item<std::int64_t>();
+    const std::int64_t declared = params_.integer("classes");
+    classes_ = declared > 0 ? declared : largest + 1;
+    const bool negative = smallest < 0;
+    if (!negative && largest < classes_) return;
+    const std::int64_t row = (negative ? y_.argmin() : y_.argmax()).item<std::int64_t>();
+    throw DataError(file_of("y").string() + ": row " + std::to_string(row) + " has label " +
+                    std::to_string(negative ? smallest : largest) + ", outside [0, " + std::to_string(classes_) + ")");
+  }
+
+  Params params_;
+  torch::Tensor x_;     // [N, D], mapped
+  torch::Tensor y_;     // int64
+  torch::Tensor rows_;  // int64, the rows in use
+  std::int64_t classes_ = 0;
+};
+
+}  // namespace
+}  // namespace nmlbench::plugins
+
+NMLBENCH_PLUGINS("nmlbench-features", "0.1.0", "Apache-2.0", "",
+                 nmlbench::entry<nmlbench::plugins::FeatureFiles>("features", 1,
+                                                                  "frozen features from .npy or .safetensors files",
+                                                                  ""));

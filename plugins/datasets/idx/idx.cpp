@@ -1,0 +1,110 @@
+// IDX files, the format of MNIST and its family (http://yann.lecun.com/exdb/mnist): big-endian header, then bytes.
+#include "../common/files.h"
+#include "../common/labelled_images.h"
+
+#include <nmlbench/plugin.h>
+
+namespace nmlbench::plugins {
+namespace {
+
+constexpr std::uint32_t kUnsignedByte = 0x08;
+constexpr std::uint64_t kMostBytes = std::uint64_t{1} << 36;  // 64 GiB: larger headers are damaged or hostile
+
+// Dimensions of an IDX file of unsigned bytes, the reader standing behind its header.
+std::vector<std::int64_t> read_header(FileReader& reader, const std::filesystem::path& file, std::size_t dims,
+                                      const char* what) {
+  const std::uint32_t magic = reader.big_endian_u32("header");
+  if (magic >> 16 != 0 || (magic >> 8 & 0xFF) != kUnsignedByte || (magic & 0xFF) != dims) {
+    throw DataError(file.string() + ": is no IDX file of " + what + " (its first bytes are " + std::to_string(magic) +
+                    ", expected " + std::to_string(kUnsignedByte << 8 | dims) + ")");
+  }
+  std::vector<std::int64_t> sizes;
+  std::uint64_t bytes = 1;
+  for (std::size_t i = 0; i < dims; ++i) {
+    sizes.push_back(reader.big_endian_u32("header"));
+    bytes = sizes.back() > 0 && bytes > kMostBytes / static_cast<std::uint64_t>(sizes.back())
+                ? kMostBytes + 1
+                : bytes * static_cast<std::uint64_t>(sizes.back());
+  }
+  if (bytes == 0) throw DataError(file.string() + ": its header says that there are no " + std::string(what));
+  if (bytes > kMostBytes) throw DataError(file.string() + ": its header asks for an impossible amount of memory");
+  return sizes;
+}
+
+// Grows with what is really there: a header that promises more than the file holds costs no memory.
+torch::Tensor read_bytes(FileReader& reader, const std::vector<std::int64_t>& sizes, const char* what) {
+  const std::int64_t total = c10::multiply_integers(sizes);
+  std::vector<std::uint8_t> bytes;
+  constexpr std::int64_t kPart = 1 << 24;
+  for (std::int64_t at = 0; at < total; at += kPart) {
+    const std::int64_t part = std::min(kPart, total - at);
+    bytes.resize(static_cast<std::size_t>(at + part));
+    reader.read(bytes.data() + at, static_cast<std::uint64_t>(part), what);
+  }
+  reader.expect_end();
+  return torch::from_blob(bytes.data(), sizes, torch::kUInt8).clone();
+}
+
+class Idx : public LabelledImageDataset {
+ public:
+  static constexpr ParamSpec kParams[] = {
+      path("path", nullptr, "folder with PREFIXtrain-images-idx3-ubyte[.gz] and its siblings"),
+      choice("split", "train", "train|test", "test files may be called t10k-... or test-..."),
+      text("prefix", "", "what the file names begin with, e.g. \"usps-\""),
+      integer("classes", "0", "labels must be below it; 0 takes the largest label and one").range(0, 256),
+      NMLBENCH_LABELLED_IMAGES_PARAMS,
+  };
+
+  using LabelledImageDataset::LabelledImageDataset;
+
+ protected:
+  std::vector<std::filesystem::path> files() const override {
+    return {file("images-idx3-ubyte"), file("labels-idx1-ubyte")};
+  }
+
+  LabelledImages read() override {
+    const auto paths = files();
+    LabelledImages data;
+    FileReader images(paths[0]), labels(paths[1]);
+    std::vector<std::int64_t> shape = read_header(images, paths[0], 3, "images");
+    const std::vector<std::int64_t> count = read_header(labels, paths[1], 1, "labels");
+    if (shape[0] != count[0]) {
+      throw DataError(paths[1].string() + ": " + std::to_string(count[0]) + " labels for " + std::to_string(shape[0]) +
+                      " images in " + paths[0].string());
+    }
+    shape.insert(shape.begin() + 1, 1);  // one channel
+    data.images = read_bytes(images, shape, "images");
+    data.labels = read_bytes(labels, count, "labels").to(torch::kInt64);
+    const std::int64_t declared = params().integer("classes");
+    const auto largest = data.labels.max().item<std::int64_t>();
+    if (declared > 0 && largest >= declared) {
+      throw DataError(paths[1].string() + ": row " + std::to_string(data.labels.argmax().item<std::int64_t>()) +
+                      " has label " + std::to_string(largest) + ", outside [0, " + std::to_string(declared) + ")");
+    }
+    data.classes = declared > 0 ? declared : largest + 1;
+    return data;
+  }
+
+ private:
+  std::filesystem::path file(const std::string& content) const {
+    const std::filesystem::path folder = params().path("path");
+    const std::string& prefix = params().text("prefix");
+    if (params().text("split") == "train") return find_file(folder, prefix + "train-" + content);
+    try {
+      return find_file(folder, prefix + "t10k-" + content);
+    } catch (const DataError&) {
+      try {
+        return find_file(folder, prefix + "test-" + content);
+      } catch (const DataError&) {
+      }
+      throw;  // name the usual file
+    }
+  }
+};
+
+}  // namespace
+}  // namespace nmlbench::plugins
+
+NMLBENCH_PLUGINS("nmlbench-idx", "0.1.0", "Apache-2.0", "",
+                 nmlbench::entry<nmlbench::plugins::Idx>("idx", 1, "IDX files: MNIST, Fashion-MNIST, USPS and kin",
+                                                         "http://yann.lecun.com/exdb/mnist"));
