@@ -1,7 +1,83 @@
+#include "cache/artifacts.h"
 #include "cli/cli.h"
+#include "cli/progress.h"
+#include "cli/provenance.h"
+#include "cli/session.h"
+
+#include <nmlbench/plugin.h>
+
+#include <chrono>
+#include <map>
+
+#include <ATen/Parallel.h>
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
 
 namespace nmlbench::cli {
+namespace {
 
-void add_doctor(CLI::App&, Globals&, Action&) {}
+// float32 products of 512x512 matrices, GFLOP/s: a reference BLAS gives a few, an optimised one a hundred a core.
+double gemm_rate() {
+  const torch::Tensor a = torch::ones({512, 512}), b = torch::ones({512, 512});
+  torch::mm(a, b);
+  constexpr int kRounds = 20;
+  const auto begin = std::chrono::steady_clock::now();
+  for (int i = 0; i < kRounds; ++i) torch::mm(a, b);
+  const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+  return kRounds * 2.0 * 512 * 512 * 512 / seconds / 1e9;
+}
+
+int examine(const Globals& globals, bool as_json) {
+  using nlohmann::ordered_json;
+  const Registry registry = load_plugins(globals);
+  const std::filesystem::path root = cache_root(globals);
+  at::set_num_threads(resolve_threads(globals));
+  std::map<std::string, int> kinds;
+  for (const Registry::Item& item : registry.items()) ++kinds[kind_name(item.entry->kind)];
+
+  ordered_json out;
+  out["nmlbench"] = fmt::format("{} ({})", NMLBENCH_VERSION, git_revision());
+  out["build"] = NMLBENCH_BUILD_STAMP;
+  out["libtorch"] = libtorch_version();
+  out["cpu"] = fmt::format("{}, {} threads", cpu_name(), resolve_threads(globals));
+  out["gemm"] = fmt::format("{:.0f} GFLOP/s float32", gemm_rate());
+  out["cuda"] = torch::cuda::is_available()
+                    ? fmt::format("{} device(s), {}, CUDA {}", torch::cuda::device_count(), gpu_name(), cuda_version())
+                    : "none";
+  std::string found;
+  for (const auto& [kind, count] : kinds) found += fmt::format("{}{} {}", found.empty() ? "" : ", ", count, kind);
+  out["plugins"] = found.empty() ? "none" : found;
+  for (const auto& folder : plugin_search_path(globals.plugin_dirs)) {
+    out["plugin_path"].push_back(folder.string() + (std::filesystem::is_directory(folder) ? "" : " (not there)"));
+  }
+  for (const RejectedLibrary& library : registry.rejected()) {
+    out["rejected"].push_back(fmt::format("{}: {}", library.file.string(), library.reason));
+  }
+  const ArtifactCache cache(root);
+  std::error_code ignored;
+  out["cache"] =
+      fmt::format("{}, {}B used, {}B free", root.string(), format_count(static_cast<double>(cache.bytes_used())),
+                  format_count(static_cast<double>(std::filesystem::space(root, ignored).available)));
+  if (as_json) {
+    fmt::print("{}\n", out.dump(2));
+    return kDone;
+  }
+  for (const auto& [key, value] : out.items()) {
+    if (value.is_string()) fmt::print("{:<12} {}\n", key, value.get<std::string>());
+    for (const auto& line : value.is_array() ? value : ordered_json::array()) {
+      fmt::print("{:<12} {}\n", key, line.get<std::string>());
+    }
+  }
+  return kDone;
+}
+
+}  // namespace
+
+void add_doctor(CLI::App& app, Globals& globals, Action& action) {
+  auto* verb = app.add_subcommand("doctor", "Versions, devices, threads, BLAS, plugins, disk and cache");
+  auto as_json = std::make_shared<bool>(false);
+  verb->add_flag("--json", *as_json, "As JSON");
+  verb->callback([&globals, &action, as_json] { action = [&globals, as_json] { return examine(globals, *as_json); }; });
+}
 
 }  // namespace nmlbench::cli
