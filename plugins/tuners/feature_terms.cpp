@@ -1,5 +1,6 @@
 #include "feature_terms.h"
 
+#include <limits>
 #include <tuple>
 
 #include <ATen/Parallel.h>
@@ -29,10 +30,13 @@ class OneThread {
 // Eigenvalues [H, K] ascending and eigenvectors [H, K, K] of symmetric matrices.
 std::tuple<torch::Tensor, torch::Tensor> eigen(const torch::Tensor& gram) {
   if (!gram.is_cpu()) return torch::linalg_eigh(gram, "L");
-  torch::Tensor values = torch::empty({gram.size(0), gram.size(1)}, gram.options());
-  torch::Tensor vectors = torch::empty_like(gram);
+  // a head that diverged stays NaN and leaves its neighbours alone: LAPACK would refuse it
+  torch::Tensor values =
+      torch::full({gram.size(0), gram.size(1)}, std::numeric_limits<double>::quiet_NaN(), gram.options());
+  torch::Tensor vectors = torch::full_like(gram, std::numeric_limits<double>::quiet_NaN());
   const OneThread guard;
   for (std::int64_t h = 0; h < gram.size(0); ++h) {
+    if (!torch::isfinite(gram[h]).all().item<bool>()) continue;
     const auto [w, v] = torch::linalg_eigh(gram[h], "L");
     values[h].copy_(w);
     vectors[h].copy_(v);

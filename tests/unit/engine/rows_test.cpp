@@ -1,0 +1,47 @@
+#include "engine/training_rows.h"
+
+#include <gtest/gtest.h>
+
+namespace nmlbench {
+namespace {
+
+using torch::Tensor;
+
+bool is_subset(const Tensor& small, const Tensor& large) {
+  return torch::isin(small, large).all().item<bool>();
+}
+
+TEST(SubsetRows, TakeTheSameShareOfEachClass) {
+  const Tensor labels = torch::cat(
+      {torch::zeros({40}, torch::kInt64), torch::ones({11}, torch::kInt64), torch::full({3}, 2, torch::kInt64)});
+  const Tensor rows = subset_rows(labels, 0.25, Stream(1));
+  const Tensor counts = torch::bincount(labels.index_select(0, rows), {}, 3);
+  EXPECT_TRUE(torch::equal(counts, torch::tensor({10, 2, 1}, torch::kInt64)));  // int(n_c * 0.25), at least one
+}
+
+TEST(SubsetRows, AreNestedAndSeeded) {
+  const Tensor labels = Stream(2).integers({500}, 10);
+  const Tensor ten = subset_rows(labels, 0.1, Stream(1)), half = subset_rows(labels, 0.5, Stream(1));
+  EXPECT_TRUE(is_subset(ten, half));
+  EXPECT_TRUE(torch::equal(subset_rows(labels, 1.0, Stream(1)), torch::arange(500)));
+  EXPECT_TRUE(torch::equal(ten, subset_rows(labels, 0.1, Stream(1))));
+  EXPECT_FALSE(torch::equal(ten, subset_rows(labels, 0.1, Stream(2))));
+}
+
+TEST(StackRows, GatherTheRowsOfEachUnit) {
+  const Tensor x0 = torch::arange(12, torch::kFloat32).view({6, 2}), x1 = -x0;
+  const Tensor y = torch::arange(6);
+  const StackRows rows(
+      {{x0, y, torch::tensor({1, 3, 5}, torch::kInt64)}, {x1, y, torch::tensor({0, 2, 4}, torch::kInt64)}},
+      {2, 3, 2, 6}, torch::kCPU);
+  EXPECT_EQ(rows.size(), 3);
+  const Minibatch batch = rows.gather(torch::tensor({{2, 0}, {1, 1}}, torch::kInt64));
+  EXPECT_TRUE(torch::equal(batch.y, torch::tensor({{5, 1}, {2, 2}}, torch::kInt64)));
+  EXPECT_TRUE(torch::equal(batch.x[0], x0.index_select(0, torch::tensor({5, 1}, torch::kInt64))));
+  EXPECT_TRUE(torch::equal(batch.x[1], x1.index_select(0, torch::tensor({2, 2}, torch::kInt64))));
+  EXPECT_EQ(batch.features().size(0), 6);
+  EXPECT_TRUE(torch::equal(batch.labels()[4], batch.y[1]));
+}
+
+}  // namespace
+}  // namespace nmlbench

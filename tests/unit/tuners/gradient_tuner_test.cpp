@@ -1,0 +1,217 @@
+// One training step against autograd, and the optimiser against LibTorch's.
+#include "linear_probe.h"
+#include "nmtune.h"
+#include "support/tuning.h"
+
+#include <gtest/gtest.h>
+
+namespace nmlbench {
+namespace {
+
+using torch::Tensor;
+
+Params params_of(const std::string& name, const testing::Values& values = {}) {
+  return testing::plugin(PluginKind::tuner, name, values).params;
+}
+
+// Opens the protected parts of a tuner to the test.
+template <typename T>
+struct Open : T {
+  using T::gradients;
+  using T::stack;
+  using T::T;
+};
+
+std::vector<HeadSpec> heads_of(const Params& params, std::int64_t n) {
+  std::vector<HeadSpec> heads;
+  for (std::int64_t h = 0; h < n; ++h) heads.push_back({params, Stream(7).at(h)});
+  return heads;
+}
+
+double relative_error(const Tensor& got, const Tensor& expected) {
+  return ((got.to(torch::kFloat64) - expected).norm() / expected.norm().clamp_min(1e-12)).item<double>();
+}
+
+// The network and its losses written once more, as plainly as possible, in float64.
+Tensor nmtune_loss(std::map<std::string, Tensor>& p, const Tensor& f, const Tensor& y, bool regularise) {
+  namespace F = torch::nn::functional;
+  const Tensor a = F::linear(f, p["w1"], p["b1"]);
+  const Tensor normal =
+      F::batch_norm(a, {}, {}, F::BatchNormFuncOptions().weight(p["gamma"]).bias(p["beta"]).training(true));
+  const Tensor z = f + p["scale"] * F::linear(normal.relu(), p["w2"], p["b2"]);
+  Tensor loss = F::cross_entropy(F::linear(z, p["weight"], p["bias"]), y);
+  if (!regularise) return loss;
+  const Tensor centred = z - z.mean(0, true);
+  const Tensor c = centred.t().mm(centred) / static_cast<double>(z.size(0) - 1);
+  const Tensor sigma = torch::linalg_svdvals(z);
+  loss = loss + 1.0 * (F::normalize(z) - F::normalize(f)).square().mean();
+  loss = loss + 0.04 * (c - c.diag().diag()).square().sum() / static_cast<double>(z.size(1));
+  return loss - 0.001 * (sigma / sigma.sum()).slice(0, 0, 5).mean();
+}
+
+template <typename T>
+void expect_gradients_of_autograd(T& tuner, const std::vector<std::string>& names, const Minibatch& batch,
+                                  const std::function<Tensor(std::map<std::string, Tensor>&, Tensor, Tensor)>& loss) {
+  torch::NoGradGuard no_grad;
+  const Tensor losses = tuner.gradients(batch);
+  const Tensor x = batch.features(), y = batch.labels();
+  for (std::int64_t h = 0; h < losses.size(0); ++h) {
+    torch::AutoGradMode record(true);
+    std::map<std::string, Tensor> p;
+    std::vector<Tensor> leaves;
+    for (const std::string& name : names) {
+      p[name] = tuner.stack().value(name)[h].detach().to(torch::kFloat64).requires_grad_(true);
+      leaves.push_back(p[name]);
+    }
+    const Tensor expected = loss(p, x[h].to(torch::kFloat64), y[h]);
+    EXPECT_NEAR(losses[h].item<double>(), expected.template item<double>(), 1e-5);
+    const auto gradients = torch::autograd::grad({expected}, leaves);
+    for (std::size_t i = 0; i < names.size(); ++i) {
+      if (names[i] == "b1") {  // zero: batch normalisation removes it
+        EXPECT_LT(gradients[i].abs().max().template item<double>(), 1e-12);
+        EXPECT_EQ(tuner.stack().gradient("b1")[h].abs().max().template item<float>(), 0.0F);
+        continue;
+      }
+      EXPECT_LT(relative_error(tuner.stack().gradient(names[i])[h], gradients[i]), 2e-5)
+          << names[i] << " of head " << h;
+    }
+  }
+}
+
+Minibatch random_batch(std::int64_t units, std::int64_t heads_per_unit, std::int64_t rows, std::int64_t dim) {
+  return {Stream(3).at("x").normal({units, rows, dim}), Stream(3).at("y").integers({units, rows}, 4), heads_per_unit};
+}
+
+TEST(LinearProbe, StepMatchesAutograd) {
+  const Params params = params_of("linear-probe");
+  Open<plugins::LinearProbe> tuner(params);
+  tuner.init({2, 3, 10, 4}, heads_of(params, 6), torch::kCPU);
+  expect_gradients_of_autograd(tuner, {"weight", "bias"}, random_batch(2, 3, 12, 10), [](auto& p, Tensor f, Tensor y) {
+    return torch::nn::functional::cross_entropy(torch::nn::functional::linear(f, p["weight"], p["bias"]), y);
+  });
+}
+
+const std::vector<std::string> kMlpNames = {"w1", "b1", "gamma", "beta", "w2", "b2", "scale", "weight", "bias"};
+
+TEST(Mlp, StepMatchesAutograd) {
+  const Params params = params_of("mlp");
+  Open<plugins::Mlp> tuner(params);
+  tuner.init({2, 2, 10, 4}, heads_of(params, 4), torch::kCPU);
+  expect_gradients_of_autograd(tuner, kMlpNames, random_batch(2, 2, 12, 10),
+                               [](auto& p, Tensor f, Tensor y) { return nmtune_loss(p, f, y, false); });
+}
+
+TEST(NmTune, StepMatchesAutogradThroughARealSvd) {
+  const Params params = params_of("nmtune");
+  Open<plugins::NmTune> tuner(params);
+  tuner.init({2, 2, 10, 4}, heads_of(params, 4), torch::kCPU);
+  expect_gradients_of_autograd(tuner, kMlpNames, random_batch(2, 2, 12, 10),
+                               [](auto& p, Tensor f, Tensor y) { return nmtune_loss(p, f, y, true); });
+}
+
+TEST(NmTune, WithZeroWeightsIsTheMlp) {
+  const auto blobs = testing::make_blobs(1, 100, 8, 3, 0.5);
+  const auto logits = [&](const std::string& name, const testing::Values& values) {
+    const Params params = params_of(name, values);
+    const auto tuner = make_tuner(testing::plugin(PluginKind::tuner, name, values));
+    tuner->init({1, 1, 8, 3}, heads_of(params, 1), torch::kCPU);
+    tuner->fit(testing::rows_of({blobs}, 1, 3), Context{});
+    return tuner->predict(blobs.x.unsqueeze(0)).logits;
+  };
+  const Tensor mlp = logits("mlp", {{"epochs", std::int64_t{3}}});
+  const Tensor zero =
+      logits("nmtune", {{"epochs", std::int64_t{3}}, {"consistency", 0.0}, {"covariance", 0.0}, {"dominance", 0.0}});
+  EXPECT_TRUE(torch::equal(mlp, zero));
+}
+
+TEST(ParameterStack, AdamWEqualsLibTorchForEveryHead) {
+  constexpr std::int64_t kHeads = 3, kSize = 50;
+  const std::vector<float> lr = {0.1F, 0.01F, 0.001F}, decay = {0.0F, 0.1F, 1e-4F};
+  ParameterStack stack;
+  const Params none;
+  stack.init({{"p", {kSize}, true, [](const Stream& init) { return init.normal({kSize}); }}}, heads_of(none, kHeads),
+             torch::kCPU);
+  std::vector<Tensor> expected;
+  std::vector<std::unique_ptr<torch::optim::AdamW>> optimizers;
+  for (std::size_t h = 0; h < kHeads; ++h) {
+    expected.push_back(stack.value("p")[static_cast<std::int64_t>(h)].clone().requires_grad_(true));
+    optimizers.push_back(std::make_unique<torch::optim::AdamW>(
+        std::vector{expected[h]}, torch::optim::AdamWOptions(lr[h]).weight_decay(decay[h])));
+  }
+  for (std::int64_t step = 0; step < 50; ++step) {
+    const Tensor gradient = Stream(step).normal({kHeads, kSize});
+    stack.gradient("p").copy_(gradient);
+    stack.adamw_step(torch::tensor(lr), torch::tensor(decay));
+    for (std::size_t h = 0; h < kHeads; ++h) {
+      expected[h].mutable_grad() = gradient[static_cast<std::int64_t>(h)].clone();
+      optimizers[h]->step();
+    }
+  }
+  for (std::size_t h = 0; h < kHeads; ++h) {
+    EXPECT_LT(relative_error(stack.value("p")[static_cast<std::int64_t>(h)], expected[h].detach().to(torch::kFloat64)),
+              1e-5);
+  }
+}
+
+// A tuner as a plugin author writes it: the loss alone.
+class LossOnly : public GradientTuner {
+ public:
+  using GradientTuner::GradientTuner;
+  Prediction predict(const Tensor& x) override { return {logits(x), {}}; }
+
+ protected:
+  std::vector<ParameterSpec> parameters(const StackShape& shape) const override {
+    const std::int64_t c = shape.classes, d = shape.dim;
+    return {{"weight",
+             {c, d},
+             true,
+             [=](const Stream& init) {
+               return kaiming_uniform(init, {c, d}, d);
+             }},
+            {"bias", {c}, true, [=](const Stream&) { return torch::zeros({c}); }}};
+  }
+  Tensor loss(const Minibatch& batch) override {
+    const Tensor log_p = logits(batch.features()).log_softmax(-1);
+    return -log_p.gather(-1, batch.labels().unsqueeze(-1)).squeeze(-1).mean(1);
+  }
+
+ private:
+  Tensor logits(const Tensor& x) {
+    return torch::baddbmm(stack().value("bias").unsqueeze(1), x, stack().value("weight").transpose(1, 2));
+  }
+};
+
+TEST(GradientTuner, ALossAloneTrainsAsTheHandWrittenProbe) {
+  const Params params = params_of("linear-probe", {{"epochs", std::int64_t{5}}});
+  const auto blobs = testing::make_blobs(1, 90, 6, 3, 0.8);
+  LossOnly own(params);
+  plugins::LinearProbe bundled(params);
+  for (Tuner* tuner : std::initializer_list<Tuner*>{&own, &bundled}) {
+    tuner->init({1, 1, 6, 3}, heads_of(params, 1), torch::kCPU);
+    tuner->fit(testing::rows_of({blobs}, 1, 3), Context{});
+  }
+  const Tensor x = blobs.x.unsqueeze(0);
+  EXPECT_LT(relative_error(own.predict(x).logits, bundled.predict(x).logits.to(torch::kFloat64)), 1e-4);
+}
+
+TEST(GradientTuner, CosineEndsNearZeroAndConstantDoesNot) {
+  const auto blobs = testing::make_blobs(1, 64, 6, 3, 0.8);
+  const auto last_move = [&](const std::string& schedule) {
+    const Params params = params_of("linear-probe", {{"schedule", schedule}});
+    Open<plugins::LinearProbe> tuner(params);
+    tuner.init({1, 1, 6, 3}, heads_of(params, 1), torch::kCPU);
+    const Minibatch batch{blobs.x.unsqueeze(0), blobs.y.unsqueeze(0), 1};
+    torch::NoGradGuard no_grad;
+    Tensor before;
+    for (int step = 0; step < 100; ++step) {
+      before = tuner.stack().values().clone();
+      tuner.train_step(batch, step, 100);
+    }
+    return (tuner.stack().values() - before).abs().max().item<double>();
+  };
+  EXPECT_LT(last_move("cosine"), 1e-5);
+  EXPECT_GT(last_move("constant"), 1e-4);
+}
+
+}  // namespace
+}  // namespace nmlbench
