@@ -1,7 +1,8 @@
 #include "cli/contact_sheet.h"
 
-#include "cache/artifacts.h"
+#include <nmlbench/error.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <fstream>
 #include <memory>
@@ -11,9 +12,19 @@
 
 namespace nmlbench::cli {
 
+namespace {
+
+std::int64_t widest(const std::vector<torch::Tensor>& rows) {
+  std::int64_t columns = 0;
+  for (const torch::Tensor& row : rows) columns = std::max(columns, row.size(0));
+  return columns;
+}
+
+}  // namespace
+
 torch::Tensor arrange(const std::vector<torch::Tensor>& rows, std::int64_t rows_per_block, std::int64_t scale) {
   constexpr std::int64_t kGap = 2;  // px
-  const std::int64_t h = rows.at(0).size(2) * scale, w = rows[0].size(3) * scale, columns = rows[0].size(0);
+  const std::int64_t h = rows.at(0).size(2) * scale, w = rows[0].size(3) * scale, columns = widest(rows);
   const auto n = static_cast<std::int64_t>(rows.size());
   const std::int64_t blocks = (n + rows_per_block - 1) / rows_per_block;
   torch::Tensor page =
@@ -44,12 +55,10 @@ void write_png(const std::filesystem::path& file, const torch::Tensor& image) {
   const std::unique_ptr<void, void (*)(void*)> png(
       error == 0 ? spng_get_png_buffer(context.get(), &bytes, &error) : nullptr, std::free);
   if (error != 0) throw Error(fmt::format("{}: cannot be encoded: {}", file.string(), spng_strerror(error)));
-  const std::filesystem::path temporary = file.string() + ".tmp";
-  std::ofstream out(temporary, std::ios::binary);
+  std::ofstream out(file, std::ios::binary);
   out.write(static_cast<const char*>(png.get()), static_cast<std::streamsize>(bytes));
   out.close();
   if (!out) throw Error(fmt::format("{}: cannot write", file.string()));
-  std::filesystem::rename(temporary, file);
 }
 
 }  // namespace nmlbench::cli

@@ -12,7 +12,7 @@ namespace nmlbench::cli {
 // and a wider one between blocks of `rows_per_block` rows.
 torch::Tensor arrange(const std::vector<torch::Tensor>& rows, std::int64_t rows_per_block, std::int64_t scale);
 
-// uint8 [3, H, W] as PNG, whole or not at all. Throws Error when it cannot be written.
+// uint8 [3, H, W] as PNG. Throws Error when it cannot be written.
 void write_png(const std::filesystem::path& file, const torch::Tensor& image);
 
 }  // namespace nmlbench::cli

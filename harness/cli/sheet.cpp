@@ -6,6 +6,8 @@
 #include <nmlbench/plugin.h>
 
 #include <algorithm>
+#include <cmath>
+#include <cstdlib>
 
 #include <fmt/format.h>
 
@@ -21,7 +23,7 @@ struct SheetOptions {
   std::int64_t scale = 2;
 };
 
-// "domain=sketch" as the matrix would have it: a number when it reads as one, a list in brackets, else text.
+// "domain=sketch" as the matrix would have it: a number when it reads as one, else text.
 std::pair<std::string, Value> parse_setting(const std::string& text) {
   const Location where{"--set " + text, 0, 0, ""};
   const std::size_t equals = text.find('=');
@@ -31,7 +33,7 @@ std::pair<std::string, Value> parse_setting(const std::string& text) {
   const double number = std::strtod(value.c_str(), &end);
   if (value == "true" || value == "false") return {text.substr(0, equals), {value == "true", where}};
   if (value.empty() || *end != '\0') return {text.substr(0, equals), {value, where}};
-  if (number == std::floor(number)) return {text.substr(0, equals), {static_cast<std::int64_t>(number), where}};
+  if (number == std::floor(number) && std::abs(number) < 1e15) return {text.substr(0, equals), {static_cast<std::int64_t>(number), where}};
   return {text.substr(0, equals), {number, where}};
 }
 

@@ -1,0 +1,162 @@
+// `nmlbench run` from the outside: results, resume, shards, interruption, isolation of failures.
+#include "integration/matrices.h"
+#include "support/program.h"
+
+#include <random>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
+
+namespace nmlbench::testing {
+namespace {
+
+using ::testing::HasSubstr;
+
+TEST(Run, FillsTheDatabaseAndPrintsALeaderboard) {
+  const Scratch scratch;
+  scratch.write("tiny.toml", kTiny);
+  const Finished finished = run(scratch, {"run", "tiny.toml"});
+  ASSERT_EQ(finished.status, 0) << finished.err;
+  EXPECT_THAT(finished.out, HasSubstr("nmtune"));
+  const auto db = scratch / "nmlbench.sqlite";
+  EXPECT_EQ(count(db, "SELECT count(*) FROM v_results"), 12 * 2 * 7);  // cells x test sets x metrics
+  EXPECT_EQ(count(db, "SELECT count(*) FROM v_results WHERE metric = 'accuracy' AND (value < 0 OR value > 1)"), 0);
+  EXPECT_EQ(count(db, "SELECT count(*) FROM v_noise"), 4);
+  EXPECT_EQ(count(db, "SELECT count(*) FROM v_noise WHERE noise_ratio = 0.3 AND abs(realised_rate - 0.3) > 1e-9"), 0);
+  EXPECT_EQ(count(db, "SELECT count(DISTINCT stage) FROM v_throughput"), 4);
+  // LP leaves the features as they are
+  EXPECT_EQ(
+      count(
+          db,
+          "SELECT count(*) FROM v_results a JOIN v_results b USING (cell_id, test_set) WHERE a.tuner = 'linear-probe' "
+          "AND a.metric = 'sve' AND b.metric = 'sve_raw' AND a.value <> b.value"),
+      0);
+}
+
+TEST(Run, ASecondRunComputesNothing) {
+  const Scratch scratch;
+  scratch.write("tiny.toml", kTiny);
+  ASSERT_EQ(run(scratch, {"run", "tiny.toml"}).status, 0);
+  const auto before = result_rows(scratch / "nmlbench.sqlite");
+  const std::int64_t stages = count(scratch / "nmlbench.sqlite", "SELECT count(*) FROM v_throughput");
+  const Finished again = run(scratch, {"run", "tiny.toml"});
+  EXPECT_EQ(again.status, 0);
+  EXPECT_THAT(again.err, HasSubstr("0 cells done, 0 failed, 12 known before"));
+  EXPECT_EQ(count(scratch / "nmlbench.sqlite", "SELECT count(*) FROM v_throughput"), stages);
+  EXPECT_EQ(result_rows(scratch / "nmlbench.sqlite"), before);
+}
+
+TEST(Run, DryRunWritesNothing) {
+  const Scratch scratch;
+  scratch.write("tiny.toml", kTiny);
+  const Finished finished = run(scratch, {"run", "tiny.toml", "--dry-run"});
+  EXPECT_EQ(finished.status, 0);
+  EXPECT_THAT(finished.out, HasSubstr("tune"));
+  EXPECT_FALSE(std::filesystem::exists(scratch / "nmlbench.sqlite"));
+}
+
+TEST(Run, PlanAsJsonHasEveryCell) {
+  const Scratch scratch;
+  scratch.write("tiny.toml", kTiny);
+  const Finished finished = run(scratch, {"plan", "tiny.toml", "--json"});
+  ASSERT_EQ(finished.status, 0) << finished.err;
+  const auto plan = nlohmann::json::parse(finished.out);
+  EXPECT_EQ(plan.at("cells").size(), 12U);
+  EXPECT_EQ(plan.at("checkpoints").size(), 4U);
+}
+
+TEST(Run, SetChangesTheMatrixFromOutside) {
+  const Scratch scratch;
+  scratch.write("tiny.toml", kTiny);
+  const Finished finished = run(scratch, {"plan", "tiny.toml", "--json", "--set", "matrix.seeds=[3]", "--set",
+                                          "pretrain.noise.ratio=0.1", "--set", "tuner[0].lr=[0.1, 0.01]"});
+  ASSERT_EQ(finished.status, 0) << finished.err;
+  EXPECT_EQ(nlohmann::json::parse(finished.out).at("cells").size(), 4U);  // two probes, mlp, nmtune
+}
+
+TEST(Run, ShardsMergeToTheWhole) {
+  const Scratch scratch;
+  scratch.write("tiny.toml", kTiny);
+  ASSERT_EQ(run(scratch, {"run", "tiny.toml", "--db", "whole.sqlite"}).status, 0);
+  std::filesystem::remove_all(scratch / "cache");
+  for (const char* shard : {"1/3", "2/3", "3/3"}) {
+    ASSERT_EQ(
+        run(scratch, {"run", "tiny.toml", "--shard", shard, "--db", std::string("part") + shard[0] + ".sqlite"}).status,
+        0);
+  }
+  ASSERT_EQ(run(scratch, {"merge", "merged.sqlite", "part1.sqlite", "part2.sqlite", "part3.sqlite"}).status, 0);
+  const auto whole = result_rows(scratch / "whole.sqlite"), merged = result_rows(scratch / "merged.sqlite");
+  ASSERT_EQ(whole.size(), merged.size());
+  for (const auto& [row, value] : whole) {
+    ASSERT_EQ(merged.count(row), 1U) << row;
+    // other stacks round differently: a sample on a decision border may change sides
+    EXPECT_NEAR(merged.at(row), value, 0.051) << row;
+  }
+}
+
+TEST(Run, InterruptedItKeepsWhatIsFinishedAndResumes) {
+  const Scratch scratch;
+  scratch.write("tiny.toml", kTiny);
+  const Program first(scratch, {"run", "tiny.toml", "--set", "pretrain.optim.epochs=200"});
+  std::this_thread::sleep_for(std::chrono::milliseconds(2500));
+  first.signal(SIGINT);
+  EXPECT_EQ(first.wait().status, 130);
+  EXPECT_EQ(count(scratch / "nmlbench.sqlite", "SELECT count(*) FROM pragma_integrity_check WHERE integrity_check <> 'ok'"), 0);
+  EXPECT_EQ(run(scratch, {"run", "tiny.toml"}).status, 0);
+}
+
+// kill -9 at random moments, then the same command: the rows of an undisturbed run, to the last bit.
+TEST(Run, KilledAnywhereItEndsInTheSameRows) {
+  const Scratch calm, rough;
+  for (const Scratch* scratch : {&calm, &rough}) scratch->write("tiny.toml", kTiny);
+  const auto begin = std::chrono::steady_clock::now();
+  ASSERT_EQ(run(calm, {"run", "tiny.toml"}).status, 0);
+  const double duration = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+
+  std::mt19937 random(2024);
+  int killed = 0;
+  for (int attempt = 0; attempt < 10; ++attempt) {
+    const Program victim(rough, {"run", "tiny.toml"});
+    const double moment = std::uniform_real_distribution<>(0.1, 0.9)(random) * duration;
+    std::this_thread::sleep_for(std::chrono::duration<double>(moment));
+    victim.signal(SIGKILL);
+    killed += victim.wait().status == 128 + SIGKILL ? 1 : 0;
+    if (std::filesystem::exists(rough / "nmlbench.sqlite"))
+      result_rows(rough / "nmlbench.sqlite");  // opens, none twice
+  }
+  EXPECT_GE(killed, 1);
+  ASSERT_EQ(run(rough, {"run", "tiny.toml"}).status, 0);
+  EXPECT_EQ(result_rows(rough / "nmlbench.sqlite"), result_rows(calm / "nmlbench.sqlite"));
+}
+
+TEST(Run, AMissingFileFailsItsCellsOnlyAndIsRetriedOnRequest) {
+  const Scratch scratch;
+  std::string matrix = kTiny;
+  matrix.insert(matrix.find("[[tuner]]"),
+                "[[task]]\nname = \"digits\"\ntrain = { plugin = \"idx\", path = \"nowhere\" }\n"
+                "[[task.test]]\nkind = \"id\"\ndata = { plugin = \"idx\", path = \"nowhere\", split = \"test\" }\n\n");
+  scratch.write("tiny.toml", matrix);
+  const Finished first = run(scratch, {"run", "tiny.toml"});
+  EXPECT_EQ(first.status, 1);
+  EXPECT_THAT(first.err, HasSubstr("nowhere: no such folder"));
+  EXPECT_EQ(result_rows(scratch / "nmlbench.sqlite").size(), 12U * 2 * 7);
+  EXPECT_EQ(count(scratch / "nmlbench.sqlite", "SELECT count(DISTINCT cell_id) FROM v_results WHERE status = 'failed'"),
+            12);
+
+  const Finished second = run(scratch, {"run", "tiny.toml"});  // still failed, not tried again
+  EXPECT_EQ(second.status, 1);
+  EXPECT_THAT(second.err, HasSubstr("--retry-failed"));
+}
+
+TEST(Run, DivergingTrainingIsAFailedCell) {
+  const Scratch scratch;
+  scratch.write("tiny.toml", kTiny);
+  const Finished finished =
+      run(scratch, {"run", "tiny.toml", "--set", "tuner[1].lr=1000", "--set", "pretrain.optim.lr=1000"});
+  EXPECT_EQ(finished.status, 1) << finished.err;
+  EXPECT_THAT(finished.err, HasSubstr("diverged"));
+}
+
+}  // namespace
+}  // namespace nmlbench::testing

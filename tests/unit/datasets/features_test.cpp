@@ -1,0 +1,155 @@
+#include "support/npy.h"
+#include "support/plugins.h"
+
+#include <cstring>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace nmlbench {
+namespace {
+
+using ::testing::HasSubstr;
+using testing::npy_bytes;
+using testing::Scratch;
+using torch::Tensor;
+
+class Features : public ::testing::Test {
+ protected:
+  struct Read {
+    SplitInfo info;
+    Tensor x, y;
+  };
+  Read read(testing::Values values = {}) {
+    values.emplace_back("x", (scratch_ / x_name_).string());
+    if (!y_name_.empty()) values.emplace_back("y", (scratch_ / y_name_).string());
+    const auto dataset = make_dataset(testing::plugin(PluginKind::dataset, "features", values));
+    Read out;
+    out.info = dataset->open();
+    out.x = dataset->samples(torch::arange(out.info.size), torch::kCPU);
+    out.y = dataset->labels();
+    return out;
+  }
+  std::string failure(const testing::Values& values = {}) {
+    try {
+      read(values);
+    } catch (const DataError& error) {
+      return error.what();
+    }
+    return "no error";
+  }
+  void write(const std::string& x, const std::string& y) {
+    scratch_.write(x_name_, x);
+    scratch_.write(y_name_, y);
+  }
+
+  Scratch scratch_;
+  std::string x_name_ = "x.npy", y_name_ = "y.npy";
+  Tensor x_ = torch::randn({5, 3});
+  Tensor y_ = torch::tensor({0, 2, 1, 0, 2}, torch::kInt64);
+};
+
+TEST_F(Features, Float32ComesBackBitForBit) {
+  write(npy_bytes(x_, "<f4"), npy_bytes(y_, "<i8"));
+  const Read got = read();
+  EXPECT_TRUE(torch::equal(got.x, x_));
+  EXPECT_TRUE(torch::equal(got.y, y_));
+  EXPECT_EQ(got.info.classes, 3);
+}
+
+TEST_F(Features, OtherTypesAndFortranOrder) {
+  write(npy_bytes(x_.to(torch::kFloat64), "<f8"), npy_bytes(y_.to(torch::kInt32), "<i4"));
+  EXPECT_TRUE(torch::equal(read().x, x_));
+  write(npy_bytes(x_.to(torch::kFloat16), "<f2"), npy_bytes(y_.to(torch::kUInt8), "|u1"));
+  EXPECT_TRUE(torch::equal(read().x, x_.to(torch::kFloat16).to(torch::kFloat32)));
+  EXPECT_TRUE(torch::equal(read().y, y_));
+  write(npy_bytes(x_, "<f4", /*fortran=*/true), npy_bytes(y_, "<i8"));
+  EXPECT_TRUE(torch::equal(read().x, x_));
+}
+
+std::string safetensors(const std::string& header, const std::vector<Tensor>& data) {
+  std::string bytes;
+  for (int i = 0; i < 8; ++i) bytes += static_cast<char>(header.size() >> (8 * i) & 0xFF);
+  bytes += header;
+  for (const Tensor& t : data) bytes.append(static_cast<const char*>(t.data_ptr()), t.nbytes());
+  return bytes;
+}
+
+TEST_F(Features, SafetensorsHoldBoth) {
+  x_name_ = "d.safetensors";
+  y_name_ = "";
+  const std::string header =
+      R"({"__metadata__":{"a":"b"},"x":{"dtype":"F32","shape":[5,3],"data_offsets":[0,60]},"y":{"dtype":"I64","shape":[5],"data_offsets":[60,100]}})";
+  scratch_.write(x_name_, safetensors(header, {x_, y_}));
+  const Read got = read();
+  EXPECT_TRUE(torch::equal(got.x, x_));
+  EXPECT_TRUE(torch::equal(got.y, y_));
+  EXPECT_THAT(failure({{"x_name", "z"}}), HasSubstr("has no tensor \"z\""));
+}
+
+TEST_F(Features, SafetensorsThatLieAreRefused) {
+  x_name_ = "d.safetensors";
+  y_name_ = "";
+  for (const char* entry : {R"({"dtype":"F32","shape":[5,3],"data_offsets":[0,6000]})",
+                            R"({"dtype":"F32","shape":[5,4],"data_offsets":[0,60]})",
+                            R"({"dtype":"F32","shape":[-5,3],"data_offsets":[0,60]})",
+                            R"({"dtype":"F32","shape":[4611686018427387904,4],"data_offsets":[0,60]})",
+                            R"({"dtype":"Q7","shape":[5,3],"data_offsets":[0,60]})",
+                            R"({"dtype":"F32","shape":"5","data_offsets":[0,60]})", R"({"shape":[5,3]})", "7"}) {
+    scratch_.write(x_name_, safetensors(std::string(R"({"x":)") + entry + "}", {x_, y_}));
+    EXPECT_THAT(failure(), HasSubstr("d.safetensors")) << entry;
+  }
+  scratch_.write(x_name_, std::string("\xff\xff\xff\xff\xff\xff\xff\x7f{}", 10));
+  EXPECT_THAT(failure(), HasSubstr("truncated"));
+}
+
+TEST_F(Features, NaNInfinityAndOverflowAreFound) {
+  Tensor bad = x_.to(torch::kFloat64);
+  bad[3][1] = 1e300;  // finite, but not as float32
+  write(npy_bytes(bad, "<f8"), npy_bytes(y_, "<i8"));
+  EXPECT_THAT(failure(), HasSubstr("row 3, column 1"));
+  bad[3][1] = NAN;
+  write(npy_bytes(bad, "<f8"), npy_bytes(y_, "<i8"));
+  EXPECT_THAT(failure(), HasSubstr("row 3, column 1"));
+}
+
+TEST_F(Features, LabelsAreChecked) {
+  write(npy_bytes(x_, "<f4"), npy_bytes(y_, "<i8"));
+  EXPECT_THAT(failure({{"classes", std::int64_t{2}}}), HasSubstr("row 1 has label 2, outside [0, 2)"));
+  Tensor negative = y_.clone();
+  negative[4] = -1;
+  write(npy_bytes(x_, "<f4"), npy_bytes(negative, "<i8"));
+  EXPECT_THAT(failure(), HasSubstr("row 4 has label -1"));
+  write(npy_bytes(x_, "<f4"), npy_bytes(y_.slice(0, 0, 4), "<i8"));
+  EXPECT_THAT(failure(), HasSubstr("labels are an integer array [5]"));
+  write(npy_bytes(x_, "<f4"), npy_bytes(x_, "<f4"));
+  EXPECT_THAT(failure(), HasSubstr("labels are an integer array"));
+  write(npy_bytes(y_, "<i8"), npy_bytes(y_, "<i8"));
+  EXPECT_THAT(failure(), HasSubstr("float array [N, D]"));
+}
+
+TEST_F(Features, ALimitIsStratified) {
+  write(npy_bytes(torch::randn({90, 2}), "<f4"), npy_bytes(torch::arange(90).remainder(3), "<i8"));
+  const Read got = read({{"limit", std::int64_t{30}}});
+  EXPECT_TRUE((torch::bincount(got.y) == 10).all().item<bool>());
+}
+
+TEST_F(Features, EveryTruncationAndManyFlipsAreErrorsOrReadable) {
+  const std::string whole = npy_bytes(x_, "<f4");
+  scratch_.write(y_name_, npy_bytes(y_, "<i8"));
+  for (std::size_t length = 0; length < whole.size(); ++length) {
+    scratch_.write(x_name_, whole.substr(0, length));
+    EXPECT_THAT(failure(), HasSubstr("x.npy")) << length;
+  }
+  for (std::size_t i = 0; i < 128; ++i) {
+    for (const char flip : {'\x01', '\x80'}) {
+      std::string bytes = whole;
+      bytes[i] = static_cast<char>(bytes[i] ^ flip);
+      scratch_.write(x_name_, bytes);
+      failure();  // any message or none; no crash, no huge allocation
+    }
+  }
+}
+
+}  // namespace
+}  // namespace nmlbench
