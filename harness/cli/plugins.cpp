@@ -4,6 +4,8 @@
 
 #include <nmlbench/plugin.h>
 
+#include <cmath>
+
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 

@@ -33,7 +33,8 @@ std::pair<std::string, Value> parse_setting(const std::string& text) {
   const double number = std::strtod(value.c_str(), &end);
   if (value == "true" || value == "false") return {text.substr(0, equals), {value == "true", where}};
   if (value.empty() || *end != '\0') return {text.substr(0, equals), {value, where}};
-  if (number == std::floor(number) && std::abs(number) < 1e15) return {text.substr(0, equals), {static_cast<std::int64_t>(number), where}};
+  if (number == std::floor(number) && std::abs(number) < 1e15)
+    return {text.substr(0, equals), {static_cast<std::int64_t>(number), where}};
   return {text.substr(0, equals), {number, where}};
 }
 

@@ -59,6 +59,8 @@ double to_real(const ParamSpec& spec, const Value& value) {
   } else {
     wrong_type(spec, value);
   }
+  if (!std::isfinite(number))
+    throw ConfigError(value.where, fmt::format("{} is not a finite number (\"{}\")", number, spec.name));
   check_range(spec, value, number);
   return number;
 }
@@ -133,7 +135,8 @@ Value parse_declared(const ParamSpec& spec, const std::string& text, const Locat
       std::size_t used = 0;
       if (spec.type == ParamType::integer) {
         const double wide = std::stod(item, &used);  // accepts 1e6
-        if (used == item.size() && wide == std::floor(wide)) return {static_cast<std::int64_t>(wide), where};
+        if (used == item.size() && wide == std::floor(wide) && std::abs(wide) < 1e15)
+          return {static_cast<std::int64_t>(wide), where};
       } else {
         const double real = std::stod(item, &used);
         if (used == item.size()) return {real, where};

@@ -43,20 +43,18 @@ class JobRunner {
     if (checkpoint_.trained()) {
       try {
         encoder = trained_encoder();
-      } catch (const Interrupted&) {
-        throw;
-      } catch (const std::exception& error) {
-        for (const std::size_t encoding : job_.encodings) result_.errors[encoding] = message_of(error);
+      } catch (...) {
+        const std::string message = message_of_current_exception();
+        for (const std::size_t encoding : job_.encodings) result_.errors[encoding] = message;
         return std::move(result_);
       }
     }
     for (const std::size_t encoding : job_.encodings) {
       try {
         encode(encoding, encoder);
-      } catch (const Interrupted&) {
-        throw;
-      } catch (const std::exception& error) {
-        result_.errors[encoding] = message_of(error);
+      } catch (...) {
+        const std::string message = message_of_current_exception();
+        result_.errors[encoding] = message;
       }
     }
     return std::move(result_);

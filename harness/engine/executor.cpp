@@ -32,14 +32,15 @@ class Executor {
 
   ExecutionSummary run() {
     sort_cells();
-    const std::vector<Stack> stacks = wanted_stacks();
+    std::vector<Stack> stacks = wanted_stacks();
     if (!give_up()) encoding_errors_ = make_encodings(plan_, encodings_of(stacks), options_, cache_, sink_, progress_);
+    drop_unencoded(stacks);
     if (!give_up()) run_stacks(stacks);
     return summary_;
   }
 
  private:
-  bool give_up() const { return options_.fail_fast && (summary_.failed > 0 || !encoding_errors_.empty()); }
+  bool give_up() const { return options_.fail_fast && summary_.failed > 0; }
 
   // Cells that are there already, that cannot run, and that are to run.
   void sort_cells() {
@@ -132,20 +133,25 @@ class Executor {
     return static_cast<int>(std::clamp<std::size_t>(all_stacks_, 1, static_cast<std::size_t>(options_.threads)));
   }
 
-  // Units whose features could not be made fail; the rest of the stack runs.
-  void run_stack(Stack stack, StackRunner runner) {
+  // Units whose features could not be made fail; the rest of their stacks runs.
+  void drop_unencoded(std::vector<Stack>& stacks) {
     std::vector<CellRecord> failed;
-    std::erase_if(stack.units, [&](const Unit& unit) {
-      const std::string message = missing_features(unit);
-      for (const std::size_t cell : unit.cells) {
-        if (!message.empty() && pending_.count(cell) > 0) {
-          failed.push_back(failed_cell(plan_, plan_.cells[cell], options_.device, message));
+    for (Stack& stack : stacks) {
+      std::erase_if(stack.units, [&](const Unit& unit) {
+        const std::string message = missing_features(unit);
+        for (const std::size_t cell : unit.cells) {
+          if (!message.empty() && pending_.count(cell) > 0) {
+            failed.push_back(failed_cell(plan_, plan_.cells[cell], options_.device, message));
+          }
         }
-      }
-      return !message.empty();
-    });
+        return !message.empty();
+      });
+    }
+    std::erase_if(stacks, [&](const Stack& stack) { return pending_of(stack).empty(); });
     report(failed);
-    if (stack.units.empty()) return;
+  }
+
+  void run_stack(const Stack& stack, StackRunner runner) {
     StackResult result = runner.run(stack);
     std::vector<CellRecord> wanted;
     std::size_t head = 0;

@@ -1,5 +1,9 @@
 #include "engine/process.h"
 
+#include <nmlbench/error.h>
+
+#include <new>
+
 #include <sys/resource.h>
 
 namespace nmlbench {
@@ -11,9 +15,20 @@ std::int64_t peak_bytes(torch::Device device) {
   return usage.ru_maxrss * std::int64_t{1024};
 }
 
-std::string message_of(const std::exception& error) {
-  if (const auto* torch_error = dynamic_cast<const c10::Error*>(&error)) return torch_error->what_without_backtrace();
-  return error.what();
+std::string message_of_current_exception() {
+  try {
+    throw;
+  } catch (const Interrupted&) {
+    throw;
+  } catch (const c10::Error& error) {
+    return error.what_without_backtrace();
+  } catch (const std::bad_alloc&) {
+    return "out of memory";
+  } catch (const std::exception& error) {
+    return error.what();
+  } catch (...) {
+    return "an exception that is no std::exception";
+  }
 }
 
 }  // namespace nmlbench

@@ -4,7 +4,6 @@
 #include <nmlbench/torch.h>
 
 #include <cstdint>
-#include <exception>
 #include <string>
 
 namespace nmlbench {
@@ -12,7 +11,8 @@ namespace nmlbench {
 // Peak memory of the process so far; 0 when unknown (GPU).
 std::int64_t peak_bytes(torch::Device device);
 
-// The message of any exception, LibTorch's without its stack trace.
-std::string message_of(const std::exception& error);
+// Inside a catch block: what went wrong, of whatever type, LibTorch's messages without their stack trace. Interrupted
+// is no failure and is thrown on.
+std::string message_of_current_exception();
 
 }  // namespace nmlbench

@@ -168,13 +168,12 @@ Spectrum RawSpectra::get(std::size_t encoding, const torch::Tensor& x, bool cent
 StackResult StackRunner::run(const Stack& stack) {
   try {
     return run_together(stack);
-  } catch (const Interrupted&) {
-    throw;
-  } catch (const std::exception& error) {
+  } catch (...) {
+    const std::string message = message_of_current_exception();
     if (stack.heads() == 1) {
-      return {{failed_cell(plan_, plan_.cells[stack.first_cell()], context_.device, message_of(error))}, {}};
+      return {{failed_cell(plan_, plan_.cells[stack.first_cell()], context_.device, message)}, {}};
     }
-    spdlog::debug("a stack of {} heads failed ({}); its heads run alone", stack.heads(), message_of(error));
+    spdlog::debug("a stack of {} heads failed ({}); its heads run alone", stack.heads(), message);
   }
   StackResult result;
   for (const Unit& unit : stack.units) {

@@ -4,6 +4,9 @@
 
 #include <algorithm>
 #include <cstring>
+#include <fstream>
+#include <initializer_list>
+#include <iterator>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -22,7 +25,15 @@ namespace fs = std::filesystem;
 
 constexpr const char* kSymbol = "nmlbench_plugin";
 
-// Reads the symbol table without loading: a foreign library's initialisers never run.
+// Whether the bytes of `text`, with an end on both sides, stand in the file.
+bool contains_text(const fs::path& file, const std::string& text) {
+  std::ifstream in(file, std::ios::binary);
+  const std::string bytes((std::istreambuf_iterator<char>(in)), {});
+  return bytes.find('\0' + text + '\0') != std::string::npos;
+}
+
+// Looks into the file without loading it: a foreign library's initialisers never run. Boost's library_info reads the
+// full symbol table, which `strip` removes; the name alone has to stand in the dynamic string table then.
 void require_symbol(const fs::path& file) {
   std::vector<std::string> symbols;
   try {
@@ -30,10 +41,9 @@ void require_symbol(const fs::path& file) {
   } catch (const std::exception&) {
     throw Error("is not a shared library of this machine's kind (ELF)");
   }
-  if (std::find(symbols.begin(), symbols.end(), kSymbol) == symbols.end()) {
-    throw Error(
-        fmt::format("is no nmlbench plugin: it does not export `{}` (NMLBENCH_PLUGINS in the source)", kSymbol));
-  }
+  if (std::find(symbols.begin(), symbols.end(), kSymbol) != symbols.end()) return;
+  if (symbols.empty() && contains_text(file, kSymbol)) return;  // stripped
+  throw Error(fmt::format("is no nmlbench plugin: it does not export `{}` (NMLBENCH_PLUGINS in the source)", kSymbol));
 }
 
 boost::dll::shared_library load(const fs::path& file) {
@@ -41,6 +51,12 @@ boost::dll::shared_library load(const fs::path& file) {
     return boost::dll::shared_library(file, boost::dll::load_mode::rtld_now | boost::dll::load_mode::rtld_local);
   } catch (const std::exception& error) {
     throw Error(fmt::format("cannot be loaded: {}", error.what()));
+  }
+}
+
+void require_texts(std::initializer_list<const char*> texts) {
+  if (std::find(texts.begin(), texts.end(), nullptr) != texts.end()) {
+    throw Error("has a descriptor with missing texts; declare it with NMLBENCH_PLUGINS");
   }
 }
 
@@ -56,6 +72,7 @@ void check_header(const PluginLibrary& library) {
     throw Error(fmt::format("has a descriptor of {} bytes, this nmlbench expects {}; rebuild it", library.struct_size,
                             sizeof(PluginLibrary)));
   }
+  require_texts({library.build_stamp, library.name, library.version, library.licence, library.homepage});
   if (std::strcmp(library.build_stamp, NMLBENCH_BUILD_STAMP) != 0) {
     throw Error(
         fmt::format("was built with \"{}\", this nmlbench with \"{}\"; rebuild it with the same LibTorch and compiler",
@@ -73,21 +90,27 @@ void check_factories(const PluginEntry& entry, const std::string& name) {
   }
 }
 
-// Names are unique, and every default and preset passes its own declaration.
+// Names are unique; every default, alone and with each preset, passes its own declaration.
 void check_parameters(const PluginEntry& entry, const std::string& name) {
   std::set<std::string> names;
   for (std::uint64_t i = 0; i < entry.param_count; ++i) {
     const ParamSpec& spec = entry.params[i];
+    require_texts({spec.name, spec.doc, spec.choices, spec.unit});
     if (!names.insert(spec.name).second) {
       throw Error(fmt::format("declares parameter \"{}\" of \"{}\" twice", spec.name, name));
     }
-    if (spec.default_value == nullptr) continue;
-    ParamSpec alone = spec;
-    try {
-      expand_declared({name, &alone, 1}, {}, {});
-    } catch (const Error& error) {
-      throw Error(fmt::format("declares \"{}\" wrongly: {}", name, error.what()));
+  }
+  std::vector<ParamSpec> optional(entry.params, entry.params + entry.param_count);
+  std::erase_if(optional, [](const ParamSpec& spec) { return spec.default_value == nullptr; });
+  const Declaration declaration{name, optional.data(), optional.size(), entry.presets, entry.preset_count};
+  try {
+    expand_declared(declaration, {}, {});
+    for (std::uint64_t i = 0; i < entry.preset_count; ++i) {
+      require_texts({entry.presets[i].name, entry.presets[i].values});
+      expand_declared(declaration, {{"preset", Value{std::string(entry.presets[i].name), {}}}}, {});
     }
+  } catch (const Error& error) {
+    throw Error(fmt::format("declares \"{}\" wrongly: {}", name, error.what()));
   }
 }
 
@@ -96,7 +119,8 @@ void check_entries(const PluginLibrary& library) {
   std::set<std::pair<PluginKind, std::string>> seen;
   for (std::uint64_t i = 0; i < library.entry_count; ++i) {
     const PluginEntry& entry = library.entries[i];
-    const std::string name = entry.name == nullptr ? "" : entry.name;
+    require_texts({entry.name, entry.summary, entry.reference});
+    const std::string name = entry.name;
     if (!std::regex_match(name, kebab)) {
       throw Error(fmt::format("declares \"{}\"; names are lower-case words joined by hyphens", name));
     }
@@ -130,6 +154,7 @@ const LoadedLibrary& open_library(const fs::path& file) {
   require_symbol(path);
   auto entry = std::make_unique<Kept>();
   entry->handle = load(path);
+  if (!entry->handle.has(kSymbol)) throw Error(fmt::format("does not export `{}` to others", kSymbol));
   entry->library = {path, &entry->handle.get<const PluginLibrary>(kSymbol)};
   const Kept& stays = *entry;
   handles->push_back(std::move(entry));

@@ -48,7 +48,8 @@ auto create(const ResolvedPlugin& plugin, Factory factory) -> decltype(factory(p
   } catch (...) {
     what = "an exception that is no std::exception";
   }
-  throw Error(fmt::format("{} \"{}\" cannot be created: {}", kind_name(plugin.kind), plugin.name, what));
+  throw Error(fmt::format("{}: {} \"{}\" cannot be created: {}", plugin.where.text(), kind_name(plugin.kind),
+                          plugin.name, what));
 }
 
 }  // namespace

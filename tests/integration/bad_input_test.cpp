@@ -26,6 +26,9 @@ struct Mistake {
   std::string from, to;                // replaced in the tiny matrix
   std::vector<std::string> fragments;  // of the message
 };
+void PrintTo(const Mistake& value, std::ostream* out) {
+  *out << value.name;
+}
 
 class Matrix : public ::testing::TestWithParam<Mistake> {};
 

@@ -102,7 +102,9 @@ TEST(Run, InterruptedItKeepsWhatIsFinishedAndResumes) {
   std::this_thread::sleep_for(std::chrono::milliseconds(2500));
   first.signal(SIGINT);
   EXPECT_EQ(first.wait().status, 130);
-  EXPECT_EQ(count(scratch / "nmlbench.sqlite", "SELECT count(*) FROM pragma_integrity_check WHERE integrity_check <> 'ok'"), 0);
+  EXPECT_EQ(
+      count(scratch / "nmlbench.sqlite", "SELECT count(*) FROM pragma_integrity_check WHERE integrity_check <> 'ok'"),
+      0);
   EXPECT_EQ(run(scratch, {"run", "tiny.toml"}).status, 0);
 }
 
@@ -147,6 +149,43 @@ TEST(Run, AMissingFileFailsItsCellsOnlyAndIsRetriedOnRequest) {
   const Finished second = run(scratch, {"run", "tiny.toml"});  // still failed, not tried again
   EXPECT_EQ(second.status, 1);
   EXPECT_THAT(second.err, HasSubstr("--retry-failed"));
+}
+
+// Three heads of one stack, the middle one broken: it alone fails, with its message.
+TEST(Run, AHeadThatFailsLeavesItsStackAlone) {
+  for (const auto& [tuner, message] :
+       {std::pair{"throws-in-fit", "this head cannot be fitted"}, std::pair{"predicts-nan", "not finite"}}) {
+    const Scratch scratch;
+    const std::string matrix = kTiny;
+    scratch.write("tiny.toml", matrix.substr(0, matrix.find("[[tuner]]")) + "[[tuner]]\nplugin = \"" + tuner +
+                                   "\"\nlr = [0.1, 5.0, 0.2]\n");
+    const Finished finished =
+        run(scratch, {"run", "tiny.toml", "--plugin-dir", NMLBENCH_TEST_PLUGIN_DIR "/misbehaving"});
+    EXPECT_EQ(finished.status, 1) << finished.err;
+    EXPECT_THAT(finished.err, HasSubstr(message));
+    EXPECT_EQ(count(scratch / "nmlbench.sqlite", "SELECT count(DISTINCT cell_id) FROM v_results WHERE status = 'done'"),
+              8);
+    EXPECT_EQ(
+        count(scratch / "nmlbench.sqlite", "SELECT count(DISTINCT cell_id) FROM v_results WHERE status = 'failed'"), 4);
+  }
+}
+
+TEST(Run, AnExceptionOfAnyTypeIsAFailedCell) {
+  const Scratch scratch;
+  const std::string matrix = kTiny;
+  scratch.write("tiny.toml",
+                matrix.substr(0, matrix.find("[[tuner]]")) + "[[tuner]]\nplugin = \"throws-odd-things\"\n");
+  const Finished finished = run(scratch, {"run", "tiny.toml", "--plugin-dir", NMLBENCH_TEST_PLUGIN_DIR "/misbehaving"});
+  EXPECT_EQ(finished.status, 1) << finished.err;
+  EXPECT_THAT(finished.err, HasSubstr("4 cells failed"));
+}
+
+TEST(Run, FailFastStops) {
+  const Scratch scratch;
+  scratch.write("tiny.toml", kTiny);
+  const Finished finished = run(scratch, {"run", "tiny.toml", "--fail-fast", "--set", "pretrain.optim.lr=1000"});
+  EXPECT_EQ(finished.status, 1) << finished.err;
+  EXPECT_LT(count(scratch / "nmlbench.sqlite", "SELECT count(DISTINCT cell_id) FROM v_results"), 12);
 }
 
 TEST(Run, DivergingTrainingIsAFailedCell) {

@@ -38,13 +38,13 @@ class Cifar : public LabelledImageDataset {
     if (!train) {
       files.push_back(folder / "test_batch.bin");
     } else {
-      for (const auto& entry : fs::directory_iterator(folder)) {
+      for (const auto& entry : fs::directory_iterator(folder, error)) {
         const std::string name = entry.path().filename().string();
         if (name.rfind("data_batch_", 0) == 0 && entry.path().extension() == ".bin") files.push_back(entry.path());
       }
       std::sort(files.begin(), files.end());
     }
-    if (files.empty() || !fs::exists(files[0])) {
+    if (files.empty() || !fs::exists(files[0], error)) {
       throw DataError(folder.string() + ": neither " + (train ? "data_batch_*.bin" : "test_batch.bin") + " nor " +
                       (train ? "train.bin" : "test.bin") + " is there");
     }
@@ -81,7 +81,8 @@ class Cifar : public LabelledImageDataset {
  private:
   bool hundred() const {
     const fs::path folder = params().path("path");
-    return fs::exists(folder / "train.bin") || fs::exists(folder / "test.bin");
+    std::error_code error;
+    return fs::exists(folder / "train.bin", error) || fs::exists(folder / "test.bin", error);
   }
 
   static void check(const torch::Tensor& labels, std::int64_t classes, const fs::path& file) {

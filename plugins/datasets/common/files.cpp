@@ -73,7 +73,8 @@ void FileReader::expect_end() {
   if (got > 0) fail("the file is longer than its header says");
   int code = Z_OK;
   ::gzerror(handle(stream_), &code);
-  if (got < 0 || code == Z_BUF_ERROR) fail("the compressed file is truncated after its data (checksum missing)");
+  if (got < 0 || code == Z_BUF_ERROR)
+    fail("the compressed file is damaged or truncated at its end (its checksum does not fit)");
 }
 
 std::vector<std::uint8_t> read_whole(const std::filesystem::path& file, std::uint64_t limit) {

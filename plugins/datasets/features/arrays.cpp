@@ -22,6 +22,7 @@ static_assert(std::endian::native == std::endian::little, "arrays in files are l
 namespace nmlbench::plugins {
 namespace {
 
+constexpr std::size_t kLongestDescription = 500;  // std::regex recurses once for each character
 constexpr std::uint64_t kLargestHeader = std::uint64_t{100} << 20;
 
 [[noreturn]] void fail(const std::filesystem::path& file, const std::string& message) {
@@ -123,9 +124,11 @@ torch::Tensor read_npy(const std::filesystem::path& file) {
   const std::uint64_t length = little_endian(mapping->data() + 8, length_bytes);
   if (length > kLargestHeader || begin + length > mapping->size()) fail(file, "the file is truncated in its header");
 
-  const std::string header = mapping->text(begin, length);
+  std::string header = mapping->text(begin, length);
+  header.erase(header.find_last_not_of(" \n") + 1);  // padding
+  if (header.size() > kLongestDescription) fail(file, "its header is not what NumPy writes");
   static const std::regex pattern(
-      R"(^\{\s*'descr':\s*'([^']*)',\s*'fortran_order':\s*(True|False),\s*'shape':\s*\(([0-9, ]*)\),?\s*\}\s*$)");
+      R"(^\{\s*'descr':\s*'([^']*)',\s*'fortran_order':\s*(True|False),\s*'shape':\s*\(([0-9, ]*)\),?\s*\}$)");
   std::smatch match;
   if (!std::regex_match(header, match, pattern)) fail(file, "its header is not what NumPy writes");
   const torch::ScalarType type = npy_type(file, match[1]);

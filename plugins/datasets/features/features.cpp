@@ -104,8 +104,9 @@ class FeatureFiles : public Dataset {
   void check_labels() {
     y_ = y_.to(torch::kInt64);
     const auto smallest = y_.min().item<std::int64_t>(), largest = y_.max().item<std::int64_t>();
+    constexpr std::int64_t kMostClasses = 1'000'000'000;
     const std::int64_t declared = params_.integer("classes");
-    classes_ = declared > 0 ? declared : largest + 1;
+    classes_ = declared > 0 ? declared : std::min(largest, kMostClasses - 1) + 1;
     const bool negative = smallest < 0;
     if (!negative && largest < classes_) return;
     const std::int64_t row = (negative ? y_.argmin() : y_.argmax()).item<std::int64_t>();

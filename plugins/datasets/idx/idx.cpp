@@ -62,6 +62,8 @@ class Idx : public LabelledImageDataset {
     return {file("images-idx3-ubyte"), file("labels-idx1-ubyte")};
   }
 
+  std::string choices() const override { return std::to_string(params().integer("classes")); }
+
   LabelledImages read() override {
     const auto paths = files();
     LabelledImages data;

@@ -2,6 +2,7 @@
 #include "support/plugins.h"
 
 #include <cstring>
+#include <limits>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -126,6 +127,24 @@ TEST_F(Features, LabelsAreChecked) {
   EXPECT_THAT(failure(), HasSubstr("labels are an integer array"));
   write(npy_bytes(y_, "<i8"), npy_bytes(y_, "<i8"));
   EXPECT_THAT(failure(), HasSubstr("float array [N, D]"));
+}
+
+TEST_F(Features, HostileHeadersAndLabelsAreRefused) {
+  const std::string header =
+      "{'descr': '<f4', 'fortran_order': False, 'shape': (5, 3), }" + std::string(60000, ' ') + "\n";
+  const auto with_header = [&](const std::string& text) {
+    return std::string("\x93NUMPY\x01\x00", 8) + static_cast<char>(text.size() & 0xFF) +
+           static_cast<char>(text.size() >> 8) + text +
+           std::string(static_cast<const char*>(x_.data_ptr()), x_.nbytes());
+  };
+  write(with_header(header), npy_bytes(y_, "<i8"));
+  EXPECT_TRUE(torch::equal(read().x, x_));  // padding of any length
+  write(with_header(std::string(60000, '{')), npy_bytes(y_, "<i8"));
+  EXPECT_THAT(failure(), HasSubstr("not what NumPy writes"));
+  Tensor huge = y_.clone();
+  huge[2] = std::numeric_limits<std::int64_t>::max();
+  write(npy_bytes(x_, "<f4"), npy_bytes(huge, "<i8"));
+  EXPECT_THAT(failure({{"limit", std::int64_t{2}}}), HasSubstr("row 2 has label 9223372036854775807"));
 }
 
 TEST_F(Features, ALimitIsStratified) {

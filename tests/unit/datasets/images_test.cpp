@@ -130,6 +130,7 @@ TEST_F(Idx, TheDigestFollowsContentAndChoices) {
   const std::string base = open("idx", scratch_.path()).dataset->digest();
   EXPECT_NE(open("idx", scratch_.path(), {{"limit", std::int64_t{3}}}).dataset->digest(), base);
   EXPECT_NE(open("idx", scratch_.path(), {{"corruption", "negative"}}).dataset->digest(), base);
+  EXPECT_NE(open("idx", scratch_.path(), {{"classes", std::int64_t{7}}}).dataset->digest(), base);
   image_file_.back() = static_cast<char>(image_file_.back() ^ 1);
   write(image_file_, label_file_);
   EXPECT_NE(open("idx", scratch_.path()).dataset->digest(), base);

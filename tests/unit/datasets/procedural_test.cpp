@@ -78,8 +78,7 @@ TEST(Procedural, AMixDrawsTheAskedShareInOtherDomains) {
 
 // Not trivial for raw pixels, and not hopeless: nearest class mean on the clean outlines, chance is 5 %.
 TEST(Procedural, IsNeitherTrivialNorHopelessForPixels) {
-  const Opened train = open({{"domain", "sketch"}}),
-               test = open({{"domain", "sketch"}, {"split", "test"}});
+  const Opened train = open({{"domain", "sketch"}}), test = open({{"domain", "sketch"}, {"split", "test"}});
   const auto pixels = [](const Opened& split) {
     return split.dataset->samples(torch::arange(split.info.size), torch::kCPU).to(torch::kFloat32).flatten(1) / 255;
   };

@@ -53,6 +53,9 @@ struct Shape {
   std::int64_t rows, dim;
   bool center_rows;
 };
+void PrintTo(const Shape& value, std::ostream* out) {
+  *out << value.rows << "x" << value.dim;
+}
 class Spectra : public ::testing::TestWithParam<Shape> {};
 INSTANTIATE_TEST_SUITE_P(Shapes, Spectra,
                          ::testing::Values(Shape{200, 16, false}, Shape{200, 16, true}, Shape{30, 20, false},

@@ -47,6 +47,9 @@ Tensor features(std::int64_t heads, std::int64_t m, std::int64_t d, std::uint64_
 struct Shape {
   std::int64_t rows, dim;
 };
+void PrintTo(const Shape& value, std::ostream* out) {
+  *out << value.rows << "x" << value.dim;
+}
 class FeatureTerms : public ::testing::TestWithParam<Shape> {};
 INSTANTIATE_TEST_SUITE_P(Shapes, FeatureTerms,
                          ::testing::Values(Shape{64, 512}, Shape{64, 24}, Shape{16, 16}, Shape{2, 5}),

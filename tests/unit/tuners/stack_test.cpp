@@ -17,6 +17,9 @@ struct Case {
   std::string tuner;
   std::int64_t units, heads_per_unit;
 };
+void PrintTo(const Case& value, std::ostream* out) {
+  *out << value.tuner << " " << value.units << "x" << value.heads_per_unit;
+}
 
 class Stacks : public ::testing::TestWithParam<Case> {
  protected:

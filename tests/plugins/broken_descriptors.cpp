@@ -1,0 +1,70 @@
+// A descriptor that is right except where WRONG_... says otherwise.
+#include <nmlbench/plugin.h>
+
+namespace {
+
+using namespace nmlbench;
+
+class Nothing : public NoiseModel {
+ public:
+  static constexpr ParamSpec kParams[] = {
+#ifdef WRONG_default
+      real("ratio", "2", "").range(0, 1),
+#else
+      real("ratio", "0.2", "").range(0, 1),
+#endif
+      choice("preset", "a", "a|b", "")};
+#ifdef WRONG_preset
+  static constexpr Preset kPresets[] = {{"a", ""}, { "b", "rate=0.3" }};
+#else
+  static constexpr Preset kPresets[] = {{"a", ""}, { "b", "ratio=0.3" }};
+#endif
+  explicit Nothing(const Params&) {}
+  torch::Tensor corrupt(const NoiseInput& input, const Stream&) override {
+    return input.targets.clone();
+  }
+};
+
+constexpr PluginEntry entries[] = {
+#ifdef WRONG_name
+    entry<Nothing>("Not Kebab", 1, "", ""),
+#else
+    entry<Nothing>("nothing", 1, "", ""),
+#endif
+#ifdef WRONG_duplicate
+    entry<Nothing>("nothing", 1, "", ""),
+#endif
+};
+
+}  // namespace
+
+extern "C" NMLBENCH_EXPORT const PluginLibrary nmlbench_plugin;
+extern "C" constinit const PluginLibrary nmlbench_plugin = {
+#ifdef WRONG_magic
+    {'n', 'o', 't', 'a', 'p', 'l', 'u', 'g'},
+#else
+    {'n', 'm', 'l', 'b', 'p', 'l', 'u', 'g'},
+#endif
+#ifdef WRONG_abi
+    kAbiVersion + 1,
+#else
+    kAbiVersion,
+#endif
+#ifdef WRONG_size
+    8,
+#else
+    sizeof(PluginLibrary),
+#endif
+#ifdef WRONG_stamp
+    "torch=0.4.0 cxx11abi=0",
+#elif defined(WRONG_texts)
+    nullptr,
+#else
+    NMLBENCH_BUILD_STAMP,
+#endif
+    "broken",
+    "1.0.0",
+    "MIT",
+    "",
+    entries,
+    std::size(entries)};

@@ -1,0 +1,123 @@
+// Plugins that load and then go wrong: exceptions, numbers that are none, broken promises.
+#include <nmlbench/gradient_tuner.h>
+#include <nmlbench/plugin.h>
+
+#include <limits>
+
+namespace {
+
+using namespace nmlbench;
+
+// A nearest-class-mean tuner; where `fails` says so, only for heads of an odd rank in their stack.
+class Base : public Tuner {
+ public:
+  static constexpr ParamSpec kParams[] = {real("lr", "0.1", "ignored").per_head()};
+  explicit Base(const Params&) {}
+
+  void init(const StackShape& shape, const std::vector<HeadSpec>& heads, torch::Device device) override {
+    shape_ = shape;
+    heads_ = heads;
+    weights_ = torch::zeros({shape.heads(), shape.classes, shape.dim}, torch::device(device));
+  }
+  FitReport fit(const TrainingSet& data, const Context&) override {
+    const torch::Tensor rows = torch::arange(data.size()).expand({shape_.units, data.size()});
+    const Minibatch all = data.gather(rows);
+    const torch::Tensor onehot = torch::one_hot(all.labels(), shape_.classes).to(torch::kFloat32);
+    weights_ = onehot.transpose(1, 2).bmm(all.features()) / onehot.sum(1).unsqueeze(-1).clamp_min(1);
+    return {torch::zeros({1, shape_.heads()}), 1};
+  }
+  Prediction predict(const torch::Tensor& x) override {
+    const Minibatch batch{x, {}, shape_.heads_per_unit};
+    return {-torch::cdist(batch.features(), weights_), {}};
+  }
+
+ protected:
+  StackShape shape_;
+  std::vector<HeadSpec> heads_;
+  torch::Tensor weights_;
+};
+
+class ThrowsInFit : public Base {
+ public:
+  static constexpr ParamSpec kParams[] = {real("lr", "0.1", "above 1 it throws").range(0, 100).per_head()};
+  using Base::Base;
+  FitReport fit(const TrainingSet& data, const Context& context) override {
+    for (const HeadSpec& head : heads_) {
+      if (head.params.real("lr") > 1) throw std::runtime_error("this head cannot be fitted");
+    }
+    return Base::fit(data, context);
+  }
+};
+
+class ThrowsOddThings : public Base {
+ public:
+  using Base::Base;
+  FitReport fit(const TrainingSet&, const Context&) override { throw 42; }
+};
+
+class PredictsNaN : public Base {
+ public:
+  static constexpr ParamSpec kParams[] = {real("lr", "0.1", "above 1 it predicts NaN").range(0, 100).per_head()};
+  using Base::Base;
+  Prediction predict(const torch::Tensor& x) override {
+    Prediction prediction = Base::predict(x);
+    for (std::size_t h = 0; h < heads_.size(); ++h) {
+      if (heads_[h].params.real("lr") > 1) {
+        prediction.logits[static_cast<std::int64_t>(h)].fill_(std::numeric_limits<float>::quiet_NaN());
+      }
+    }
+    return prediction;
+  }
+};
+
+// Its result depends on who shares the stack.
+class LooksAtItsNeighbours : public Base {
+ public:
+  using Base::Base;
+  FitReport fit(const TrainingSet& data, const Context& context) override {
+    FitReport report = Base::fit(data, context);
+    weights_ = weights_ + weights_.mean(0, /*keepdim=*/true);
+    return report;
+  }
+};
+
+class ThrowsInFactory : public NoiseModel {
+ public:
+  explicit ThrowsInFactory(const Params&) { throw std::runtime_error("the factory is closed"); }
+  torch::Tensor corrupt(const NoiseInput& input, const Stream&) override { return input.targets; }
+};
+
+class NonDeterministic : public NoiseModel {
+ public:
+  explicit NonDeterministic(const Params&) {}
+  torch::Tensor corrupt(const NoiseInput& input, const Stream&) override {
+    return torch::randint(input.classes, input.targets.sizes(), torch::kInt64);
+  }
+};
+
+class WrongLabels : public Dataset {
+ public:
+  explicit WrongLabels(const Params&) {}
+  SplitInfo open() override {
+    SplitInfo info;
+    info.size = 4;
+    info.classes = 2;
+    info.sample_shape = {3, 8, 8};
+    return info;
+  }
+  std::string digest() override { return "wrong-labels"; }
+  torch::Tensor labels() override { return torch::tensor({0, 1, 2, 0}, torch::kInt64); }
+  torch::Tensor samples(const torch::Tensor& indices, torch::Device device) override {
+    return torch::zeros({indices.size(0), 3, 8, 8}, torch::dtype(torch::kUInt8).device(device));
+  }
+};
+
+}  // namespace
+
+NMLBENCH_PLUGINS("misbehaving", "1.0.0", "MIT", "", entry<ThrowsInFit>("throws-in-fit", 1, "for tests", ""),
+                 entry<ThrowsOddThings>("throws-odd-things", 1, "for tests", ""),
+                 entry<PredictsNaN>("predicts-nan", 1, "for tests", ""),
+                 entry<LooksAtItsNeighbours>("looks-at-its-neighbours", 1, "for tests", ""),
+                 entry<ThrowsInFactory>("throws-in-factory", 1, "for tests", ""),
+                 entry<NonDeterministic>("non-deterministic", 1, "for tests", ""),
+                 entry<WrongLabels>("wrong-labels", 1, "for tests", ""));

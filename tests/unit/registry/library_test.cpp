@@ -1,0 +1,157 @@
+#include "registry/registry.h"
+#include "support/plugins.h"
+#include "support/scratch.h"
+
+#include <cstdlib>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace nmlbench {
+namespace {
+
+using ::testing::HasSubstr;
+using testing::Scratch;
+
+std::filesystem::path test_plugin(const std::string& name) {
+  return std::filesystem::path(NMLBENCH_TEST_PLUGIN_DIR) / name / (name + ".so");
+}
+
+std::string refusal(const std::filesystem::path& file) {
+  try {
+    Registry::load_file(file);
+  } catch (const Error& error) {
+    return error.what();
+  }
+  return "accepted";
+}
+
+struct Wrong {
+  const char* name;
+  const char* message;
+};
+void PrintTo(const Wrong& value, std::ostream* out) {
+  *out << value.name;
+}
+class WrongDescriptor : public ::testing::TestWithParam<Wrong> {};
+INSTANTIATE_TEST_SUITE_P(Kinds, WrongDescriptor,
+                         ::testing::Values(Wrong{"magic", "no nmlbench plugin"},
+                                           Wrong{"abi", "ABI version 2, this nmlbench has version 1"},
+                                           Wrong{"stamp", "torch=0.4.0"}, Wrong{"size", "8 bytes"},
+                                           Wrong{"texts", "missing texts"}, Wrong{"default", "default of \"ratio\""},
+                                           Wrong{"preset", "rate=0.3"}, Wrong{"duplicate", "twice"},
+                                           Wrong{"name", "Not Kebab"}),
+                         [](const auto& info) { return info.param.name; });
+
+TEST_P(WrongDescriptor, IsRefusedWithAReason) {
+  EXPECT_THAT(refusal(test_plugin(std::string("wrong_") + GetParam().name)), HasSubstr(GetParam().message));
+}
+
+TEST(Library, AForeignLibraryIsRefusedBeforeItsCodeRuns) {
+  EXPECT_THAT(refusal(test_plugin("no_plugin")), HasSubstr("does not export"));
+  EXPECT_EQ(std::getenv("NMLBENCH_TEST_FOREIGN_CODE_RAN"), nullptr);
+}
+
+TEST(Library, WhatIsNoLibraryIsRefused) {
+  const Scratch scratch;
+  EXPECT_THAT(refusal(scratch.write("text.so", "hello")), HasSubstr("not a shared library"));
+  EXPECT_THAT(refusal(scratch.write("empty.so", "")), HasSubstr("not a shared library"));
+  EXPECT_THAT(refusal(scratch / "absent.so"), HasSubstr("absent.so"));
+  EXPECT_THAT(refusal(scratch.path()), HasSubstr("is not a file"));
+  const std::string whole = testing::read_text(test_plugin("misbehaving"));
+  for (const std::size_t length : {std::size_t{20}, std::size_t{100}, whole.size() / 2}) {
+    EXPECT_NE(refusal(scratch.write("cut.so", whole.substr(0, length))), "accepted") << length;
+  }
+}
+
+TEST(Library, OneBadLibraryDoesNotStopTheOthers) {
+  const Scratch scratch;
+  scratch.write("bad.so", "hello");
+  std::filesystem::copy(test_plugin("misbehaving"), scratch / "misbehaving.so");
+  const Registry registry = Registry::load({scratch.path(), scratch / "no-such-folder"});
+  EXPECT_NE(registry.find(PluginKind::tuner, "throws-in-fit"), nullptr);
+  ASSERT_EQ(registry.rejected().size(), 1U);
+  EXPECT_THAT(registry.rejected()[0].file.string(), HasSubstr("bad.so"));
+}
+
+TEST(Library, AStrippedPluginIsStillOne) {
+  const Scratch scratch;
+  const auto file = scratch / "stripped.so";
+  std::filesystem::copy(test_plugin("misbehaving"), file);
+  if (std::system(("strip " + file.string()).c_str()) != 0) GTEST_SKIP() << "strip is not there";
+  EXPECT_EQ(refusal(file), "accepted");
+}
+
+TEST(Library, TwoOfOneNameAreAnErrorThatNamesBothFiles) {
+  const Scratch scratch;
+  std::filesystem::copy(test_plugin("misbehaving"), scratch / "one.so");
+  std::filesystem::copy(test_plugin("misbehaving"), scratch / "two.so");
+  try {
+    Registry::load({scratch.path()});
+    FAIL();
+  } catch (const DuplicatePlugin& error) {
+    EXPECT_THAT(error.what(), HasSubstr("one.so"));
+    EXPECT_THAT(error.what(), HasSubstr("two.so"));
+  }
+}
+
+TEST(Library, TheSameFileThroughALinkIsNoDuplicate) {
+  const Scratch scratch;
+  std::filesystem::create_symlink(test_plugin("misbehaving"), scratch / "link.so");
+  const Registry registry = Registry::load({scratch.path(), test_plugin("misbehaving").parent_path()});
+  EXPECT_TRUE(registry.rejected().empty());
+  EXPECT_EQ(registry.items().size(), 7U);
+}
+
+TEST(Library, AThrowingFactoryIsAnErrorWithThePluginsName) {
+  const Registry registry = Registry::load_file(test_plugin("misbehaving"));
+  const auto resolved = registry.expand(PluginKind::noise, testing::reference("throws-in-factory")).at(0);
+  try {
+    make_noise(resolved);
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_THAT(error.what(), HasSubstr("throws-in-factory"));
+    EXPECT_THAT(error.what(), HasSubstr("the factory is closed"));
+  }
+}
+
+TEST(Bundled, EveryPluginIsThere) {
+  EXPECT_TRUE(testing::bundled().rejected().empty());
+  for (const char* name : {"linear-probe", "mlp", "nmtune"})
+    EXPECT_NE(testing::bundled().find(PluginKind::tuner, name), nullptr);
+  for (const char* name : {"procedural", "idx", "cifar", "features"})
+    EXPECT_NE(testing::bundled().find(PluginKind::dataset, name), nullptr);
+  for (const char* name : {"resnet-tiny", "pixels", "identity"})
+    EXPECT_NE(testing::bundled().find(PluginKind::encoder, name), nullptr);
+  for (const char* name : {"clean", "symmetric"}) EXPECT_NE(testing::bundled().find(PluginKind::noise, name), nullptr);
+}
+
+TEST(Expand, PresetsStandBetweenDefaultsAndTheUser) {
+  const auto paper = testing::plugin(PluginKind::tuner, "nmtune", {{"preset", "paper"}});
+  EXPECT_EQ(paper.params.real("covariance"), 0.01);
+  EXPECT_EQ(paper.params.integer("top_k"), 1);
+  const auto mixed = testing::plugin(PluginKind::tuner, "nmtune", {{"covariance", 0.5}, {"preset", "paper"}});
+  EXPECT_EQ(mixed.params.real("covariance"), 0.5);
+  EXPECT_EQ(mixed.params.real("consistency"), 0.01);
+  EXPECT_EQ(testing::plugin(PluginKind::tuner, "nmtune").params.real("covariance"), 0.04);
+}
+
+TEST(Expand, AxesMultiplyAndEqualNumbersAreOneIdentity) {
+  const auto axis = [](std::vector<double> values) {
+    std::vector<Value> list;
+    for (const double v : values) list.emplace_back().data = v;
+    return list;
+  };
+  const auto all = testing::bundled().expand(
+      PluginKind::tuner,
+      testing::reference("linear-probe", {{"lr", axis({0.1, 0.01, 0.001})}, {"weight_decay", axis({0.0, 0.1})}}));
+  ASSERT_EQ(all.size(), 6U);
+  EXPECT_EQ(all[1].params.real("weight_decay"), 0.1);  // the last axis runs fastest
+  EXPECT_EQ(all[0].stack_key, all[5].stack_key);       // per-head parameters share a stack
+  EXPECT_NE(all[0].canonical, all[5].canonical);
+  EXPECT_EQ(testing::plugin(PluginKind::tuner, "mlp", {{"lr", std::int64_t{1}}}).canonical,
+            testing::plugin(PluginKind::tuner, "mlp", {{"lr", 1.0}}).canonical);
+}
+
+}  // namespace
+}  // namespace nmlbench
