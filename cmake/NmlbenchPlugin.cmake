@@ -16,3 +16,9 @@ function(nmlbench_add_plugin name)
     target_link_options(${name} PRIVATE -Wl,-z,undefs)
   endif()
 endfunction()
+
+# nmlbench_add_conformance_test(TARGET [ARGS...]): a ctest that runs the conformance kit on a plugin library.
+function(nmlbench_add_conformance_test target)
+  add_test(NAME conformance.${target} COMMAND nmlbench::nmlbench_conformance $<TARGET_FILE:${target}> ${ARGN})
+  set_tests_properties(conformance.${target} PROPERTIES ENVIRONMENT "OMP_WAIT_POLICY=passive")
+endfunction()

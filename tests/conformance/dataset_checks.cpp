@@ -1,0 +1,71 @@
+#include "conformance/subject.h"
+
+#include <nmlbench/dataset.h>
+
+#include <algorithm>
+
+#include <gtest/gtest.h>
+
+namespace nmlbench::conformance {
+namespace {
+
+std::vector<std::int64_t> shape_of(const SplitInfo& info, std::int64_t rows) {
+  std::vector<std::int64_t> shape = {rows};
+  shape.insert(shape.end(), info.sample_shape.begin(), info.sample_shape.end());
+  return shape;
+}
+
+void labels_are_inside_the_classes(const Subject& subject) {
+  const auto dataset = make_dataset(subject.plugin);
+  const SplitInfo info = dataset->open();
+  ASSERT_GT(info.size, 0);
+  ASSERT_GT(info.classes, 0);
+  const torch::Tensor labels = dataset->labels();
+  EXPECT_EQ(labels.scalar_type(), torch::kInt64);
+  ASSERT_EQ(labels.sizes(), torch::IntArrayRef({info.size}));
+  EXPECT_FALSE(((labels < 0) | (labels >= info.classes)).any().item<bool>()) << "a label is outside [0, classes)";
+  EXPECT_TRUE(info.class_names.empty() || static_cast<std::int64_t>(info.class_names.size()) == info.classes);
+}
+
+void samples_have_the_declared_shape(const Subject& subject) {
+  const auto dataset = make_dataset(subject.plugin);
+  const SplitInfo info = dataset->open();
+  const std::int64_t rows = std::min<std::int64_t>(info.size, 5);
+  const torch::Tensor samples = dataset->samples(torch::arange(rows), torch::kCPU);
+  EXPECT_EQ(samples.sizes(), torch::IntArrayRef(shape_of(info, rows)));
+  EXPECT_EQ(samples.scalar_type(), info.kind == SampleKind::feature ? torch::kFloat32 : torch::kUInt8);
+}
+
+void a_sample_is_the_same_alone_and_in_a_batch(const Subject& subject) {
+  const auto dataset = make_dataset(subject.plugin);
+  const SplitInfo info = dataset->open();
+  const torch::Tensor rows =
+      torch::tensor({info.size - 1, std::int64_t{0}, info.size / 2, std::int64_t{0}}, torch::kInt64);
+  const torch::Tensor batch = dataset->samples(rows, torch::kCPU);
+  for (std::int64_t i = 0; i < rows.size(0); ++i) {
+    EXPECT_TRUE(torch::equal(dataset->samples(rows.slice(0, i, i + 1), torch::kCPU)[0], batch[i])) << "row " << i;
+  }
+}
+
+void two_objects_serve_the_same(const Subject& subject) {
+  const auto one = make_dataset(subject.plugin), two = make_dataset(subject.plugin);
+  EXPECT_EQ(one->digest(), two->digest());
+  const SplitInfo info = one->open();
+  two->open();
+  const torch::Tensor rows = torch::arange(std::min<std::int64_t>(info.size, 8));
+  EXPECT_TRUE(torch::equal(one->labels(), two->labels()));
+  EXPECT_TRUE(torch::equal(one->samples(rows, torch::kCPU), two->samples(rows, torch::kCPU)));
+}
+
+}  // namespace
+
+const std::vector<Check>& dataset_checks() {
+  static const std::vector<Check> checks = {
+      {"LabelsAreInsideTheClasses", labels_are_inside_the_classes},
+      {"SamplesHaveTheDeclaredShape", samples_have_the_declared_shape},
+      {"ASampleIsTheSameAloneAndInABatch", a_sample_is_the_same_alone_and_in_a_batch},
+      {"TwoObjectsServeTheSame", two_objects_serve_the_same}};
+  return checks;
+}
+
+}  // namespace nmlbench::conformance

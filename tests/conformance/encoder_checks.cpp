@@ -1,0 +1,117 @@
+#include "conformance/subject.h"
+#include "engine/prepare.h"
+
+#include <nmlbench/encoder.h>
+
+#include <gtest/gtest.h>
+
+namespace nmlbench::conformance {
+namespace {
+
+constexpr std::int64_t kClasses = 5;
+
+// An encoder built for images, or, when it refuses those, for features.
+struct Built {
+  std::shared_ptr<Encoder> encoder;
+  InputInfo input;
+};
+
+Built build(const Subject& subject, std::uint64_t seed = 1) {
+  InputInfo images{SampleKind::image, {3, 32, 32}, kClasses}, features{SampleKind::feature, {20}, kClasses};
+  const auto encoder = make_encoder(subject.plugin);
+  try {
+    encoder->build(images, Stream(seed));
+    return {encoder, images};
+  } catch (const Error&) {
+    const auto other = make_encoder(subject.plugin);
+    other->build(features, Stream(seed));
+    return {other, features};
+  }
+}
+
+Batch make_batch(const Built& built, std::int64_t rows) {
+  const torch::Tensor samples = built.input.kind == SampleKind::feature
+                                    ? Stream(3).normal({rows, 20})
+                                    : Stream(3).integers({rows, 3, 32, 32}, 256).to(torch::kUInt8);
+  Batch batch;
+  batch.x = prepare(samples, built.encoder->input());
+  batch.y = Stream(4).integers({rows}, kClasses);
+  return batch;
+}
+
+void features_have_the_declared_dimension(const Subject& subject) {
+  const Built built = build(subject);
+  const torch::NoGradGuard no_grad;
+  built.encoder->eval();
+  const torch::Tensor features = built.encoder->features(make_batch(built, 6));
+  EXPECT_EQ(features.sizes(), torch::IntArrayRef({6, built.encoder->feature_dim()}));
+  EXPECT_TRUE(features.is_floating_point());
+  EXPECT_TRUE(torch::isfinite(features).all().item<bool>());
+}
+
+void evaluation_does_not_depend_on_the_batch(const Subject& subject) {
+  const Built built = build(subject);
+  const torch::NoGradGuard no_grad;
+  built.encoder->eval();
+  const Batch batch = make_batch(built, 6);
+  Batch one;
+  one.x = batch.x.slice(0, 2, 3);
+  EXPECT_TRUE(torch::allclose(built.encoder->features(one)[0], built.encoder->features(batch)[2], 1e-4, 1e-5));
+}
+
+void equal_draws_are_equal_weights(const Subject& subject) {
+  const Built one = build(subject), two = build(subject), other = build(subject, 2);
+  bool differs = false;
+  for (const auto& item : one.encoder->named_parameters()) {
+    EXPECT_TRUE(torch::equal(item.value(), *two.encoder->named_parameters().find(item.key()))) << item.key();
+    differs = differs || !torch::equal(item.value(), *other.encoder->named_parameters().find(item.key()));
+  }
+  EXPECT_TRUE(differs || !one.encoder->trainable()) << "another seed gives the same weights";
+}
+
+void gradients_reach_every_parameter(const Subject& subject) {
+  const Built built = build(subject);
+  if (!built.encoder->trainable()) GTEST_SKIP() << "nothing to train";
+  built.encoder->train();
+  const torch::Tensor loss = built.encoder->pretrain_loss(make_batch(built, 8));
+  ASSERT_EQ(loss.dim(), 0);
+  ASSERT_TRUE(torch::isfinite(loss).item<bool>());
+  loss.backward();
+  for (const auto& item : built.encoder->named_parameters()) {
+    const torch::Tensor gradient = item.value().grad();
+    ASSERT_TRUE(gradient.defined()) << item.key() << " takes no part in the loss";
+    EXPECT_TRUE(torch::isfinite(gradient).all().item<bool>()) << item.key();
+  }
+}
+
+void training_lowers_the_loss(const Subject& subject) {
+  const Built built = build(subject);
+  if (!built.encoder->trainable()) GTEST_SKIP() << "nothing to train";
+  built.encoder->train();
+  const Batch batch = make_batch(built, 16);
+  torch::optim::SGD optimizer(built.encoder->parameters(), torch::optim::SGDOptions(0.02).momentum(0.9));
+  double first = 0, last = 0;
+  for (int step = 0; step < 30; ++step) {
+    optimizer.zero_grad();
+    const torch::Tensor loss = built.encoder->pretrain_loss(batch);
+    loss.backward();
+    optimizer.step();
+    last = loss.item<double>();
+    if (step == 0) first = last;
+  }
+  EXPECT_LT(last, 0.9 * first);
+}
+
+}  // namespace
+
+const std::vector<Check>& encoder_checks() {
+  static const std::vector<Check> checks = {
+      {"FeaturesHaveTheDeclaredDimension", features_have_the_declared_dimension},
+      {"EvaluationDoesNotDependOnTheBatch", evaluation_does_not_depend_on_the_batch},
+      {"EqualDrawsAreEqualWeights", equal_draws_are_equal_weights},
+      {"GradientsReachEveryParameter", gradients_reach_every_parameter},
+      {"TrainingLowersTheLoss", training_lowers_the_loss}};
+  return checks;
+}
+
+}  // namespace nmlbench::conformance
