@@ -3,7 +3,7 @@
 //   class MyTuner : public nmlbench::GradientTuner { public: static constexpr nmlbench::ParamSpec kParams[] = {...}; };
 //
 //   NMLBENCH_PLUGINS("my-library", "1.0.0", "MIT", "https://...",
-//                    nmlbench::entry<MyTuner>("my-tuner", 1, "one-line summary", "where it is from"))
+//                    nmlbench::entry<MyTuner>("my-tuner", 1, "one-line summary", "where it is from"));
 //
 // The descriptor is plain data: the harness reads and checks it before any C++ object crosses the boundary. A library
 // is loaded once and never unloaded. See README, "Write a plugin".

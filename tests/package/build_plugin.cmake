@@ -1,0 +1,18 @@
+# Builds SOURCE, or a fresh `nmlbench new-plugin KIND`, against the package in PREFIX and runs its conformance test.
+function(run)
+  execute_process(COMMAND ${ARGN} RESULT_VARIABLE status OUTPUT_VARIABLE output ERROR_VARIABLE output)
+  if(NOT status EQUAL 0)
+    message(FATAL_ERROR "${ARGN}\n${output}")
+  endif()
+endfunction()
+
+file(REMOVE_RECURSE ${WORK})
+file(MAKE_DIRECTORY ${WORK})
+if(KIND)
+  set(SOURCE ${WORK}/source)
+  run(${PREFIX}/bin/nmlbench new-plugin ${KIND} fresh-${KIND} --dir ${SOURCE})
+endif()
+run(${CMAKE_COMMAND} -S ${SOURCE} -B ${WORK}/build -DCMAKE_PREFIX_PATH=${PREFIX} -DTorch_DIR=${TORCH_DIR})
+run(${CMAKE_COMMAND} --build ${WORK}/build)
+run(${CMAKE_CTEST_COMMAND} --test-dir ${WORK}/build --output-on-failure)
+run(${PREFIX}/bin/nmlbench plugins --plugin-dir ${WORK}/build)
