@@ -44,24 +44,23 @@ std::vector<Step> parse_path(std::string_view path, const std::string& override_
   }
 }
 
-// TOML if it parses (numbers, lists, "quoted text", true), plain text otherwise, so that --set tuner.preset=paper
-// works.
-toml::table parse_value(const std::string& text, const std::string& override_text) {
+// The value after the first "=": TOML if it parses (numbers, lists, "quoted text", true), plain text otherwise, so that
+// --set tuner.preset=paper works. Parsed anew for each place it goes to, because copies of a node forget their source.
+toml::table parse_value(const std::string& override_text) {
+  const std::string value = override_text.substr(override_text.find('=') + 1);
   const std::string source = "--set " + override_text;
   try {
-    return toml::parse("value = " + text, source);
+    return toml::parse("value = " + value, source);
   } catch (const toml::parse_error&) {
-    toml::table table;
-    table.insert("value", text);
-    return table;
+    if (value.find_first_of("'\n") != std::string::npos) throw ConfigError(flag(override_text), "the value is no TOML");
+    return toml::parse("value = '" + value + "'", source);
   }
 }
 
-void set_at(toml::table& table, const std::vector<Step>& steps, std::size_t depth, const toml::node& value,
-            const std::string& override_text);
+void set_at(toml::table& table, const std::vector<Step>& steps, std::size_t depth, const std::string& override_text);
 
 void descend(toml::node& node, const Step& step, const std::vector<Step>& steps, std::size_t depth,
-             const toml::node& value, const std::string& override_text) {
+             const std::string& override_text) {
   if (toml::array* array = node.as_array()) {
     if (step.index && *step.index >= array->size()) {
       throw ConfigError(flag(override_text), fmt::format("\"{}\" has {} elements", step.key, array->size()));
@@ -71,16 +70,15 @@ void descend(toml::node& node, const Step& step, const std::vector<Step>& steps,
     for (std::size_t i = first; i < last; ++i) {
       toml::table* element = array->get(i)->as_table();
       if (element == nullptr) throw ConfigError(flag(override_text), fmt::format("\"{}\" is not a table", step.key));
-      set_at(*element, steps, depth + 1, value, override_text);
+      set_at(*element, steps, depth + 1, override_text);
     }
     return;
   }
-  if (node.is_table() && !step.index) return set_at(*node.as_table(), steps, depth + 1, value, override_text);
+  if (node.is_table() && !step.index) return set_at(*node.as_table(), steps, depth + 1, override_text);
   throw ConfigError(flag(override_text), fmt::format("\"{}\" is not a table", step.key));
 }
 
-void set_at(toml::table& table, const std::vector<Step>& steps, std::size_t depth, const toml::node& value,
-            const std::string& override_text) {
+void set_at(toml::table& table, const std::vector<Step>& steps, std::size_t depth, const std::string& override_text) {
   const Step& step = steps[depth];
   toml::node* next = table.get(step.key);
   if (depth + 1 < steps.size()) {
@@ -89,18 +87,20 @@ void set_at(toml::table& table, const std::vector<Step>& steps, std::size_t dept
       for (const auto& [key, node] : table) keys.emplace_back(key.str());
       throw ConfigError(flag(override_text), fmt::format("there is no \"{}\"{}", step.key, suggestion(step.key, keys)));
     }
-    return descend(*next, step, steps, depth, value, override_text);
+    return descend(*next, step, steps, depth, override_text);
   }
   if (!step.index) {
-    value.visit([&](const auto& concrete) { table.insert_or_assign(step.key, concrete); });
+    toml::table parsed = parse_value(override_text);
+    parsed.get("value")->visit([&](auto& value) { table.insert_or_assign(step.key, std::move(value)); });
     return;
   }
   toml::array* array = next == nullptr ? nullptr : next->as_array();
   if (array == nullptr || *step.index >= array->size()) {
     throw ConfigError(flag(override_text), fmt::format("there is no element {}[{}]", step.key, *step.index));
   }
-  value.visit([&](const auto& concrete) {
-    array->replace(array->cbegin() + static_cast<std::ptrdiff_t>(*step.index), concrete);
+  toml::table parsed = parse_value(override_text);
+  parsed.get("value")->visit([&](auto& value) {
+    array->replace(array->cbegin() + static_cast<std::ptrdiff_t>(*step.index), std::move(value));
   });
 }
 
@@ -111,8 +111,7 @@ void apply_overrides(toml::table& document, const std::vector<std::string>& over
     const std::size_t equals = text.find('=');
     if (equals == std::string::npos || equals == 0) throw ConfigError(flag(text), "expected KEY=VALUE");
     const std::vector<Step> steps = parse_path(std::string_view(text).substr(0, equals), text);
-    const toml::table value = parse_value(text.substr(equals + 1), text);
-    set_at(document, steps, 0, *value.get("value"), text);
+    set_at(document, steps, 0, text);
   }
 }
 

@@ -52,8 +52,9 @@ const char* type_name(const toml::node& node) {
 
 Location location_of(const toml::node& node, const std::string& key) {
   const toml::source_region& source = node.source();
-  return {source.path ? *source.path : std::string(), static_cast<int>(source.begin.line),
-          static_cast<int>(source.begin.column), key};
+  const std::string name = source.path ? *source.path : std::string();
+  if (name.rfind("--set ", 0) == 0) return {name, 0, 0, key};  // a flag has no lines
+  return {name, static_cast<int>(source.begin.line), static_cast<int>(source.begin.column), key};
 }
 
 Value to_value(const toml::node& node, const std::string& key) {

@@ -1,0 +1,96 @@
+// The structure of a matrix file; what the program says to mistakes is in tests/integration.
+#include "config/matrix_spec.h"
+#include "integration/matrices.h"
+#include "support/scratch.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace nmlbench {
+namespace {
+
+using ::testing::HasSubstr;
+
+MatrixSpec read(const std::string& text, const std::vector<std::string>& overrides = {}) {
+  const testing::Scratch scratch;
+  return read_matrix(scratch.write("m.toml", text), overrides);
+}
+
+std::string mistake(const std::string& text, const std::vector<std::string>& overrides = {}) {
+  try {
+    read(text, overrides);
+  } catch (const ConfigError& error) {
+    return error.what();
+  }
+  return "no error";
+}
+
+const Value& value_of(const PluginRef& ref, const std::string& key) {
+  for (const auto& [name, value] : ref.values) {
+    if (name == key) return value;
+  }
+  throw std::runtime_error("no " + key);
+}
+
+TEST(MatrixReader, ReadsEverySection) {
+  const MatrixSpec spec = read(testing::kTiny);
+  EXPECT_EQ(spec.name, "tiny");
+  EXPECT_EQ(spec.seeds, (std::vector<std::int64_t>{0, 1}));
+  ASSERT_EQ(spec.pretrains.size(), 1U);
+  EXPECT_EQ(spec.pretrains[0].noise->plugin, "symmetric");
+  EXPECT_EQ(value_of(*spec.pretrains[0].noise, "ratio").list().size(), 2U);
+  ASSERT_EQ(spec.tasks.size(), 1U);
+  EXPECT_EQ(spec.tasks[0].fractions, std::vector<double>{1.0});
+  EXPECT_TRUE(spec.tasks[0].tests[1].ood);
+  EXPECT_EQ(spec.tuners.size(), 3U);
+  EXPECT_FALSE(spec.analysis.center_rows);
+}
+
+TEST(MatrixReader, ValuesKnowWhereTheyStand) {
+  const MatrixSpec spec = read(testing::kTiny);
+  const Location& where = value_of(spec.pretrains[0].encoder, "width").where;
+  EXPECT_EQ(where.line, 7);
+  EXPECT_EQ(where.key, "pretrain[0].encoder.width");
+}
+
+TEST(MatrixReader, OverridesReachOneElementOrAll) {
+  const MatrixSpec one = read(testing::kTiny, {"tuner[1].epochs=9"}), all = read(testing::kTiny, {"tuner.epochs=9"});
+  EXPECT_EQ(std::get<std::int64_t>(value_of(one.tuners[0], "epochs").data), 5);
+  EXPECT_EQ(std::get<std::int64_t>(value_of(one.tuners[1], "epochs").data), 9);
+  for (const PluginRef& tuner : all.tuners) EXPECT_EQ(std::get<std::int64_t>(value_of(tuner, "epochs").data), 9);
+}
+
+TEST(MatrixReader, OverridesTakeTextWithoutQuotesAndLists) {
+  EXPECT_EQ(read(testing::kTiny, {"matrix.name=other"}).name, "other");
+  EXPECT_EQ(read(testing::kTiny, {"matrix.seeds=[4, 5, 6]"}).seeds.size(), 3U);
+  EXPECT_THAT(mistake(testing::kTiny, {"matrix.seeds=-3"}), HasSubstr("--set matrix.seeds=-3"));
+}
+
+TEST(MatrixReader, AnalysisAndEncodeHaveDefaults) {
+  const std::string more =
+      std::string(testing::kTiny) + "\n[analysis]\ncenter = \"row\"\nmax_rows = 100\n[encode]\nprecision = \"bf16\"\n";
+  const MatrixSpec spec = read(more);
+  EXPECT_TRUE(spec.analysis.center_rows);
+  EXPECT_EQ(spec.analysis.max_rows, 100);
+  EXPECT_TRUE(spec.encode.bf16);
+}
+
+TEST(MatrixReader, SaysWhatIsMissing) {
+  EXPECT_THAT(mistake("[matrix]\nname = \"a\"\nseeds = [0]\n"), HasSubstr("[[pretrain]]"));
+  EXPECT_THAT(mistake("[matrix]\nseeds = [0]\n"), HasSubstr("\"name\" is missing"));
+  EXPECT_THAT(mistake("name = 1\n"), HasSubstr("\"matrix\" is missing"));
+}
+
+TEST(MatrixReader, AnExcludeThatNamesNothingIsAMistake) {
+  EXPECT_THAT(mistake(std::string(testing::kTiny) + "\n[[exclude]]\n"), HasSubstr("every cell"));
+  EXPECT_THAT(mistake(std::string(testing::kTiny) + "\n[[exclude]]\ntunr = \"mlp\"\n"),
+              HasSubstr("did you mean \"tuner\""));
+}
+
+TEST(DidYouMean, FindsTypingErrorsOnly) {
+  EXPECT_EQ(did_you_mean("raito", {"ratio", "seed"}), "ratio");
+  EXPECT_EQ(did_you_mean("completely", {"ratio", "seed"}), "");
+}
+
+}  // namespace
+}  // namespace nmlbench
