@@ -1,0 +1,67 @@
+// A training step of each tuner at several stack sizes, M = 64 rows, D = 512 features, 10 classes; and the rate of a
+// plain matrix product, the limit that the steps are held against.
+#include "support/plugins.h"
+
+#include <nmlbench/gradient_tuner.h>
+
+#include <benchmark/benchmark.h>
+
+namespace nmlbench {
+namespace {
+
+constexpr std::int64_t kRows = 64, kDim = 512, kClasses = 10;
+
+// Products of one head's forward and backward pass, in floating-point operations.
+double flops(const std::string& tuner) {
+  const double classifier = 2.0 * kRows * kDim * kClasses;
+  if (tuner == "linear-probe") return 2 * classifier;
+  const double layer = 2.0 * kRows * kDim * 4 * kDim;
+  return 3 * classifier + 5 * layer;  // no gradient with respect to the features
+}
+
+// units x heads_per_unit heads.
+void train_step(benchmark::State& state, const std::string& name) {
+  const StackShape shape{state.range(0), state.range(1), kDim, kClasses};
+  const ResolvedPlugin plugin = testing::plugin(PluginKind::tuner, name);
+  std::vector<HeadSpec> heads;
+  for (std::int64_t h = 0; h < shape.heads(); ++h)
+    heads.push_back({plugin.params, Stream(static_cast<std::uint64_t>(h))});
+  const auto tuner = make_tuner(plugin);
+  tuner->init(shape, heads, torch::kCPU);
+  auto& trainer = dynamic_cast<GradientTuner&>(*tuner);
+  const Minibatch batch{torch::randn({shape.units, kRows, kDim}),
+                        torch::randint(kClasses, {shape.units, kRows}, torch::kInt64), shape.heads_per_unit};
+  const torch::NoGradGuard no_grad;
+  trainer.train_step(batch, 0, 1000000);
+  std::int64_t step = 1;
+  for (auto _ : state) benchmark::DoNotOptimize(trainer.train_step(batch, step++, 1000000));
+  const auto head_steps = static_cast<double>(state.iterations() * shape.heads());
+  state.counters["head-steps/s"] = benchmark::Counter(head_steps, benchmark::Counter::kIsRate);
+  state.counters["GFLOP/s"] = benchmark::Counter(head_steps * flops(name) / 1e9, benchmark::Counter::kIsRate);
+}
+
+void stacks(benchmark::internal::Benchmark* bench) {
+  bench->ArgNames({"units", "heads"})
+      ->Args({1, 1})
+      ->Args({4, 1})
+      ->Args({16, 1})
+      ->Args({15, 3})
+      ->UseRealTime()
+      ->Unit(benchmark::kMillisecond);
+}
+BENCHMARK_CAPTURE(train_step, linear_probe, "linear-probe")->Apply(stacks);
+BENCHMARK_CAPTURE(train_step, mlp, "mlp")->Apply(stacks);
+BENCHMARK_CAPTURE(train_step, nmtune, "nmtune")->Apply(stacks);
+
+void gemm(benchmark::State& state) {
+  const std::int64_t n = state.range(0);
+  const torch::Tensor a = torch::randn({n, n}), b = torch::randn({n, n});
+  torch::Tensor c = torch::empty({n, n});
+  for (auto _ : state) torch::mm_out(c, a, b);
+  state.counters["GFLOP/s"] =
+      benchmark::Counter(2e-9 * static_cast<double>(n * n * n * state.iterations()), benchmark::Counter::kIsRate);
+}
+BENCHMARK(gemm)->Arg(512)->Arg(1024)->UseRealTime()->Unit(benchmark::kMillisecond);
+
+}  // namespace
+}  // namespace nmlbench
