@@ -141,12 +141,7 @@ void ArtifactCache::publish(ArtifactKind kind, const std::string& id, Staging st
     sync_path(entry.path(), O_RDONLY);
     files[entry.path().filename().string()] = entry.file_size();
   }
-  {
-    std::ofstream out(meta_file(staging.folder()));
-    out << json{{"files", files}, {"about", about}}.dump(2) << '\n';
-    out.close();
-    if (!out) fail(meta_file(staging.folder()), "write", errno);
-  }
+  write_file(meta_file(staging.folder()), json{{"files", files}, {"about", about}}.dump(2) + "\n");
   sync_path(meta_file(staging.folder()), O_RDONLY);
 
   const fs::path target = place(kind, id);
@@ -182,6 +177,13 @@ std::uintmax_t ArtifactCache::bytes_used() const {
     if (it->is_regular_file(ignored)) bytes += it->file_size(ignored);
   }
   return bytes;
+}
+
+void write_file(const fs::path& file, std::string_view bytes) {
+  std::ofstream out(file, std::ios::binary);
+  out.write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
+  out.close();
+  if (!out) fail(file, "write", errno);
 }
 
 void replace_file(const fs::path& written, const fs::path& place) {

@@ -9,6 +9,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 
 #include <nlohmann/json_fwd.hpp>
 
@@ -74,6 +75,9 @@ class ArtifactCache {
 
   std::filesystem::path root_;
 };
+
+// Throws Error when the bytes do not all arrive (full disk, ...).
+void write_file(const std::filesystem::path& file, std::string_view bytes);
 
 // Moves a written file to `place` so that a crash leaves the old or the new one. Throws Error (full disk, ...).
 void replace_file(const std::filesystem::path& written, const std::filesystem::path& place);

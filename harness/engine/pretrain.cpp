@@ -9,6 +9,7 @@
 #include <chrono>
 #include <cmath>
 #include <numbers>
+#include <sstream>
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
@@ -29,6 +30,13 @@ std::unique_ptr<torch::optim::Optimizer> make_optimizer(const Optim& optim, Enco
                                                                        .momentum(optim.momentum)
                                                                        .nesterov(optim.nesterov)
                                                                        .weight_decay(optim.weight_decay));
+}
+
+// Through memory: LibTorch's own file writer ends the program when the disk is full.
+void save_archive(torch::serialize::OutputArchive& archive, const std::filesystem::path& file) {
+  std::ostringstream bytes;
+  archive.save_to(bytes);
+  write_file(file, bytes.str());
 }
 
 void set_lr(torch::optim::Optimizer& optimizer, double lr) {
@@ -142,7 +150,7 @@ class Trainer {
     archive.write("loss_curve", torch::tensor(facts_.loss_curve, torch::kFloat64), /*is_buffer=*/true);
     const Staging staging = context_.cache.stage();
     const auto file = staging.folder() / "partial.pt";
-    archive.save_to(file.string());
+    save_archive(archive, file);
     replace_file(file, context_.cache.partial_file(checkpoint_.id));
   }
 
@@ -204,7 +212,7 @@ void publish(const Checkpoint& checkpoint, Encoder& encoder, const CheckpointFac
   Staging staging = cache.stage();
   torch::serialize::OutputArchive weights;
   encoder.save(weights);
-  weights.save_to((staging.folder() / "weights.pt").string());
+  save_archive(weights, staging.folder() / "weights.pt");
   cache.publish(ArtifactKind::checkpoint, checkpoint.id, std::move(staging), to_json(checkpoint, facts));
   std::error_code ignored;
   std::filesystem::remove(cache.partial_file(checkpoint.id), ignored);
