@@ -298,7 +298,8 @@ std::optional<Score> difference(const Observations& data, const Group& group, co
 
 // ---- Labels
 
-// For each parameter object of one owner, "lr=0.1, depth=2": the parameters in which the owner's objects differ.
+// For each parameter object of one owner, "lr=0.1, depth=2": the parameters in which the owner's objects differ; or
+// just the preset, when presets alone tell the objects apart.
 std::map<std::string, std::string> shorten(const std::set<std::string>& objects) {
   std::map<std::string, nlohmann::json> parsed;
   std::map<std::string, std::set<std::string>> values;
@@ -308,8 +309,13 @@ std::map<std::string, std::string> shorten(const std::set<std::string>& objects)
     for (const auto& [name, value] : object.items()) values[name].insert(value.dump());
     parsed.emplace(text, std::move(object));
   }
+  const bool presets_tell = parsed.size() > 1 && values["preset"].size() == parsed.size();
   std::map<std::string, std::string> labels;
   for (const auto& [text, object] : parsed) {
+    if (presets_tell) {
+      labels[text] = object.at("preset").get<std::string>();
+      continue;
+    }
     std::vector<std::string> parts;
     for (const auto& [name, value] : object.items()) {
       const bool everywhere = std::all_of(parsed.begin(), parsed.end(),

@@ -1,7 +1,7 @@
 // Accuracy on frozen features against a plain PyTorch implementation of PAPER.md, and SVE and LSVR against NumPy.
 //
 // expected.json is what reference.py printed for the features that this test writes. To make it again:
-//   NMLBENCH_GOLDEN_DIR=/tmp/golden build/tests/test_golden && python3 tests/golden/reference.py /tmp/golden
+//   NMLBENCH_GOLDEN_DIR=DIR build/tests/test_golden && python3 tests/golden/reference.py DIR
 #include "support/npy.h"
 #include "support/program.h"
 

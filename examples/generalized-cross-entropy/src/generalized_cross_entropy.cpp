@@ -23,7 +23,12 @@ class GeneralizedCrossEntropy : public GradientTuner {
  protected:
   std::vector<ParameterSpec> parameters(const StackShape& shape) const override {
     const std::int64_t c = shape.classes, d = shape.dim;
-    return {{"weight", {c, d}, true, [=](const Stream& init) { return kaiming_uniform(init, {c, d}, d); }},
+    return {{"weight",
+             {c, d},
+             true,
+             [=](const Stream& init) {
+               return kaiming_uniform(init, {c, d}, d);
+             }},
             {"bias", {c}, true, [=](const Stream&) { return torch::zeros({c}); }}};
   }
 

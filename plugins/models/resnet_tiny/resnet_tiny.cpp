@@ -1,6 +1,7 @@
 // resnet-tiny: a residual CNN for 32x32 images that trains in about a minute on two cores.
 //
-//   3x3 stem (width, halves the image) -> 3 stages of residual blocks (width, 2 width, 4 width; the later two halve the image)
+//   3x3 stem (width, halves the image) -> 3 stages of residual blocks (width, 2 width, 4 width; the later two halve the
+//   image)
 //   -> global average pooling [B, 4 width] -> linear head for pre-training
 #include <nmlbench/plugin.h>
 

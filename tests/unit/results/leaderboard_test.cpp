@@ -144,6 +144,14 @@ TEST_F(LeaderboardTest, WhatVariesJoinsTheDefaultGrouping) {
   EXPECT_THAT(board({.matrix = "other"}).group_by, ElementsAre("tuner", "noise", "noise_ratio"));
 }
 
+TEST_F(LeaderboardTest, PresetsNameVariantsThatDifferInNothingElse) {
+  add({.tuner_params = R"({"preset":"paper","weight":0.01})"}, {accuracy("photo", "id", 0.6)});
+  add({.tuner_params = R"({"preset":"official","weight":1})"}, {accuracy("photo", "id", 0.5)});
+  EXPECT_EQ(board().rows[0].labels[1], "paper");
+  add({.tuner_params = R"({"preset":"paper","weight":0.5})"}, {accuracy("photo", "id", 0.4)});
+  EXPECT_EQ(board().rows[0].labels[1], "preset=paper, weight=0.01");
+}
+
 TEST_F(LeaderboardTest, FiltersOfOneColumnAddUpAndOfSeveralNarrow) {
   for (const double ratio : {0.0, 0.1, 0.2}) {
     add({.tuner = "a", .ratio = ratio}, {accuracy("photo", "id", 0.5)});
