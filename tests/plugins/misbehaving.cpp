@@ -20,15 +20,19 @@ class Base : public Tuner {
     weights_ = torch::zeros({shape.heads(), shape.classes, shape.dim}, torch::device(device));
   }
   FitReport fit(const TrainingSet& data, const Context&) override {
-    const torch::Tensor rows = torch::arange(data.size()).expand({shape_.units, data.size()});
-    const Minibatch all = data.gather(rows);
-    const torch::Tensor onehot = torch::one_hot(all.labels(), shape_.classes).to(torch::kFloat32);
-    weights_ = onehot.transpose(1, 2).bmm(all.features()) / onehot.sum(1).unsqueeze(-1).clamp_min(1);
-    return {torch::zeros({1, shape_.heads()}), 1};
+    const std::int64_t g = shape_.heads_per_unit;
+    for (std::int64_t unit = 0; unit < shape_.units; ++unit) {
+      const Minibatch all = data.gather(unit, torch::arange(data.size(unit)).unsqueeze(0));
+      const torch::Tensor onehot = torch::one_hot(all.labels(), shape_.classes).to(torch::kFloat32);
+      weights_.narrow(0, unit * g, g)
+          .copy_(onehot.transpose(1, 2).bmm(all.features()) / onehot.sum(1).unsqueeze(-1).clamp_min(1));
+    }
+    return {torch::zeros({1, shape_.heads()}), shape_.heads()};
   }
-  Prediction predict(const torch::Tensor& x) override {
+  Prediction predict(const torch::Tensor& x, std::int64_t first_unit) override {
     const Minibatch batch{x, {}, shape_.heads_per_unit};
-    return {-torch::cdist(batch.features(), weights_), {}};
+    const std::int64_t heads = x.size(0) * shape_.heads_per_unit;
+    return {-torch::cdist(batch.features(), weights_.narrow(0, first_unit * shape_.heads_per_unit, heads)), {}};
   }
 
  protected:
@@ -59,11 +63,11 @@ class PredictsNaN : public Base {
  public:
   static constexpr ParamSpec kParams[] = {real("lr", "0.1", "above 1 it predicts NaN").range(0, 100).per_head()};
   using Base::Base;
-  Prediction predict(const torch::Tensor& x) override {
-    Prediction prediction = Base::predict(x);
-    for (std::size_t h = 0; h < heads_.size(); ++h) {
-      if (heads_[h].params.real("lr") > 1) {
-        prediction.logits[static_cast<std::int64_t>(h)].fill_(std::numeric_limits<float>::quiet_NaN());
+  Prediction predict(const torch::Tensor& x, std::int64_t first_unit) override {
+    Prediction prediction = Base::predict(x, first_unit);
+    for (std::int64_t h = 0; h < prediction.logits.size(0); ++h) {
+      if (heads_[static_cast<std::size_t>(first_unit * shape_.heads_per_unit + h)].params.real("lr") > 1) {
+        prediction.logits[h].fill_(std::numeric_limits<float>::quiet_NaN());
       }
     }
     return prediction;
