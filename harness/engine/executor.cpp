@@ -204,6 +204,7 @@ class Executor {
     record.task = plan_.tasks[cell.task].name;
     record.device = options_.device.str();
     record.peak_bytes = peak_bytes(options_.device);
+    record.batch = timing.heads;
     const std::lock_guard lock(mutex_);
     const auto sink = [&](const char* stage, const char* unit, double items, double seconds) {
       record.stage = stage;

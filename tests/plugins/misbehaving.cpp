@@ -3,6 +3,7 @@
 #include <nmlbench/plugin.h>
 
 #include <limits>
+#include <new>
 
 namespace {
 
@@ -50,6 +51,30 @@ class ThrowsInFit : public Base {
       if (head.params.real("lr") > 1) throw std::runtime_error("this head cannot be fitted");
     }
     return Base::fit(data, context);
+  }
+};
+
+// Memory for three heads.
+class Hungry : public Base {
+ public:
+  using Base::Base;
+  FitReport fit(const TrainingSet& data, const Context& context) override {
+    if (shape_.heads() > 3) throw std::bad_alloc();
+    return Base::fit(data, context);
+  }
+};
+
+// Memory for 20 samples.
+class HungryEncoder : public Encoder {
+ public:
+  explicit HungryEncoder(const Params&) {}
+  void build(const InputInfo&, const Stream&) override {}
+  InputSpec input() const override { return {}; }
+  std::int64_t feature_dim() const override { return 3; }
+  bool trainable() const override { return false; }
+  torch::Tensor features(const Batch& batch) override {
+    if (batch.x.size(0) > 20) throw std::bad_alloc();
+    return batch.x.mean({2, 3});
   }
 };
 
@@ -120,6 +145,8 @@ class WrongLabels : public Dataset {
 
 NMLBENCH_PLUGINS("misbehaving", "1.0.0", "MIT", "", entry<ThrowsInFit>("throws-in-fit", 1, "for tests", ""),
                  entry<ThrowsOddThings>("throws-odd-things", 1, "for tests", ""),
+                 entry<Hungry>("hungry", 1, "for tests", ""),
+                 entry<HungryEncoder>("hungry-encoder", 1, "for tests", ""),
                  entry<PredictsNaN>("predicts-nan", 1, "for tests", ""),
                  entry<LooksAtItsNeighbours>("looks-at-its-neighbours", 1, "for tests", ""),
                  entry<ThrowsInFactory>("throws-in-factory", 1, "for tests", ""),
