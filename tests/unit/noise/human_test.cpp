@@ -90,14 +90,15 @@ class Cifar10N : public ::testing::Test {
   const std::filesystem::path folder_ = std::filesystem::path(NMLBENCH_SHARED_DATA) / "cifar-n";
 };
 
-// Wei et al., ICLR 2022, table 1: aggregate 9.03 %, random 17.23, 18.12, 17.64 %, worst 40.21 %.
+// Wei et al., ICLR 2022, table 1: random 17.23, 18.12, 17.64 %, worst 40.21 %. The aggregate is 9.03 % there and 9.01 %
+// in the file they released.
 TEST_F(Cifar10N, HasThePublishedRates) {
   const auto csv = folder_ / "cifar10n_labels.csv.gz";
   NoiseInput input;
   input.targets = torch::zeros({50000}, torch::kInt64);
   input.classes = 10;
   input.targets = human(csv, input, "clean_label");
-  const std::map<std::string, double> published = {{"aggre_label", 0.0903},
+  const std::map<std::string, double> published = {{"aggre_label", 0.0901},
                                                    {"worse_label", 0.4021},
                                                    {"random_label1", 0.1723},
                                                    {"random_label2", 0.1812},
