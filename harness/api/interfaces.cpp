@@ -29,6 +29,13 @@ torch::Tensor Encoder::pretrain_logits(const Batch&) {
 }
 
 NoiseModel::~NoiseModel() = default;
+std::optional<double> NoiseModel::expected_rate(std::int64_t) const {
+  return std::nullopt;
+}
+torch::Tensor NoiseModel::expected_transition(std::int64_t) const {
+  return {};
+}
+
 TrainingSet::~TrainingSet() = default;
 Tuner::~Tuner() = default;
 

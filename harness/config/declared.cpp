@@ -203,6 +203,14 @@ json to_json(const ParamValue& value) {
   return std::visit(Printer{}, value);
 }
 
+// A value as a name of a variant shows it.
+std::string short_text(const ParamSpec& spec, const ParamValue& value) {
+  if (const auto* text = std::get_if<std::string>(&value)) {
+    return spec.type == ParamType::path ? std::filesystem::path(*text).filename().string() : *text;
+  }
+  return to_json(value).dump();
+}
+
 class Expander {
  public:
   Expander(const Declaration& declaration, const std::vector<std::pair<std::string, Value>>& given,
@@ -212,17 +220,15 @@ class Expander {
   std::vector<DeclaredValues> expand() {
     reject_unknown();
     const std::map<std::string, std::string> preset = preset_values();
-    std::map<std::string, ParamValue> fixed;
     for (const ParamSpec& spec : specs()) {
-      if (user_value(spec.name) != nullptr) continue;
       const auto chosen = preset.find(spec.name);
       if (chosen == preset.end() && spec.default_value == nullptr) {
+        if (user_value(spec.name) != nullptr) continue;
         throw ConfigError(where_, fmt::format("{} needs \"{}\" ({})", declaration_.name, spec.name, spec.doc));
       }
-      const std::string text = chosen != preset.end() ? chosen->second : spec.default_value;
-      fixed[spec.name] = convert_default(spec, text);
+      defaults_[spec.name] = convert_default(spec, chosen != preset.end() ? chosen->second : spec.default_value);
     }
-    std::vector<std::map<std::string, ParamValue>> product = {std::move(fixed)};
+    std::vector<std::map<std::string, ParamValue>> product = {defaults_};
     for (const auto& [name, value] : given_) {  // in the order given: the last axis runs fastest
       std::vector<std::map<std::string, ParamValue>> longer;
       const std::vector<ParamValue> axis = axis_of(*find(name), value);
@@ -298,18 +304,26 @@ class Expander {
 
   DeclaredValues finish(std::map<std::string, ParamValue> values) const {
     json canonical = json::object(), stack = json::object();
+    std::vector<std::pair<std::string, std::string>> differences;
     for (const ParamSpec& spec : specs()) {
-      if (!spec.affects_result || spec.type == ParamType::path) continue;
-      canonical[spec.name] = to_json(values.at(spec.name));
+      if (!spec.affects_result) continue;
+      const ParamValue& value = values.at(spec.name);
+      const auto usual = defaults_.find(spec.name);
+      if (user_value(spec.name) != nullptr && (usual == defaults_.end() || usual->second != value)) {
+        differences.emplace_back(spec.name, short_text(spec, value));
+      }
+      if (spec.type == ParamType::path) continue;
+      canonical[spec.name] = to_json(value);
       if (!spec.varies_in_stack) stack[spec.name] = canonical[spec.name];
     }
     if (declaration_.preset_count > 0) stack.erase("preset");  // its values speak for themselves
-    return {Params(std::move(values)), canonical.dump(), stack.dump()};
+    return {Params(std::move(values)), canonical.dump(), stack.dump(), std::move(differences)};
   }
 
   const Declaration& declaration_;
   const std::vector<std::pair<std::string, Value>>& given_;
   const Location& where_;
+  std::map<std::string, ParamValue> defaults_;  // of the declaration and the preset; required parameters have none
 };
 
 }  // namespace

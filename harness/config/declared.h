@@ -6,6 +6,7 @@
 #include <nmlbench/params.h>
 
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace nmlbench {
@@ -26,6 +27,9 @@ struct DeclaredValues {
   // the data they lead to stand for them).
   std::string canonical;
   std::string stack_key;  // the same without the per-head parameters
+  // What the user chose otherwise than the declaration or the preset: name and value as text, in the order of the
+  // declaration; a path by its file name. Names a variant for people.
+  std::vector<std::pair<std::string, std::string>> differences;
 };
 
 // Values: default < preset < what the user gave. A list given for a parameter that is not a list is an axis; the

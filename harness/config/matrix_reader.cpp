@@ -47,12 +47,36 @@ std::vector<std::int64_t> read_seeds(TomlTable& matrix) {
   return seeds;
 }
 
+NoiseSpec read_noise_model(TomlTable table) {
+  NoiseSpec spec;
+  if (table.has("source")) spec.source = table.plugin("source", "");
+  spec.model = table.self_as_plugin("source");
+  return spec;
+}
+
+// { plugin = "...", ... } or a list of such tables.
+std::vector<NoiseSpec> read_noise(TomlTable& pretrain) {
+  std::vector<NoiseSpec> models;
+  const toml::node* node = pretrain.find("noise");
+  if (node == nullptr) return models;
+  if (node->is_array()) {
+    for (TomlTable& table : pretrain.tables("noise")) models.push_back(read_noise_model(std::move(table)));
+    if (models.empty()) {
+      throw ConfigError(location_of(*node, pretrain.key("noise")),
+                        "the list of noise models is empty; leave `noise` out for clean targets");
+    }
+  } else {
+    models.push_back(read_noise_model(pretrain.table("noise")));
+  }
+  return models;
+}
+
 PretrainSpec read_pretrain(TomlTable table) {
   PretrainSpec spec;
   spec.where = table.where();
   spec.encoder = table.plugin("encoder", "the encoder to pre-train or to use as it is");
   if (table.has("dataset")) spec.dataset = table.plugin("dataset", "");
-  if (table.has("noise")) spec.noise = table.plugin("noise", "");
+  spec.noise = read_noise(table);
   if (table.has("optim")) {
     TomlTable optim = table.table("optim");
     spec.optim.where = optim.where();
@@ -65,10 +89,9 @@ PretrainSpec read_pretrain(TomlTable table) {
     spec.optim.where = spec.where;
   }
   table.find("dataset");
-  table.find("noise");
   table.find("optim");
   table.reject_unknown();
-  if (!spec.dataset && (spec.noise || !spec.optim.values.empty())) {
+  if (!spec.dataset && (!spec.noise.empty() || !spec.optim.values.empty())) {
     throw ConfigError(spec.where, "has noise or optim but no dataset to pre-train on; add `dataset`, or remove them");
   }
   return spec;

@@ -13,11 +13,17 @@
 
 namespace nmlbench {
 
+// One noise model of a list, and the data that its replacement images come from (`source`).
+struct NoiseSpec {
+  PluginRef model;
+  std::optional<PluginRef> source;
+};
+
 // One [[pretrain]]: a family of checkpoints, encoder x dataset x noise x optim x seed.
 struct PretrainSpec {
   PluginRef encoder;
   std::optional<PluginRef> dataset;  // none: weights as built (pixels, identity, random features)
-  std::optional<PluginRef> noise;    // none: clean
+  std::vector<NoiseSpec> noise;      // applied in this order; empty: clean
   PluginRef optim;                   // parameters of the training recipe; `plugin` is empty
   Location where;
 };

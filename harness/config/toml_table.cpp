@@ -9,10 +9,11 @@ namespace {
 
 const toml::table kEmptyTable;
 
-PluginRef to_plugin(const toml::table& table, const std::string& key) {
+PluginRef to_plugin(const toml::table& table, const std::string& key, std::string_view except = "") {
   PluginRef ref;
   ref.where = location_of(table, key);
   for (const auto& [name, node] : table) {
+    if (name.str() == except) continue;
     const std::string inner = key + "." + std::string(name.str());
     if (name.str() == "plugin") {
       const auto* text = node.as_string();
@@ -124,13 +125,11 @@ std::vector<Value> TomlTable::list(std::string_view name, const char* meaning) {
 PluginRef TomlTable::plugin(std::string_view name, const char* meaning) {
   const toml::node& node = require(name, meaning);
   if (!node.is_table()) wrong_type(node, key(name), "a table such as { plugin = \"NAME\" }");
-  PluginRef ref = to_plugin(*node.as_table(), key(name));
-  if (ref.plugin.empty()) throw ConfigError(ref.where, "key \"plugin\" is missing (which plugin to use)");
-  return ref;
+  return TomlTable(*node.as_table(), key(name)).self_as_plugin();
 }
 
-PluginRef TomlTable::self_as_plugin() {
-  PluginRef ref = to_plugin(table_, key_);
+PluginRef TomlTable::self_as_plugin(std::string_view except) {
+  PluginRef ref = to_plugin(table_, key_, except);
   if (ref.plugin.empty()) throw ConfigError(ref.where, "key \"plugin\" is missing (which plugin to use)");
   return ref;
 }

@@ -36,8 +36,8 @@ class TomlTable {
   std::vector<Value> list(std::string_view name, const char* meaning);
   // { plugin = "...", ... }
   PluginRef plugin(std::string_view name, const char* meaning);
-  // The remaining keys as parameters of the plugin that key `plugin` names.
-  PluginRef self_as_plugin();
+  // All keys but `except` as parameters of the plugin that key `plugin` names.
+  PluginRef self_as_plugin(std::string_view except = "");
   // Sub-tables of an array of tables; empty when absent.
   std::vector<TomlTable> tables(std::string_view name);
   // A sub-table, or an empty one when absent.

@@ -68,9 +68,9 @@ class JobRunner {
     bool trained_now = false;
     const CheckpointFacts facts = obtain_checkpoint(
         checkpoint_, *encoder,
-        [&] {
+        [&](std::size_t wanted) {
           trained_now = true;
-          return splits_.acquire(split);
+          return splits_.acquire(wanted);
         },
         context_);
     result_.noise = noise_record(plan_, checkpoint_, facts);

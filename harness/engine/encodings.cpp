@@ -64,7 +64,12 @@ class EncodingMaker {
     std::vector<std::size_t> uses(plan_.splits.size());
     for (const CheckpointJob& job : jobs) {
       const Checkpoint& checkpoint = plan_.checkpoints[job.checkpoint];
-      if (checkpoint.trained() && !cache_.find(ArtifactKind::checkpoint, checkpoint.id)) ++uses[*checkpoint.split];
+      if (checkpoint.trained() && !cache_.find(ArtifactKind::checkpoint, checkpoint.id)) {
+        ++uses[*checkpoint.split];
+        for (const NoiseStep& step : checkpoint.noise) {
+          if (step.source) ++uses[*step.source];
+        }
+      }
       for (const std::size_t encoding : job.encodings) ++uses[plan_.encodings[encoding].split];
     }
     return uses;

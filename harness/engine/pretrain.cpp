@@ -1,7 +1,6 @@
 #include "engine/pretrain.h"
 
 #include "engine/augment.h"
-#include "engine/corruption.h"
 #include "engine/flat_optimizer.h"
 #include "engine/prepare.h"
 #include "registry/registry.h"
@@ -45,26 +44,28 @@ double schedule_factor(const Optim& optim, double step, double total, double ste
 // One run of pre-training: everything that changes from step to step.
 class Trainer {
  public:
-  Trainer(const Checkpoint& checkpoint, Encoder& encoder, const SplitData& split, const StageContext& context)
+  Trainer(const Checkpoint& checkpoint, Encoder& encoder, const SplitSource& splits, const StageContext& context)
       : checkpoint_(checkpoint),
         optim_(checkpoint.optim),
         encoder_(encoder),
-        split_(split),
         context_(context),
         draws_(static_cast<std::uint64_t>(checkpoint.seed)),
+        data_(checkpoint.noise, splits(*checkpoint.split), splits, draws_.at("noise")),
         spec_(encoder.input()),
-        steps_per_epoch_(split.info().size / optim_.batch_size) {
+        steps_per_epoch_(data_.size() / optim_.batch_size) {
     if (steps_per_epoch_ == 0) {
-      throw Error(fmt::format("optim.batch_size {} is larger than the {} samples of the split", optim_.batch_size,
-                              split.info().size));
+      throw Error(fmt::format("optim.batch_size {} is larger than the {} samples to train on", optim_.batch_size,
+                              data_.size()));
     }
   }
 
   CheckpointFacts train() {
-    const Corruption corruption = corrupt_targets(*checkpoint_.noise, split_, draws_.at("noise"));
-    targets_ = corruption.targets;
-    facts_.realised_rate = corruption.realised_rate;
-    facts_.transition = corruption.transition;
+    facts_.realised_rate = data_.realised_rate();
+    facts_.transition = data_.transition();
+    const std::int64_t dropped_steps = data_.info().size / optim_.batch_size - steps_per_epoch_;
+    if (dropped_steps > 0) {  // progress counted on the whole split
+      context_.progress.advance(static_cast<double>(dropped_steps * optim_.batch_size * optim_.epochs));
+    }
     resume();
     while (static_cast<std::int64_t>(facts_.loss_curve.size()) < optim_.epochs) {
       run_epoch(static_cast<std::int64_t>(facts_.loss_curve.size()));
@@ -79,7 +80,7 @@ class Trainer {
  private:
   void run_epoch(std::int64_t epoch) {
     encoder_.train();
-    const torch::Tensor order = draws_.at("order").at(epoch).permutation(split_.info().size);
+    const torch::Tensor order = draws_.at("order").at(epoch).permutation(data_.size());
     torch::Tensor loss_sum = torch::zeros({}, torch::dtype(torch::kFloat64).device(context_.device));
     auto begin = Clock::now();
     std::int64_t timed_steps = steps_per_epoch_;
@@ -120,11 +121,12 @@ class Trainer {
   }
 
   Batch make_batch(const torch::Tensor& rows, const Stream& draws) const {
-    torch::Tensor samples = split_.samples(rows, context_.device);
-    if (split_.info().kind != SampleKind::feature) samples = augment(samples, optim_.augment, draws);
+    torch::Tensor samples = data_.samples(rows, context_.device);
+    if (data_.info().kind != SampleKind::feature) samples = augment(samples, optim_.augment, draws);
     Batch batch;
     batch.x = prepare(samples, spec_);
-    batch.y = targets_.index_select(0, rows).to(context_.device);
+    batch.y = data_.targets().index_select(0, rows).to(context_.device);
+    if (data_.info().kind == SampleKind::image_text) batch.text = data_.captions(rows, context_.device);
     return batch;
   }
 
@@ -180,13 +182,12 @@ class Trainer {
   const Checkpoint& checkpoint_;
   const Optim& optim_;
   Encoder& encoder_;
-  const SplitData& split_;
   const StageContext& context_;
   Stream draws_;
+  CorruptedSplit data_;
   std::optional<FlatOptimizer> optimizer_;
   InputSpec spec_;
   std::int64_t steps_per_epoch_;
-  torch::Tensor targets_;
   CheckpointFacts facts_;
   bool warm_ = false;
   std::future<void> save_;  // last: it ends before what it uses
@@ -195,7 +196,8 @@ class Trainer {
 json to_json(const Checkpoint& checkpoint, const CheckpointFacts& facts) {
   json about = {{"encoder", checkpoint.encoder.identity()},
                 {"seed", checkpoint.seed},
-                {"noise", checkpoint.noise->identity()},
+                {"noise", checkpoint.noise_name()},
+                {"noise_ratio", checkpoint.noise_ratio()},
                 {"optim", json::parse(checkpoint.optim.canonical)},
                 {"realised_rate", facts.realised_rate},
                 {"loss_curve", facts.loss_curve},
@@ -245,8 +247,7 @@ std::shared_ptr<Encoder> build_encoder(const Checkpoint& checkpoint, const Input
   return encoder;
 }
 
-CheckpointFacts obtain_checkpoint(const Checkpoint& checkpoint, Encoder& encoder,
-                                  const std::function<std::shared_ptr<const SplitData>()>& split,
+CheckpointFacts obtain_checkpoint(const Checkpoint& checkpoint, Encoder& encoder, const SplitSource& splits,
                                   const StageContext& context) {
   const ArtifactLock lock = context.cache.lock(checkpoint.id, context.stop);
   if (const auto folder = context.cache.find(ArtifactKind::checkpoint, checkpoint.id)) {
@@ -255,8 +256,7 @@ CheckpointFacts obtain_checkpoint(const Checkpoint& checkpoint, Encoder& encoder
     encoder.load(weights);
     return read_checkpoint_facts(*folder);
   }
-  const std::shared_ptr<const SplitData> data = split();
-  const CheckpointFacts facts = Trainer(checkpoint, encoder, *data, context).train();
+  const CheckpointFacts facts = Trainer(checkpoint, encoder, splits, context).train();
   publish(checkpoint, encoder, facts, context.cache);
   return facts;
 }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "cache/artifacts.h"
+#include "engine/corruption.h"
 #include "engine/hooks.h"
 #include "engine/split_data.h"
 #include "plan/plan.h"
@@ -40,8 +41,7 @@ std::shared_ptr<Encoder> build_encoder(const Checkpoint& checkpoint, const Input
 
 // Trains and publishes the checkpoint, or loads it when the cache has it; `encoder` holds its weights afterwards.
 // Throws Error when the loss is not finite, Interrupted when stopped.
-CheckpointFacts obtain_checkpoint(const Checkpoint& checkpoint, Encoder& encoder,
-                                  const std::function<std::shared_ptr<const SplitData>()>& split,
+CheckpointFacts obtain_checkpoint(const Checkpoint& checkpoint, Encoder& encoder, const SplitSource& splits,
                                   const StageContext& context);
 
 // What a finished checkpoint in the cache says of itself.

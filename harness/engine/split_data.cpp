@@ -23,6 +23,18 @@ void check_labels(const torch::Tensor& labels, const SplitInfo& info, const std:
   }
 }
 
+// The rows a dataset gives, checked; 0..N-1 when it gives none.
+torch::Tensor rows_of(Dataset& dataset, const SplitInfo& info, const std::string& name) {
+  const torch::Tensor rows = dataset.rows();
+  if (!rows.defined()) return torch::arange(info.size);
+  const std::int64_t full_size = std::max(info.full_size, info.size);
+  if (rows.dim() != 1 || rows.scalar_type() != torch::kInt64 || rows.size(0) != info.size ||
+      ((rows < 0) | (rows >= full_size)).any().item<bool>()) {
+    throw DataError(fmt::format("bug in dataset {}: rows() is not int64 [{}] in [0, {})", name, info.size, full_size));
+  }
+  return rows;
+}
+
 std::vector<std::int64_t> batch_shape(const SplitInfo& info, std::int64_t rows) {
   std::vector<std::int64_t> shape = {rows};
   shape.insert(shape.end(), info.sample_shape.begin(), info.sample_shape.end());
@@ -38,6 +50,7 @@ SplitData::SplitData(const ResolvedPlugin& plugin) : dataset_(make_dataset(plugi
   }
   labels_ = dataset_->labels();
   check_labels(labels_, info_, plugin.name);
+  rows_ = rows_of(*dataset_, info_, plugin.name);
   if (!info_.fits_in_memory) return;
   const auto type = info_.kind == SampleKind::feature ? torch::kFloat32 : torch::kUInt8;
   resident_ = torch::empty(batch_shape(info_, info_.size), torch::dtype(type));
@@ -62,6 +75,16 @@ torch::Tensor SplitData::read(const torch::Tensor& indices, torch::Device device
 torch::Tensor SplitData::samples(const torch::Tensor& indices, torch::Device device) const {
   if (!resident_.defined()) return read(indices, device);
   return resident_.index_select(0, indices).to(device);
+}
+
+torch::Tensor SplitData::captions(const torch::Tensor& indices, torch::Device device) const {
+  const std::lock_guard lock(dataset_mutex_);
+  torch::Tensor tokens = dataset_->captions(indices, device);
+  if (tokens.scalar_type() != torch::kInt64 || tokens.dim() != 2 || tokens.size(0) != indices.size(0)) {
+    throw DataError(fmt::format("bug in the dataset plugin: captions() gave {} {}, expected int64 [{}, L]",
+                                c10::toString(tokens.scalar_type()), c10::str(tokens.sizes()), indices.size(0)));
+  }
+  return tokens;
 }
 
 SplitPool::SplitPool(const Plan& plan, std::vector<std::size_t> uses) : plan_(plan) {

@@ -5,6 +5,7 @@
 
 #include <nmlbench/dataset.h>
 
+#include <algorithm>
 #include <memory>
 #include <mutex>
 #include <vector>
@@ -20,8 +21,13 @@ class SplitData {
   const SplitInfo& info() const { return info_; }
   // int64 [N], checked to lie in [0, classes).
   const torch::Tensor& labels() const { return labels_; }
+  // int64 [N]: where each sample stands in the whole set (Dataset::rows), and the size of that set.
+  const torch::Tensor& rows() const { return rows_; }
+  std::int64_t full_size() const { return std::max(info_.full_size, info_.size); }
   // uint8 [B, C, H, W] or float32 [B, D] at `indices` (int64 [B], CPU), on the device.
   torch::Tensor samples(const torch::Tensor& indices, torch::Device device) const;
+  // int64 [B, L], token ids of the captions; only for image-text pairs.
+  torch::Tensor captions(const torch::Tensor& indices, torch::Device device) const;
 
  private:
   torch::Tensor read(const torch::Tensor& indices, torch::Device device) const;
@@ -30,6 +36,7 @@ class SplitData {
   mutable std::mutex dataset_mutex_;  // a dataset serves one thread at a time
   SplitInfo info_;
   torch::Tensor labels_;
+  torch::Tensor rows_;
   torch::Tensor resident_;  // all samples, CPU; undefined when they do not fit
 };
 

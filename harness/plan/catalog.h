@@ -6,6 +6,7 @@
 #include <nmlbench/plugin.h>
 
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace nmlbench {
@@ -21,6 +22,8 @@ struct ResolvedPlugin {
   Params params;          // all declared parameters, defaults and presets filled in
   std::string canonical;  // JSON object of the parameters that affect results, keys sorted, shortest numbers
   std::string stack_key;  // tuners: the same without the per-head parameters; heads with equal keys may stack
+  // Name and value of the parameters that the user chose otherwise than the default or preset; paths by file name.
+  std::vector<std::pair<std::string, std::string>> differences;
   const PluginEntry* entry = nullptr;
   Location where;
 

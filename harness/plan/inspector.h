@@ -23,6 +23,9 @@ class Inspector {
   // False for encoders without anything to learn (pixels, identity, imported weights).
   virtual bool trainable(const ResolvedPlugin& encoder) const = 0;
 
+  // True for noise models that take samples from another dataset (NoiseModel::replaces_samples).
+  virtual bool needs_source(const ResolvedPlugin& noise) const = 0;
+
   // Digest of every file that a path parameter names, "" when there is none. Throws ConfigError when one is missing.
   virtual std::string files(const ResolvedPlugin& plugin) const = 0;
 };

@@ -23,18 +23,32 @@ struct Split {
   SplitFacts facts;
 };
 
+// One noise model of a checkpoint's list.
+struct NoiseStep {
+  ResolvedPlugin model;
+  std::optional<std::size_t> source;  // Plan::splits that its replacement samples come from
+  std::string source_name;            // "image-folder(path=textures)"
+};
+
 // An encoder's weights: trained on noisy targets, or as built.
 struct Checkpoint {
   std::string id;
   ResolvedPlugin encoder;
   std::optional<std::size_t> split;  // Plan::splits it is trained on; none: weights as built
-  std::optional<ResolvedPlugin> noise;
+  std::vector<NoiseStep> noise;      // applied in this order; one step `clean` when the matrix names none
   Optim optim;
   std::int64_t seed = 0;  // of weights, noise and batches; 0 when nothing is drawn
 
   bool trained() const { return split.has_value(); }
-  std::string noise_name() const { return noise ? noise->name : ""; }
-  double noise_ratio() const;  // the noise model's `ratio`; 0 when it has none
+  // How results call the noise: the models' names joined by "+", each with the parameters that differ from their
+  // defaults, "long-tail(factor=100)+symmetric". The ratio stands in noise_ratio(); where several models have one, here
+  // too. "" without training.
+  std::string noise_name() const;
+  // The names alone: "long-tail+symmetric".
+  std::string noise_models() const;
+  // Of one model: its `ratio`, 0 when it has none. Of several: 1 - prod(1 - ratio_i), the share of samples that at
+  // least one of them chooses when they choose independently.
+  double noise_ratio() const;
 };
 
 // The frozen features of one split under one checkpoint.

@@ -25,8 +25,51 @@ const char* kind_name(PluginKind kind) {
   return "plugin";
 }
 
+namespace {
+
+bool has_ratio(const NoiseStep& step) {
+  return step.model.params.has("ratio");
+}
+
+// "symmetric(include_self=true,mode=bernoulli)"
+std::string variant(const ResolvedPlugin& plugin, std::vector<std::string> chosen = {}) {
+  for (const auto& [name, value] : plugin.differences) {
+    if (name != "ratio") chosen.push_back(name + "=" + value);
+  }
+  return chosen.empty() ? plugin.name : fmt::format("{}({})", plugin.name, fmt::join(chosen, ","));
+}
+
+std::string variant(const NoiseStep& step, bool with_ratio) {
+  std::vector<std::string> chosen;
+  if (with_ratio && has_ratio(step)) chosen.push_back(fmt::format("ratio={}", step.model.params.real("ratio")));
+  if (step.source) chosen.push_back("source=" + step.source_name);
+  return variant(step.model, std::move(chosen));
+}
+
+}  // namespace
+
+std::string Checkpoint::noise_name() const {
+  const bool several_ratios = std::count_if(noise.begin(), noise.end(), has_ratio) > 1;
+  std::vector<std::string> names;
+  for (const NoiseStep& step : noise) names.push_back(variant(step, several_ratios));
+  return fmt::format("{}", fmt::join(names, "+"));
+}
+
+std::string Checkpoint::noise_models() const {
+  std::vector<std::string> names;
+  for (const NoiseStep& step : noise) names.push_back(step.model.name);
+  return fmt::format("{}", fmt::join(names, "+"));
+}
+
 double Checkpoint::noise_ratio() const {
-  return noise && noise->params.has("ratio") ? noise->params.real("ratio") : 0.0;
+  std::vector<double> ratios;
+  for (const NoiseStep& step : noise) {
+    if (has_ratio(step)) ratios.push_back(step.model.params.real("ratio"));
+  }
+  if (ratios.size() == 1) return ratios.front();
+  double untouched = 1.0;
+  for (const double ratio : ratios) untouched *= 1.0 - ratio;
+  return 1.0 - untouched;
 }
 
 namespace {
@@ -71,8 +114,9 @@ class Planner {
   const ResolvedPlugin only(PluginKind kind, const PluginRef& ref) const {
     std::vector<ResolvedPlugin> all = catalog_.expand(kind, ref);
     if (all.size() != 1) {
-      throw ConfigError(ref.where,
-                        "a split of a task cannot have an axis (a list for a parameter that takes one value)");
+      throw ConfigError(
+          ref.where,
+          "a split of a task and a `source` cannot have an axis (a list for a parameter that takes one value)");
     }
     return std::move(all.front());
   }
@@ -94,14 +138,11 @@ class Planner {
   }
 
   void add_trained(const PretrainSpec& pretrain, const ResolvedPlugin& encoder) {
-    PluginRef clean;
-    clean.plugin = "clean";
-    clean.where = pretrain.where;
     const std::vector<Optim> optims = expand_optim(pretrain.optim);
-    const auto noises = catalog_.expand(PluginKind::noise, pretrain.noise ? *pretrain.noise : clean);
+    const std::vector<std::vector<NoiseStep>> noises = expand_noise(pretrain);
     for (const ResolvedPlugin& dataset : catalog_.expand(PluginKind::dataset, *pretrain.dataset)) {
       const std::size_t split = add_split(dataset);
-      for (const ResolvedPlugin& noise : noises) {
+      for (const std::vector<NoiseStep>& noise : noises) {
         for (const Optim& optim : optims) {
           for (const std::int64_t seed : spec_.seeds) {
             Checkpoint checkpoint;
@@ -115,6 +156,48 @@ class Planner {
         }
       }
     }
+  }
+
+  // The product over the axes of all models in the list, the last one fastest.
+  std::vector<std::vector<NoiseStep>> expand_noise(const PretrainSpec& pretrain) {
+    std::vector<NoiseSpec> models = pretrain.noise;
+    if (models.empty()) models.push_back({{"clean", {}, pretrain.where}, std::nullopt});
+    std::vector<std::vector<NoiseStep>> product = {{}};
+    for (const NoiseSpec& spec : models) {
+      std::vector<std::vector<NoiseStep>> longer;
+      const std::vector<NoiseStep> axis = noise_axis(spec);
+      for (const std::vector<NoiseStep>& before : product) {
+        for (const NoiseStep& step : axis) {
+          longer.push_back(before);
+          longer.back().push_back(step);
+        }
+      }
+      product = std::move(longer);
+    }
+    return product;
+  }
+
+  std::vector<NoiseStep> noise_axis(const NoiseSpec& spec) {
+    std::vector<NoiseStep> axis;
+    std::optional<std::size_t> source;
+    std::string source_name;
+    if (spec.source) {
+      source = add_split(only(PluginKind::dataset, *spec.source));
+      source_name = variant(plan_.splits[*source].plugin);
+    }
+    for (ResolvedPlugin& model : catalog_.expand(PluginKind::noise, spec.model)) {
+      const bool needs = inspector_.needs_source(model);
+      if (needs && !source) {
+        throw ConfigError(model.where, fmt::format("noise {} takes samples from another dataset and none is given; add "
+                                                   "source = {{ plugin = \"NAME\", ... }}",
+                                                   model.name));
+      }
+      if (!needs && source) {
+        throw ConfigError(spec.source->where, fmt::format("noise {} takes no `source`; remove it", model.name));
+      }
+      axis.push_back({std::move(model), source, source_name});
+    }
+    return axis;
   }
 
   // Random weights depend on the seed; an encoder without weights is the same under every seed.
@@ -133,6 +216,7 @@ class Planner {
   }
 
   void add_checkpoint(Checkpoint checkpoint, std::vector<std::int64_t> cell_seeds) {
+    if (checkpoint.trained()) reject_noise_of_one_name(checkpoint);
     checkpoint.id = hash("checkpoint/1", checkpoint_parts(checkpoint, /*content=*/true));
     if (!checkpoint_ids_.insert(checkpoint.id).second) return;
     checkpoint_coordinates_.push_back(hash("checkpoint", checkpoint_parts(checkpoint, /*content=*/false)));
@@ -145,10 +229,31 @@ class Planner {
                                       std::to_string(c.seed)};
     if (c.trained()) {
       const Split& split = plan_.splits[*c.split];
-      parts.insert(parts.end(), {split.plugin.identity(), content ? split.facts.digest : "", c.noise->identity(),
-                                 content ? inspector_.files(*c.noise) : "", c.optim.canonical});
+      parts.insert(parts.end(), {split.plugin.identity(), content ? split.facts.digest : ""});
+      for (const NoiseStep& step : c.noise) add_noise_parts(step, content, parts);
+      parts.push_back(c.optim.canonical);
     }
     return parts;
+  }
+
+  void add_noise_parts(const NoiseStep& step, bool content, std::vector<std::string>& parts) const {
+    parts.insert(parts.end(), {step.model.identity(), content ? inspector_.files(step.model) : ""});
+    if (!step.source) return;
+    const Split& source = plan_.splits[*step.source];
+    parts.insert(parts.end(), {source.plugin.identity(), content ? source.facts.digest : ""});
+  }
+
+  // Results are told apart by the noise's name and ratio.
+  void reject_noise_of_one_name(const Checkpoint& checkpoint) {
+    std::string key = fmt::format("{} {}", checkpoint.noise_name(), checkpoint.noise_ratio());
+    std::vector<std::string> parts;
+    for (const NoiseStep& step : checkpoint.noise) add_noise_parts(step, /*content=*/true, parts);
+    const auto [other, is_new] = noise_of_name_.try_emplace(std::move(key), parts);
+    if (is_new || other->second == parts) return;
+    throw ConfigError(checkpoint.noise.front().model.where,
+                      fmt::format("another noise is also called \"{}\" and results could not be told apart; give the "
+                                  "files different names",
+                                  checkpoint.noise_name()));
   }
 
   void add_task(const TaskSpec& spec) {
@@ -278,12 +383,22 @@ class Planner {
     if (column == "encoder") return text(checkpoint.encoder.name);
     if (column == "pretrain_dataset")
       return text(checkpoint.trained() ? plan_.splits[*checkpoint.split].plugin.name : "");
-    if (column == "noise") return text(checkpoint.noise_name());
+    if (column == "noise") return text(checkpoint.noise_name()) || text(checkpoint.noise_models());
     if (column == "noise_ratio") return number(checkpoint.noise_ratio());
     if (column == "task") return text(plan_.tasks[cell.task].name);
     if (column == "fraction") return number(cell.fraction);
     if (column == "tuner") return text(plan_.tuners[cell.tuner].name);
     return number(static_cast<double>(cell.seed));
+  }
+
+  // One text, or a list of them for a composition.
+  static json noise_identities(const Checkpoint& checkpoint) {
+    json identities = json::array();
+    for (const NoiseStep& step : checkpoint.noise) {
+      identities.push_back(step.model.identity());
+      if (step.source) identities.back() = {{"model", step.model.identity()}, {"source", *step.source}};
+    }
+    return identities.size() == 1 ? identities.front() : identities;
   }
 
   json canonical() const {
@@ -294,7 +409,7 @@ class Planner {
       json entry = {{"id", c.id}, {"encoder", c.encoder.identity()}, {"seed", c.seed}};
       if (c.trained()) {
         entry["split"] = *c.split;
-        entry["noise"] = c.noise->identity();
+        entry["noise"] = noise_identities(c);
         entry["optim"] = json::parse(c.optim.canonical);
       }
       checkpoints.push_back(std::move(entry));
@@ -328,6 +443,7 @@ class Planner {
   std::map<std::string, std::size_t> split_of_;
   std::map<std::pair<std::size_t, std::size_t>, std::size_t> encoding_of_;
   std::set<std::string> checkpoint_ids_;
+  std::map<std::string, std::vector<std::string>> noise_of_name_;  // name and ratio -> identity
   std::vector<std::string> checkpoint_coordinates_;
   std::vector<std::vector<std::int64_t>> cell_seeds_;  // the seeds whose cells use a checkpoint
 };
@@ -342,6 +458,9 @@ std::string Plan::obstacle(const Cell& cell) const {
   const auto error_of = [&](std::size_t split) { return splits[split].facts.error; };
   const Checkpoint& checkpoint = checkpoints[cell.checkpoint];
   if (checkpoint.trained() && !error_of(*checkpoint.split).empty()) return error_of(*checkpoint.split);
+  for (const NoiseStep& step : checkpoint.noise) {
+    if (step.source && !error_of(*step.source).empty()) return error_of(*step.source);
+  }
   const Task& task = tasks[cell.task];
   if (!error_of(task.train).empty()) return error_of(task.train);
   for (const TestSet& test : task.tests) {

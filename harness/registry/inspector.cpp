@@ -28,6 +28,10 @@ bool PluginInspector::trainable(const ResolvedPlugin& encoder) const {
   return make_encoder(encoder)->trainable();
 }
 
+bool PluginInspector::needs_source(const ResolvedPlugin& noise) const {
+  return make_noise(noise)->replaces_samples();
+}
+
 std::string PluginInspector::files(const ResolvedPlugin& plugin) const {
   std::string digests;
   for (std::uint64_t i = 0; i < plugin.entry->param_count; ++i) {

@@ -11,6 +11,7 @@ class PluginInspector : public Inspector {
  public:
   SplitFacts split(const ResolvedPlugin& dataset) const override;
   bool trainable(const ResolvedPlugin& encoder) const override;
+  bool needs_source(const ResolvedPlugin& noise) const override;
   std::string files(const ResolvedPlugin& plugin) const override;
 
  private:

@@ -151,6 +151,7 @@ std::vector<ResolvedPlugin> Registry::expand(PluginKind kind, const PluginRef& r
     plugin.params = std::move(values.params);
     plugin.canonical = std::move(values.canonical);
     plugin.stack_key = std::move(values.stack_key);
+    plugin.differences = std::move(values.differences);
     plugin.entry = item->entry;
     plugin.where = ref.where;
     result.push_back(std::move(plugin));

@@ -1,7 +1,5 @@
 #include "symmetric.h"
 
-#include <cmath>
-
 namespace nmlbench::plugins {
 
 Symmetric::Symmetric(const Params& params)
@@ -9,31 +7,25 @@ Symmetric::Symmetric(const Params& params)
       include_self_(params.boolean("include_self")),
       exact_(params.text("mode") == "exact") {}
 
-torch::Tensor Symmetric::chosen(const torch::Tensor& targets, const Stream& draws) const {
-  if (!exact_) return draws.at("coin").uniform({targets.size(0)}) < ratio_;
-  torch::Tensor mask = torch::zeros({targets.size(0)}, torch::kBool);
-  const auto largest = targets.max().item<std::int64_t>();
-  for (std::int64_t c = 0; c <= largest; ++c) {
-    const torch::Tensor rows = (targets == c).nonzero().view(-1);
-    const auto count = static_cast<std::int64_t>(std::llround(ratio_ * static_cast<double>(rows.size(0))));
-    const torch::Tensor order = draws.at("order").at(c).permutation(rows.size(0));  // its head grows with the ratio
-    mask.index_fill_(0, rows.index_select(0, order.slice(0, 0, count)), true);
-  }
-  return mask;
-}
-
-torch::Tensor Symmetric::corrupt(const NoiseInput& input, const Stream& draws) {
+NoiseOutput Symmetric::corrupt(const NoiseInput& input, const Stream& draws) {
   const std::int64_t others = include_self_ ? input.classes : input.classes - 1;
   if (ratio_ == 0) return input.targets.clone();
-  if (others < 1) throw Error("symmetric noise needs at least two classes to choose another label from");
+  if (others < 1) throw DataError("there is one class only, and no other label to choose");
   const torch::Tensor draw = draws.at("label").integers({input.targets.size(0)}, others);
   // one of the other classes: skip over the label itself
   const torch::Tensor replacement = include_self_ ? draw : draw + (draw >= input.targets).to(torch::kInt64);
-  return torch::where(chosen(input.targets, draws), replacement, input.targets);
+  const torch::Tensor share = torch::full({input.classes}, ratio_, torch::kFloat64);
+  return torch::where(choose_samples(input.targets, share, exact_, draws), replacement, input.targets);
 }
 
 std::optional<double> Symmetric::expected_rate(std::int64_t classes) const {
   return include_self_ ? ratio_ * (1.0 - 1.0 / static_cast<double>(classes)) : ratio_;
+}
+
+torch::Tensor Symmetric::expected_transition(std::int64_t classes) const {
+  torch::Tensor uniform = torch::ones({classes, classes}, torch::kFloat64);
+  if (!include_self_ && classes > 1) uniform.fill_diagonal_(0);
+  return mix_with_identity(uniform / uniform.sum(1, /*keepdim=*/true), ratio_);
 }
 
 }  // namespace nmlbench::plugins

@@ -20,7 +20,7 @@ class Nothing : public NoiseModel {
   static constexpr Preset kPresets[] = {{"a", ""}, { "b", "ratio=0.3" }};
 #endif
   explicit Nothing(const Params&) {}
-  torch::Tensor corrupt(const NoiseInput& input, const Stream&) override {
+  NoiseOutput corrupt(const NoiseInput& input, const Stream&) override {
     return input.targets.clone();
   }
 };

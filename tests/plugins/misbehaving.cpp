@@ -113,14 +113,48 @@ class LooksAtItsNeighbours : public Base {
 class ThrowsInFactory : public NoiseModel {
  public:
   explicit ThrowsInFactory(const Params&) { throw std::runtime_error("the factory is closed"); }
-  torch::Tensor corrupt(const NoiseInput& input, const Stream&) override { return input.targets; }
+  NoiseOutput corrupt(const NoiseInput& input, const Stream&) override { return input.targets; }
 };
 
 class NonDeterministic : public NoiseModel {
  public:
   explicit NonDeterministic(const Params&) {}
-  torch::Tensor corrupt(const NoiseInput& input, const Stream&) override {
+  NoiseOutput corrupt(const NoiseInput& input, const Stream&) override {
     return torch::randint(input.classes, input.targets.sizes(), torch::kInt64);
+  }
+};
+
+// Flips half of what it says, and to one class only although it says all of them.
+class LiesAboutItself : public NoiseModel {
+ public:
+  explicit LiesAboutItself(const Params&) {}
+  NoiseOutput corrupt(const NoiseInput& input, const Stream& draws) override {
+    const torch::Tensor chosen = draws.at("coin").uniform({input.targets.size(0)}) < 0.2;
+    return torch::where(chosen, (input.targets + 1).remainder(input.classes), input.targets);
+  }
+  std::optional<double> expected_rate(std::int64_t) const override { return 0.4; }
+  torch::Tensor expected_transition(std::int64_t classes) const override {
+    return torch::full({classes, classes}, 0.2 / static_cast<double>(classes - 1), torch::kFloat64).fill_diagonal_(0.8);
+  }
+};
+
+class KeepsSamplesTwice : public NoiseModel {
+ public:
+  explicit KeepsSamplesTwice(const Params&) {}
+  NoiseOutput corrupt(const NoiseInput& input, const Stream&) override {
+    NoiseOutput output(input.targets.clone());
+    output.kept = torch::zeros({input.targets.size(0)}, torch::kInt64);
+    return output;
+  }
+};
+
+// Ignores its ratio.
+class NeverClean : public NoiseModel {
+ public:
+  static constexpr ParamSpec kParams[] = {real("ratio", "0.2", "ignored").range(0, 1)};
+  explicit NeverClean(const Params&) {}
+  NoiseOutput corrupt(const NoiseInput& input, const Stream&) override {
+    return (input.targets + 1).remainder(input.classes);
   }
 };
 
@@ -151,4 +185,7 @@ NMLBENCH_PLUGINS("misbehaving", "1.0.0", "MIT", "", entry<ThrowsInFit>("throws-i
                  entry<LooksAtItsNeighbours>("looks-at-its-neighbours", 1, "for tests", ""),
                  entry<ThrowsInFactory>("throws-in-factory", 1, "for tests", ""),
                  entry<NonDeterministic>("non-deterministic", 1, "for tests", ""),
+                 entry<LiesAboutItself>("lies-about-itself", 1, "for tests", ""),
+                 entry<KeepsSamplesTwice>("keeps-samples-twice", 1, "for tests", ""),
+                 entry<NeverClean>("never-clean", 1, "for tests", ""),
                  entry<WrongLabels>("wrong-labels", 1, "for tests", ""));

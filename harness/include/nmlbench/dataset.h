@@ -20,8 +20,9 @@ enum class SampleKind : std::uint32_t {
 };
 
 struct SplitInfo {
-  std::int64_t size = 0;     // N
-  std::int64_t classes = 0;  // labels are in [0, classes)
+  std::int64_t size = 0;       // N
+  std::int64_t full_size = 0;  // samples of the set of which this split serves a part (a `limit`); 0: N
+  std::int64_t classes = 0;    // labels are in [0, classes)
   SampleKind kind = SampleKind::image;
   std::vector<std::int64_t> sample_shape;  // [C, H, W] or [D]
   std::string domain;                      // "photo"; names an OOD test set. "" when the data has no domains
@@ -46,6 +47,11 @@ class NMLBENCH_EXPORT Dataset {
 
   // The samples at `indices` (int64 [B], CPU): uint8 [B, C, H, W] or float32 [B, D], on `device`.
   virtual torch::Tensor samples(const torch::Tensor& indices, torch::Device device) = 0;
+
+  // int64 [N], CPU: where each sample stands in the whole set, for splits that serve a part of it. What other files
+  // hold for each sample of the set (human labels, features) is found by it. Undefined: the samples are the set, in
+  // order.
+  virtual torch::Tensor rows() { return {}; }
 
   // Token ids of the captions, int64 [B, L], zero padded; only for SampleKind::image_text.
   virtual torch::Tensor captions(const torch::Tensor& indices, torch::Device device);

@@ -106,6 +106,7 @@ SplitInfo LabelledImageDataset::open() {
   }
   SplitInfo info;
   info.size = data_.labels.size(0);
+  info.full_size = all.labels.size(0);
   info.classes = data_.classes;
   info.kind = SampleKind::image;
   info.sample_shape = data_.images.sizes().slice(1).vec();

@@ -35,6 +35,7 @@ class LabelledImageDataset : public Dataset {
   SplitInfo open() final;
   std::string digest() final;
   torch::Tensor labels() final { return data_.labels; }
+  torch::Tensor rows() final { return kept_; }
   torch::Tensor samples(const torch::Tensor& indices, torch::Device device) final;
 
  protected:

@@ -40,6 +40,7 @@ class FeatureFiles : public Dataset {
     y_ = y_.index_select(0, rows_);
     SplitInfo info;
     info.size = rows_.size(0);
+    info.full_size = x_.size(0);
     info.classes = classes_;
     info.kind = SampleKind::feature;
     info.sample_shape = {x_.size(1)};
@@ -57,6 +58,7 @@ class FeatureFiles : public Dataset {
   }
 
   torch::Tensor labels() override { return y_; }
+  torch::Tensor rows() override { return rows_; }
 
   torch::Tensor samples(const torch::Tensor& indices, torch::Device device) override {
     return x_.index_select(0, rows_.index_select(0, indices)).to(device, torch::kFloat32);

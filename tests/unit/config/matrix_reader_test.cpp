@@ -37,13 +37,48 @@ TEST(MatrixReader, ReadsEverySection) {
   EXPECT_EQ(spec.name, "tiny");
   EXPECT_EQ(spec.seeds, (std::vector<std::int64_t>{0, 1}));
   ASSERT_EQ(spec.pretrains.size(), 1U);
-  EXPECT_EQ(spec.pretrains[0].noise->plugin, "symmetric");
-  EXPECT_EQ(value_of(*spec.pretrains[0].noise, "ratio").list().size(), 2U);
+  ASSERT_EQ(spec.pretrains[0].noise.size(), 1U);
+  EXPECT_EQ(spec.pretrains[0].noise[0].model.plugin, "symmetric");
+  EXPECT_EQ(value_of(spec.pretrains[0].noise[0].model, "ratio").list().size(), 2U);
   ASSERT_EQ(spec.tasks.size(), 1U);
   EXPECT_EQ(spec.tasks[0].fractions, std::vector<double>{1.0});
   EXPECT_TRUE(spec.tasks[0].tests[1].ood);
   EXPECT_EQ(spec.tuners.size(), 3U);
   EXPECT_FALSE(spec.analysis.center_rows);
+}
+
+std::string with_noise(const std::string& noise) {
+  std::string text = testing::kTiny;
+  const std::size_t begin = text.find("noise   ="), end = text.find('\n', begin);
+  return text.replace(begin, end - begin, noise);
+}
+
+TEST(MatrixReader, NoiseIsATableOrAListOfThem) {
+  const char* const in_line =
+      R"(noise = [{ plugin = "long-tail", factor = 50 }, { plugin = "symmetric", ratio = [0.1] }])";
+  const std::vector<NoiseSpec> list = read(with_noise(in_line)).pretrains[0].noise;
+  ASSERT_EQ(list.size(), 2U);
+  EXPECT_EQ(list[0].model.plugin, "long-tail");
+  EXPECT_EQ(value_of(list[1].model, "ratio").where.key, "pretrain[0].noise[1].ratio");
+  EXPECT_EQ(read(with_noise("")).pretrains[0].noise.size(), 0U);
+  const char* const source = R"(noise = { plugin = "web", ratio = 0.1, source = { plugin = "idx", path = "x" } })";
+  const NoiseSpec web = read(with_noise(source)).pretrains[0].noise.at(0);
+  EXPECT_EQ(web.source->plugin, "idx");
+  EXPECT_EQ(web.model.values.size(), 1U);
+}
+
+TEST(MatrixReader, NoiseThatIsNeitherIsAMistake) {
+  EXPECT_THAT(mistake(with_noise("noise = \"symmetric\"")), HasSubstr("pretrain[0].noise: expected a table"));
+  EXPECT_THAT(mistake(with_noise("noise = []")), HasSubstr("empty"));
+  EXPECT_THAT(mistake(with_noise("noise = [{ plugin = \"clean\" }, 3]")), HasSubstr("noise[1]"));
+  EXPECT_THAT(mistake(with_noise("noise = { ratio = 0.1 }")), HasSubstr("\"plugin\" is missing"));
+}
+
+TEST(MatrixReader, OverridesReachNoiseModels) {
+  const std::string text = with_noise(R"(noise = [{ plugin = "long-tail" }, { plugin = "symmetric", ratio = 0.1 }])");
+  const auto noise = read(text, {"pretrain.noise[1].ratio=0.4"}).pretrains[0].noise;
+  EXPECT_EQ(std::get<double>(value_of(noise[1].model, "ratio").data), 0.4);
+  EXPECT_EQ(noise[0].model.values.size(), 0U);
 }
 
 TEST(MatrixReader, ValuesKnowWhereTheyStand) {

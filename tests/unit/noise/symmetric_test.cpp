@@ -1,8 +1,4 @@
-#include "support/plugins.h"
-
-#include <nmlbench/noise.h>
-
-#include <cmath>
+#include "unit/noise/cases.h"
 
 #include <gtest/gtest.h>
 
@@ -14,15 +10,12 @@ using torch::Tensor;
 constexpr std::int64_t kClasses = 5;
 
 NoiseInput input_of(std::int64_t per_class) {
-  NoiseInput input;
-  input.targets = torch::arange(per_class * kClasses).remainder(kClasses);
-  input.classes = kClasses;
-  return input;
+  return testing::labels_in_turn(kClasses, per_class);
 }
 
 Tensor corrupt(double ratio, const NoiseInput& input, testing::Values values = {}, std::uint64_t seed = 1) {
   values.emplace_back("ratio", ratio);
-  return make_noise(testing::plugin(PluginKind::noise, "symmetric", values))->corrupt(input, Stream(seed));
+  return testing::corrupt("symmetric", values, input, seed).targets;
 }
 
 TEST(Symmetric, FlipsTheExactShareOfEachClassToOtherClasses) {

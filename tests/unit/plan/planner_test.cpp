@@ -24,7 +24,10 @@ class FakeInspector : public Inspector {
     return facts;
   }
   bool trainable(const ResolvedPlugin& encoder) const override { return encoder.name == "resnet-tiny"; }
-  std::string files(const ResolvedPlugin&) const override { return ""; }
+  bool needs_source(const ResolvedPlugin& noise) const override { return noise.name == "web"; }
+  std::string files(const ResolvedPlugin& plugin) const override {
+    return plugin.params.has("labels") ? plugin.params.text("labels") : "";
+  }
 
   std::string digest = "d";
   std::string broken_split;
@@ -122,6 +125,100 @@ TEST(Plan, PairedCellsShareTheirDraws) {
   EXPECT_NE(draws(find(0.0, 1.0, 0, 0)), draws(find(0.0, 1.0, 0, 1)));
   EXPECT_NE(draws(find(0.0, 1.0, 0, 0)), draws(find(0.0, 0.5, 0, 0)));
   EXPECT_EQ(subset(find(0.0, 1.0, 0, 0)), subset(find(0.0, 0.5, 0, 0)));  // nested subsets
+}
+
+std::string with_noise(const std::string& noise) {
+  std::string text = testing::kTiny;
+  const std::string from = "{ plugin = \"symmetric\", ratio = [0.0, 0.3] }";
+  return text.replace(text.find(from), from.size(), noise);
+}
+
+std::string mistake(const std::string& text) {
+  try {
+    plan_of(text);
+  } catch (const ConfigError& error) {
+    return error.what();
+  }
+  return "no error";
+}
+
+TEST(Plan, AListOfNoiseModelsIsAComposition) {
+  const Plan plan = plan_of(with_noise(R"([{ plugin = "long-tail", factor = [10, 100] },
+                                           { plugin = "symmetric", ratio = [0.0, 0.3] }])"));
+  ASSERT_EQ(plan.checkpoints.size(), 8U);  // 2 factors x 2 ratios x 2 seeds
+  EXPECT_EQ(plan.checkpoints[0].noise_name(), "long-tail+symmetric");
+  EXPECT_EQ(plan.checkpoints[2].noise_ratio(), 0.3);
+  EXPECT_EQ(plan.checkpoints[4].noise_name(), "long-tail(factor=100)+symmetric");
+  EXPECT_EQ(plan.checkpoints[4].noise_models(), "long-tail+symmetric");
+  EXPECT_EQ(plan.checkpoints[0].noise.size(), 2U);
+  EXPECT_EQ(ids(plan).size(), 24U);
+}
+
+TEST(Plan, TheOrderOfNoiseModelsMattersAndAListOfOneIsNone) {
+  const std::string a = R"({ plugin = "long-tail" })", b = R"({ plugin = "symmetric", ratio = 0.3 })";
+  const auto one = ids(plan_of(with_noise("[" + a + ", " + b + "]")));
+  for (const std::string& id : ids(plan_of(with_noise("[" + b + ", " + a + "]")))) EXPECT_EQ(one.count(id), 0U);
+  EXPECT_EQ(ids(plan_of(with_noise("[" + b + "]"))), ids(plan_of(with_noise(b))));
+}
+
+TEST(Plan, NoiseIsNamedAfterWhatDiffersFromTheDefaults) {
+  const auto name = [](const std::string& noise) { return plan_of(with_noise(noise)).checkpoints[0].noise_name(); };
+  EXPECT_EQ(name(R"({ plugin = "symmetric", ratio = 0.3, mode = "exact" })"), "symmetric");
+  EXPECT_EQ(name(R"({ plugin = "symmetric", mode = "bernoulli", include_self = true })"),
+            "symmetric(include_self=true,mode=bernoulli)");
+  EXPECT_EQ(name(R"({ plugin = "asymmetric", preset = "cifar10", ratio = 0.4 })"), "asymmetric(preset=cifar10)");
+  EXPECT_EQ(name(R"({ plugin = "human", labels = "some/where/c10n.csv", column = "worse" })"),
+            "human(labels=c10n.csv,column=worse)");
+  EXPECT_EQ(name(R"({ plugin = "web", source = { plugin = "procedural", domain = "sketch" } })"),
+            "web(source=procedural(domain=sketch))");
+}
+
+// 1 - (1 - 0.2) (1 - 0.5): the share that at least one of them chooses.
+TEST(Plan, TheRatioOfACompositionCountsEveryModel) {
+  const Plan plan = plan_of(with_noise(R"([{ plugin = "symmetric", ratio = 0.2 }, { plugin = "long-tail" },
+                                           { plugin = "asymmetric", ratio = 0.5 }])"));
+  EXPECT_DOUBLE_EQ(plan.checkpoints[0].noise_ratio(), 0.6);
+  EXPECT_EQ(plan.checkpoints[0].noise_name(), "symmetric(ratio=0.2)+long-tail+asymmetric(ratio=0.5)");
+}
+
+TEST(Plan, TwoNoisesOfOneNameAreAMistake) {
+  const auto human = [](const std::string& file) { return R"({ plugin = "human", labels = ")" + file + R"(" })"; };
+  const std::string text = with_noise(human("a/l.npy"));
+  const std::size_t begin = text.find("[[pretrain]]"), end = text.find("[[task]]");
+  const std::string again = text.substr(begin, end - begin);
+  const auto both = [&](const std::string& file) {
+    std::string other = again;
+    return text.substr(0, end) + other.replace(other.find("a/l.npy"), 7, file) + text.substr(end);
+  };
+  EXPECT_NE(mistake(both("b/l.npy")).find("also called \"human(labels=l.npy)\""), std::string::npos)
+      << mistake(both("b/l.npy"));
+  EXPECT_EQ(plan_of(both("b/m.npy")).checkpoints.size(), 4U);
+  EXPECT_EQ(plan_of(both("a/l.npy")).checkpoints.size(), 2U);
+}
+
+TEST(Plan, ASourceIsASplitOfThePlan) {
+  const auto web = [](const std::string& source) { return R"({ plugin = "web", ratio = 0.1)" + source + " }"; };
+  const std::string source =
+      R"(, source = { plugin = "procedural", classes = 4, split = "test", domain = "negative" })";
+  const Plan plan = plan_of(with_noise(web(source)));
+  const Split& split = plan.splits[plan.checkpoints[0].noise[0].source.value()];
+  EXPECT_EQ(split.plugin.params.text("domain"), "negative");
+  Plan broken = plan;
+  broken.splits[*plan.checkpoints[0].noise[0].source].facts.error = "unreadable";
+  EXPECT_EQ(plan.obstacle(plan.cells[0]), "");
+  EXPECT_EQ(broken.obstacle(plan.cells[0]), "unreadable");
+  std::string other = source;
+  other.replace(other.find("negative"), 8, "clipart");
+  EXPECT_NE(plan_of(with_noise(web(other))).checkpoints[0].id, plan.checkpoints[0].id);
+  EXPECT_NE(mistake(with_noise(web(""))).find("source = {"), std::string::npos) << mistake(with_noise(web("")));
+  EXPECT_NE(mistake(with_noise(R"({ plugin = "symmetric")" + source + " }")).find("takes no `source`"),
+            std::string::npos);
+}
+
+TEST(Plan, ExcludesNoiseByItsModelsOrItsWholeName) {
+  const std::string noise = with_noise(R"({ plugin = "symmetric", include_self = [false, true] })");
+  EXPECT_EQ(plan_of(noise + "\n[[exclude]]\nnoise = \"symmetric(include_self=true)\"\n").cells.size(), 6U);
+  EXPECT_EQ(plan_of(noise + "\n[[exclude]]\nnoise = \"symmetric\"\n").cells.size(), 0U);
 }
 
 TEST(Plan, TenThousandCellsArePlannedQuickly) {

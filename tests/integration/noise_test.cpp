@@ -1,0 +1,166 @@
+// Noise as a user asks for it in a matrix, up to what the database says about it.
+#include "integration/matrices.h"
+#include "support/program.h"
+
+#include <sstream>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <zlib.h>
+
+namespace nmlbench::testing {
+namespace {
+
+using ::testing::HasSubstr;
+
+std::string with_noise(std::string text, const std::string& noise) {
+  const std::string from = "{ plugin = \"symmetric\", ratio = [0.0, 0.3] }";
+  return text.replace(text.find(from), from.size(), noise);
+}
+
+// Runs the tiny matrix with one seed, one tuner and that noise.
+Finished run_with(const Scratch& scratch, const std::string& noise) {
+  std::string text = with_noise(kTiny, noise);
+  text.erase(text.find("[[tuner]]\nplugin = \"mlp\""));
+  scratch.write("tiny.toml", text);
+  return run(scratch, {"run", "tiny.toml", "--set", "matrix.seeds=[0]", "--set", "pretrain.optim.epochs=1"});
+}
+
+struct NoiseRow {
+  std::string noise;
+  double ratio = 0, realised = 0;
+  std::string transition;
+};
+
+NoiseRow only_noise_row(const Scratch& scratch) {
+  const SQLite::Database database((scratch / "nmlbench.sqlite").string());
+  SQLite::Statement query(database, "SELECT noise, noise_ratio, realised_rate, transition FROM v_noise");
+  EXPECT_TRUE(query.executeStep());
+  NoiseRow row{query.getColumn(0).getString(), query.getColumn(1).getDouble(), query.getColumn(2).getDouble(),
+               query.getColumn(3).getString()};
+  EXPECT_FALSE(query.executeStep());
+  return row;
+}
+
+TEST(NoiseOfAMatrix, AListIsAppliedInItsOrder) {
+  const Scratch scratch;
+  const Finished finished =
+      run_with(scratch, "[{ plugin = \"long-tail\", factor = 5 }, { plugin = \"asymmetric\", ratio = 0.25 }]");
+  ASSERT_EQ(finished.status, 0) << finished.err;
+  const NoiseRow row = only_noise_row(scratch);
+  EXPECT_EQ(row.noise, "long-tail(factor=5)+asymmetric");
+  EXPECT_EQ(row.ratio, 0.25);
+  // classes keep 40, 23, 14, 8 samples, of which 10, 6, 4, 2 go to the next class
+  EXPECT_DOUBLE_EQ(row.realised, 22.0 / 85);
+  EXPECT_THAT(row.transition, HasSubstr("[0.75,0.25,0.0,0.0]"));
+  EXPECT_THAT(row.transition, HasSubstr("[0.25,0.0,0.0,0.75]"));
+  EXPECT_EQ(count(scratch / "nmlbench.sqlite",
+                  "SELECT count(DISTINCT noise) FROM v_results WHERE noise = 'long-tail(factor=5)+asymmetric'"),
+            1);
+}
+
+TEST(NoiseOfAMatrix, WebImagesComeFromADeclaredSource) {
+  const Scratch scratch;
+  const std::string source = "{ plugin = \"procedural\", task = \"texture\", classes = 4, per_class = 20 }";
+  const Finished finished = run_with(scratch, "{ plugin = \"web\", ratio = 0.5, source = " + source + " }");
+  ASSERT_EQ(finished.status, 0) << finished.err;
+  const NoiseRow row = only_noise_row(scratch);
+  EXPECT_THAT(row.noise, HasSubstr("web(source=procedural("));
+  EXPECT_DOUBLE_EQ(row.realised, 0.5);
+  EXPECT_THAT(row.transition, HasSubstr("[1.0,0.0,0.0,0.0]"));
+}
+
+TEST(NoiseOfAMatrix, AFileThatDoesNotFitIsSaidWithItsPlace) {
+  const Scratch scratch;
+  scratch.write("short.txt", "0\n1\n");
+  const Finished finished = run_with(scratch, "{ plugin = \"human\", labels = \"short.txt\" }");
+  EXPECT_EQ(finished.status, 1);
+  EXPECT_THAT(finished.err, HasSubstr("tiny.toml:9:"));
+  EXPECT_THAT(finished.err, HasSubstr("short.txt: has 2 rows of labels and the set has 160 samples"));
+  const Finished absent = run_with(scratch, "{ plugin = \"human\", labels = \"absent.txt\" }");
+  EXPECT_EQ(absent.status, 2);
+  EXPECT_THAT(absent.err, HasSubstr("absent.txt\": no such file"));
+}
+
+// Noise is for pre-training: the labels that tuners and tests see stay those of the data, even of the very split that
+// was corrupted.
+TEST(NoiseOfAMatrix, ReachesNoLabelOfATask) {
+  const Scratch scratch;
+  std::string text = with_noise(kTiny, "{ plugin = \"symmetric\", ratio = [0.0, 1.0] }");
+  const std::string from = "train = { plugin = \"procedural\", classes = 4, per_class = 80 }";
+  text.replace(text.find(from), from.size(),
+               "train = { plugin = \"procedural\", split = \"pretrain\", classes = 4, per_class = 40 }");
+  scratch.write("tiny.toml", text);
+  const Finished finished = run(
+      scratch, {"features", "tiny.toml", "-o", "out", "--set", "matrix.seeds=[0]", "--set", "pretrain.optim.epochs=1"});
+  ASSERT_EQ(finished.status, 0) << finished.err;
+  std::map<std::string, std::vector<std::string>> labels;  // file name -> its content under each checkpoint
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(scratch / "out")) {
+    const std::string name = entry.path().filename().string();
+    if (name.size() > 6 && name.substr(name.size() - 6) == "_y.npy") labels[name].push_back(read_text(entry.path()));
+  }
+  ASSERT_EQ(labels.size(), 3U);  // train, two test sets
+  for (const auto& [name, contents] : labels) {
+    ASSERT_EQ(contents.size(), 2U) << name;
+    EXPECT_EQ(contents[0], contents[1]) << name;
+  }
+}
+
+// The first 1,000 images of CIFAR-10 and the labels that people gave them.
+class RealLabels : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    const std::filesystem::path shared = NMLBENCH_SHARED_DATA;
+    images_ = std::filesystem::absolute(shared / "cifar10-bin-sample").lexically_normal();
+    const auto file = shared / "cifar-n/cifar10n_labels.csv.gz";
+    if (!std::filesystem::exists(images_) || !std::filesystem::exists(file)) GTEST_SKIP() << shared << " is absent";
+    const gzFile in = ::gzopen(file.c_str(), "rb");
+    char line[256];
+    for (int i = 0; i < 1001 && ::gzgets(in, line, sizeof(line)) != nullptr; ++i) csv_ += line;
+    ::gzclose(in);
+  }
+
+  Finished run_human(const Scratch& scratch, const std::string& more) const {
+    scratch.write("labels.csv", csv_);
+    const std::string human = R"({ plugin = "human", labels = "labels.csv", column = "worse_label", )"
+                              R"(clean_column = "clean_label" })";
+    std::string text = with_noise(kTiny, human);
+    const std::string from = "{ plugin = \"procedural\", split = \"pretrain\", classes = 4, per_class = 40 }";
+    text.replace(text.find(from), from.size(),
+                 "{ plugin = \"cifar\", path = \"" + images_.string() + "\"" + more + " }");
+    text.erase(text.find("[[tuner]]\nplugin = \"mlp\""));
+    scratch.write("tiny.toml", text);
+    return run(scratch, {"run", "tiny.toml", "--set", "matrix.seeds=[0]", "--set", "pretrain.optim.epochs=1"});
+  }
+
+  std::filesystem::path images_;
+  std::string csv_;
+};
+
+TEST_F(RealLabels, AreRecordedAsTheyAre) {
+  const Scratch scratch;
+  const Finished finished = run_human(scratch, "");
+  ASSERT_EQ(finished.status, 0) << finished.err;
+  int wrong = 0;
+  std::istringstream lines(csv_);
+  std::string line;
+  std::getline(lines, line);  // index,clean_label,aggre_label,worse_label,...
+  while (std::getline(lines, line)) {
+    int index = 0, clean = 0, aggregate = 0, worse = 0;
+    ASSERT_EQ(std::sscanf(line.c_str(), "%d,%d,%d,%d", &index, &clean, &aggregate, &worse), 4);
+    wrong += clean != worse;
+  }
+  const NoiseRow row = only_noise_row(scratch);
+  EXPECT_DOUBLE_EQ(row.realised, wrong / 1000.0);
+  EXPECT_EQ(row.noise, "human(labels=labels.csv,column=worse_label)");
+}
+
+// The clean column agrees, so every image of the part has found its own row.
+TEST_F(RealLabels, FollowTheImagesOfALimit) {
+  const Scratch scratch;
+  const Finished finished = run_human(scratch, ", limit = 300");
+  EXPECT_EQ(finished.status, 0) << finished.err;
+}
+
+}  // namespace
+}  // namespace nmlbench::testing
