@@ -159,10 +159,10 @@ std::string seeds_text(const Leaderboard& board) {
 
 std::string rank_note(const RankTest& test, const char* label) {
   return fmt::format(
-      "{} rank: average over {} tasks. Friedman: χ² = {:.2f}, p = {}; average ranks of the {} groups that differ by "
-      "less "
-      "than {:.2f} (Nemenyi, α = 0.05) are not told apart.",
-      label, test.tasks, test.result.chi_squared, p_value_text(test.result.p), test.groups,
+      "{} rank: average over {} tasks. Friedman: χ² = {:.2f}, p {}; average ranks of the {} groups that differ "
+      "by less than {:.2f} (Nemenyi, α = 0.05) are not told apart.",
+      label, test.tasks, test.result.chi_squared,
+      test.result.p < 0.001 ? "< 0.001" : "= " + p_value_text(test.result.p), test.groups,
       test.result.critical_difference);
 }
 

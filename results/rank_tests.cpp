@@ -84,8 +84,9 @@ Friedman friedman_test(const std::vector<std::vector<double>>& values, double al
   for (const std::vector<double>& task : values) {
     const MeanRanks ranks = mean_ranks(task);
     tie_term += ranks.tie_term;
-    for (std::size_t j = 0; j < methods; ++j) result.average_ranks[j] += ranks.ranks[j] / n;
+    for (std::size_t j = 0; j < methods; ++j) result.average_ranks[j] += ranks.ranks[j];
   }
+  for (double& rank : result.average_ranks) rank /= n;
   double squares = 0.0;
   for (const double rank : result.average_ranks) squares += rank * rank;
   const double correction = 1.0 - tie_term / (n * k * (k * k - 1.0));
