@@ -30,9 +30,7 @@ class StoreSink : public ResultSink {
  public:
   StoreSink(Store& store, std::int64_t run) : store_(store), run_(run) {}
 
-  void cells(const std::vector<CellRecord>& cells) override {
-    for (const CellRecord& cell : cells) store_.write_cell(run_, cell);
-  }
+  void cells(const std::vector<CellRecord>& cells) override { store_.write_cells(run_, cells); }
   void stage(const StageRecord& stage) override { store_.write_stage(run_, stage); }
   void noise(const NoiseRecord& noise) override { store_.write_noise(run_, noise); }
 

@@ -30,6 +30,7 @@ void fail(CellRecord& record, const std::string& message) {
   record.message = message;
   record.metrics.clear();
   record.spectra.clear();
+  record.confusion.clear();
 }
 
 CellRecord failed_cell(const Plan& plan, const Cell& cell, const torch::Device& device, const std::string& message) {

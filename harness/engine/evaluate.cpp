@@ -90,8 +90,8 @@ SpectrumRow to_row(const Spectrum& spectrum, const std::string& test_set, const 
           std::vector<float>(values.data_ptr<float>(), values.data_ptr<float>() + values.numel())};
 }
 
-void write_metrics(CellRecord& record, const TestSet& test, const Metrics& metrics, const Spectrum& tuned,
-                   const Spectrum& raw) {
+void write_metrics(CellRecord& record, const TestSet& test, Metrics metrics, const Spectrum& tuned, const Spectrum& raw,
+                   std::int64_t classes) {
   const char* kind = test.ood ? "ood" : "id";
   for (const auto& [name, value] :
        {std::pair{"accuracy", metrics.accuracy}, std::pair{"loss", metrics.loss}, std::pair{"ece", metrics.ece},
@@ -99,6 +99,7 @@ void write_metrics(CellRecord& record, const TestSet& test, const Metrics& metri
         std::pair{"lsvr_raw", raw.lsvr}}) {
     record.metrics.push_back({test.name, kind, name, value});
   }
+  record.confusion.push_back({test.name, classes, std::move(metrics.confusion)});
 }
 
 }  // namespace
@@ -158,7 +159,7 @@ void Evaluator::measure_test(const Stack& stack, std::size_t first, std::size_t 
         continue;
       }
       const Spectrum& own = tuned.empty() ? raw : tuned[h];
-      write_metrics(record, test, classification_metrics(logits, tests[u].y), own, raw);
+      write_metrics(record, test, classification_metrics(logits, tests[u].y), own, raw, shape.classes);
       record.spectra.push_back(to_row(raw, test.name, "raw", center_rows, rows.size(0)));
       if (!tuned.empty()) record.spectra.push_back(to_row(own, test.name, "tuned", center_rows, rows.size(0)));
     }

@@ -101,7 +101,21 @@ struct StackRunner::Loaded {
   std::vector<UnitRows> rows;
   std::vector<HeadSpec> heads;
   std::vector<CellRecord> records;
+
+  // Times go to cells by the rows they trained on, and in equal parts.
+  void share(const StackTiming& timing, const std::vector<std::int64_t>& rows_of_units);
 };
+
+void StackRunner::Loaded::share(const StackTiming& timing, const std::vector<std::int64_t>& rows_of_units) {
+  const auto g = static_cast<std::size_t>(shape.heads_per_unit);
+  const auto heads = static_cast<double>(records.size());
+  const auto all_rows = static_cast<double>(std::reduce(rows_of_units.begin(), rows_of_units.end()));
+  for (std::size_t h = 0; h < records.size(); ++h) {
+    const double part = static_cast<double>(rows_of_units[h / g]) / (all_rows * static_cast<double>(g));
+    records[h].tune_seconds = timing.fit_seconds * part;
+    records[h].evaluate_seconds = timing.evaluate_seconds / heads;
+  }
+}
 
 StackRunner::Loaded StackRunner::load(const Stack& stack) const {
   std::vector<UnitRows> rows;
@@ -138,6 +152,8 @@ StackResult StackRunner::run_together(const Stack& stack) {
 
   StackResult result;
   result.timing.heads = loaded.shape.heads();
+  std::vector<std::int64_t> rows_of_units;
+  for (const UnitRows& unit : loaded.rows) rows_of_units.push_back(unit.rows.size(0));
   const StackRows training(std::move(loaded.rows), loaded.shape, context_.device);
   auto begin = Clock::now();
   const FitReport report = tuner->fit(training, context_);
@@ -151,6 +167,7 @@ StackResult StackRunner::run_together(const Stack& stack) {
       Evaluator(plan_, cache_, context_, raw_).measure(loaded.stack, *tuner, loaded.shape, loaded.records);
   synchronize(context_.device);
   result.timing.evaluate_seconds = seconds_since(begin);
+  loaded.share(result.timing, rows_of_units);
 
   auto record = loaded.records.begin();
   for (const Unit& unit : loaded.stack.units) {

@@ -25,6 +25,14 @@ TEST(Run, FillsTheDatabaseAndPrintsALeaderboard) {
   EXPECT_EQ(count(db, "SELECT count(*) FROM v_noise"), 4);
   EXPECT_EQ(count(db, "SELECT count(*) FROM v_noise WHERE noise_ratio = 0.3 AND abs(realised_rate - 0.3) > 1e-9"), 0);
   EXPECT_EQ(count(db, "SELECT count(DISTINCT stage) FROM v_throughput"), 4);
+  EXPECT_EQ(count(db, "SELECT count(*) FROM v_cells WHERE tune_seconds > 0 AND evaluate_seconds > 0"), 12);
+  // the confusion matrices hold every test sample once, and their diagonals are the accuracies
+  EXPECT_EQ(count(db, "SELECT sum(samples) FROM v_confusion"), 12 * 2 * 40);
+  EXPECT_EQ(count(db,
+                  "SELECT count(*) FROM (SELECT cell_id, test_set, sum(samples * (label = predicted)) / 40.0 AS share "
+                  "FROM v_confusion GROUP BY 1, 2) JOIN v_results USING (cell_id, test_set) "
+                  "WHERE metric = 'accuracy' AND abs(value - share) < 1e-12"),
+            24);
   // LP leaves the features as they are
   EXPECT_EQ(
       count(

@@ -18,6 +18,8 @@ TEST(Metrics, OfAHandMadeExample) {
   EXPECT_NEAR(metrics.loss, -(std::log(0.7) + std::log(0.6) + std::log(0.4) + std::log(0.8)) / 4, 1e-12);
   // each sample is alone in its bin: |1-0.7|, |1-0.6|, |0-0.5|, |1-0.8|, a quarter each
   EXPECT_NEAR(metrics.ece, (0.3 + 0.4 + 0.5 + 0.2) / 4, 1e-12);
+  const std::vector<std::array<std::int64_t, 3>> confusion{{0, 0, 1}, {1, 1, 1}, {2, 0, 1}, {2, 2, 1}};
+  EXPECT_EQ(metrics.confusion, confusion);
 }
 
 TEST(Metrics, CalibrationAveragesInsideABin) {

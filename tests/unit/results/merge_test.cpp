@@ -33,7 +33,9 @@ class MergeTest : public ResultsTest {
   static CellRecord cell(std::int64_t seed, double value) {
     CellRecord record = cell_record({.seed = seed}, {accuracy("photo", "id", value)});
     record.spectra.push_back({"photo", "raw", "column", 10, {2.0F, 1.0F}});
+    record.confusion.push_back({"photo", 2, {{0, 0, 5}, {1, 0, 5}}});
     record.loss_curve = {1.0F, 0.5F};
+    record.tune_seconds = 0.5;
     return record;
   }
 };
@@ -52,6 +54,8 @@ TEST_F(MergeTest, UnitesShardsWithEverythingTheyHold) {
             "b.sqlite linear-probe shapes 9 photo 0.9");
   EXPECT_EQ(scalar("SELECT count(*) FROM spectra"), "2");
   EXPECT_EQ(scalar("SELECT count(*) FROM curves"), "2");
+  EXPECT_EQ(scalar("SELECT count(*) FROM v_confusion"), "4");
+  EXPECT_EQ(scalar("SELECT sum(tune_seconds) FROM v_cells"), "1.0");
   EXPECT_EQ(scalar("SELECT count(*) FROM v_throughput"), "2");
   EXPECT_EQ(scalar("SELECT count(*) FROM v_noise"), "3");
   EXPECT_EQ(scalar("SELECT count(*) FROM pragma_foreign_key_check"), "0");
