@@ -1,5 +1,7 @@
 #include "database.h"
 
+#include "cell_writer.h"
+
 #include <nmlbench/error.h>
 
 #include <cctype>
@@ -48,6 +50,8 @@ Store::Impl::Impl(std::filesystem::path path, std::string uri_text, int flags, s
     : file(std::move(path)),
       uri(std::move(uri_text)),
       db(uri, flags | SQLite::OPEN_URI, static_cast<int>(patience.count())) {}
+
+Store::Impl::~Impl() = default;
 
 std::string sqlite_uri(const std::filesystem::path& file, const std::string& query) {
   std::string uri = "file:";

@@ -5,6 +5,7 @@
 
 #include <chrono>
 #include <filesystem>
+#include <memory>
 #include <string>
 #include <utility>
 
@@ -13,12 +14,16 @@
 
 namespace nmlbench {
 
+class CellWriter;
+
 struct Store::Impl {
   std::filesystem::path file;
   std::string uri;  // how the file was opened
   SQLite::Database db;
+  std::unique_ptr<CellWriter> cell_writer;  // made by the first write; its statements end before `db`
 
   Impl(std::filesystem::path path, std::string uri_text, int flags, std::chrono::milliseconds patience);
+  ~Impl();
 };
 
 // "file:/a/b.sqlite?mode=ro", with everything that a URI gives a meaning percent-encoded.

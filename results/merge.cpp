@@ -51,9 +51,10 @@ WHERE NOT EXISTS (SELECT 1 FROM main.cells m WHERE m.cell_id = s.cell_id)
 
 constexpr const char* kCopyCells = R"(
 INSERT INTO main.cells (cell_id, coordinates, run_id, matrix, source_id, checkpoint_id, task, fraction, tuner_id, seed,
-                        status, message, device, created_at)
+                        status, message, device, created_at, tune_seconds, evaluate_seconds)
   SELECT c.cell_id, c.coordinates, run.run_id, c.matrix, source.source_id, c.checkpoint_id, c.task, c.fraction,
-         tuner.tuner_id, c.seed, c.status, c.message, c.device, c.created_at
+         tuner.tuner_id, c.seed, c.status, c.message, c.device, c.created_at,
+         c.tune_seconds, c.evaluate_seconds
   FROM temp.new_cells n
   JOIN src.cells c ON c.cell = n.source_cell
   JOIN src.runs sr ON sr.run_id = c.run_id JOIN main.runs run ON run.uuid = sr.uuid
@@ -78,6 +79,9 @@ INSERT INTO main.metrics (cell, test_set_id, metric_id, value)
 INSERT INTO main.spectra (cell, test_set, space, center, samples, singular_values)
   SELECT c.cell, s.test_set, s.space, s.center, s.samples, s.singular_values
   FROM temp.new_cells n JOIN main.cells c ON c.cell_id = n.cell_id JOIN src.spectra s ON s.cell = n.source_cell;
+INSERT INTO main.confusion (cell, test_set, classes, counts)
+  SELECT c.cell, k.test_set, k.classes, k.counts
+  FROM temp.new_cells n JOIN main.cells c ON c.cell_id = n.cell_id JOIN src.confusion k ON k.cell = n.source_cell;
 INSERT INTO main.curves (cell, loss)
   SELECT c.cell, v.loss
   FROM temp.new_cells n JOIN main.cells c ON c.cell_id = n.cell_id JOIN src.curves v ON v.cell = n.source_cell;

@@ -23,8 +23,9 @@ struct MergeResult {
 };
 
 // Adds every input to `out` (created when it is not there), one transaction for each input. The first result of a
-// cell is kept; metric values count as equal up to rounding (relative difference 1e-6). Inputs are only read; all are
-// checked before `out` is touched. Throws Error: `out` among the inputs, an input that cannot be opened.
+// cell is kept; metric values count as equal up to rounding (relative difference 1e-6). Inputs are only read (one of an
+// older schema version is migrated first); all are checked before `out` is touched. Throws Error: `out` among the
+// inputs, an input that cannot be opened.
 MergeResult merge_databases(const std::filesystem::path& out, const std::vector<std::filesystem::path>& inputs);
 
 }  // namespace nmlbench

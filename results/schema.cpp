@@ -1,5 +1,6 @@
 #include "schema.h"
 
+#include "migration_2_sql.inc"
 #include "schema_sql.inc"
 
 #include <nmlbench/error.h>
@@ -10,7 +11,7 @@
 namespace nmlbench {
 
 std::span<const char* const> migrations() {
-  static constexpr const char* kScripts[] = {kSchemaSql};
+  static constexpr const char* kScripts[] = {kSchemaSql, kMigration2Sql};
   return kScripts;
 }
 

@@ -1,5 +1,5 @@
--- The results database, version 1. Applied in one transaction to an empty file; later versions are migrations in
--- schema.cpp. The three views at the end are the contract with readers; tables may change with a migration.
+-- The results database, version 1. Applied in one transaction to an empty file; migration_2.sql and so on take it
+-- further (schema.cpp). The three views at the end are the contract with readers; tables may change with a migration.
 --
 -- BLOB columns are arrays of little-endian IEEE float32 without a header; length = bytes / 4.
 -- A number that is not finite in IEEE's NaN sense is stored as NULL (SQLite has no NaN).

@@ -1,12 +1,12 @@
 #include "store.h"
 
+#include "cell_writer.h"
 #include "database.h"
 #include "schema.h"
 
 #include <nmlbench/error.h>
 
 #include <algorithm>
-#include <bit>
 #include <filesystem>
 #include <thread>
 
@@ -21,8 +21,6 @@ namespace nmlbench {
 namespace fs = std::filesystem;
 
 namespace {
-
-static_assert(std::endian::native == std::endian::little, "BLOB columns hold little-endian floats");
 
 template <typename... Values>
 int execute(SQLite::Database& db, const char* sql, const Values&... values) {
@@ -45,91 +43,19 @@ void switch_to_wal(SQLite::Database& db, std::chrono::milliseconds patience) {
   }
 }
 
-void bind_floats(SQLite::Statement& statement, int index, const std::vector<float>& values) {
-  // A null pointer would bind NULL.
-  const void* data = values.empty() ? static_cast<const void*>("") : values.data();
-  statement.bind(index, data, static_cast<int>(values.size() * sizeof(float)));
-}
-
-void insert_metrics(SQLite::Database& db, std::int64_t cell, const CellRecord& record) {
-  SQLite::Statement name(db, "INSERT OR IGNORE INTO metric_names (metric) VALUES (?)");
-  SQLite::Statement test_set(db, "INSERT OR IGNORE INTO test_sets (task, test_set, test_kind) VALUES (?, ?, ?)");
-  SQLite::Statement value(db,
-                          "INSERT INTO metrics (cell, test_set_id, metric_id, value) VALUES (?1,"
-                          " (SELECT test_set_id FROM test_sets WHERE (task, test_set, test_kind) = (?2, ?3, ?4)),"
-                          " (SELECT metric_id FROM metric_names WHERE metric = ?5), ?6)");
-  const auto run = [](SQLite::Statement& statement, const auto&... values) {
-    SQLite::bind(statement, values...);
-    statement.exec();
-    statement.reset();
-  };
-  for (const MetricRow& row : record.metrics) {
-    // OR IGNORE would hide a failed CHECK as well, and the row would then miss its test set without a word.
-    if (row.test_kind != "id" && row.test_kind != "ood") {
-      throw Error(fmt::format("cell {}: test set \"{}\" has kind \"{}\"; expected id or ood", record.cell_id,
-                              row.test_set, row.test_kind));
-    }
-    run(name, row.metric);
-    run(test_set, record.task, row.test_set, row.test_kind);
-    run(value, cell, record.task, row.test_set, row.test_kind, row.metric, row.value);
-  }
-}
-
-void insert_spectra(SQLite::Database& db, std::int64_t cell, const CellRecord& record) {
-  SQLite::Statement statement(
-      db, "INSERT INTO spectra (cell, test_set, space, center, samples, singular_values) VALUES (?, ?, ?, ?, ?, ?)");
-  for (const SpectrumRow& row : record.spectra) {
-    SQLite::bind(statement, cell, row.test_set, row.space, row.center, row.rows);
-    bind_floats(statement, 6, row.values);
-    statement.exec();
-    statement.reset();
-  }
-}
-
-void insert_curve(SQLite::Database& db, std::int64_t cell, const CellRecord& record) {
-  if (record.loss_curve.empty()) return;
-  SQLite::Statement statement(db, "INSERT INTO curves (cell, loss) VALUES (?, ?)");
-  statement.bind(1, cell);
-  bind_floats(statement, 2, record.loss_curve);
-  statement.exec();
-}
-
-std::int64_t insert_cell(SQLite::Database& db, std::int64_t run, const CellRecord& record) {
-  execute(db,
-          "INSERT OR IGNORE INTO sources (encoder, encoder_params, pretrain_dataset, noise, noise_ratio)"
-          " VALUES (?, ?, ?, ?, ?)",
-          record.encoder, record.encoder_params, record.pretrain_dataset, record.noise, record.noise_ratio);
-  execute(db, "INSERT OR IGNORE INTO tuners (tuner, tuner_params) VALUES (?, ?)", record.tuner, record.tuner_params);
-  execute(db,
-          "INSERT INTO cells (cell_id, coordinates, run_id, matrix, checkpoint_id, task, fraction, seed, status,"
-          " message, device, tuner_id, source_id)"
-          " SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, tuner_id, source_id FROM tuners, sources"
-          " WHERE (tuner, tuner_params) = (?12, ?13)"
-          " AND (encoder, encoder_params, pretrain_dataset, noise, noise_ratio) = (?14, ?15, ?16, ?17, ?18)",
-          record.cell_id, record.coordinates, run, record.matrix, record.checkpoint_id, record.task, record.fraction,
-          record.seed, record.status, record.message, record.device, record.tuner, record.tuner_params, record.encoder,
-          record.encoder_params, record.pretrain_dataset, record.noise, record.noise_ratio);
-  return db.getLastInsertRowid();
-}
-
-void remove_failed(SQLite::Database& db, const CellRecord& record) {
-  execute(db, "DELETE FROM cells WHERE status = 'failed' AND cell_id = ?", record.cell_id);
-  if (record.coordinates.empty()) return;
-  execute(db, "DELETE FROM cells WHERE status = 'failed' AND coordinates = ?", record.coordinates);
-}
-
-bool is_done(SQLite::Database& db, const std::string& cell_id) {
-  SQLite::Statement statement(db, "SELECT 1 FROM cells WHERE cell_id = ? AND status = 'done'");
-  statement.bind(1, cell_id);
-  return statement.executeStep();
-}
-
-void require_results(SQLite::Database& db, const fs::path& file) {
+// Whether the database has the schema of this program; an older one needs a migration.
+bool is_current(SQLite::Database& db, const fs::path& file) {
   const int version = checked_version(db, file, schema_version());
   if (version == 0) throw Error(fmt::format("{}: holds no results; run `nmlbench run` first", file.string()));
-  if (version < schema_version()) {
-    throw Error(fmt::format("{}: has the older schema version {}; `nmlbench merge NEW.sqlite {}` writes version {}",
-                            file.string(), version, file.string(), schema_version()));
+  return version == schema_version();
+}
+
+void migrate_for_reading(const fs::path& file, std::chrono::milliseconds patience) {
+  try {
+    Store::open(file, patience);
+  } catch (const Error& error) {
+    throw Error(
+        fmt::format("{} (it has an older schema version and needs to be written once to be read)", error.what()));
   }
 }
 
@@ -164,8 +90,10 @@ Store Store::open_read_only(const fs::path& file, std::chrono::milliseconds pati
   }
   const auto open_as = [&](const std::string& query) {
     auto impl = std::make_unique<Impl>(file, sqlite_uri(file, query), SQLite::OPEN_READONLY, patience);
-    require_results(impl->db, file);
-    return Store(std::move(impl));
+    if (is_current(impl->db, file)) return Store(std::move(impl));
+    impl.reset();
+    migrate_for_reading(file, patience);
+    return Store(std::make_unique<Impl>(file, sqlite_uri(file, query), SQLite::OPEN_READONLY, patience));
   };
   return with_database_errors(file, [&] {
     try {
@@ -191,18 +119,17 @@ std::int64_t Store::begin_run(const RunRecord& run) {
   });
 }
 
-void Store::write_cell(std::int64_t run, const CellRecord& record) {
+void Store::write_cells(std::int64_t run, std::span<const CellRecord> cells) {
   with_database_errors(impl_->file, [&] {
-    SQLite::Database& db = impl_->db;
-    SQLite::Transaction transaction(db, SQLite::TransactionBehavior::IMMEDIATE);
-    remove_failed(db, record);
-    if (!is_done(db, record.cell_id)) {
-      const std::int64_t cell = insert_cell(db, run, record);
-      insert_metrics(db, cell, record);
-      insert_spectra(db, cell, record);
-      insert_curve(db, cell, record);
+    if (!impl_->cell_writer) impl_->cell_writer = std::make_unique<CellWriter>(impl_->db);
+    try {
+      SQLite::Transaction transaction(impl_->db, SQLite::TransactionBehavior::IMMEDIATE);
+      for (const CellRecord& cell : cells) impl_->cell_writer->write(run, cell);
+      transaction.commit();
+    } catch (...) {
+      impl_->cell_writer.reset();  // it remembers rows that are gone with the transaction
+      throw;
     }
-    transaction.commit();
   });
 }
 

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <memory>
+#include <span>
 #include <string>
 #include <unordered_set>
 #include <vector>
@@ -21,7 +22,8 @@ class Store {
   // Opens or creates `file` and migrates it to the current schema. Throws Error with one clear line: not a database,
   // newer schema (names both versions), locked, read-only, unwritable folder. Every other member throws the same way.
   static Store open(const std::filesystem::path& file, std::chrono::milliseconds patience = kPatience);
-  // For queries; a file that does not exist, or holds no results, is an Error.
+  // For queries; a file that does not exist, or holds no results, is an Error. A database of an older schema version is
+  // migrated first; when it cannot be written, that is an Error.
   static Store open_read_only(const std::filesystem::path& file, std::chrono::milliseconds patience = kPatience);
 
   Store(Store&&) noexcept;
@@ -29,9 +31,11 @@ class Store {
   ~Store();
 
   std::int64_t begin_run(const RunRecord& run);
-  // One transaction: the cell, its metrics, spectra and curve. A cell that is there as 'done' is left as it is; one
-  // that is there as 'failed' (same id, or same coordinates) is replaced. Several processes may write the same file.
-  void write_cell(std::int64_t run, const CellRecord& cell);
+  // One transaction: the cells with their metrics, spectra, confusion matrices and curves; all of them or none. A cell
+  // that is there as 'done' is left as it is; one that is there as 'failed' (same id, or same coordinates) is
+  // replaced. Several processes may write the same file.
+  void write_cells(std::int64_t run, std::span<const CellRecord> cells);
+  void write_cell(std::int64_t run, const CellRecord& cell) { write_cells(run, {&cell, 1}); }
   void write_stage(std::int64_t run, const StageRecord& stage);
   // Once per checkpoint; a second write of the same checkpoint does nothing.
   void write_noise(std::int64_t run, const NoiseRecord& noise);

@@ -1,15 +1,13 @@
 #include "leaderboard.h"
 
 #include "cli/cli.h"
+#include "cli/table_options.h"
+#include "noise_effect.h"
 #include "store.h"
 
 #include <nmlbench/error.h>
 
-#include <cstdlib>
-#include <map>
-
 #include <fmt/format.h>
-#include <unistd.h>
 
 namespace nmlbench::cli {
 namespace {
@@ -18,33 +16,28 @@ struct LeaderboardOptions {
   std::filesystem::path db = "nmlbench.sqlite";
   LeaderboardQuery query;
   std::vector<std::string> where;
-  std::string format = "table";
-  bool json = false;
+  TestOptions tests;
+  TableOptions table;
+  bool ranks = false;
+  bool noise_effect = false;
 };
 
-std::pair<std::string, std::string> column_and_value(const std::string& text) {
-  const std::size_t equals = text.find('=');
-  if (equals == std::string::npos || equals == 0) {
-    throw Error(fmt::format("--where {}: expected COL=VALUE, for example noise_ratio=0.1", text));
-  }
-  return {text.substr(0, equals), text.substr(equals + 1)};
-}
-
-TableFormat format_named(const std::string& name) {
-  static const std::map<std::string, TableFormat> formats{{"table", TableFormat::table},
-                                                          {"markdown", TableFormat::markdown},
-                                                          {"csv", TableFormat::csv},
-                                                          {"json", TableFormat::json},
-                                                          {"latex", TableFormat::latex}};
-  return formats.at(name);
-}
-
 int show_leaderboard(LeaderboardOptions options) {
-  for (const std::string& text : options.where) options.query.where.push_back(column_and_value(text));
-  const bool colour = isatty(STDOUT_FILENO) != 0 && std::getenv("NO_COLOR") == nullptr;
-  const TableFormat format = options.json ? TableFormat::json : format_named(options.format);
+  LeaderboardQuery& query = options.query;
+  query.where = parse_where(options.where);
+  query.interval = options.tests.interval_method();
+  query.test = options.tests.paired_test();
+  const TableFormat format = options.table.table_format();
   const Store store = Store::open_read_only(options.db);
-  fmt::print("{}", render_leaderboard(store, options.query, format, colour));
+  if (options.noise_effect) {
+    fmt::print("{}", render(query_noise_effect(store, query), format, stdout_has_colour()));
+    return kDone;
+  }
+  const Leaderboard board = query_leaderboard(store, query);
+  if (options.ranks && !board.id_ranks && !board.ood_ranks) {
+    throw Error("--ranks needs two complete groups on two tasks, and no task, fraction, seed or matrix in --group-by");
+  }
+  fmt::print("{}", render(board, format, stdout_has_colour(), options.ranks));
   return kDone;
 }
 
@@ -59,16 +52,22 @@ void add_leaderboard(CLI::App& app, Globals&, Action& action) {
                    "Columns, comma-separated; default: tuner,noise,noise_ratio and what else varies")
       ->delimiter(',');
   verb->add_option("--kind", query.kind, "Only these test sets: id or ood")->check(CLI::IsMember({"id", "ood"}));
-  verb->add_option("--where", options->where, "COL=VALUE: only these cells (repeatable)")->allow_extra_args(false);
+  add_where_option(*verb, options->where);
   verb->add_option("--metric", query.metric, "accuracy, loss, ece, sve, lsvr, ...")->capture_default_str();
   verb->add_option("--matrix", query.matrix, "Only cells of this matrix; default: all");
-  verb->add_option("--baseline", query.baseline, "A tuner: adds the paired difference to it");
-  verb->add_option("--sort", query.sort, "id, ood, cells, failed or a group-by column; default: the best first");
+  verb->add_option("--baseline", query.baseline,
+                   "A tuner, or COL=VALUE of a group-by column: adds the paired difference to it");
+  verb->add_option("--sort", query.sort,
+                   "Rank by id, ood, harmonic, worst (of the two) or worst_set; or order by id_rank, ood_rank, cells,"
+                   " failed or a group-by column; default: the best first");
   verb->add_option("--top", query.top, "At most so many rows");
-  auto* format = verb->add_option("--format", options->format, "How to print it")
-                     ->check(CLI::IsMember({"table", "markdown", "csv", "json", "latex"}))
-                     ->capture_default_str();
-  verb->add_flag("--json", options->json, "Same as --format json")->excludes(format);
+  verb->add_flag("--ranks", options->ranks, "Average ranks over tasks with Friedman's test, however few tasks");
+  verb->add_flag("--noise-effect", options->noise_effect,
+                 "Instead: slope for each 10 % of pre-training noise, and how much of the drop each tuner regains");
+  verb->add_flag("--include-incomplete", query.include_incomplete,
+                 "Rank and test groups that were not measured on everything");
+  add_test_options(*verb, options->tests);
+  add_table_options(*verb, options->table);
   verb->callback([&action, options] { action = [options] { return show_leaderboard(*options); }; });
 }
 

@@ -53,6 +53,10 @@ int run_program(int argc, char** argv) {
   cli::add_plugins(app, globals, action);
   cli::add_new_plugin(app, globals, action);
   cli::add_leaderboard(app, globals, action);
+  cli::add_throughput(app, globals, action);
+  cli::add_compare(app, globals, action);
+  cli::add_show(app, globals, action);
+  cli::add_export(app, globals, action);
   cli::add_report(app, globals, action);
   cli::add_merge(app, globals, action);
   cli::add_features(app, globals, action);

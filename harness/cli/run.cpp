@@ -32,7 +32,7 @@ class StoreSink : public ResultSink {
   StoreSink(Store& store, std::int64_t run, RunProgress& progress) : store_(store), run_(run), progress_(progress) {}
 
   void cells(const std::vector<CellRecord>& cells) override {
-    for (const CellRecord& cell : cells) store_.write_cell(run_, cell);
+    store_.write_cells(run_, cells);
     progress_.add(cells);
   }
   void stage(const StageRecord& stage) override {

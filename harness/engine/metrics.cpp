@@ -12,16 +12,30 @@ double calibration_error(const torch::Tensor& confidence, const torch::Tensor& c
   return gap.abs().sum().item<double>() / static_cast<double>(confidence.size(0));
 }
 
+// labels, predicted: int64 [N], values below `classes`.
+std::vector<std::array<std::int64_t, 3>> confusion_counts(const torch::Tensor& labels, const torch::Tensor& predicted,
+                                                          std::int64_t classes) {
+  const auto [pairs, inverse, counts] =
+      torch::_unique2(labels * classes + predicted, /*sorted=*/true, /*return_inverse=*/false, /*return_counts=*/true);
+  const auto* pair = pairs.data_ptr<std::int64_t>();
+  const auto* count = counts.data_ptr<std::int64_t>();
+  std::vector<std::array<std::int64_t, 3>> result;
+  for (std::int64_t i = 0; i < pairs.size(0); ++i) result.push_back({pair[i] / classes, pair[i] % classes, count[i]});
+  return result;
+}
+
 }  // namespace
 
 Metrics classification_metrics(const torch::Tensor& logits, const torch::Tensor& labels) {
   const torch::Tensor log_p = logits.to(torch::kCPU, torch::kFloat64).log_softmax(1);
   const torch::Tensor y = labels.to(torch::kCPU);
-  const torch::Tensor correct = (log_p.argmax(1) == y).to(torch::kFloat64);
+  const torch::Tensor predicted = log_p.argmax(1);
+  const torch::Tensor correct = (predicted == y).to(torch::kFloat64);
   Metrics metrics;
   metrics.accuracy = correct.mean().item<double>();
   metrics.loss = -log_p.gather(1, y.view({-1, 1})).mean().item<double>();
   metrics.ece = calibration_error(std::get<0>(log_p.max(1)).exp(), correct);
+  metrics.confusion = confusion_counts(y, predicted, logits.size(1));
   return metrics;
 }
 

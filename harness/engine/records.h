@@ -1,6 +1,7 @@
 // What a run writes: plain records, no LibTorch and no SQL. See schema.sql for where each lands.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -37,6 +38,13 @@ struct SpectrumRow {
   std::vector<float> values;
 };
 
+// What a head took each label of one test set for.
+struct ConfusionRow {
+  std::string test_set;
+  std::int64_t classes = 0;
+  std::vector<std::array<std::int64_t, 3>> counts;  // {label, predicted class, samples} of the pairs that occur, sorted
+};
+
 // One cell of the matrix, finished or failed.
 struct CellRecord {
   std::string cell_id;      // content hash
@@ -59,7 +67,10 @@ struct CellRecord {
   std::string device;
   std::vector<MetricRow> metrics;
   std::vector<SpectrumRow> spectra;
+  std::vector<ConfusionRow> confusion;
   std::vector<float> loss_curve;  // mean training loss of each epoch
+  // The cell's share of its stack's time, device-synchronised; empty where it was not measured.
+  std::optional<double> tune_seconds, evaluate_seconds;
 };
 
 // One timed stage run (v_throughput). `seconds` is device-synchronised.

@@ -99,10 +99,11 @@ void fail(CellRecord& record, const std::string& message) {
   record.message = message;
   record.metrics.clear();
   record.spectra.clear();
+  record.confusion.clear();
 }
 
-void write_metrics(CellRecord& record, const TestSet& test, const Metrics& metrics, const Spectrum& tuned,
-                   const Spectrum& raw) {
+void write_metrics(CellRecord& record, const TestSet& test, Metrics metrics, const Spectrum& tuned, const Spectrum& raw,
+                   std::int64_t classes) {
   const char* kind = test.ood ? "ood" : "id";
   for (const auto& [name, value] :
        {std::pair{"accuracy", metrics.accuracy}, std::pair{"loss", metrics.loss}, std::pair{"ece", metrics.ece},
@@ -110,6 +111,7 @@ void write_metrics(CellRecord& record, const TestSet& test, const Metrics& metri
         std::pair{"lsvr_raw", raw.lsvr}}) {
     record.metrics.push_back({test.name, kind, name, value});
   }
+  record.confusion.push_back({test.name, classes, std::move(metrics.confusion)});
 }
 
 }  // namespace
@@ -238,6 +240,8 @@ StackResult StackRunner::run_together(const Stack& stack) {
   synchronize(context_.device);
   result.timing.evaluate_seconds = seconds_since(begin);
   for (CellRecord& record : records) {
+    record.tune_seconds = result.timing.fit_seconds / static_cast<double>(records.size());
+    record.evaluate_seconds = result.timing.evaluate_seconds / static_cast<double>(records.size());
     const auto bad =
         std::find_if(record.loss_curve.begin(), record.loss_curve.end(), [](float v) { return !std::isfinite(v); });
     if (bad != record.loss_curve.end()) {
@@ -279,7 +283,7 @@ void StackRunner::evaluate(const Stack& stack, Tuner& tuner, const StackShape& s
       continue;
     }
     const Spectrum& own = tuned.empty() ? raw[unit] : tuned[h];
-    write_metrics(record, test, classification_metrics(logits, tests[unit].y), own, raw[unit]);
+    write_metrics(record, test, classification_metrics(logits, tests[unit].y), own, raw[unit], shape.classes);
     record.spectra.push_back(to_row(raw[unit], test.name, "raw", center_rows, rows.size(0)));
     if (!tuned.empty()) record.spectra.push_back(to_row(own, test.name, "tuned", center_rows, rows.size(0)));
   }

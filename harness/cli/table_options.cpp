@@ -1,0 +1,67 @@
+#include "cli/table_options.h"
+
+#include <nmlbench/error.h>
+
+#include <cstdlib>
+#include <map>
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+namespace nmlbench::cli {
+
+TableFormat TableOptions::table_format() const {
+  static const std::map<std::string, TableFormat> formats{{"table", TableFormat::table},
+                                                          {"markdown", TableFormat::markdown},
+                                                          {"csv", TableFormat::csv},
+                                                          {"json", TableFormat::json},
+                                                          {"latex", TableFormat::latex}};
+  return json ? TableFormat::json : formats.at(format);
+}
+
+void add_table_options(CLI::App& verb, TableOptions& options) {
+  auto* format = verb.add_option("--format", options.format, "How to print it")
+                     ->check(CLI::IsMember({"table", "markdown", "csv", "json", "latex"}))
+                     ->capture_default_str();
+  verb.add_flag("--json", options.json, "Same as --format json")->excludes(format);
+}
+
+IntervalMethod TestOptions::interval_method() const {
+  return interval == "bootstrap" ? IntervalMethod::bootstrap : IntervalMethod::student_t;
+}
+
+PairedTest TestOptions::paired_test() const {
+  return test == "wilcoxon" ? PairedTest::wilcoxon : PairedTest::student_t;
+}
+
+void add_test_options(CLI::App& verb, TestOptions& options) {
+  verb.add_option("--interval", options.interval, "95 % intervals: Student's t or percentile bootstrap")
+      ->check(CLI::IsMember({"t", "bootstrap"}))
+      ->capture_default_str();
+  verb.add_option("--test", options.test, "Paired test of differences: Student's t or Wilcoxon's signed ranks")
+      ->check(CLI::IsMember({"t", "wilcoxon"}))
+      ->capture_default_str();
+}
+
+void add_where_option(CLI::App& verb, std::vector<std::string>& where) {
+  verb.add_option("--where", where, "COL=VALUE: only these cells (repeatable; values of one column add up)")
+      ->allow_extra_args(false);
+}
+
+std::vector<std::pair<std::string, std::string>> parse_where(const std::vector<std::string>& where) {
+  std::vector<std::pair<std::string, std::string>> filters;
+  for (const std::string& text : where) {
+    const std::size_t equals = text.find('=');
+    if (equals == std::string::npos || equals == 0) {
+      throw Error(fmt::format("--where {}: expected COL=VALUE, for example noise_ratio=0.1", text));
+    }
+    filters.emplace_back(text.substr(0, equals), text.substr(equals + 1));
+  }
+  return filters;
+}
+
+bool stdout_has_colour() {
+  return ::isatty(STDOUT_FILENO) != 0 && std::getenv("NO_COLOR") == nullptr;
+}
+
+}  // namespace nmlbench::cli

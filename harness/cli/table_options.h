@@ -1,0 +1,41 @@
+// How a verb prints its table: options that all of them share.
+#pragma once
+
+#include "leaderboard.h"
+
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <CLI/CLI.hpp>
+
+namespace nmlbench::cli {
+
+struct TableOptions {
+  std::string format = "table";
+  bool json = false;
+
+  TableFormat table_format() const;
+};
+// --format table|markdown|csv|json|latex, --json.
+void add_table_options(CLI::App& verb, TableOptions& options);
+
+// How numbers are tested: --interval t|bootstrap, --test t|wilcoxon.
+struct TestOptions {
+  std::string interval = "t";
+  std::string test = "t";
+
+  IntervalMethod interval_method() const;
+  PairedTest paired_test() const;
+};
+void add_test_options(CLI::App& verb, TestOptions& options);
+
+// --where COL=VALUE, repeatable.
+void add_where_option(CLI::App& verb, std::vector<std::string>& where);
+// Throws Error for text without a column.
+std::vector<std::pair<std::string, std::string>> parse_where(const std::vector<std::string>& where);
+
+// Whether standard output shows colours (NO_COLOR honoured).
+bool stdout_has_colour();
+
+}  // namespace nmlbench::cli
