@@ -153,47 +153,23 @@ CoverageFields coverage_fields(const std::vector<Field>& grouped) {
 
 namespace {
 
-// Numbers combinations like KeyIndex; where nothing was corrupted, the noise model has no part in it.
-class CoverageIndex {
- public:
-  CoverageIndex(const Observations& data, std::vector<Field> fields)
-      : data_(data),
-        zero_(data.id_of(Field::noise_ratio, "0")),
-        noisy_(data, fields),
-        clean_(data, without_noise(fields)) {}
-
-  std::size_t operator()(const Observation& row) {
-    if (data_.id(row, Field::noise_ratio) == zero_) return 2 * std::size_t{clean_(row)};
-    return 2 * std::size_t{noisy_(row)} + 1;
-  }
-
- private:
-  static std::vector<Field> without_noise(std::vector<Field> fields) {
-    std::erase(fields, Field::noise);
-    return fields;
-  }
-
-  const Observations& data_;
-  std::uint32_t zero_;
-  KeyIndex noisy_, clean_;
-};
-
-}  // namespace
-
-std::vector<bool> complete_groups(const Observations& data, const Grouping& grouping) {
-  const CoverageFields fields = coverage_fields(grouping.fields);
-  CoverageIndex combinations(data, fields.covered);
-  KeyIndex boards(data, fields.shared);
+// For each group that has any of the rows wanted: whether they cover every combination of `fields` that those of a
+// comparable group cover. Groups that have none are true.
+template <typename Wanted>
+std::vector<bool> covers_all(const Observations& data, const Grouping& grouping, const std::vector<Field>& fields,
+                             Wanted wanted) {
+  KeyIndex combinations(data, fields), boards(data, coverage_fields(grouping.fields).shared);
   std::vector<std::size_t> covered;
   std::vector<std::uint32_t> board_of;
-  std::unordered_map<std::uint32_t, std::vector<bool>> all;  // combinations that any group of a board covers
+  std::unordered_map<std::uint32_t, std::vector<bool>> all;  // what any group of a board covers
   for (const Group& group : grouping.groups) {
     std::vector<bool> own;
     std::size_t count = 0;
     board_of.push_back(boards(group.example));
     std::vector<bool>& board = all[board_of.back()];
     for (const Observation& row : group.done) {
-      const std::size_t number = combinations(row);
+      if (!wanted(row)) continue;
+      const std::uint32_t number = combinations(row);
       if (own.size() <= number) own.resize(number + 1);
       if (board.size() <= number) board.resize(number + 1);
       count += own[number] ? 0 : 1;
@@ -205,9 +181,26 @@ std::vector<bool> complete_groups(const Observations& data, const Grouping& grou
   for (const auto& [board, seen] : all) {
     most[board] = static_cast<std::size_t>(std::count(seen.begin(), seen.end(), true));
   }
-  std::vector<bool> complete;
-  for (std::size_t i = 0; i < covered.size(); ++i)
-    complete.push_back(covered[i] > 0 && covered[i] == most[board_of[i]]);
+  std::vector<bool> result;
+  for (std::size_t i = 0; i < covered.size(); ++i) result.push_back(covered[i] == 0 || covered[i] == most[board_of[i]]);
+  return result;
+}
+
+}  // namespace
+
+std::vector<bool> complete_groups(const Observations& data, const Grouping& grouping) {
+  // Where nothing was corrupted, the name of the noise model means nothing.
+  const std::vector<Field> fields = coverage_fields(grouping.fields).covered;
+  std::vector<Field> without_noise = fields;
+  std::erase(without_noise, Field::noise);
+  const std::uint32_t zero = data.id_of(Field::noise_ratio, "0");
+  std::vector<bool> complete = covers_all(data, grouping, without_noise, [](const Observation&) { return true; });
+  if (contains(fields, Field::noise)) {
+    const std::vector<bool> noisy = covers_all(
+        data, grouping, fields, [&](const Observation& row) { return data.id(row, Field::noise_ratio) != zero; });
+    for (std::size_t i = 0; i < complete.size(); ++i) complete[i] = complete[i] && noisy[i];
+  }
+  for (std::size_t i = 0; i < complete.size(); ++i) complete[i] = complete[i] && !grouping.groups[i].done.empty();
   return complete;
 }
 

@@ -17,6 +17,28 @@ CREATE TABLE confusion (
 -- One metric of every cell, without touching the others: what a leaderboard reads.
 CREATE INDEX metrics_by_metric ON metrics (metric_id, cell, test_set_id, value);
 
+-- As before, one row per cell x test set x metric and one for a cell without any; a filter by metric or by cell now reads
+-- only what it asks for.
+DROP VIEW v_results;
+CREATE VIEW v_results AS
+SELECT c.cell_id, c.matrix, s.encoder, s.pretrain_dataset, s.noise, s.noise_ratio, c.task, c.fraction, t.tuner,
+       t.tuner_params, c.seed, ts.test_set, ts.test_kind, n.metric, m.value, c.status, c.device, c.created_at,
+       s.encoder_params, c.message
+FROM metrics m
+JOIN metric_names n USING (metric_id)
+JOIN test_sets ts USING (test_set_id)
+JOIN cells c USING (cell)
+JOIN sources s USING (source_id)
+JOIN tuners t USING (tuner_id)
+UNION ALL
+SELECT c.cell_id, c.matrix, s.encoder, s.pretrain_dataset, s.noise, s.noise_ratio, c.task, c.fraction, t.tuner,
+       t.tuner_params, c.seed, NULL, NULL, NULL, NULL, c.status, c.device, c.created_at,
+       s.encoder_params, c.message
+FROM cells c
+JOIN sources s USING (source_id)
+JOIN tuners t USING (tuner_id)
+WHERE NOT EXISTS (SELECT 1 FROM metrics m WHERE m.cell = c.cell);
+
 -- One row per cell, finished or failed.
 CREATE VIEW v_cells AS
 SELECT c.cell_id, c.matrix, s.encoder, s.encoder_params, s.pretrain_dataset, s.noise, s.noise_ratio, c.task, c.fraction,

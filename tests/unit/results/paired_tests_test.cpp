@@ -11,16 +11,16 @@
 namespace nmlbench {
 namespace {
 
-const std::vector<double> kDifferences{0.03, -0.01, 0.04, 0.015, 0.02, -0.005, 0.06, 0.01};
+const std::vector<double> kDifferences{0.03, -0.01, 0.04, 0.015, 0.02, -0.005, 0.06, 0.012};
 
 // scipy.stats.ttest_1samp(differences, 0)
 TEST(PairedTests, StudentsTestMatchesSciPy) {
-  EXPECT_NEAR(paired_t_test(kDifferences), 0.044494465549168805, 1e-12);
+  EXPECT_NEAR(paired_t_test(kDifferences), 0.041796641145953876, 1e-12);
 }
 
 // scipy.stats.wilcoxon(differences), exact
 TEST(PairedTests, WilcoxonMatchesSciPy) {
-  EXPECT_NEAR(wilcoxon_signed_rank_test(kDifferences), 0.0546875, 1e-12);
+  EXPECT_NEAR(wilcoxon_signed_rank_test(kDifferences), 0.0390625, 1e-12);
 }
 
 // All 64 sign patterns counted: ties get mean ranks, the zero is dropped.

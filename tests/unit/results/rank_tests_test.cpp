@@ -36,7 +36,7 @@ TEST(RankTests, FriedmanMatchesSciPy) {
   const std::vector<std::vector<double>> values{{7.0, 9.9, 8.5}, {5.3, 5.7, 4.7}, {4.9, 7.6, 5.5},
                                                 {8.8, 8.9, 8.1}, {6.0, 6.5, 6.0}, {5.0, 9.0, 6.0}};
   const Friedman result = friedman_test(values);
-  EXPECT_EQ(result.average_ranks[1], 1.0);
+  EXPECT_DOUBLE_EQ(result.average_ranks[1], 1.0);
   EXPECT_NEAR(result.chi_squared, 9.478260869565212, 1e-9);
   EXPECT_NEAR(result.p, 0.00874624831303712, 1e-9);
   // Demsar (2006), eq. 6 and table 5(a): q_0.05(3) = 2.343

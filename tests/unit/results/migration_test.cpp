@@ -1,0 +1,125 @@
+// A database of version 1 becomes one of today without losing anything; queries of large databases use their indexes.
+#include "fixture.h"
+#include "leaderboard.h"
+#include "merge.h"
+#include "observations.h"
+#include "schema.h"
+#include "support/scratch.h"
+#include "support/synthetic_results.h"
+
+#include <SQLiteCpp/SQLiteCpp.h>
+#include <gmock/gmock.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+namespace nmlbench {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+class MigrationTest : public ResultsTest {
+ protected:
+  void SetUp() override {
+    ResultsTest::SetUp();
+    SQLite::Database db(file("old.sqlite").string(), SQLite::OPEN_READWRITE | SQLite::OPEN_CREATE);
+    db.exec(testing::read_text(NMLBENCH_SOURCE_DIR "/tests/unit/results/version1.sql"));
+  }
+  std::string scalar(const std::string& sql) {
+    SQLite::Database db(file("old.sqlite").string());
+    return db.execAndGet(sql).getString();
+  }
+  // Every row of a query as text.
+  std::string dump(const std::string& sql) {
+    SQLite::Database db(file("old.sqlite").string());
+    SQLite::Statement statement(db, sql);
+    std::string text;
+    while (statement.executeStep()) {
+      for (int i = 0; i < statement.getColumnCount(); ++i) text += statement.getColumn(i).getString() + "|";
+      text += "\n";
+    }
+    return text;
+  }
+};
+
+TEST_F(MigrationTest, OpeningMigratesAndKeepsEveryRow) {
+  const std::string views[] = {"SELECT * FROM v_results ORDER BY cell_id, test_set, metric",
+                               "SELECT * FROM v_throughput", "SELECT * FROM v_noise",
+                               "SELECT hex(singular_values) FROM spectra", "SELECT hex(loss) FROM curves"};
+  std::vector<std::string> before;
+  for (const std::string& view : views) before.push_back(dump(view));
+  EXPECT_THAT(before[0], AllOf(HasSubstr("0.875"), HasSubstr("training diverged")));
+  Store::open(file("old.sqlite"));
+  EXPECT_EQ(scalar("PRAGMA user_version"), std::to_string(schema_version()));
+  for (std::size_t i = 0; i < before.size(); ++i) EXPECT_EQ(dump(views[i]), before[i]);
+  EXPECT_EQ(scalar("SELECT count(*) || count(tune_seconds) FROM v_cells"), "40");
+  EXPECT_EQ(scalar("PRAGMA integrity_check"), "ok");
+}
+
+TEST_F(MigrationTest, ReadingMigratesFirst) {
+  const Leaderboard board = query_leaderboard(Store::open_read_only(file("old.sqlite")), {.group_by = {"tuner"}});
+  EXPECT_EQ(board.rows.size(), 2U);
+  EXPECT_EQ(scalar("PRAGMA user_version"), std::to_string(schema_version()));
+}
+
+TEST_F(MigrationTest, MergeTakesOldDatabases) {
+  EXPECT_EQ(merge_databases(file("new.sqlite"), {file("old.sqlite")}).added, 4U);
+}
+
+TEST_F(MigrationTest, OldDatabaseThatCannotBeWrittenSaysSo) {
+  if (geteuid() == 0) GTEST_SKIP() << "root may write everywhere";
+  std::filesystem::permissions(file("old.sqlite"), std::filesystem::perms::owner_read);
+  EXPECT_THAT(error_of([&] { Store::open_read_only(file("old.sqlite")); }),
+              AllOf(HasSubstr("read-only"), HasSubstr("older schema version")));
+}
+
+TEST_F(MigrationTest, TwoProcessesMayMigrateAtOnce) {
+  const pid_t other = fork();
+  if (other == 0) {
+    try {
+      Store::open(file("old.sqlite"));
+      _exit(0);
+    } catch (...) {
+      _exit(1);
+    }
+  }
+  EXPECT_EQ(error_of([&] { Store::open(file("old.sqlite")); }), "");
+  int status = -1;
+  waitpid(other, &status, 0);
+  EXPECT_EQ(status, 0);
+}
+
+// ---- Query plans
+
+class QueryPlanTest : public ResultsTest {
+ protected:
+  std::string plan(const std::string& sql) {
+    SQLite::Database db(file("a.sqlite").string());
+    SQLite::Statement statement(db, "EXPLAIN QUERY PLAN " + sql);
+    std::string text;
+    while (statement.executeStep()) text += statement.getColumn(3).getString() + "\n";
+    return text;
+  }
+};
+
+TEST_F(QueryPlanTest, LeaderboardReadsOneMetricFromItsIndexInOrder) {
+  testing::write_synthetic(file("a.sqlite"), {});
+  EXPECT_THAT(plan(kSelectMetric),
+              AllOf(HasSubstr("SEARCH metrics USING COVERING INDEX metrics_by_metric (metric_id=?"),
+                    Not(HasSubstr("TEMP B-TREE")), Not(HasSubstr("SCAN"))));
+  EXPECT_THAT(plan(kSelectCells), AllOf(HasSubstr("SCAN cells"), Not(HasSubstr("TEMP B-TREE"))));
+}
+
+// What a user types: the view finds the values of one metric, or of one cell, without reading all others.
+TEST_F(QueryPlanTest, TheViewSearchesByMetricAndByCell) {
+  testing::write_synthetic(file("a.sqlite"), {});
+  EXPECT_THAT(plan("SELECT avg(value) FROM v_results WHERE metric = 'accuracy'"),
+              AllOf(HasSubstr("metric_id=?"), Not(HasSubstr("SCAN metrics")), Not(HasSubstr("SCAN m"))));
+  EXPECT_THAT(plan("SELECT * FROM v_results WHERE cell_id = 'x'"),
+              AllOf(HasSubstr("SEARCH c USING INDEX"), Not(HasSubstr("SCAN m"))));
+  EXPECT_THAT(plan("SELECT * FROM v_confusion WHERE cell_id = 'x'"), Not(HasSubstr("SCAN k")));
+}
+
+}  // namespace
+}  // namespace nmlbench

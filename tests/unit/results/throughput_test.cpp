@@ -1,0 +1,83 @@
+#include "throughput.h"
+
+#include "fixture.h"
+
+#include <gmock/gmock.h>
+#include <nlohmann/json.hpp>
+
+namespace nmlbench {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+
+class ThroughputTest : public ResultsTest {
+ protected:
+  void SetUp() override {
+    ResultsTest::SetUp();
+    store_ = std::make_unique<Store>(Store::open(file("a.sqlite")));
+    run_ = store_->begin_run(run_record());
+    add("linear-probe", 0.6, 1.0);
+    add("mlp", 0.8, 4.0);
+    add("slow-and-worse", 0.7, 9.0);
+    store_->write_stage(run_, {"pretrain", "resnet-tiny", "", "", "cpu", 6000, "images", 2.0, 3 << 20});
+    store_->write_stage(run_, {"tune", "resnet-tiny", "mlp", "shapes", "cpu", 100, "head-steps", 4.0, 1 << 20});
+    store_->write_stage(run_, {"tune", "resnet-tiny", "mlp", "letters", "cpu", 200, "head-steps", 2.0, 2 << 20});
+  }
+  void add(const std::string& tuner, double value, double seconds) {
+    for (const std::int64_t seed : {0, 1}) {
+      CellRecord cell = cell_record({.tuner = tuner, .seed = seed}, {accuracy("photo", "id", value)});
+      cell.tune_seconds = 0.75 * seconds;
+      cell.evaluate_seconds = 0.25 * seconds;
+      store_->write_cell(run_, cell);
+    }
+  }
+  std::unique_ptr<Store> store_;
+  std::int64_t run_ = 0;
+};
+
+TEST_F(ThroughputTest, MethodsHaveTheirCostAndTheirPlaceOnTheFront) {
+  const ThroughputBoard board = query_throughput(*store_, {});
+  ASSERT_EQ(board.methods.size(), 3U);
+  const MethodCost& mlp = board.methods[0];
+  EXPECT_EQ(mlp.tuner, "mlp");
+  EXPECT_EQ(mlp.cells, 2);
+  EXPECT_DOUBLE_EQ(*mlp.seconds_per_cell, 4.0);
+  EXPECT_DOUBLE_EQ(*mlp.cells_per_hour, 900.0);
+  EXPECT_DOUBLE_EQ(*mlp.head_steps_per_second, 50.0);
+  EXPECT_EQ(mlp.peak_bytes, 2 << 20);
+  EXPECT_TRUE(mlp.on_front);
+  EXPECT_FALSE(board.methods[1].on_front);  // slow-and-worse
+  EXPECT_TRUE(board.methods[2].on_front);   // linear-probe: the cheapest
+  EXPECT_FALSE(board.methods[2].head_steps_per_second.has_value());
+}
+
+TEST_F(ThroughputTest, StagesAddUpTheirRuns) {
+  const ThroughputBoard board = query_throughput(*store_, {});
+  ASSERT_EQ(board.stages.size(), 2U);
+  EXPECT_EQ(board.stages[0].stage, "pretrain");
+  EXPECT_DOUBLE_EQ(*board.stages[0].per_second, 3000.0);
+  EXPECT_EQ(board.stages[1].runs, 2);
+  EXPECT_THAT(render(board, ThroughputTable::stages, TableFormat::table),
+              AllOf(HasSubstr("images"), HasSubstr("3000")));
+}
+
+TEST_F(ThroughputTest, EveryFormatAndFilter) {
+  const ThroughputBoard board = query_throughput(*store_, {.where = {{"tuner", "mlp"}}});
+  ASSERT_EQ(board.methods.size(), 1U);
+  EXPECT_THAT(render(board, ThroughputTable::methods, TableFormat::markdown), HasSubstr("front"));
+  const auto json = nlohmann::json::parse(render(board, ThroughputTable::methods, TableFormat::json));
+  EXPECT_EQ(json["rows"][0]["pareto"], true);
+  EXPECT_EQ(json["rows"][0]["cells_per_hour"], 900.0);
+  EXPECT_THAT(error_of([&] { query_throughput(*store_, {.score = "speed"}); }), HasSubstr("harmonic"));
+}
+
+TEST(ParetoFront, KeepsWhatNothingDominates) {
+  const std::vector<CostPoint> points{{0.9, 10}, {0.8, 5}, {0.8, 6}, {0.7, 5}, {0.9, 10}};
+  EXPECT_THAT(pareto_front(points, true), ElementsAre(0, 1, 4));  // equals do not dominate each other
+  EXPECT_THAT(pareto_front(points, false), ElementsAre(3));
+}
+
+}  // namespace
+}  // namespace nmlbench
