@@ -4,9 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
-#include <set>
 #include <string_view>
-#include <tuple>
 #include <utility>
 
 #include <SQLiteCpp/Statement.h>
@@ -78,20 +76,27 @@ std::vector<std::string> strings(const Store& store, const char* sql) {
   return values;
 }
 
+// Calls use(row, place, kind, score) for every score that the charts have a place for.
+template <typename Use>
+void for_each_score(const Leaderboard& board, const Axes& axes, Use&& use) {
+  for (const LeaderboardRow& row : board.rows) {
+    const auto place = axes.place(row.key);
+    if (!place) continue;
+    for (const char* kind : kKinds) {
+      if (const auto& value = score(row, kind)) use(row, *place, kind, *value);
+    }
+  }
+}
+
 // Accuracy against noise ratio: [{"panel", "series", "kind", "points"}]
 Json noise_curves(const Leaderboard& board, const Axes& axes) {
   const Scale scale(board.metric);
   Lines lines;
-  for (const LeaderboardRow& row : board.rows) {
-    const auto place = axes.place(row.key);
-    if (!place || !axes.is_full_fraction(*place)) continue;
-    for (const char* kind : kKinds) {
-      if (const auto& value = score(row, kind)) {
-        lines.add({{"panel", place->panel}, {"series", place->series}, {"kind", kind}}, place->noise_ratio,
-                  point(place->noise_ratio, *value, row.complete, scale));
-      }
-    }
-  }
+  for_each_score(board, axes, [&](const auto& row, const Axes::Place& place, const char* kind, const Score& value) {
+    if (!axes.is_full_fraction(place)) return;
+    lines.add({{"panel", place.panel}, {"series", place.series}, {"kind", kind}}, place.noise_ratio,
+              point(place.noise_ratio, value, row.complete, scale));
+  });
   return lines.to_json();
 }
 
@@ -101,16 +106,11 @@ Json task_curves(const Store& store, const Axes& axes) {
   const Leaderboard board = query_leaderboard(store, {.group_by = columns_with("task")});
   const Scale scale(board.metric);
   Lines lines;
-  for (const LeaderboardRow& row : board.rows) {
-    const auto place = axes.place(row.key);
-    if (!place || !axes.is_full_fraction(*place)) continue;
-    for (const char* kind : kKinds) {
-      if (const auto& value = score(row, kind)) {
-        lines.add({{"task", row.key.back()}, {"panel", place->panel}, {"series", place->series}, {"kind", kind}},
-                  place->noise_ratio, point(place->noise_ratio, *value, row.complete, scale));
-      }
-    }
-  }
+  for_each_score(board, axes, [&](const auto& row, const Axes::Place& place, const char* kind, const Score& value) {
+    if (!axes.is_full_fraction(place)) return;
+    lines.add({{"task", row.key.back()}, {"panel", place.panel}, {"series", place.series}, {"kind", kind}},
+              place.noise_ratio, point(place.noise_ratio, value, row.complete, scale));
+  });
   return lines.to_json();
 }
 
@@ -132,22 +132,16 @@ Json fraction_curves(const Store& store, const Axes& axes) {
     for (const std::string& task : tasks) query.where.emplace_back("task", task);
     const Leaderboard board = query_leaderboard(store, query);
     const Scale scale(board.metric);
-    for (const LeaderboardRow& row : board.rows) {
-      const auto place = axes.place(row.key);
-      if (!place) continue;
-      for (const char* kind : kKinds) {
-        if (const auto& value = score(row, kind)) {
-          lines.add(
-              {{"panel", place->panel}, {"series", place->series}, {"noise_ratio", place->noise_ratio}, {"kind", kind}},
-              place->fraction, point(100.0 * place->fraction, *value, row.complete, scale));
-        }
-      }
-    }
+    for_each_score(board, axes, [&](const auto& row, const Axes::Place& place, const char* kind, const Score& value) {
+      lines.add({{"panel", place.panel}, {"series", place.series}, {"noise_ratio", place.noise_ratio}, {"kind", kind}},
+                place.fraction, point(100.0 * place.fraction, value, row.complete, scale));
+    });
   }
   return {{"tasks", tasks}, {"lines", lines.to_json()}};
 }
 
-// Each tuner minus the baseline: {"baseline", "rows": [[panel, series, noise ratio, kind, mean, half width, seeds]]}
+// Each tuner minus the baseline: {"baseline", "rows": [[panel, series, noise ratio, kind, mean, half width, seeds,
+// p]]}; p is Holm-corrected over all rows.
 Json differences(const Leaderboard& board, const Axes& axes) {
   const Scale scale(board.metric);
   Json rows = Json::array();
@@ -158,7 +152,8 @@ Json differences(const Leaderboard& board, const Axes& axes) {
       const auto& value = std::string_view(kind) == "id" ? row.id_difference : row.ood_difference;
       if (!value) continue;
       rows.push_back({place->panel, place->series, place->noise_ratio, kind, scale.mean(*value),
-                      scale.half_width(*value), value->seeds});
+                      scale.half_width(*value), value->seeds,
+                      value->p_holm ? rounded(*value->p_holm, 2) : Json(nullptr)});
     }
   }
   return {{"baseline", board.baseline}, {"rows", rows}};
@@ -217,6 +212,12 @@ std::vector<std::string> part(const std::vector<std::string>& key, std::size_t b
   return {from, from + static_cast<std::ptrdiff_t>(count)};
 }
 
+std::optional<std::size_t> found(const std::map<std::vector<std::string>, std::size_t>& numbers,
+                                 const std::vector<std::string>& key) {
+  const auto entry = numbers.find(key);
+  return entry == numbers.end() ? std::nullopt : std::optional(entry->second);
+}
+
 }  // namespace
 
 Json rounded(double value, int digits) {
@@ -238,7 +239,9 @@ Axes::Axes(const Leaderboard& board) {
     const double fraction = std::stod(row.key[kPanelColumns + kSeriesColumns + 1]);
     if (new_panel) {
       full_fraction_.push_back(fraction);
+      const auto encoder = encoders_.try_emplace({row.key[1], row.key[2]}, encoders_.size()).first;
       panel_list_.push_back({{"label", panel_label(row.labels, board.matrices.size() > 1)},
+                             {"encoder", encoder->second},
                              {"dataset", row.key[3]},
                              {"noise", row.key[4]}});
     }
@@ -249,15 +252,22 @@ Axes::Axes(const Leaderboard& board) {
       series_list_.push_back({{"tuner", tuner}, {"label", with_parameters(tuner, parameters)}});
     }
   }
-  for (std::size_t i = 0; i < full_fraction_.size(); ++i) panel_list_[i]["fraction"] = 100.0 * full_fraction_[i];
 }
 
 std::optional<Axes::Place> Axes::place(const std::vector<std::string>& key) const {
-  const auto panel = panels_.find(part(key, 0, kPanelColumns));
-  const auto series = series_.find(part(key, kPanelColumns, kSeriesColumns));
-  if (panel == panels_.end() || series == series_.end()) return std::nullopt;
+  const auto panel = found(panels_, part(key, 0, kPanelColumns));
+  const auto series = found(series_, part(key, kPanelColumns, kSeriesColumns));
+  if (!panel || !series) return std::nullopt;
   const std::size_t numbers = kPanelColumns + kSeriesColumns;
-  return Place{panel->second, series->second, std::stod(key[numbers]), std::stod(key[numbers + 1])};
+  return Place{*panel, *series, std::stod(key[numbers]), std::stod(key[numbers + 1])};
+}
+
+std::optional<std::size_t> Axes::series(const std::string& tuner, const std::string& parameters) const {
+  return found(series_, {tuner, parameters});
+}
+
+std::optional<std::size_t> Axes::encoder(const std::string& encoder, const std::string& parameters) const {
+  return found(encoders_, {encoder, parameters});
 }
 
 Json Axes::to_json() const {
@@ -275,6 +285,7 @@ Json figures(const Store& store) {
   result["features"] = feature_curves(store, board, axes);
   result["spectra"] = spectrum_figure(store, axes);
   result["fractions"] = fraction_curves(store, axes);
+  result["cost"] = cost_figure(store, axes);
   result["transitions"] = transition_figure(store);
   return result;
 }

@@ -35,14 +35,17 @@ class Axes {
   };
   // Where a row grouped by columns() (more may follow) belongs.
   std::optional<Place> place(const std::vector<std::string>& key) const;
+  // Of a tuner and its parameters; of an encoder and its parameters, numbered as in "panels".
+  std::optional<std::size_t> series(const std::string& tuner, const std::string& parameters) const;
+  std::optional<std::size_t> encoder(const std::string& encoder, const std::string& parameters) const;
   // The largest training fraction of a panel: what charts show unless they are about fractions.
   bool is_full_fraction(const Place& place) const { return place.fraction == full_fraction_[place.panel]; }
 
-  // {"panels": [{"label", "dataset", "noise", "fraction"}], "series": [{"tuner", "label"}]}
+  // {"panels": [{"label", "encoder", "dataset", "noise"}], "series": [{"tuner", "label"}]}
   Json to_json() const;
 
  private:
-  std::map<std::vector<std::string>, std::size_t> panels_, series_;
+  std::map<std::vector<std::string>, std::size_t> panels_, series_, encoders_;
   std::vector<double> full_fraction_;  // of each panel
   Json panel_list_ = Json::array(), series_list_ = Json::array();
 };
@@ -52,9 +55,12 @@ Json figures(const Store& store);
 
 // ---- Parts of figures(), one file each.
 
+// What accuracy costs, mean over everything that a tuner was measured on, of tuners whose time is known:
+// {"rows": [[encoder, device, kind, series, seconds per cell, accuracy, half width, 1 on the Pareto front]]}
+Json cost_figure(const Store& store, const Axes& axes);
 // Mean singular value spectra, each divided by its sum, at some positions (1-based) that many curves share:
-// {"indices": [[...]], "rows": [[panel, series (null: the encoder's own features), task, kind, noise ratio, which of the
-// indices, [values]]]}
+// {"indices": [[...]], "rows": [[panel, series (null: the encoder's own features), task, kind, noise ratio, which of
+// the indices, [values]]]}
 Json spectrum_figure(const Store& store, const Axes& axes);
 // What noise models did, mean over checkpoints; matrices of more than 50 classes are coarsened:
 // [{"dataset", "noise", "noise_ratio", "realised", "checkpoints", "classes", "block", "rows": [[...]]}]

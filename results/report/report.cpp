@@ -254,6 +254,11 @@ constexpr ChartSection kCharts[] = {
     {"fractions", "Training fraction",
      "Accuracy against the share of the task's training data. Only tasks that have every fraction.",
      "Every task was tuned on one fraction of its data."},
+    {"cost", "Accuracy and cost",
+     "Accuracy, mean over everything that a tuner was measured on, against the time of one cell: its share of the time "
+     "in"
+     " which its stack of heads was fitted and tested. The dashed front joins the tuners that no other beats in both.",
+     "No cell has its time."},
     {"transitions", "Transition matrices",
      "What the noise model did to the labels of pre-training: the share of each true class (row) that became each"
      " noisy class (column), mean over checkpoints.",

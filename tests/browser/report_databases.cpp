@@ -56,6 +56,8 @@ CellRecord make_cell(const Design& design, const std::string& encoder, const std
   cell.seed = seed;
   cell.status = "done";
   cell.device = "cpu";
+  cell.tune_seconds = 0.2 * std::pow(2.0, static_cast<double>(tuner));
+  cell.evaluate_seconds = 0.01;
   for (const bool ood : {false, true}) {
     const std::string test_set = ood ? "sketch" : "photo", kind = ood ? "ood" : "id";
     const double accuracy = made_up_accuracy(design, tuner, ratio, fraction, seed, ood);
@@ -92,24 +94,37 @@ void write_noise(Store& store, std::int64_t run, const Design& design, int class
   }
 }
 
-void write_cells(Store& store, std::int64_t run, const Design& design) {
-  for (const auto& encoder : design.encoders) {
-    for (const auto& noise : design.noises) {
-      for (const double ratio : design.ratios) {
-        for (const auto& task : design.tasks) {
-          for (const double fraction : design.fractions) {
-            for (std::size_t tuner = 0; tuner < design.tuners.size(); ++tuner) {
-              for (const auto& params : design.tuner_params) {
-                for (int seed = 0; seed < design.seeds; ++seed) {
-                  store.write_cell(run, make_cell(design, encoder, noise, ratio, task, fraction, tuner, params, seed));
-                }
-              }
-            }
-          }
-        }
-      }
-    }
+// The digits of a number whose places have the sizes of the axes: every number is one combination.
+struct Digits {
+  std::size_t number;
+  std::size_t next(std::size_t size) {
+    const std::size_t digit = number % size;
+    number /= size;
+    return digit;
   }
+  template <typename T>
+  const T& pick(const std::vector<T>& axis) {
+    return axis[next(axis.size())];
+  }
+};
+
+void write_cells(Store& store, std::int64_t run, const Design& design) {
+  const std::size_t count = design.encoders.size() * design.noises.size() * design.ratios.size() * design.tasks.size() *
+                            design.fractions.size() * design.tuners.size() * design.tuner_params.size() *
+                            static_cast<std::size_t>(design.seeds);
+  std::vector<CellRecord> cells;
+  for (std::size_t i = 0; i < count; ++i) {
+    Digits digits{i};
+    const auto seed = static_cast<int>(digits.next(static_cast<std::size_t>(design.seeds)));
+    const std::string& params = digits.pick(design.tuner_params);
+    const std::size_t tuner = digits.next(design.tuners.size());
+    const double fraction = digits.pick(design.fractions);
+    const std::string& task = digits.pick(design.tasks);
+    const double ratio = digits.pick(design.ratios);
+    const std::string& noise = digits.pick(design.noises);
+    cells.push_back(make_cell(design, digits.pick(design.encoders), noise, ratio, task, fraction, tuner, params, seed));
+  }
+  store.write_cells(run, cells);
 }
 
 std::int64_t begin_run(Store& store) {
@@ -162,6 +177,7 @@ void write_bare(const std::filesystem::path& file) {
                       .features = 0};
   CellRecord cell = make_cell(design, "identity", "", 0.0, "blobs", 1.0, 0, "{}", 0);
   cell.metrics.resize(1);
+  cell.tune_seconds.reset();
   Store store = Store::open(file);
   store.write_cell(begin_run(store), cell);
 }

@@ -11,7 +11,7 @@ import unittest
 from webdriver import Browser
 
 PHONE, DESKTOP = 390, 1280
-SECTIONS = ["noise", "tasks", "differences", "features", "spectra", "fractions", "transitions"]
+SECTIONS = ["noise", "tasks", "differences", "features", "spectra", "fractions", "cost", "transitions"]
 
 # For each chart: its section and how many colours its canvas holds (one: nothing was drawn).
 DRAWN = """

@@ -81,7 +81,7 @@ function drawFractions(container) {
 // ---- Paired differences
 
 function drawDifferences(container) {
-  const rows = ofPanel(named(figures.differences.rows, "panel", "series", "ratio", "kind", "mean", "half", "seeds"));
+  const rows = ofPanel(named(figures.differences.rows, "panel", "series", "ratio", "kind", "mean", "half", "seeds", "p"));
   seriesLegend(container, seriesOf(rows));
   const row = grid(container);
   for (const kind of KINDS) {
@@ -96,7 +96,9 @@ function forest(container, title, rows) {
   const colours = rows.map(row => look(row.series).colour);
   const atZero = (yes, no) => ({tick}) => tick && tick.value === 0 ? yes : no;
   const zeroLine = {color: atZero(SOFT[mode()], RULE[mode()]), lineWidth: atZero(2, 1), drawBorder: false};
-  const label = ({dataIndex: i}) => `${plusMinus(rows[i].mean, rows[i].half, 2)} points (${seedsText(rows[i].seeds)})`;
+  const pText = p => p === null ? "" : `, p ${p < 0.001 ? "< 0.001" : `= ${p}`}`;
+  const label = ({dataIndex: i}) =>
+    `${plusMinus(rows[i].mean, rows[i].half, 2)} points (${seedsText(rows[i].seeds)}${pText(rows[i].p)})`;
   figure(container, title, 80 + 22 * rows.length, {
     data: {
       labels: rows.map(row => `${shorten(seriesName(row.series), room)}, ${noiseText(row.ratio)}`),
@@ -112,8 +114,9 @@ function forest(container, title, rows) {
                y: axis("", {title: {display: false}, grid: {display: false}, ticks: {autoSkip: false}})},
       plugins: {tooltip: {filter: item => item.datasetIndex === 0, callbacks: {label}}}}),
   }, () => ({
-    head: ["tuner", "noise", "difference", "± 95 %", "seeds"],
-    rows: rows.map(row => [seriesName(row.series), noiseText(row.ratio), row.mean, row.half ?? "-", row.seeds]),
+    head: ["tuner", "noise", "difference", "± 95 %", "seeds", "p (Holm)"],
+    rows: rows.map(({series, ratio, mean, half, seeds, p}) =>
+      [seriesName(series), noiseText(ratio), mean, half ?? "-", seeds, p ?? "-"]),
   }));
 }
 
@@ -195,6 +198,45 @@ function spectrumChart(container, title, curves, style) {
   }));
 }
 
+// ---- Cost
+
+function drawCost(container) {
+  const {encoder} = figures.panels[state.panel];
+  const rows = named(figures.cost.rows, "encoder", "device", "kind", "series", "seconds", "accuracy", "half", "front")
+    .filter(row => row.encoder === encoder);
+  seriesLegend(container, seriesOf(rows));
+  for (const device of distinct(rows.map(row => row.device))) {
+    const pair = grid(container);
+    for (const kind of KINDS) {
+      const here = rows.filter(row => row.device === device && row.kind === kind);
+      if (shown(here).length > 0) costChart(pair, `${KIND[kind]}, on ${device}`, here);
+    }
+  }
+}
+
+// The front is that of all tuners, hidden ones too.
+function costChart(container, title, rows) {
+  const point = ({series, seconds, accuracy, half}) => {
+    const {colour, marker} = look(series);
+    return {type: "scatter", label: seriesName(series), data: [{x: seconds, y: accuracy, half}], pointStyle: marker,
+            pointRadius: 6, pointBorderWidth: 1.5, borderColor: colour, backgroundColor: colour};
+  };
+  const front = rows.filter(row => row.front).sort((a, b) => a.seconds - b.seconds);
+  const frontLine = {type: "line", front: true, data: front.map(row => ({x: row.seconds, y: row.accuracy})), stepped: true,
+                     borderColor: SOFT[mode()], borderDash: [4, 4], borderWidth: 1.5, pointRadius: 0, pointHitRadius: 0};
+  const label = ({dataset, raw}) => `${dataset.label}: ${plusMinus(raw.y, raw.half)} %, ${raw.x} s`;
+  figure(container, title, 280, {
+    type: "scatter", data: {datasets: [...shown(rows).map(point), frontLine]},
+    options: options({interaction: {mode: "nearest", intersect: true},
+                      scales: {x: axis("time of a cell (s)", {type: "logarithmic", ticks: {maxTicksLimit: 8}}),
+                               y: axis("accuracy (%)", {grace: "10%"})},
+                      plugins: tooltip(label, {filter: item => !item.dataset.front})}),
+  }, () => ({
+    head: ["tuner", "time of a cell (s)", "accuracy (%)", "± 95 %", "on the front"],
+    rows: rows.map(row => [seriesName(row.series), row.seconds, row.accuracy, row.half ?? "-", row.front ? "yes" : "no"]),
+  }));
+}
+
 // ---- Transition matrices
 
 function drawTransitions(container) {
@@ -233,7 +275,7 @@ function heatMap(container, map, stops) {
 // ---- All of them
 
 const FIGURES = {noise: drawNoise, tasks: drawTasks, differences: drawDifferences, features: drawFeatures,
-                 spectra: drawSpectra, fractions: drawFractions, transitions: drawTransitions};
+                 spectra: drawSpectra, fractions: drawFractions, cost: drawCost, transitions: drawTransitions};
 
 function draw() {
   for (const chart of charts) chart.destroy();

@@ -4,6 +4,8 @@
 
 #include <fstream>
 #include <iterator>
+#include <map>
+#include <optional>
 
 #include <gmock/gmock.h>
 #include <nlohmann/json.hpp>
@@ -182,6 +184,30 @@ TEST_F(ReportTest, SpectraAreNormalisedAndAveraged) {
                                            Json::parse(R"([0, 0, "shapes", "id", 0.1, 1, [0.625, 0.375]])")));
 }
 
+TEST_F(ReportTest, CostHasTheFrontOfTunersThatNoOtherBeats) {
+  {
+    Store store = create();
+    const auto run = store.begin_run(run_record());
+    const auto write = [&](const char* tuner, double value, std::optional<double> seconds) {
+      CellRecord cell = cell_record({.tuner = tuner}, {accuracy("photo", "id", value)});
+      cell.tune_seconds = seconds;
+      cell.evaluate_seconds = 0.5;
+      store.write_cell(run, cell);
+    };
+    write("slow-best", 0.9, 9.5);
+    write("quick", 0.6, 0.5);
+    write("beaten", 0.5, 1.5);
+    write("untimed", 0.7, std::nullopt);
+  }
+  const Json all = figures();
+  std::map<std::string, Json> by_tuner;  // encoder, device, kind, series, seconds, accuracy, half width, on the front
+  for (const Json& row : all["cost"]["rows"]) by_tuner[all["series"][row[3].get<std::size_t>()]["tuner"]] = row;
+  ASSERT_THAT(by_tuner, SizeIs(3));
+  EXPECT_EQ(by_tuner.at("slow-best"), Json::parse(R"([0, "cpu", "id", 0, 10.0, 90.0, null, 1])"));
+  EXPECT_EQ(by_tuner.at("quick")[7], 1);
+  EXPECT_EQ(by_tuner.at("beaten")[7], 0);
+}
+
 TEST_F(ReportTest, LargeTransitionMatricesAreCoarsened) {
   {
     Store store = create();
@@ -222,6 +248,7 @@ TEST_F(ReportTest, FiguresOfABareDatabaseAreEmpty) {
   EXPECT_THAT(all["noise"], SizeIs(1));
   for (const char* name : {"tasks", "features", "transitions"}) EXPECT_THAT(all[name], IsEmpty()) << name;
   EXPECT_THAT(all["spectra"]["rows"], IsEmpty());
+  EXPECT_THAT(all["cost"]["rows"], IsEmpty());
   EXPECT_THAT(all["differences"]["rows"], IsEmpty());
   EXPECT_THAT(all["fractions"]["lines"], IsEmpty());
 }
