@@ -109,6 +109,12 @@ std::string short_number(double value) {
   return std::abs(value) >= 1000 ? fmt::format("{:.0f}", value) : fmt::format("{:.4g}", value);
 }
 
+std::int64_t number(const Store& store, const char* sql) {
+  SQLite::Statement statement(store.impl().db, sql);
+  statement.executeStep();
+  return statement.getColumn(0).getInt64();
+}
+
 // A whole query as a table; numbers are right-aligned and shortened.
 TextTable query_table(const Store& store, const std::string& sql) {
   SQLite::Statement statement(store.impl().db, sql);
@@ -131,6 +137,18 @@ TextTable query_table(const Store& store, const std::string& sql) {
 
 TableSection leaderboard_section(const Leaderboard& board) {
   return {"leaderboard", "Leaderboard", table_for_people(board), notes(board), "", 1, 1 + board.group_by.size()};
+}
+
+TableSection effect_section(const Store& store) {
+  TableSection section{"effect", "Effect of noise", {}, {}, "No finished cell has features of noisy pre-training."};
+  const char* any_noise =
+      "SELECT EXISTS (SELECT 1 FROM v_results WHERE metric = 'accuracy' AND noise_ratio > 0 AND value IS NOT NULL)";
+  if (number(store, any_noise) == 0) return section;
+  const NoiseEffect effect = query_noise_effect(store, {});
+  section.table = table_for_people(effect);
+  section.notes = notes(effect);
+  section.last_choice = effect.group_by.size();
+  return section;
 }
 
 TableSection stage_section(const Store& store) {
@@ -177,12 +195,6 @@ data fact(const std::string& name, const std::string& value) {
   result["name"] = name;
   result["value"] = value;
   return result;
-}
-
-std::int64_t number(const Store& store, const char* sql) {
-  SQLite::Statement statement(store.impl().db, sql);
-  statement.executeStep();
-  return statement.getColumn(0).getInt64();
 }
 
 data summary_facts(const Store& store) {
@@ -348,7 +360,9 @@ std::string render_page(const Store& store) {
   page["database"] = store.impl().file.filename().string();
   page["facts"] = summary_facts(store);
   page["findings"] = findings(board);
-  page["leaderboard"] = to_data(leaderboard_section(board));
+  data boards(data::type::list);
+  boards << to_data(leaderboard_section(board)) << to_data(effect_section(store));
+  page["boards"] = std::move(boards);
   page["charts"] = chart_sections(charts);
   page["tables"] = std::move(tables);
   page["runs"] = provenance(store);

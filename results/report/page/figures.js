@@ -201,7 +201,7 @@ function spectrumChart(container, title, curves, style) {
 // ---- Cost
 
 function drawCost(container) {
-  const {encoder} = figures.panels[state.panel];
+  const {encoder} = figures.panels[state.panel] ?? {};
   const rows = named(figures.cost.rows, "encoder", "device", "kind", "series", "seconds", "accuracy", "half", "front")
     .filter(row => row.encoder === encoder);
   seriesLegend(container, seriesOf(rows));
@@ -240,7 +240,7 @@ function costChart(container, title, rows) {
 // ---- Transition matrices
 
 function drawTransitions(container) {
-  const {dataset, noise} = figures.panels[state.panel];
+  const {dataset, noise} = figures.panels[state.panel] ?? {};
   const maps = figures.transitions.filter(map => map.dataset === dataset && map.noise === noise);
   if (maps.length === 0) {
     container.append(element("p", {class: "soft"}, "No label was changed for these features."));
