@@ -13,3 +13,5 @@ find_package(ZLIB REQUIRED)
 find_package(PkgConfig REQUIRED)
 pkg_check_modules(xxhash REQUIRED IMPORTED_TARGET libxxhash)
 pkg_check_modules(spng REQUIRED IMPORTED_TARGET spng)
+# Chart.js (MIT) travels inside the program and its reports: /usr/share/javascript of Debian's libjs-chart.js.
+find_file(NMLBENCH_CHART_JS chart.min.js PATH_SUFFIXES share/javascript/chart.js PATHS /usr REQUIRED)

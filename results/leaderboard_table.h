@@ -1,7 +1,8 @@
-// The parts of a printed leaderboard. Internal to results/: the report sets them in HTML.
+// The parts of a printed leaderboard or noise board. Internal to results/: the report sets them in HTML.
 #pragma once
 
 #include "leaderboard.h"
+#include "noise_effect.h"
 #include "text_table.h"
 
 #include <string>
@@ -10,8 +11,10 @@
 namespace nmlbench {
 
 TextTable table_for_people(const Leaderboard& board);
+TextTable table_for_people(const NoiseEffect& effect);
 std::string title(const Leaderboard& board);
 // What the reader has to know: how averages were taken, what stars mean.
 std::vector<std::string> notes(const Leaderboard& board);
+std::vector<std::string> notes(const NoiseEffect& effect);
 
 }  // namespace nmlbench

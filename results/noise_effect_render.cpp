@@ -1,3 +1,4 @@
+#include "leaderboard_table.h"
 #include "noise_effect.h"
 #include "observations.h"
 #include "typed_table.h"
@@ -65,6 +66,12 @@ TypedTable make_table(const NoiseEffect& effect, bool for_people) {
   return table;
 }
 
+}  // namespace
+
+TextTable table_for_people(const NoiseEffect& effect) {
+  return for_people(make_table(effect, true));
+}
+
 std::vector<std::string> notes(const NoiseEffect& effect) {
   const bool t = effect.interval == IntervalMethod::student_t;
   std::vector<std::string> lines{
@@ -83,8 +90,6 @@ std::vector<std::string> notes(const NoiseEffect& effect) {
   }
   return lines;
 }
-
-}  // namespace
 
 std::string render(const NoiseEffect& effect, TableFormat format, bool colour) {
   const bool people = format != TableFormat::csv && format != TableFormat::json;

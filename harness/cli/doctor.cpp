@@ -1,6 +1,6 @@
 #include "cache/artifacts.h"
 #include "cli/cli.h"
-#include "cli/progress.h"
+#include "cli/live_view.h"
 #include "cli/provenance.h"
 #include "cli/session.h"
 

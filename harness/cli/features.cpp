@@ -77,7 +77,7 @@ int write_features(const Globals& globals, const MatrixOptions& options, const f
     wanted.insert(i);
   }
   {
-    TerminalProgress progress(globals.quiet);
+    RunProgress progress(plan.matrix, 0, globals.quiet);
     const auto errors = make_encodings(plan, wanted, engine_options(globals, options, planned), cache, sink, progress);
     if (!errors.empty()) throw Error(errors.begin()->second);
   }

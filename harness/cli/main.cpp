@@ -4,6 +4,7 @@
 #include <nmlbench/error.h>
 
 #include <cstdio>
+#include <cstdlib>
 #include <exception>
 
 #include <fmt/format.h>
@@ -22,7 +23,10 @@ std::string join_arguments(int argc, char** argv) {
 
 // Standard output carries results; progress and logs go to standard error.
 void set_up_logging(const cli::Globals& globals) {
-  spdlog::set_default_logger(spdlog::stderr_color_mt("nmlbench"));
+  const char* no_color = std::getenv("NO_COLOR");
+  const bool plain = no_color != nullptr && *no_color != '\0';
+  spdlog::set_default_logger(
+      spdlog::stderr_color_mt("nmlbench", plain ? spdlog::color_mode::never : spdlog::color_mode::automatic));
   spdlog::set_pattern("%H:%M:%S %^%l%$ %v");
   spdlog::set_level(globals.verbose ? spdlog::level::debug : globals.quiet ? spdlog::level::err : spdlog::level::info);
 }

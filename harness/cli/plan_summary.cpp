@@ -1,6 +1,6 @@
 #include "cli/plan_summary.h"
 
-#include "cli/progress.h"
+#include "cli/live_view.h"
 #include "store.h"
 
 #include <fmt/format.h>

@@ -1,77 +1,163 @@
 #include "cli/progress.h"
 
 #include <algorithm>
-#include <cmath>
+#include <cstdio>
+#include <cstdlib>
+#include <string_view>
+#include <utility>
 
 #include <fmt/format.h>
 #include <spdlog/spdlog.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 namespace nmlbench::cli {
 namespace {
 
-constexpr int kBarWidth = 24;
-constexpr const char* kClearLine = "\r\033[K";
+constexpr std::chrono::milliseconds kRedrawEvery{200};
+constexpr std::chrono::seconds kLineEvery{30};
+
+bool is_set(const char* name) {
+  const char* value = std::getenv(name);
+  return value != nullptr && *value != '\0';
+}
+
+bool can_redraw() {
+  const char* terminal = std::getenv("TERM");
+  return ::isatty(STDERR_FILENO) != 0 && !is_set("NO_COLOR") && terminal != nullptr &&
+         std::string_view(terminal) != "dumb";
+}
+
+struct TerminalSize {
+  int width = 80, height = 24;
+};
+
+TerminalSize terminal_size() {
+  winsize size{};
+  if (::ioctl(STDERR_FILENO, TIOCGWINSZ, &size) != 0 || size.ws_col == 0 || size.ws_row == 0) return {};
+  return {size.ws_col, size.ws_row};
+}
+
+double seconds_since(std::chrono::steady_clock::time_point begin) {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+}
 
 }  // namespace
 
-std::string format_duration(double seconds) {
-  const auto s = static_cast<long>(std::lround(std::max(0.0, seconds)));
-  if (s >= 3600) return fmt::format("{}:{:02}:{:02}", s / 3600, s / 60 % 60, s % 60);
-  return fmt::format("{}:{:02}", s / 60, s % 60);
+// Takes the screen away, lets the program's own sinks write, and puts it back below.
+class RunProgress::LogAbove : public spdlog::sinks::sink {
+ public:
+  explicit LogAbove(RunProgress& progress) : progress_(progress) {}
+
+  void log(const spdlog::details::log_msg& message) override {
+    const std::lock_guard lock(progress_.mutex_);
+    progress_.erase();
+    for (const spdlog::sink_ptr& sink : progress_.other_sinks_) {
+      sink->log(message);
+      sink->flush();
+    }
+    progress_.draw();
+  }
+  void flush() override {}
+  void set_pattern(const std::string&) override {}
+  void set_formatter(std::unique_ptr<spdlog::formatter>) override {}
+
+ private:
+  RunProgress& progress_;
+};
+
+RunProgress::RunProgress(const std::string& title, std::int64_t cells, bool quiet)
+    : live_(!quiet && can_redraw()), last_line_(Clock::now()) {
+  state_.title = title;
+  state_.cells = cells;
+  if (!live_) return;
+  other_sinks_ = std::exchange(spdlog::default_logger()->sinks(), {std::make_shared<LogAbove>(*this)});
+  redraw_ = std::thread([this] { redraw_until_stopped(); });
 }
 
-std::string format_count(double value) {
-  if (value >= 9.995e8) return fmt::format("{:.3g}G", value / 1e9);
-  if (value >= 9.995e5) return fmt::format("{:.3g}M", value / 1e6);
-  if (value >= 999.5) return fmt::format("{:.3g}k", value / 1e3);
-  return fmt::format("{:.3g}", value);
+RunProgress::~RunProgress() {
+  if (!live_) return;
+  {
+    const std::lock_guard lock(mutex_);
+    stopped_ = true;
+  }
+  wake_.notify_one();
+  redraw_.join();
+  spdlog::default_logger()->sinks() = std::move(other_sinks_);
+  erase();
 }
 
-TerminalProgress::TerminalProgress(bool quiet) : visible_(!quiet && ::isatty(STDERR_FILENO) != 0) {
-  // Log lines first wipe the bar, which the next advance() draws again below them.
-  if (visible_) spdlog::set_pattern(std::string(kClearLine) + "%H:%M:%S %^%l%$ %v");
-}
-
-TerminalProgress::~TerminalProgress() {
-  if (visible_) fmt::print(stderr, "{}", kClearLine);
-}
-
-void TerminalProgress::begin(const std::string& phase, double total, const std::string& unit) {
+void RunProgress::begin(const std::string& phase, double total, const std::string& unit) {
   const std::lock_guard lock(mutex_);
-  phase_ = phase;
-  unit_ = unit;
-  total_ = std::max(total, 1e-9);
-  done_ = 0;
-  begin_ = Clock::now();
-  drawn_ = {};
+  state_.phases.push_back({phase, unit, total});
+  phase_begin_ = last_line_ = Clock::now();
 }
 
-void TerminalProgress::advance(double units) {
+void RunProgress::advance(double units) {
+  std::string line;
+  {
+    const std::lock_guard lock(mutex_);
+    LiveState::Phase& phase = state_.phases.back();
+    phase.done += units;
+    phase.seconds = seconds_since(phase_begin_);
+    if (live_ || Clock::now() - last_line_ < kLineEvery) return;
+    last_line_ = Clock::now();
+    line = one_line(phase);
+  }
+  spdlog::info(line);  // takes the lock when it writes above the screen
+}
+
+void RunProgress::end() {
+  std::string line;
+  {
+    const std::lock_guard lock(mutex_);
+    LiveState::Phase& phase = state_.phases.back();
+    phase.seconds = seconds_since(phase_begin_);
+    phase.ended = true;
+    line = fmt::format("{}: {} {} in {} ({}/s)", phase.name, format_count(phase.done), phase.unit,
+                       format_duration(phase.seconds), format_count(phase.done / std::max(phase.seconds, 1e-3)));
+  }
+  spdlog::info(line);
+}
+
+void RunProgress::add(const std::vector<CellRecord>& cells) {
   const std::lock_guard lock(mutex_);
-  done_ += units;
-  const auto now = Clock::now();
-  if (!visible_ || now - drawn_ < std::chrono::milliseconds(100)) return;
-  drawn_ = now;
-  draw();
+  for (const CellRecord& cell : cells) state_.add(cell);
 }
 
-void TerminalProgress::end() {
+void RunProgress::add(const StageRecord& stage) {
   const std::lock_guard lock(mutex_);
-  const double seconds = std::chrono::duration<double>(Clock::now() - begin_).count();
-  spdlog::info("{}: {} {} in {} ({}/s)", phase_, format_count(done_), unit_, format_duration(seconds),
-               format_count(done_ / std::max(seconds, 1e-3)));
+  state_.add(stage);
 }
 
-void TerminalProgress::draw() const {
-  const double share = std::min(1.0, done_ / total_);
-  const double seconds = std::chrono::duration<double>(Clock::now() - begin_).count();
-  const int filled = static_cast<int>(share * kBarWidth);
-  fmt::print(stderr, "{}{} [{}{}] {:3.0f} %  {}/s  ETA {}", kClearLine, phase_, std::string(filled, '#'),
-             std::string(kBarWidth - filled, '-'), 100 * share,
-             format_count(done_ / std::max(seconds, 1e-3)) + " " + unit_,
-             share > 0 ? format_duration(seconds / share * (1 - share)) : "?");
+void RunProgress::redraw_until_stopped() {
+  std::unique_lock lock(mutex_);
+  while (!stopped_) {
+    erase();
+    draw();
+    wake_.wait_for(lock, kRedrawEvery);
+  }
+}
+
+void RunProgress::draw() {
+  state_.seconds = seconds_since(begin_);
+  if (!state_.phases.empty() && !state_.phases.back().ended) {
+    state_.phases.back().seconds = seconds_since(phase_begin_);
+  }
+  const TerminalSize size = terminal_size();
+  std::string text;
+  // The cursor stays on the line below: the last line of the terminal.
+  const auto lines = render(state_, size.width, size.height - 1);
+  for (const std::string& line : lines) text += line + "\n";
+  std::fwrite(text.data(), 1, text.size(), stderr);
   std::fflush(stderr);
+  lines_drawn_ = lines.size();
+}
+
+void RunProgress::erase() {
+  if (lines_drawn_ == 0) return;
+  fmt::print(stderr, "\033[{}F\033[J", lines_drawn_);  // up to the first line, then clear to the end of the screen
+  lines_drawn_ = 0;
 }
 
 }  // namespace nmlbench::cli

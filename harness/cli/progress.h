@@ -1,40 +1,55 @@
-// One line on the terminal that says how far a phase is and when it will be done.
+// How far a run is, on standard error: on a terminal one screen, redrawn in place (live_view.h), elsewhere a line now
+// and then.
 #pragma once
 
+#include "cli/live_view.h"
 #include "engine/hooks.h"
 
 #include <chrono>
+#include <condition_variable>
+#include <memory>
 #include <mutex>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include <spdlog/sinks/sink.h>
 
 namespace nmlbench::cli {
 
-// Draws on standard error, at most ten times a second, and nothing when that is no terminal or `quiet`. [any-thread]
-class TerminalProgress : public ProgressListener {
+// The one line on a terminal is redrawn several times a second; log lines appear above it. Nothing is shown for
+// --quiet; lines instead of a screen where standard error is no terminal, or NO_COLOR or TERM=dumb say so. [any-thread]
+class RunProgress : public ProgressListener {
  public:
-  explicit TerminalProgress(bool quiet);
-  ~TerminalProgress() override;
+  // `cells`: how many are to be done; 0 for work that makes none.
+  RunProgress(const std::string& title, std::int64_t cells, bool quiet);
+  ~RunProgress() override;
 
   void begin(const std::string& phase, double total, const std::string& unit) override;
   void advance(double units) override;
   void end() override;
+  void add(const std::vector<CellRecord>& cells);
+  void add(const StageRecord& stage);
 
  private:
   using Clock = std::chrono::steady_clock;
-  void draw() const;
+  class LogAbove;  // a log sink that writes above the screen
 
-  bool visible_;
+  void redraw_until_stopped();
+  void draw();   // requires mutex_
+  void erase();  // requires mutex_
+
+  const bool live_;
   std::mutex mutex_;
-  std::string phase_;
-  std::string unit_;
-  double total_ = 0;
-  double done_ = 0;
-  Clock::time_point begin_;
-  Clock::time_point drawn_;
+  LiveState state_;
+  const Clock::time_point begin_ = Clock::now();
+  Clock::time_point phase_begin_;
+  Clock::time_point last_line_;
+  std::size_t lines_drawn_ = 0;
+  bool stopped_ = false;
+  std::condition_variable wake_;
+  std::thread redraw_;
+  std::vector<spdlog::sink_ptr> other_sinks_;  // the program's own, back in place afterwards
 };
-
-// "0:42", "12:05", "3:04:05"
-std::string format_duration(double seconds);
-// "3.9k", "12", "1.2M"
-std::string format_count(double value);
 
 }  // namespace nmlbench::cli

@@ -8,6 +8,7 @@
 #include "leaderboard.h"
 #include "store.h"
 
+#include <algorithm>
 #include <cstdlib>
 
 #include <fmt/format.h>
@@ -25,18 +26,25 @@ struct RunOptions {
   bool fail_fast = false;
 };
 
-// Everything the engine finishes goes into the database at once.
+// Everything the engine finishes goes into the database at once, and then on the screen.
 class StoreSink : public ResultSink {
  public:
-  StoreSink(Store& store, std::int64_t run) : store_(store), run_(run) {}
+  StoreSink(Store& store, std::int64_t run, RunProgress& progress) : store_(store), run_(run), progress_(progress) {}
 
-  void cells(const std::vector<CellRecord>& cells) override { store_.write_cells(run_, cells); }
-  void stage(const StageRecord& stage) override { store_.write_stage(run_, stage); }
+  void cells(const std::vector<CellRecord>& cells) override {
+    store_.write_cells(run_, cells);
+    progress_.add(cells);
+  }
+  void stage(const StageRecord& stage) override {
+    store_.write_stage(run_, stage);
+    progress_.add(stage);
+  }
   void noise(const NoiseRecord& noise) override { store_.write_noise(run_, noise); }
 
  private:
   Store& store_;
   std::int64_t run_;
+  RunProgress& progress_;
 };
 
 void report_failures(const ExecutionSummary& summary, std::int64_t failed_before) {
@@ -78,10 +86,12 @@ int run_matrix(const Globals& globals, const RunOptions& options) {
   std::int64_t failed_before = 0;
   for (const Cell& cell : plan.cells) failed_before += !options.retry_failed && known.failed.count(cell.id) > 0 ? 1 : 0;
 
-  StoreSink sink(store, store.begin_run(make_run_record(globals, plan, planned.registry, engine.threads)));
+  const auto wanted = std::count_if(plan.cells.begin(), plan.cells.end(), engine.wanted);
+  const std::int64_t run = store.begin_run(make_run_record(globals, plan, planned.registry, engine.threads));
   ExecutionSummary summary;
   {
-    TerminalProgress progress(globals.quiet);
+    RunProgress progress(plan.matrix, wanted, globals.quiet);
+    StoreSink sink(store, run, progress);
     summary = execute(plan, engine, cache, sink, progress);
   }
   report_failures(summary, failed_before);

@@ -8,8 +8,8 @@
 
 namespace nmlbench {
 
-// The page: summary, leaderboard, table by task, throughput, noise, failures, provenance. Everything from the
-// database is escaped.
+// The page: summary, leaderboard, charts, noise rates, stages, failures, provenance. Everything from the database is
+// escaped.
 std::string report_html(const Store& store);
 
 // Writes the page of database `db` to `file`, whole or not at all. Throws Error: no such database, no cells, `file`

@@ -1,0 +1,168 @@
+#include "cli/live_view.h"
+
+#include "text_table.h"
+
+#include <algorithm>
+#include <cmath>
+#include <sstream>
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+namespace nmlbench::cli {
+namespace {
+
+constexpr int kBarWidth = 24;
+constexpr double kShortestTime = 1e-3;  // below it a rate says nothing
+
+double share(const LiveState::Phase& phase) {
+  return phase.total > 0 ? std::clamp(phase.done / phase.total, 0.0, 1.0) : 0.0;
+}
+
+std::string eta(const LiveState::Phase& phase) {
+  const double done = share(phase);
+  return done > 0 ? format_duration(phase.seconds / done * (1 - done)) : "?";
+}
+
+std::string bar(double share) {
+  const int filled = static_cast<int>(share * kBarWidth);
+  return fmt::format("[{}{}] {:3.0f} %", std::string(static_cast<std::size_t>(filled), '#'),
+                     std::string(static_cast<std::size_t>(kBarWidth - filled), '-'), 100 * share);
+}
+
+std::string phase_line(const LiveState::Phase& phase) {
+  const std::string rate =
+      fmt::format("{} {}/s", format_count(phase.done / std::max(phase.seconds, kShortestTime)), phase.unit);
+  const std::string time = phase.ended ? "took " + format_duration(phase.seconds) : "ETA " + eta(phase);
+  return fmt::format("  {:<18} {}  {:<12} {}", phase.name, bar(phase.ended ? 1.0 : share(phase)), time, rate);
+}
+
+std::string cell_line(const LiveState& state) {
+  const double finished = static_cast<double>(state.done + state.failed) / static_cast<double>(state.cells);
+  return fmt::format("  {:<18} {}  {} of {} done, {} failed", "cells", bar(std::min(1.0, finished)), state.done,
+                     state.cells, state.failed);
+}
+
+std::string throughput_line(const LiveState& state) {
+  std::vector<std::string> parts;
+  for (const char* stage : {"pretrain", "encode", "tune", "evaluate"}) {
+    const auto found = state.throughput.find(stage);
+    if (found == state.throughput.end() || found->second.seconds < kShortestTime) continue;
+    const LiveState::Throughput& sum = found->second;
+    parts.push_back(fmt::format("{} {} {}/s", stage, format_count(sum.items / sum.seconds), sum.unit));
+  }
+  return parts.empty() ? "" : fmt::format("  {:<18} {}", "per worker", fmt::join(parts, ", "));
+}
+
+std::string percent(double value) {
+  return fmt::format("{:.1f}", 100 * value);
+}
+
+// Best first; tuners that were never measured in-domain last.
+TextTable tuner_table(const LiveState& state) {
+  std::vector<std::pair<std::string, LiveState::Tuner>> tuners(state.tuners.begin(), state.tuners.end());
+  std::stable_sort(tuners.begin(), tuners.end(),
+                   [](const auto& a, const auto& b) { return a.second.id.best > b.second.id.best; });
+  TextTable table{
+      {{"accuracy so far, %"}, {"cells", true}, {"ID best", true}, {"mean", true}, {"OOD best", true}, {"mean", true}},
+      {}};
+  const auto add = [](std::vector<std::string>& row, const LiveState::Accuracy& accuracy) {
+    row.push_back(accuracy.cells > 0 ? percent(accuracy.best) : "-");
+    row.push_back(accuracy.cells > 0 ? percent(accuracy.sum / static_cast<double>(accuracy.cells)) : "-");
+  };
+  for (const auto& [name, tuner] : tuners) {
+    std::vector<std::string> row{name, fmt::to_string(tuner.cells)};
+    add(row, tuner.id);
+    add(row, tuner.ood);
+    table.rows.push_back(std::move(row));
+  }
+  return table;
+}
+
+void append_lines(std::vector<std::string>& lines, const std::string& text) {
+  std::istringstream stream(text);
+  for (std::string line; std::getline(stream, line);) lines.push_back("  " + line);
+}
+
+// The first `width` code points without control characters: a line that wraps or moves the cursor would break the
+// screen.
+std::string cut(std::string line, int width) {
+  std::replace_if(
+      line.begin(), line.end(), [](unsigned char c) { return c < ' ' || c == 0x7f; }, '?');
+  int columns = 0;
+  for (std::size_t i = 0; i < line.size(); ++i) {
+    const bool begins_code_point = (static_cast<unsigned char>(line[i]) & 0xc0) != 0x80;
+    if (begins_code_point && ++columns > width) return line.substr(0, i);
+  }
+  return line;
+}
+
+void add_accuracy(LiveState::Accuracy& accuracy, const CellRecord& cell, const char* kind) {
+  double sum = 0;
+  int test_sets = 0;
+  for (const MetricRow& row : cell.metrics) {
+    if (row.metric != "accuracy" || row.test_kind != kind || !std::isfinite(row.value)) continue;
+    sum += row.value;
+    ++test_sets;
+  }
+  if (test_sets == 0) return;
+  const double mean = sum / test_sets;
+  accuracy.best = std::max(accuracy.best, mean);
+  accuracy.sum += mean;
+  ++accuracy.cells;
+}
+
+}  // namespace
+
+void LiveState::add(const CellRecord& cell) {
+  if (cell.status != "done") {
+    ++failed;
+    return;
+  }
+  ++done;
+  Tuner& tuner = tuners[cell.tuner];
+  ++tuner.cells;
+  add_accuracy(tuner.id, cell, "id");
+  add_accuracy(tuner.ood, cell, "ood");
+}
+
+void LiveState::add(const StageRecord& stage) {
+  Throughput& sum = throughput[stage.stage];
+  sum.unit = stage.unit;
+  sum.items += stage.items;
+  sum.seconds += stage.seconds;
+}
+
+std::vector<std::string> render(const LiveState& state, int width, int height) {
+  std::vector<std::string> lines{fmt::format("{}  {}", state.title, format_duration(state.seconds))};
+  for (const LiveState::Phase& phase : state.phases) lines.push_back(phase_line(phase));
+  if (state.cells > 0) lines.push_back(cell_line(state));
+  if (const std::string line = throughput_line(state); !line.empty()) lines.push_back(line);
+  if (!state.tuners.empty()) {
+    lines.emplace_back();
+    append_lines(lines, to_terminal(tuner_table(state)));
+  }
+  if (lines.size() > static_cast<std::size_t>(std::max(height, 0))) lines.resize(static_cast<std::size_t>(height));
+  for (std::string& line : lines) line = cut(line, width);
+  return lines;
+}
+
+std::string one_line(const LiveState::Phase& phase) {
+  return fmt::format("{}: {:.0f} % of {} {}, ETA {}", phase.name, 100 * share(phase), format_count(phase.total),
+                     phase.unit, eta(phase));
+}
+
+std::string format_duration(double seconds) {
+  const auto s = static_cast<long>(std::lround(std::max(0.0, seconds)));
+  if (s >= 3600) return fmt::format("{}:{:02}:{:02}", s / 3600, s / 60 % 60, s % 60);
+  return fmt::format("{}:{:02}", s / 60, s % 60);
+}
+
+std::string format_count(double value) {
+  if (value >= 9.995e8) return fmt::format("{:.3g}G", value / 1e9);
+  if (value >= 9.995e5) return fmt::format("{:.3g}M", value / 1e6);
+  if (value >= 999.5) return fmt::format("{:.3g}k", value / 1e3);
+  return fmt::format("{:.3g}", value);
+}
+
+}  // namespace nmlbench::cli

@@ -1,0 +1,112 @@
+// Singular value spectra, averaged where they are read: the page gets a few points of each curve.
+#include "database.h"
+#include "report/figures.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <tuple>
+
+#include <SQLiteCpp/Statement.h>
+
+namespace nmlbench {
+
+namespace {
+
+// Points of all curves together: keeps the page small whatever the database holds.
+constexpr std::size_t kPointBudget = 120'000;
+
+struct MeanSpectrum {
+  std::vector<double> sum;  // of normalised singular values
+  std::size_t count = 0;
+
+  void add(const float* values, std::size_t size) {
+    double total = 0.0;
+    for (std::size_t i = 0; i < size; ++i) total += values[i];
+    if (!(total > 0.0)) return;
+    // Test sets of different sizes have spectra of different lengths: what all of them have is averaged.
+    sum.resize(count == 0 ? size : std::min(size, sum.size()));
+    for (std::size_t i = 0; i < sum.size(); ++i) sum[i] += values[i] / total;
+    ++count;
+  }
+};
+
+struct CurveKey {
+  std::size_t panel = 0;
+  std::optional<std::size_t> series;  // none: the encoder's own features
+  std::string task, kind;
+  double noise_ratio = 0.0;
+
+  bool operator<(const CurveKey& other) const {
+    const auto tie = [](const CurveKey& k) { return std::tie(k.panel, k.series, k.task, k.kind, k.noise_ratio); };
+    return tie(*this) < tie(other);
+  }
+};
+
+std::vector<float> floats(const SQLite::Column& blob) {
+  std::vector<float> values(static_cast<std::size_t>(blob.getBytes()) / sizeof(float));
+  if (!values.empty()) std::memcpy(values.data(), blob.getBlob(), values.size() * sizeof(float));
+  return values;
+}
+
+// Cells of one checkpoint have the same raw features: one of them speaks for all.
+std::map<CurveKey, MeanSpectrum> mean_spectra(const Store& store, const Axes& axes) {
+  SQLite::Statement statement(
+      store.impl().db,
+      "SELECT c.matrix, s.encoder, s.encoder_params, s.pretrain_dataset, s.noise, t.tuner, t.tuner_params,"
+      " s.noise_ratio, c.fraction, c.task, ts.test_kind, sp.space, sp.singular_values"
+      " FROM spectra sp JOIN cells c USING (cell) JOIN sources s USING (source_id) JOIN tuners t USING (tuner_id)"
+      " JOIN test_sets ts ON ts.task = c.task AND ts.test_set = sp.test_set"
+      " WHERE c.status = 'done' AND sp.center = (SELECT min(center) FROM spectra) AND (sp.space = 'tuned' OR c.cell IN"
+      " (SELECT min(cell) FROM cells WHERE status = 'done' GROUP BY matrix, checkpoint_id, task, fraction, seed))");
+  std::map<CurveKey, MeanSpectrum> curves;
+  while (statement.executeStep()) {
+    std::vector<std::string> key;
+    for (int i = 0; i < static_cast<int>(Axes::columns().size()); ++i) {
+      key.push_back(statement.getColumn(i).getString());
+    }
+    const auto place = axes.place(key);
+    if (!place || !axes.is_full_fraction(*place)) continue;
+    const bool tuned = statement.getColumn(11).getString() == "tuned";
+    const auto values = floats(statement.getColumn(12));
+    curves[{place->panel, tuned ? std::optional(place->series) : std::nullopt, statement.getColumn(9).getString(),
+            statement.getColumn(10).getString(), place->noise_ratio}]
+        .add(values.data(), values.size());
+  }
+  return curves;
+}
+
+// 1-based positions, evenly spread on a logarithmic axis.
+std::vector<std::size_t> spread(std::size_t length, std::size_t points) {
+  std::vector<std::size_t> index;
+  for (std::size_t i = 0; i < points && length > 0; ++i) {
+    const double share = points > 1 ? static_cast<double>(i) / static_cast<double>(points - 1) : 0.0;
+    const auto at = static_cast<std::size_t>(std::lround(std::pow(static_cast<double>(length), share)));
+    if (index.empty() || at > index.back()) index.push_back(at);
+  }
+  return index;
+}
+
+}  // namespace
+
+Json spectrum_figure(const Store& store, const Axes& axes) {
+  const auto curves = mean_spectra(store, axes);
+  const std::size_t points = std::clamp<std::size_t>(kPointBudget / std::max<std::size_t>(1, curves.size()), 12, 48);
+  std::map<std::vector<std::size_t>, std::size_t> numbers;
+  Json indices = Json::array(), rows = Json::array();
+  for (const auto& [key, curve] : curves) {
+    if (curve.count == 0) continue;
+    const std::vector<std::size_t> index = spread(curve.sum.size(), points);
+    const auto [number, added] = numbers.try_emplace(index, numbers.size());
+    if (added) indices.push_back(index);
+    Json values = Json::array();
+    for (const std::size_t at : index) {
+      values.push_back(rounded(curve.sum[at - 1] / static_cast<double>(curve.count), 3));
+    }
+    rows.push_back({key.panel, key.series ? Json(*key.series) : Json(nullptr), key.task, key.kind, key.noise_ratio,
+                    number->second, std::move(values)});
+  }
+  return {{"indices", indices}, {"rows", rows}};
+}
+
+}  // namespace nmlbench

@@ -1,0 +1,115 @@
+#include "cli/live_view.h"
+
+#include "text_table.h"
+
+#include <cmath>
+
+#include <fmt/ranges.h>
+#include <gmock/gmock.h>
+
+namespace nmlbench::cli {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::SizeIs;
+
+CellRecord cell(const std::string& tuner, std::vector<MetricRow> metrics, const std::string& status = "done") {
+  CellRecord record;
+  record.tuner = tuner;
+  record.status = status;
+  record.metrics = std::move(metrics);
+  return record;
+}
+
+std::string screen(const LiveState& state, int width = 100, int height = 40) {
+  return fmt::format("{}\n", fmt::join(render(state, width, height), "\n"));
+}
+
+TEST(LiveView, ShowsPhasesWithBarsTimesAndRates) {
+  LiveState state;
+  state.title = "quick";
+  state.seconds = 95;
+  state.phases = {{"pre-train, encode", "images", 1000, 1000, 50, true},
+                  {"tune, evaluate", "heads", 40, 10, 30, false}};
+  EXPECT_THAT(
+      render(state, 100, 40),
+      ElementsAre("quick  1:35", "  pre-train, encode  [########################] 100 %  took 0:50    20 images/s",
+                  "  tune, evaluate     [######------------------]  25 %  ETA 1:30     0.333 heads/s"));
+}
+
+TEST(LiveView, KnowsNoEtaBeforeAnythingIsDone) {
+  LiveState state;
+  state.phases = {{"tune, evaluate", "heads", 40, 0, 3, false}};
+  EXPECT_THAT(screen(state), HasSubstr("ETA ?"));
+}
+
+TEST(LiveView, CountsCellsAndFailures) {
+  LiveState state;
+  state.cells = 8;
+  state.add(cell("mlp", {}));
+  state.add(cell("mlp", {}, "failed"));
+  EXPECT_THAT(screen(state), HasSubstr("[######------------------]  25 %  1 of 8 done, 1 failed"));
+}
+
+TEST(LiveView, AddsUpStageRunsOfOneKind) {
+  LiveState state;
+  state.add(StageRecord{"tune", "resnet-tiny", "mlp", "shapes", "cpu", 1000, "head-steps", 0.5, 0});
+  state.add(StageRecord{"tune", "resnet-tiny", "mlp", "shapes", "cpu", 3000, "head-steps", 1.5, 0});
+  state.add(StageRecord{"pretrain", "resnet-tiny", "", "", "cpu", 500, "images", 2, 0});
+  EXPECT_THAT(screen(state), HasSubstr("pretrain 250 images/s, tune 2k head-steps/s"));
+}
+
+TEST(LiveView, RanksTunersByTheirBestCellAndShowsMeans) {
+  LiveState state;
+  state.add(
+      cell("mlp", {{"photo", "id", "accuracy", 0.5}, {"sketch", "ood", "accuracy", 0.2}, {"sketch", "ood", "sve", 9}}));
+  state.add(
+      cell("mlp",
+           {{"photo", "id", "accuracy", 0.7}, {"sketch", "ood", "accuracy", 0.4}, {"paint", "ood", "accuracy", 0.2}}));
+  state.add(cell("nmtune", {{"photo", "id", "accuracy", 0.8}}));
+  state.add(cell("broken", {{"photo", "id", "accuracy", NAN}}));
+  const auto lines = render(state, 100, 40);
+  ASSERT_THAT(lines, SizeIs(7));
+  EXPECT_THAT(lines[2], AllOf(HasSubstr("ID best"), HasSubstr("OOD best")));
+  EXPECT_THAT(lines[4], ::testing::ContainsRegex("nmtune +1 +80.0 +80.0 +- +-"));
+  EXPECT_THAT(lines[5], ::testing::ContainsRegex("mlp +2 +70.0 +60.0 +30.0 +25.0"));
+  EXPECT_THAT(lines[6], ::testing::ContainsRegex("broken +1 +- +- +- +-"));
+}
+
+TEST(LiveView, FitsTheTerminal) {
+  LiveState state;
+  state.title = "größe";
+  state.phases = {{"pre-train, encode", "images", 1000, 500, 50, false},
+                  {"tune, evaluate", "heads", 40, 10, 30, false}};
+  for (int i = 0; i < 50; ++i) state.add(cell("tuner-" + std::to_string(i), {{"photo", "id", "accuracy", 0.5}}));
+  const auto lines = render(state, 4, 10);
+  EXPECT_THAT(lines, SizeIs(10));
+  EXPECT_EQ(lines[0], "größ");
+  for (std::size_t i = 1; i < lines.size(); ++i) EXPECT_LE(display_width(lines[i]), 4U);
+  EXPECT_THAT(render(state, 80, 0), IsEmpty());
+}
+
+TEST(LiveView, HoldsNoControlCharacters) {
+  LiveState state;
+  state.title = "a\nb\033[31m";
+  EXPECT_THAT(render(state, 80, 10), ElementsAre("a?b?[31m  0:00"));
+}
+
+TEST(LiveView, OneLineForALog) {
+  EXPECT_EQ(one_line({"tune, evaluate", "heads", 2000, 500, 30, false}), "tune, evaluate: 25 % of 2k heads, ETA 1:30");
+}
+
+TEST(LiveView, FormatsTimesAndCounts) {
+  EXPECT_EQ(format_duration(-1), "0:00");
+  EXPECT_EQ(format_duration(59.6), "1:00");
+  EXPECT_EQ(format_duration(3725), "1:02:05");
+  EXPECT_EQ(format_count(999.4), "999");
+  EXPECT_EQ(format_count(999.6), "1k");
+  EXPECT_EQ(format_count(2.5e9), "2.5G");
+}
+
+}  // namespace
+}  // namespace nmlbench::cli
