@@ -1,6 +1,7 @@
 #include "engine/tune.h"
 
 #include "cache/feature_store.h"
+#include "engine/class_map.h"
 #include "engine/metrics.h"
 #include "engine/process.h"
 #include "engine/training_rows.h"
@@ -252,12 +253,13 @@ StackResult StackRunner::run_together(const Stack& stack) {
 void StackRunner::evaluate(const Stack& stack, Tuner& tuner, const StackShape& shape, std::size_t test_index,
                            std::vector<CellRecord>& records) {
   const TestSet& test = plan_.tasks[plan_.cells[stack.first_cell()].task].tests[test_index];
+  const auto& groups = plan_.splits[test.split].facts.info.training_classes;
   const bool center_rows = plan_.analysis.center_rows;
   std::vector<Features> tests;
   for (const Unit& unit : stack.units) {
     const std::size_t encoding = plan_.cells[unit.cells[0]].tests[test_index];
     tests.push_back(require_features(cache_, plan_.encodings[encoding]));
-    check_test_labels(tests.back(), shape.classes, test.name);
+    if (groups.empty()) check_test_labels(tests.back(), shape.classes, test.name);
   }
   const torch::Tensor rows = spectrum_rows(tests[0].x.size(0), plan_.analysis.max_rows);
   const TestOutput output = predict_all(tuner, shape, tests, rows, context_);
@@ -279,7 +281,7 @@ void StackRunner::evaluate(const Stack& stack, Tuner& tuner, const StackShape& s
       continue;
     }
     const Spectrum& own = tuned.empty() ? raw[unit] : tuned[h];
-    write_metrics(record, test, classification_metrics(logits, tests[unit].y), own, raw[unit]);
+    write_metrics(record, test, classification_metrics(map_classes(logits, groups), tests[unit].y), own, raw[unit]);
     record.spectra.push_back(to_row(raw[unit], test.name, "raw", center_rows, rows.size(0)));
     if (!tuned.empty()) record.spectra.push_back(to_row(own, test.name, "tuned", center_rows, rows.size(0)));
   }
