@@ -1,8 +1,15 @@
 // Rendering, encoding and a pre-training step, in images a second. The argument of the last two is bf16 or not.
+#include "engine/augment.h"
+#include "engine/flat_optimizer.h"
 #include "engine/prepare.h"
+#include "engine/workers.h"
 #include "support/plugins.h"
 
 #include <nmlbench/compat.h>
+
+#include <cstdlib>
+#include <memory>
+#include <vector>
 
 #include <benchmark/benchmark.h>
 
@@ -46,24 +53,55 @@ void encode(benchmark::State& state) {
 }
 BENCHMARK(encode)->ArgName("bf16")->Arg(0)->Arg(1)->UseRealTime()->Unit(benchmark::kMillisecond);
 
-void pretrain_step(benchmark::State& state) {
-  Network network(128);
-  network.encoder->train();
-  torch::optim::SGD optimizer(network.encoder->parameters(),
-                              torch::optim::SGDOptions(0.01).momentum(0.9).nesterov(true));
-  for (auto _ : state) {
+// What the engine does in a step of pre-training, on one encoder for each of NMLBENCH_THREADS threads at a time.
+struct Training : Network {
+  torch::Tensor images = torch::randint(256, {kBatch, 3, 32, 32}).to(torch::kUInt8);
+  Optim optim;
+  FlatOptimizer optimizer;
+  std::int64_t steps = 0;
+
+  static constexpr std::int64_t kBatch = 128;
+
+  static Optim recipe() {
+    Optim optim;
+    optim.name = "sgd";
+    optim.momentum = 0.9;
+    optim.nesterov = true;
+    optim.weight_decay = 5e-4;
+    optim.augment.shift = true;
+    optim.augment.max_shift = 2;
+    return optim;
+  }
+
+  Training() : Network(kBatch), optim(recipe()), optimizer(*encoder, optim) { encoder->train(); }
+
+  void step(bool bf16) {
+    batch.x = prepare(augment(images, optim.augment, Stream(0).at(steps++)), encoder->input());
     optimizer.zero_grad();
     torch::Tensor loss;
     {
-      const AutocastGuard autocast(torch::kCPU, state.range(0) != 0);
-      loss = network.encoder->pretrain_loss(network.batch);
+      const AutocastGuard autocast(torch::kCPU, bf16);
+      loss = encoder->pretrain_loss(batch);
     }
     loss.backward();
-    optimizer.step();
+    optimizer.step(0.01);
   }
-  count_images(state, 128);
+};
+
+void pretrain(benchmark::State& state) {
+  constexpr int kSteps = 4;
+  const char* wanted = std::getenv("NMLBENCH_THREADS");
+  const int threads = wanted != nullptr ? std::atoi(wanted) : 1;
+  std::vector<std::unique_ptr<Training>> encoders;
+  for (int i = 0; i < threads; ++i) encoders.push_back(std::make_unique<Training>());
+  for (auto _ : state) {
+    run_workers(threads, threads, encoders.size(), [&](std::size_t i) {
+      for (int step = 0; step < kSteps; ++step) encoders[i]->step(state.range(0) != 0);
+    });
+  }
+  count_images(state, threads * kSteps * Training::kBatch);
 }
-BENCHMARK(pretrain_step)->ArgName("bf16")->Arg(0)->Arg(1)->UseRealTime()->Unit(benchmark::kMillisecond);
+BENCHMARK(pretrain)->ArgName("bf16")->Arg(0)->Arg(1)->UseRealTime()->Unit(benchmark::kMillisecond);
 
 }  // namespace
 }  // namespace nmlbench

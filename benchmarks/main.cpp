@@ -1,11 +1,14 @@
 // NMLBENCH_THREADS sets the threads of LibTorch; 1 by default, because the engine gives each stack and each encoder
 // one.
+#include "cli/process_setup.h"
+
 #include <cstdlib>
 
 #include <ATen/Parallel.h>
 #include <benchmark/benchmark.h>
 
 int main(int argc, char** argv) {
+  nmlbench::cli::set_up_process(argv);  // memory and threads as in the program
   const char* threads = std::getenv("NMLBENCH_THREADS");
   at::set_num_threads(threads != nullptr ? std::atoi(threads) : 1);
   benchmark::Initialize(&argc, argv);

@@ -10,7 +10,8 @@ endif()
 
 add_library(nmlbench_torch INTERFACE)
 target_include_directories(nmlbench_torch SYSTEM INTERFACE ${TORCH_INCLUDE_DIRS})
-target_link_libraries(nmlbench_torch INTERFACE ${TORCH_LIBRARIES})
+# at::parallel_for is a header of LibTorch's, and serial in code compiled without OpenMP
+target_link_libraries(nmlbench_torch INTERFACE ${TORCH_LIBRARIES} OpenMP::OpenMP_CXX)
 separate_arguments(NMLBENCH_TORCH_FLAGS UNIX_COMMAND "${TORCH_CXX_FLAGS}")
 target_compile_options(nmlbench_torch INTERFACE ${NMLBENCH_TORCH_FLAGS})
 

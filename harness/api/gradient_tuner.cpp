@@ -1,3 +1,5 @@
+#include "adamw.h"
+
 #include <nmlbench/gradient_tuner.h>
 
 #include <algorithm>
@@ -7,39 +9,21 @@
 
 #include <ATen/Parallel.h>
 
-// The optimiser is bound by memory; wider vectors still help while a stack fits in cache.
-#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && !defined(__SANITIZE_ADDRESS__)
-#define NMLBENCH_VECTOR_CLONES __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
-#else
-#define NMLBENCH_VECTOR_CLONES
-#endif
-
 namespace nmlbench {
 namespace {
 
-constexpr float kBeta1 = 0.9F;
-constexpr float kBeta2 = 0.999F;
-constexpr float kEpsilon = 1e-8F;
-
-struct AdamWStep {
-  float keep;         // 1 - lr * weight_decay
-  float size;         // lr / (1 - beta1^t)
-  float inv_sqrt_c2;  // 1 / sqrt(1 - beta2^t)
-};
-
-NMLBENCH_VECTOR_CLONES
-void adamw_range(float* __restrict p, const float* __restrict g, float* __restrict m, float* __restrict v,
-                 std::int64_t n, AdamWStep step) {
-  for (std::int64_t i = 0; i < n; ++i) {
-    m[i] = kBeta1 * m[i] + (1 - kBeta1) * g[i];
-    v[i] = kBeta2 * v[i] + (1 - kBeta2) * g[i] * g[i];
-    const float denominator = std::sqrt(v[i]) * step.inv_sqrt_c2 + kEpsilon;
-    p[i] = p[i] * step.keep - step.size * m[i] / denominator;
-  }
-}
-
 double bias_correction(float beta, std::int64_t steps) {
   return 1 - std::pow(double{beta}, static_cast<double>(steps));
+}
+
+std::int64_t count_of(const ParameterSpec& spec) {
+  return c10::multiply_integers(spec.sizes);
+}
+
+AdamWConstants constants_of(std::int64_t steps, float lr, float decay) {
+  const double c1 = bias_correction(AdamWConstants::kBeta1, steps);
+  const double c2 = bias_correction(AdamWConstants::kBeta2, steps);
+  return {1 - lr * decay, static_cast<float>(lr / c1), static_cast<float>(1 / std::sqrt(c2))};
 }
 
 }  // namespace
@@ -48,84 +32,199 @@ void ParameterStack::init(const std::vector<ParameterSpec>& specs, const std::ve
                           torch::Device device) {
   heads_ = static_cast<std::int64_t>(heads.size());
   slots_.clear();
-  steps_ = 0;
-  std::int64_t offset = 0;
+  std::int64_t trained = 0, state = 0;
   for (const ParameterSpec& spec : specs) {
-    const std::int64_t count = c10::multiply_integers(spec.sizes);
-    std::vector<std::int64_t> sizes = {heads_};
-    sizes.insert(sizes.end(), spec.sizes.begin(), spec.sizes.end());
-    slots_.push_back({spec.name, std::move(sizes), offset, count, spec.decay});
-    offset += heads_ * count;
+    std::int64_t& offset = spec.trained ? trained : state;
+    Slot slot;
+    slot.spec = spec;
+    slot.offset = offset;
+    slot.count = count_of(spec);
+    slots_.push_back(slot);
+    offset += heads_ * slots_.back().count;
   }
-  torch::Tensor initial = torch::empty({offset}, torch::kFloat32);
-  for (const ParameterSpec& spec : specs) {
-    torch::Tensor all = view(initial, spec.name);
+  torch::Tensor initial = torch::empty({trained}, torch::kFloat32);
+  torch::Tensor initial_state = torch::empty({state}, torch::kFloat32);
+  for (const Slot& slot : slots_) {
+    torch::Tensor& buffer = slot.spec.trained ? initial : initial_state;
+    torch::Tensor all = buffer.narrow(0, slot.offset, heads_ * slot.count).view({heads_, slot.count});
     std::map<std::uint64_t, torch::Tensor> drawn;  // heads that share their draws share the initial value
     for (std::int64_t h = 0; h < heads_; ++h) {
-      const Stream init = heads[static_cast<std::size_t>(h)].draws.at("init").at(spec.name);
+      const Stream init = heads[static_cast<std::size_t>(h)].draws.at("init").at(slot.spec.name);
       torch::Tensor& value = drawn[init.key()];
-      if (!value.defined()) value = spec.initial(init);
+      if (!value.defined()) value = slot.spec.initial(init).reshape(-1);
       all[h].copy_(value);
     }
   }
   values_ = initial.to(device);
+  state_ = initial_state.to(device);
   gradients_ = torch::zeros_like(values_);
-  first_moment_ = torch::zeros_like(values_);
-  second_moment_ = torch::zeros_like(values_);
+  first_moments_ = torch::zeros_like(values_);
+  second_moments_ = torch::zeros_like(values_);
+  selected_ = 0;
+  select(0, heads_);
 }
 
-torch::Tensor ParameterStack::view(const torch::Tensor& buffer, std::string_view name) const {
-  const auto slot = std::find_if(slots_.begin(), slots_.end(), [&](const Slot& s) { return s.name == name; });
-  if (slot == slots_.end()) throw Error("bug in the tuner: there is no parameter \"" + std::string(name) + "\"");
-  return buffer.narrow(0, slot->offset, heads_ * slot->count).view(slot->sizes);
-}
-
-void ParameterStack::adamw_step(const torch::Tensor& lr, const torch::Tensor& weight_decay) {
-  const torch::NoGradGuard no_grad;
-  ++steps_;
-  for (const Slot& slot : slots_) {
-    if (values_.is_cpu()) {
-      adamw_cpu(slot, lr, weight_decay);
-    } else {
-      adamw_tensor(slot, lr, weight_decay);
-    }
+void ParameterStack::select(std::int64_t first, std::int64_t count) {
+  if (first == first_ && count == selected_) return;
+  first_ = first;
+  selected_ = count;
+  for (Slot& slot : slots_) {
+    slot.value = view(slot, slot.spec.trained ? values_ : state_);
+    if (!slot.spec.trained) continue;
+    slot.gradient = view(slot, gradients_);
+    slot.first_moment = view(slot, first_moments_);
+    slot.second_moment = view(slot, second_moments_);
   }
 }
 
-void ParameterStack::adamw_cpu(const Slot& slot, const torch::Tensor& lr, const torch::Tensor& weight_decay) {
-  const double c1 = bias_correction(kBeta1, steps_);
-  const auto inv_sqrt_c2 = static_cast<float>(1 / std::sqrt(bias_correction(kBeta2, steps_)));
-  const float* lr_of = lr.data_ptr<float>();
-  const float* decay_of = weight_decay.data_ptr<float>();
-  float* p = values_.data_ptr<float>() + slot.offset;
-  const float* g = gradients_.data_ptr<float>() + slot.offset;
-  float* m = first_moment_.data_ptr<float>() + slot.offset;
-  float* v = second_moment_.data_ptr<float>() + slot.offset;
-  at::parallel_for(0, heads_ * slot.count, at::internal::GRAIN_SIZE, [&](std::int64_t begin, std::int64_t end) {
+torch::Tensor ParameterStack::view(const Slot& slot, const torch::Tensor& buffer) const {
+  std::vector<std::int64_t> sizes = {selected_};
+  sizes.insert(sizes.end(), slot.spec.sizes.begin(), slot.spec.sizes.end());
+  return buffer.narrow(0, slot.offset + first_ * slot.count, selected_ * slot.count).view(sizes);
+}
+
+ParameterStack::Slot& ParameterStack::slot(std::string_view name) {
+  const auto slot = std::find_if(slots_.begin(), slots_.end(), [&](const Slot& s) { return s.spec.name == name; });
+  if (slot == slots_.end()) throw Error("bug in the tuner: there is no parameter \"" + std::string(name) + "\"");
+  return *slot;
+}
+
+const ParameterStack::Slot& ParameterStack::slot(std::string_view name) const {
+  return const_cast<ParameterStack*>(this)->slot(name);
+}
+
+std::vector<torch::Tensor> ParameterStack::trained_values() const {
+  std::vector<torch::Tensor> values;
+  for (const Slot& slot : slots_) {
+    if (slot.spec.trained) values.push_back(slot.value);
+  }
+  return values;
+}
+
+void ParameterStack::set_gradients(const std::vector<torch::Tensor>& gradients) {
+  const torch::NoGradGuard no_grad;
+  auto next = gradients.begin();
+  for (const Slot& slot : slots_) {
+    if (!slot.spec.trained) continue;
+    torch::Tensor target = slot.gradient;
+    next->defined() ? target.copy_(*next) : target.zero_();
+    ++next;
+  }
+}
+
+void ParameterStack::set_product_gradient(std::string_view name, const torch::Tensor& left,
+                                          const torch::Tensor& right) {
+  Slot& target = slot(name);
+  if (values_.is_cpu() && ProductOperand::supported()) {
+    target.left = left.contiguous();
+    target.right = right.contiguous();
+  } else {
+    form_product(target, left, right);
+  }
+}
+
+// right [U', B, C] serves the heads of a unit; one product forms the gradients of all of them.
+void ParameterStack::form_product(const Slot& slot, const torch::Tensor& left, const torch::Tensor& right) {
+  const std::int64_t u = right.size(0), b = right.size(1), g = left.size(0) / u;
+  const torch::Tensor by_unit =
+      g == 1 ? left : left.view({u, g, b, -1}).permute({0, 2, 1, 3}).reshape({u, b, -1});  // [U', B, G * R]
+  torch::Tensor out = slot.gradient.view({u, -1, right.size(2)});
+  torch::bmm_out(out, by_unit.transpose(1, 2), right);
+}
+
+const torch::Tensor& ParameterStack::gradient(std::string_view name) const {
+  const Slot& found = slot(name);
+  if (found.left.defined()) form_product(found, found.left, found.right);
+  return found.gradient;
+}
+
+void ParameterStack::adamw_step(std::int64_t step, const torch::Tensor& lr, const torch::Tensor& weight_decay) {
+  const torch::NoGradGuard no_grad;
+  for (Slot& slot : slots_) {
+    if (!slot.spec.trained) continue;
+    if (!values_.is_cpu()) {
+      adamw_tensor(slot, step + 1, lr, weight_decay);
+      continue;
+    }
+    std::vector<AdamWConstants> constants;
+    for (std::int64_t h = 0; h < selected_; ++h) {
+      const float decay = slot.spec.decay ? weight_decay.data_ptr<float>()[h] : 0.0F;
+      constants.push_back(constants_of(step + 1, lr.data_ptr<float>()[h], decay));
+    }
+    slot.left.defined() ? adamw_products(slot, constants) : adamw_ranges(slot, constants);
+    slot.left = slot.right = torch::Tensor();
+  }
+}
+
+void ParameterStack::adamw_ranges(const Slot& slot, const std::vector<AdamWConstants>& constants) {
+  float* p = slot.value.data_ptr<float>();
+  const float* g = slot.gradient.data_ptr<float>();
+  float* m = slot.first_moment.data_ptr<float>();
+  float* v = slot.second_moment.data_ptr<float>();
+  at::parallel_for(0, selected_ * slot.count, at::internal::GRAIN_SIZE, [&](std::int64_t begin, std::int64_t end) {
     while (begin < end) {  // one head's share at a time
       const std::int64_t head = begin / slot.count;
       const std::int64_t stop = std::min(end, (head + 1) * slot.count);
-      const float decay = slot.decay ? decay_of[head] : 0.0F;
-      const AdamWStep step{1 - lr_of[head] * decay, static_cast<float>(lr_of[head] / c1), inv_sqrt_c2};
-      adamw_range(p + begin, g + begin, m + begin, v + begin, stop - begin, step);
+      adamw_range(p + begin, g + begin, m + begin, v + begin, stop - begin, constants[static_cast<std::size_t>(head)]);
       begin = stop;
     }
   });
 }
 
-void ParameterStack::adamw_tensor(const Slot& slot, const torch::Tensor& lr, const torch::Tensor& weight_decay) {
-  const auto rows = [&](const torch::Tensor& buffer) {
-    return buffer.narrow(0, slot.offset, heads_ * slot.count).view({heads_, slot.count});
-  };
-  const torch::Tensor rate = lr.to(values_.device()).view({heads_, 1});
-  const torch::Tensor decay = weight_decay.to(values_.device()).view({heads_, 1});
-  torch::Tensor p = rows(values_), g = rows(gradients_), m = rows(first_moment_), v = rows(second_moment_);
-  m.mul_(kBeta1).add_(g, 1 - kBeta1);
-  v.mul_(kBeta2).addcmul_(g, g, 1 - kBeta2);
-  const torch::Tensor denominator = v.sqrt().div_(std::sqrt(bias_correction(kBeta2, steps_))).add_(kEpsilon);
-  if (slot.decay) p.mul_(1 - rate * decay);
-  p.sub_(rate / bias_correction(kBeta1, steps_) * m / denominator);
+void ParameterStack::adamw_products(const Slot& slot, const std::vector<AdamWConstants>& constants) {
+  const std::int64_t units = slot.right.size(0), batch = slot.right.size(1), columns = slot.right.size(2);
+  const std::int64_t rows = slot.left.size(2), heads_per_unit = selected_ / units;
+  const float* left = slot.left.data_ptr<float>();
+  const float* right = slot.right.data_ptr<float>();
+  for (std::int64_t unit = 0; unit < units; ++unit) {
+    const ProductOperand shared(right + unit * batch * columns, batch, columns);
+    // rows of all the unit's heads, numbered through
+    at::parallel_for(0, heads_per_unit * rows, 1 + at::internal::GRAIN_SIZE / (batch * columns),
+                     [&](std::int64_t begin, std::int64_t end) {
+                       while (begin < end) {
+                         const std::int64_t head = unit * heads_per_unit + begin / rows;
+                         const std::int64_t first = begin % rows;
+                         const std::int64_t last = std::min(rows, first + end - begin);
+                         const std::int64_t at = head * slot.count;
+                         shared.adamw(left + head * batch * rows, rows, slot.value.data_ptr<float>() + at,
+                                      slot.first_moment.data_ptr<float>() + at,
+                                      slot.second_moment.data_ptr<float>() + at, first, last,
+                                      constants[static_cast<std::size_t>(head)]);
+                         begin += last - first;
+                       }
+                     });
+  }
 }
+
+void ParameterStack::adamw_tensor(const Slot& slot, std::int64_t steps, const torch::Tensor& lr,
+                                  const torch::Tensor& weight_decay) {
+  using K = AdamWConstants;
+  const auto rows = [](const torch::Tensor& t) { return t.view({t.size(0), -1}); };
+  const torch::Tensor rate = rows(lr), g = rows(slot.gradient);
+  torch::Tensor p = rows(slot.value), m = rows(slot.first_moment), v = rows(slot.second_moment);
+  m.mul_(K::kBeta1).add_(g, 1 - K::kBeta1);
+  v.mul_(K::kBeta2).addcmul_(g, g, 1 - K::kBeta2);
+  const torch::Tensor denominator = v.sqrt().div_(std::sqrt(bias_correction(K::kBeta2, steps))).add_(K::kEpsilon);
+  if (slot.spec.decay) p.mul_(1 - rate * rows(weight_decay));
+  p.sub_(rate / bias_correction(K::kBeta1, steps) * m / denominator);
+}
+
+// Neighbouring units with training sets of one size: they take the same number of steps and walk through their epochs
+// together.
+struct GradientTuner::Cohort {
+  std::int64_t first_unit = 0, units = 0;
+  std::int64_t rows = 0;             // N
+  std::int64_t batch = 0;            // rows of a minibatch
+  std::int64_t steps_per_epoch = 0;  // the last one may be of fewer rows
+  std::int64_t steps = 0;            // in all epochs
+  torch::Tensor order;               // int64 [units, N], CPU: this epoch's
+  torch::Tensor loss_sum;            // float64 [heads]: of this epoch so far, over rows
+  std::int64_t rows_seen = 0;
+
+  std::int64_t begin_of(std::int64_t step) const { return step % steps_per_epoch * batch; }
+  std::int64_t rows_of(std::int64_t step) const { return std::min(batch, rows - begin_of(step)); }
+  bool ends_epoch(std::int64_t step) const { return (step + 1) % steps_per_epoch == 0; }
+};
 
 GradientTuner::GradientTuner(const Params& params) : params_(params) {}
 
@@ -133,82 +232,154 @@ void GradientTuner::init(const StackShape& shape, const std::vector<HeadSpec>& h
   if (static_cast<std::int64_t>(heads.size()) != shape.heads() || heads.empty()) {
     throw Error("bug in the harness: as many heads as the stack's shape says are needed");
   }
-  shape_ = shape;
+  shape_ = window_ = shape;
+  first_unit_ = 0;
   heads_ = heads;
   device_ = device;
+  per_head_.clear();
   stack_.init(parameters(shape), heads, device);
-  lr_ = per_head("lr").cpu();
-  weight_decay_ = per_head("weight_decay").cpu();
+  schedule_ = torch::ones({shape.heads()}, torch::kFloat32);
   on_init();
 }
 
 torch::Tensor GradientTuner::per_head(std::string_view name) const {
-  torch::Tensor values = torch::empty({shape_.heads()}, torch::kFloat32);
-  for (std::int64_t h = 0; h < shape_.heads(); ++h) {
-    values[h] = heads_[static_cast<std::size_t>(h)].params.real(name);
+  auto found = per_head_.find(name);
+  if (found == per_head_.end()) {
+    std::vector<float> values;
+    for (const HeadSpec& head : heads_) {
+      const ParamValue& value = head.params.values().at(std::string(name));
+      const auto* integer = std::get_if<std::int64_t>(&value);
+      values.push_back(static_cast<float>(integer ? static_cast<double>(*integer) : head.params.real(name)));
+    }
+    found = per_head_.emplace(name, torch::tensor(values).to(device_)).first;
   }
-  return values.to(device_);
+  return found->second.narrow(0, first_unit_ * shape_.heads_per_unit, window_.heads());
 }
 
 std::int64_t GradientTuner::bytes_per_head(const StackShape& shape) const {
   std::int64_t numbers = 0;
-  for (const ParameterSpec& spec : parameters(shape)) numbers += c10::multiply_integers(spec.sizes);
+  for (const ParameterSpec& spec : parameters(shape)) numbers += count_of(spec);
   constexpr std::int64_t kBuffers = 4;  // value, gradient, two moments
   const std::int64_t rows = params_.integer("batch_size");
   return static_cast<std::int64_t>(sizeof(float)) *
          (kBuffers * numbers + rows * (shape.dim + activations_per_row(shape)));
 }
 
+std::vector<GradientTuner::Cohort> GradientTuner::make_cohorts(const TrainingSet& data) const {
+  std::vector<Cohort> cohorts;
+  for (std::int64_t unit = 0; unit < shape_.units; ++unit) {
+    const std::int64_t n = data.size(unit);
+    if (cohorts.empty() || cohorts.back().rows != n) {
+      Cohort cohort;
+      cohort.first_unit = unit;
+      cohort.rows = n;
+      cohort.batch = std::min(n, params_.integer("batch_size"));
+      if (cohort.batch < smallest_batch()) {
+        throw Error("the training split has " + std::to_string(n) + " rows and a minibatch needs at least " +
+                    std::to_string(smallest_batch()));
+      }
+      const std::int64_t rest = n % cohort.batch;
+      cohort.steps_per_epoch = n / cohort.batch + (rest > 0 && rest >= smallest_batch() ? 1 : 0);
+      cohort.steps = params_.integer("epochs") * cohort.steps_per_epoch;
+      cohorts.push_back(cohort);
+    }
+    ++cohorts.back().units;
+  }
+  return cohorts;
+}
+
+// A unit's heads share their draws, and so does every unit of one task, fraction and seed.
+void GradientTuner::begin_epoch(Cohort& cohort, std::int64_t epoch) const {
+  std::vector<torch::Tensor> orders;
+  std::map<std::uint64_t, torch::Tensor> drawn;
+  for (std::int64_t unit = cohort.first_unit; unit < cohort.first_unit + cohort.units; ++unit) {
+    const HeadSpec& head = heads_[static_cast<std::size_t>(unit * shape_.heads_per_unit)];
+    torch::Tensor& order = drawn[head.draws.key()];
+    if (!order.defined()) order = head.draws.at("shuffle").at(epoch).permutation(cohort.rows);
+    orders.push_back(order);
+  }
+  cohort.order = torch::stack(orders);
+  cohort.loss_sum = torch::zeros({cohort.units * shape_.heads_per_unit}, torch::dtype(torch::kFloat64).device(device_));
+  cohort.rows_seen = 0;
+}
+
 FitReport GradientTuner::fit(const TrainingSet& data, const Context& context) {
   const torch::NoGradGuard no_grad;
-  const std::int64_t n = data.size();
-  const std::int64_t batch = std::min(n, params_.integer("batch_size"));
-  const std::int64_t rest = n % batch;
-  const std::int64_t steps_per_epoch = n / batch + (rest > 0 && rest >= smallest_batch() ? 1 : 0);
-  if (batch < smallest_batch()) {
-    throw Error("the training split has " + std::to_string(n) + " rows and a minibatch needs at least " +
-                std::to_string(smallest_batch()));
-  }
-  const std::int64_t epochs = params_.integer("epochs");
-  const std::int64_t total = epochs * steps_per_epoch;
-
+  std::vector<Cohort> cohorts = make_cohorts(data);
   FitReport report;
-  report.loss = torch::empty({epochs, shape_.heads()}, torch::kFloat32);
-  for (std::int64_t epoch = 0; epoch < epochs; ++epoch) {
-    const torch::Tensor order = epoch_order(n, epoch);
-    torch::Tensor loss_sum = torch::zeros({shape_.heads()}, torch::dtype(torch::kFloat64).device(device_));
-    std::int64_t rows_seen = 0;
-    for (std::int64_t i = 0; i < steps_per_epoch; ++i) {
-      context.check_stop();
-      const torch::Tensor rows = order.slice(1, i * batch, std::min(n, (i + 1) * batch));
-      loss_sum += train_step(data.gather(rows), report.steps++, total) * static_cast<double>(rows.size(1));
-      rows_seen += rows.size(1);
+  report.loss = torch::empty({params_.integer("epochs"), shape_.heads()}, torch::kFloat32);
+  const auto at_work = [&](std::size_t c, std::int64_t step) { return c < cohorts.size() && cohorts[c].steps > step; };
+  for (std::int64_t step = 0; at_work(0, step); ++step) {
+    context.check_stop();
+    for (std::size_t first = 0, last = 0; at_work(first, step); first = last) {
+      // cohorts at the short end of an epoch step apart from those in the middle of theirs
+      const std::int64_t rows = cohorts[first].rows_of(step);
+      for (last = first; at_work(last, step) && cohorts[last].rows_of(step) == rows; ++last) {
+        if (step % cohorts[last].steps_per_epoch == 0) begin_epoch(cohorts[last], step / cohorts[last].steps_per_epoch);
+      }
+      step_together(cohorts, first, last, step, data);
+      report.head_steps += window_.heads();
     }
-    report.loss[epoch].copy_(loss_sum / static_cast<double>(rows_seen));
+    for (Cohort& cohort : cohorts) {
+      if (step >= cohort.steps || !cohort.ends_epoch(step)) continue;
+      report.loss[step / cohort.steps_per_epoch]
+          .narrow(0, cohort.first_unit * shape_.heads_per_unit, cohort.loss_sum.size(0))
+          .copy_(cohort.loss_sum / static_cast<double>(cohort.rows_seen));
+    }
   }
   return report;
 }
 
-// int64 [U, N]: the order of rows in this epoch. A unit's heads share their draws, and so does every unit of one
-// task, fraction and seed.
-torch::Tensor GradientTuner::epoch_order(std::int64_t n, std::int64_t epoch) const {
-  std::vector<torch::Tensor> orders;
-  std::map<std::uint64_t, torch::Tensor> drawn;
-  for (std::int64_t unit = 0; unit < shape_.units; ++unit) {
-    const HeadSpec& head = heads_[static_cast<std::size_t>(unit * shape_.heads_per_unit)];
-    torch::Tensor& order = drawn[head.draws.key()];
-    if (!order.defined()) order = head.draws.at("shuffle").at(epoch).permutation(n);
-    orders.push_back(order);
+// One step of cohorts first .. last - 1, whose minibatches are of one size.
+void GradientTuner::step_together(std::vector<Cohort>& cohorts, std::size_t first, std::size_t last, std::int64_t step,
+                                  const TrainingSet& data) {
+  const std::int64_t g = shape_.heads_per_unit, rows = cohorts[first].rows_of(step);
+  std::vector<torch::Tensor> wanted;
+  for (std::size_t c = first; c < last; ++c) {
+    const Cohort& cohort = cohorts[c];
+    wanted.push_back(cohort.order.narrow(1, cohort.begin_of(step), rows));
+    schedule_.narrow(0, cohort.first_unit * g, cohort.units * g).fill_(schedule_factor(step, cohort.steps));
   }
-  return torch::stack(orders);
+  const std::int64_t first_unit = cohorts[first].first_unit;
+  open_window(first_unit, cohorts[last - 1].first_unit + cohorts[last - 1].units - first_unit);
+  const torch::Tensor losses = gradients(data.gather(first_unit, torch::cat(wanted)));
+  update(step);
+  for (std::size_t c = first; c < last; ++c) {
+    Cohort& cohort = cohorts[c];
+    const torch::Tensor own = losses.narrow(0, (cohort.first_unit - first_unit) * g, cohort.units * g);
+    cohort.loss_sum.add_(own, static_cast<double>(rows));
+    cohort.rows_seen += rows;
+  }
+}
+
+void GradientTuner::open_window(std::int64_t first_unit, std::int64_t units) {
+  first_unit_ = first_unit;
+  window_.units = units;
+  stack_.select(first_unit * shape_.heads_per_unit, window_.heads());
+}
+
+double GradientTuner::schedule_factor(std::int64_t step, std::int64_t total) const {
+  if (params_.text("schedule") != "cosine") return 1.0;
+  return 0.5 * (1 + std::cos(std::numbers::pi * static_cast<double>(step) / static_cast<double>(total)));
+}
+
+void GradientTuner::update(std::int64_t step) {
+  const torch::Tensor now = schedule_.narrow(0, first_unit_ * shape_.heads_per_unit, window_.heads()).to(device_);
+  stack_.adamw_step(step, per_head("lr") * now, per_head("weight_decay"));
 }
 
 torch::Tensor GradientTuner::train_step(const Minibatch& batch, std::int64_t step, std::int64_t total) {
+  const torch::NoGradGuard no_grad;
+  open_window(0, shape_.units);
+  schedule_.fill_(schedule_factor(step, total));
   const torch::Tensor losses = gradients(batch);
-  const double progress = static_cast<double>(step) / static_cast<double>(total);
-  const double factor = params_.text("schedule") == "cosine" ? 0.5 * (1 + std::cos(std::numbers::pi * progress)) : 1.0;
-  stack_.adamw_step(lr_ * factor, weight_decay_);
+  update(step);
   return losses;
+}
+
+Prediction GradientTuner::predict(const torch::Tensor& x, std::int64_t first_unit) {
+  open_window(first_unit, x.size(0));
+  return on_predict(x);
 }
 
 torch::Tensor GradientTuner::loss(const Minibatch&) {
@@ -217,12 +388,13 @@ torch::Tensor GradientTuner::loss(const Minibatch&) {
 
 torch::Tensor GradientTuner::gradients(const Minibatch& batch) {
   const torch::AutoGradMode record(true);
-  torch::Tensor values = stack_.values();
-  values.set_requires_grad(true);
+  std::vector<torch::Tensor> values = stack_.trained_values();
+  for (torch::Tensor& value : values) value.set_requires_grad(true);
   const torch::Tensor losses = loss(batch);
-  const torch::Tensor gradient = torch::autograd::grad({losses.sum()}, {values})[0];
-  values.set_requires_grad(false);
-  stack_.gradients().detach().copy_(gradient.detach());
+  const auto gradients = torch::autograd::grad({losses.sum()}, values, /*grad_outputs=*/{}, /*retain_graph=*/false,
+                                               /*create_graph=*/false, /*allow_unused=*/true);
+  for (torch::Tensor& value : values) value.set_requires_grad(false);
+  stack_.set_gradients(gradients);
   return losses.detach();
 }
 

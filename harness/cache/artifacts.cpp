@@ -45,6 +45,18 @@ fs::path meta_file(const fs::path& folder) {
   return folder / "meta.json";
 }
 
+const char* folder_of(ArtifactKind kind) {
+  switch (kind) {
+    case ArtifactKind::checkpoint:
+      return "checkpoints";
+    case ArtifactKind::features:
+      return "features";
+    case ArtifactKind::measurement:
+      return "measurements";
+  }
+  return "others";
+}
+
 std::optional<json> read_meta(const fs::path& folder) {
   std::ifstream in(meta_file(folder));
   json meta = json::parse(in, nullptr, /*allow_exceptions=*/false);
@@ -82,7 +94,7 @@ fs::path ArtifactCache::default_root() {
 }
 
 ArtifactCache::ArtifactCache(fs::path root) : root_(fs::absolute(std::move(root))) {
-  for (const char* folder : {"tmp", "locks", "checkpoints", "features"}) {
+  for (const char* folder : {"tmp", "locks"}) {
     std::error_code error;
     fs::create_directories(root_ / folder, error);
     if (error) fail(root_ / folder, "create", error.value());
@@ -104,7 +116,7 @@ void ArtifactCache::remove_leftovers() const {
 }
 
 fs::path ArtifactCache::place(ArtifactKind kind, const std::string& id) const {
-  return root_ / (kind == ArtifactKind::checkpoint ? "checkpoints" : "features") / id.substr(0, 2) / id;
+  return root_ / folder_of(kind) / id.substr(0, 2) / id;
 }
 
 fs::path ArtifactCache::partial_file(const std::string& id) const {

@@ -15,7 +15,7 @@
 
 namespace nmlbench {
 
-enum class ArtifactKind { checkpoint, features };
+enum class ArtifactKind { checkpoint, features, measurement };
 
 // A folder to fill; gone with the object unless published.
 class Staging {

@@ -38,6 +38,12 @@ std::optional<Features> load_features(const ArtifactCache& cache, const std::str
                   map_file(*folder / "y.i64", false, torch::kInt64, rows), about.at("classes").get<std::int64_t>()};
 }
 
+Features require_features(const ArtifactCache& cache, const std::string& id) {
+  std::optional<Features> features = load_features(cache, id);
+  if (!features) throw Error(fmt::format("the features {} vanished from the cache; run again", id));
+  return std::move(*features);
+}
+
 FeatureWriter::FeatureWriter(ArtifactCache& cache, std::int64_t rows, std::int64_t dim)
     : cache_(cache), staging_(cache.stage()) {
   const std::filesystem::path file = staging_.folder() / "x.f32";

@@ -19,6 +19,8 @@ struct Features {
 };
 
 std::optional<Features> load_features(const ArtifactCache& cache, const std::string& id);
+// For features that were made earlier in this run: throws Error when they are gone.
+Features require_features(const ArtifactCache& cache, const std::string& id);
 
 // Write rows into x(), then publish. Space is reserved first: a full disk is an Error, not a crash.
 class FeatureWriter {

@@ -21,7 +21,7 @@ std::string transition_json(const torch::Tensor& transition) {
 }
 
 StageRecord image_stage(const char* stage, const Checkpoint& checkpoint, torch::Device device, double images,
-                        double seconds) {
+                        double seconds, std::int64_t batch) {
   StageRecord record;
   record.stage = stage;
   record.encoder = checkpoint.encoder.name;
@@ -30,6 +30,7 @@ StageRecord image_stage(const char* stage, const Checkpoint& checkpoint, torch::
   record.unit = "images";
   record.seconds = seconds;
   record.peak_bytes = peak_bytes(device);
+  record.batch = batch;
   return record;
 }
 
@@ -74,7 +75,8 @@ class JobRunner {
         context_);
     result_.noise = noise_record(plan_, checkpoint_, facts);
     if (trained_now && facts.images > 0) {
-      result_.stages.push_back(image_stage("pretrain", checkpoint_, context_.device, facts.images, facts.seconds));
+      result_.stages.push_back(image_stage("pretrain", checkpoint_, context_.device, facts.images, facts.seconds,
+                                           checkpoint_.optim.batch_size));
       spdlog::info("trained {} {} {:.2f} seed {}: {:.0f} images/s, loss {:.3f}", checkpoint_.encoder.name,
                    checkpoint_.noise_name(), checkpoint_.noise_ratio(), checkpoint_.seed, facts.images_per_second,
                    facts.loss_curve.back());
@@ -90,7 +92,8 @@ class JobRunner {
     const std::shared_ptr<const SplitData> split = splits_.acquire(encoding.split);
     const EncodeTiming timing = encode_split(encoding.id, *encoder, *split, plan_.encode.bf16, context_);
     if (timing.images > 0) {
-      result_.stages.push_back(image_stage("encode", checkpoint_, context_.device, timing.images, timing.seconds));
+      result_.stages.push_back(
+          image_stage("encode", checkpoint_, context_.device, timing.images, timing.seconds, timing.batch));
     }
   }
 

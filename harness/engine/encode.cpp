@@ -2,6 +2,7 @@
 
 #include "cache/feature_store.h"
 #include "engine/prepare.h"
+#include "engine/process.h"
 
 #include <nmlbench/compat.h>
 
@@ -10,6 +11,7 @@
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
+#include <spdlog/spdlog.h>
 
 namespace nmlbench {
 namespace {
@@ -33,23 +35,20 @@ torch::Tensor encode_batch(Encoder& encoder, const InputSpec& spec, const torch:
   return features;
 }
 
-}  // namespace
-
-EncodeTiming encode_split(const std::string& id, Encoder& encoder, const SplitData& split, bool bf16,
-                          const StageContext& context) {
+// Rows `batch` at a time into `out` [N, D]; `done` counts them.
+EncodeTiming encode_rows(Encoder& encoder, const SplitData& split, bool bf16, std::int64_t batch, torch::Tensor out,
+                         const StageContext& context, double& done) {
   using Clock = std::chrono::steady_clock;
-  const torch::NoGradGuard no_grad;
-  encoder.eval();
   const InputSpec spec = encoder.input();
   const std::int64_t n = split.info().size;
-  FeatureWriter writer(context.cache, n, encoder.feature_dim());
   EncodeTiming timing;
+  timing.batch = batch;
   auto begin = Clock::now();
-  for (std::int64_t row = 0; row < n; row += kEncodeBatch) {
+  for (std::int64_t row = 0; row < n; row += batch) {
     context.check_stop();
-    const std::int64_t end = std::min(row + kEncodeBatch, n);
+    const std::int64_t end = std::min(row + batch, n);
     const torch::Tensor samples = split.samples(torch::arange(row, end), context.device);
-    writer.x().slice(0, row, end).copy_(encode_batch(encoder, spec, samples, bf16));
+    out.slice(0, row, end).copy_(encode_batch(encoder, spec, samples, bf16));
     if (row == 0) {  // warm-up
       synchronize(context.device);
       begin = Clock::now();
@@ -57,8 +56,31 @@ EncodeTiming encode_split(const std::string& id, Encoder& encoder, const SplitDa
       timing.images += static_cast<double>(end - row);
     }
     context.progress.advance(static_cast<double>(end - row));
+    done += static_cast<double>(end - row);
   }
   timing.seconds = std::chrono::duration<double>(Clock::now() - begin).count();
+  return timing;
+}
+
+}  // namespace
+
+EncodeTiming encode_split(const std::string& id, Encoder& encoder, const SplitData& split, bool bf16,
+                          const StageContext& context) {
+  const torch::NoGradGuard no_grad;
+  encoder.eval();
+  const std::int64_t n = split.info().size;
+  FeatureWriter writer(context.cache, n, encoder.feature_dim());
+  EncodeTiming timing;
+  for (std::int64_t batch = kEncodeBatch; timing.batch == 0; batch /= 2) {
+    double done = 0;
+    try {
+      timing = encode_rows(encoder, split, bf16, batch, writer.x(), context, done);
+    } catch (...) {
+      if (!current_exception_is_out_of_memory() || batch == 1) throw;
+      context.progress.advance(-done);
+      spdlog::warn("out of memory while encoding {} samples at a time; trying {}", batch, batch / 2);
+    }
+  }
   if (!torch::isfinite(writer.x()).all().item<bool>()) {
     throw Error("the features contain NaN or infinity; the checkpoint or the data are broken");
   }

@@ -9,10 +9,12 @@ namespace nmlbench {
 struct EncodeTiming {
   double images = 0;
   double seconds = 0;
+  std::int64_t batch = 0;  // samples at a time
 };
 
-// Encodes every sample of `split` in order, in evaluation mode, in batches of fixed size, and publishes the features
-// under `id`. `bf16`: the network runs under autocast; features are float32 either way.
+// Encodes every sample of `split` in order, in evaluation mode, in batches of fixed size, halved while memory is
+// short, and publishes the features under `id`. `bf16`: the network runs under autocast; features are float32 either
+// way.
 EncodeTiming encode_split(const std::string& id, Encoder& encoder, const SplitData& split, bool bf16,
                           const StageContext& context);
 

@@ -1,8 +1,10 @@
 #include "engine/executor.h"
 
+#include "engine/cell_records.h"
 #include "engine/checkpoint_job.h"
 #include "engine/encodings.h"
 #include "engine/process.h"
+#include "engine/stack_size.h"
 #include "engine/stacks.h"
 #include "engine/tune.h"
 #include "engine/workers.h"
@@ -32,6 +34,7 @@ class Executor {
 
   ExecutionSummary run() {
     sort_cells();
+    if (pending_.empty()) return summary_;
     std::vector<Stack> stacks = wanted_stacks();
     if (!give_up()) encoding_errors_ = make_encodings(plan_, encodings_of(stacks), options_, cache_, sink_, progress_);
     drop_unencoded(stacks);
@@ -61,8 +64,15 @@ class Executor {
 
   // Packed from all cells; what cannot run and what has nothing left to do is dropped afterwards.
   std::vector<Stack> wanted_stacks() {
-    std::vector<Stack> stacks = make_stacks(plan_, [&](const Cell& cell) {
-      return plan_.obstacle(cell).empty() ? stack_bound(plan_, cell, feature_dim(cell)) : 1;
+    // cells whose data cannot be read have no shape; they are dropped below
+    const auto shape_of = [&](const Cell& cell) {
+      if (!plan_.obstacle(cell).empty()) return HeadShape{};
+      return HeadShape{feature_dim(cell), plan_.splits[plan_.tasks[cell.task].train].facts.info.classes};
+    };
+    StackSizer sizer(plan_, cache_, options_.device, options_.threads, options_.stop);
+    std::vector<Stack> stacks = make_stacks(plan_, shape_of, [&](const std::vector<std::size_t>& cells) {
+      const HeadShape shape = shape_of(plan_.cells[cells.front()]);
+      return shape.dim > 0 ? sizer.bound(cells, shape) : 1;
     });
     all_stacks_ = stacks.size();
     for (Stack& stack : stacks) {
@@ -154,12 +164,8 @@ class Executor {
   void run_stack(const Stack& stack, StackRunner runner) {
     StackResult result = runner.run(stack);
     std::vector<CellRecord> wanted;
-    std::size_t head = 0;
-    for (const Unit& unit : stack.units) {
-      for (const std::size_t cell : unit.cells) {
-        if (pending_.count(cell) > 0) wanted.push_back(std::move(result.cells[head]));
-        ++head;
-      }
+    for (auto& [cell, record] : result.cells) {
+      if (pending_.count(cell) > 0) wanted.push_back(std::move(record));
     }
     report(wanted);
     report_timing(stack, result.timing);
@@ -198,6 +204,7 @@ class Executor {
     record.task = plan_.tasks[cell.task].name;
     record.device = options_.device.str();
     record.peak_bytes = peak_bytes(options_.device);
+    record.batch = timing.heads;
     const std::lock_guard lock(mutex_);
     const auto sink = [&](const char* stage, const char* unit, double items, double seconds) {
       record.stage = stage;

@@ -1,7 +1,5 @@
 #include "engine/prepare.h"
 
-#include <algorithm>
-
 #include <fmt/format.h>
 
 namespace nmlbench {
@@ -23,12 +21,6 @@ torch::Tensor per_channel(const std::vector<double>& values, const torch::Tensor
   return torch::tensor(values, torch::dtype(torch::kFloat64)).to(like.options()).view({1, -1, 1, 1});
 }
 
-// Index i of an axis of n px with mirrored borders: ... 2 1 | 0 1 2 ... n-1 | n-2 n-3 ...
-torch::Tensor reflect(const torch::Tensor& i, std::int64_t n) {
-  const torch::Tensor folded = i.abs();
-  return torch::where(folded >= n, 2 * (n - 1) - folded, folded);
-}
-
 }  // namespace
 
 torch::Tensor prepare(const torch::Tensor& samples, const InputSpec& spec) {
@@ -41,24 +33,6 @@ torch::Tensor prepare(const torch::Tensor& samples, const InputSpec& spec) {
   }
   x = (x / 255.0 - per_channel(spec.mean, x)) / per_channel(spec.std, x);
   return x.contiguous(torch::MemoryFormat::ChannelsLast);
-}
-
-torch::Tensor augment(const torch::Tensor& images, const Optim& optim, const Stream& draws) {
-  if (!optim.shift && !optim.flip) return images;
-  const std::int64_t b = images.size(0), c = images.size(1), h = images.size(2), w = images.size(3);
-  const auto offsets = [&](const char* name, std::int64_t size) {
-    const std::int64_t reach = std::min(optim.max_shift, size - 1);
-    return draws.at(name).integers({b, 1}, 2 * reach + 1) - reach;
-  };
-  const torch::Tensor rows = reflect(torch::arange(h).view({1, h}) + offsets("dy", h), h);
-  torch::Tensor columns = reflect(torch::arange(w).view({1, w}) + offsets("dx", w), w);
-  if (optim.flip) {
-    const torch::Tensor flipped = draws.at("flip").integers({b, 1}, 2) == 1;
-    columns = torch::where(flipped, columns.flip(1), columns);
-  }
-  const torch::Device device = images.device();
-  return images.index({torch::arange(b, device).view({b, 1, 1, 1}), torch::arange(c, device).view({1, c, 1, 1}),
-                       rows.to(device).view({b, 1, h, 1}), columns.to(device).view({b, 1, 1, w})});
 }
 
 }  // namespace nmlbench

@@ -1,11 +1,8 @@
 // From samples as datasets serve them to the input an encoder wants.
 #pragma once
 
-#include "plan/optim.h"
-
 #include <nmlbench/dataset.h>
 #include <nmlbench/encoder.h>
-#include <nmlbench/random.h>
 
 namespace nmlbench {
 
@@ -13,9 +10,5 @@ namespace nmlbench {
 // grey <-> RGB (ITU-R 601 luma), antialiased bilinear resize, (x/255 - mean) / std, channels last. Throws Error for
 // features given to an encoder of images.
 torch::Tensor prepare(const torch::Tensor& samples, const InputSpec& spec);
-
-// Random translation by up to optim.max_shift px (reflected borders) and horizontal flips, one draw per sample.
-// uint8 [B, C, H, W] -> the same shape.
-torch::Tensor augment(const torch::Tensor& images, const Optim& optim, const Stream& draws);
 
 }  // namespace nmlbench

@@ -1,6 +1,8 @@
 #include "engine/pretrain.h"
 
+#include "engine/augment.h"
 #include "engine/corruption.h"
+#include "engine/flat_optimizer.h"
 #include "engine/prepare.h"
 #include "registry/registry.h"
 
@@ -8,6 +10,7 @@
 
 #include <chrono>
 #include <cmath>
+#include <future>
 #include <numbers>
 #include <sstream>
 
@@ -21,26 +24,11 @@ namespace {
 using nlohmann::json;
 using Clock = std::chrono::steady_clock;
 
-std::unique_ptr<torch::optim::Optimizer> make_optimizer(const Optim& optim, Encoder& encoder) {
-  if (optim.name == "adamw") {
-    return std::make_unique<torch::optim::AdamW>(encoder.parameters(),
-                                                 torch::optim::AdamWOptions(optim.lr).weight_decay(optim.weight_decay));
-  }
-  return std::make_unique<torch::optim::SGD>(encoder.parameters(), torch::optim::SGDOptions(optim.lr)
-                                                                       .momentum(optim.momentum)
-                                                                       .nesterov(optim.nesterov)
-                                                                       .weight_decay(optim.weight_decay));
-}
-
 // Through memory: LibTorch's own file writer ends the program when the disk is full.
-void save_archive(torch::serialize::OutputArchive& archive, const std::filesystem::path& file) {
+std::string bytes_of(torch::serialize::OutputArchive& archive) {
   std::ostringstream bytes;
   archive.save_to(bytes);
-  write_file(file, bytes.str());
-}
-
-void set_lr(torch::optim::Optimizer& optimizer, double lr) {
-  for (auto& group : optimizer.param_groups()) group.options().set_lr(lr);
+  return bytes.str();
 }
 
 // Share of the peak step size at `step` of `total`: a linear warm-up, then the schedule over what remains.
@@ -64,7 +52,6 @@ class Trainer {
         split_(split),
         context_(context),
         draws_(static_cast<std::uint64_t>(checkpoint.seed)),
-        optimizer_(make_optimizer(optim_, encoder)),
         spec_(encoder.input()),
         steps_per_epoch_(split.info().size / optim_.batch_size) {
     if (steps_per_epoch_ == 0) {
@@ -83,6 +70,8 @@ class Trainer {
       run_epoch(static_cast<std::int64_t>(facts_.loss_curve.size()));
       save_partial();
     }
+    wait_for_save();
+    optimizer_->use_average();
     if (facts_.seconds > 0) facts_.images_per_second = facts_.images / facts_.seconds;
     return facts_;
   }
@@ -117,8 +106,6 @@ class Trainer {
 
   torch::Tensor step(std::int64_t step, const torch::Tensor& rows) {
     const double total = static_cast<double>(steps_per_epoch_ * optim_.epochs);
-    set_lr(*optimizer_, optim_.lr * schedule_factor(optim_, static_cast<double>(step), total,
-                                                    static_cast<double>(steps_per_epoch_)));
     const Batch batch = make_batch(rows, draws_.at("augment").at(step));
     optimizer_->zero_grad();
     torch::Tensor loss;
@@ -127,43 +114,56 @@ class Trainer {
       loss = encoder_.pretrain_loss(batch);
     }
     loss.backward();
-    if (optim_.clip > 0) torch::nn::utils::clip_grad_norm_(encoder_.parameters(), optim_.clip);
-    optimizer_->step();
+    optimizer_->step(optim_.lr *
+                     schedule_factor(optim_, static_cast<double>(step), total, static_cast<double>(steps_per_epoch_)));
     return loss.detach();
   }
 
   Batch make_batch(const torch::Tensor& rows, const Stream& draws) const {
     torch::Tensor samples = split_.samples(rows, context_.device);
-    if (split_.info().kind != SampleKind::feature) samples = augment(samples, optim_, draws);
+    if (split_.info().kind != SampleKind::feature) samples = augment(samples, optim_.augment, draws);
     Batch batch;
     batch.x = prepare(samples, spec_);
     batch.y = targets_.index_select(0, rows).to(context_.device);
     return batch;
   }
 
-  void save_partial() const {
+  // After each epoch. Training goes on while the bytes are written and synced.
+  void save_partial() {
     torch::serialize::OutputArchive archive, weights, state;
     encoder_.save(weights);
     optimizer_->save(state);
     archive.write("encoder", weights);
     archive.write("optimizer", state);
     archive.write("loss_curve", torch::tensor(facts_.loss_curve, torch::kFloat64), /*is_buffer=*/true);
-    const Staging staging = context_.cache.stage();
-    const auto file = staging.folder() / "partial.pt";
-    save_archive(archive, file);
-    replace_file(file, context_.cache.partial_file(checkpoint_.id));
+    wait_for_save();
+    save_ = std::async(std::launch::async, [&cache = context_.cache, &id = checkpoint_.id, bytes = bytes_of(archive)] {
+      const Staging staging = cache.stage();
+      const auto file = staging.folder() / "partial.pt";
+      write_file(file, bytes);
+      replace_file(file, cache.partial_file(id));
+    });
+  }
+
+  void wait_for_save() {
+    if (save_.valid()) save_.get();  // throws what the writing threw
   }
 
   void resume() {
+    if (!load_partial()) optimizer_.emplace(encoder_, optim_);
+  }
+
+  bool load_partial() {
     const auto file = context_.cache.partial_file(checkpoint_.id);
-    if (!std::filesystem::exists(file)) return;
+    if (!std::filesystem::exists(file)) return false;
     torch::Tensor losses;
     try {
       torch::serialize::InputArchive archive, weights, state;
       archive.load_from(file.string(), context_.device);
       archive.read("encoder", weights);
       archive.read("optimizer", state);
-      encoder_.load(weights);
+      encoder_.load(weights);  // replaces tensors, so the optimiser gathers them afterwards
+      optimizer_.emplace(encoder_, optim_);
       optimizer_->load(state);
       archive.read("loss_curve", losses, /*is_buffer=*/true);
     } catch (const c10::Error&) {
@@ -174,6 +174,7 @@ class Trainer {
     context_.progress.advance(static_cast<double>(losses.numel() * steps_per_epoch_ * optim_.batch_size));
     spdlog::info("checkpoint {}: resumes after epoch {} of {}", checkpoint_.id.substr(0, 12), losses.numel(),
                  optim_.epochs);
+    return true;
   }
 
   const Checkpoint& checkpoint_;
@@ -182,12 +183,13 @@ class Trainer {
   const SplitData& split_;
   const StageContext& context_;
   Stream draws_;
-  std::unique_ptr<torch::optim::Optimizer> optimizer_;
+  std::optional<FlatOptimizer> optimizer_;
   InputSpec spec_;
   std::int64_t steps_per_epoch_;
   torch::Tensor targets_;
   CheckpointFacts facts_;
   bool warm_ = false;
+  std::future<void> save_;  // last: it ends before what it uses
 };
 
 json to_json(const Checkpoint& checkpoint, const CheckpointFacts& facts) {
@@ -212,7 +214,7 @@ void publish(const Checkpoint& checkpoint, Encoder& encoder, const CheckpointFac
   Staging staging = cache.stage();
   torch::serialize::OutputArchive weights;
   encoder.save(weights);
-  save_archive(weights, staging.folder() / "weights.pt");
+  write_file(staging.folder() / "weights.pt", bytes_of(weights));
   cache.publish(ArtifactKind::checkpoint, checkpoint.id, std::move(staging), to_json(checkpoint, facts));
   std::error_code ignored;
   std::filesystem::remove(cache.partial_file(checkpoint.id), ignored);

@@ -31,4 +31,18 @@ std::string message_of_current_exception() {
   }
 }
 
+bool current_exception_is_out_of_memory() {
+  try {
+    throw;
+  } catch (const std::bad_alloc&) {
+    return true;
+  } catch (const c10::Error& error) {
+    // LibTorch 1.13 has no type of its own for it: its allocators say these words, on a CPU and on a GPU
+    const std::string message = error.what_without_backtrace();
+    return message.find("not enough memory") != std::string::npos || message.find("out of memory") != std::string::npos;
+  } catch (...) {
+    return false;
+  }
+}
+
 }  // namespace nmlbench

@@ -15,4 +15,7 @@ std::int64_t peak_bytes(torch::Device device);
 // is no failure and is thrown on.
 std::string message_of_current_exception();
 
+// Inside a catch block: memory ran out, on the host or on a GPU.
+bool current_exception_is_out_of_memory();
+
 }  // namespace nmlbench

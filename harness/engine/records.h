@@ -73,6 +73,7 @@ struct StageRecord {
   std::string unit;  // "images" | "samples" | "head-steps"
   double seconds = 0;
   std::int64_t peak_bytes = 0;
+  std::int64_t batch = 0;  // samples of a batch, or heads of a stack, as they ran: fewer when memory was short
 };
 
 // One checkpoint with corrupted targets (v_noise).

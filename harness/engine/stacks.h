@@ -9,10 +9,10 @@
 
 namespace nmlbench {
 
-// Heads on the same features in the same row order: one checkpoint's encoding of the training split, one seed.
+// Heads on the same rows in the same order: one checkpoint's encoding of a task's training split, one fraction, one
+// seed.
 struct Unit {
-  std::size_t train = 0;  // Plan::encodings
-  std::int64_t seed = 0;
+  std::size_t train = 0;           // Plan::encodings
   std::vector<std::size_t> cells;  // Plan::cells, one per head
 };
 
@@ -24,9 +24,18 @@ struct Stack {
   std::size_t first_cell() const { return units.front().cells.front(); }
 };
 
-// Packs every cell of the plan, whether or not it is already done: the packing, and with it the last bits of the
-// numbers, must not depend on where an earlier run was stopped. `max_heads(cell)` bounds the heads of a stack like
-// this cell's.
-std::vector<Stack> make_stacks(const Plan& plan, const std::function<std::int64_t(const Cell&)>& max_heads);
+// Cells with equal shapes and tuner structure may share a stack, whatever their checkpoint, task, fraction and seed.
+struct HeadShape {
+  std::int64_t dim = 0;      // D
+  std::int64_t classes = 0;  // C
+};
+
+// How many heads a stack may have: `cells`, all that could share it.
+using StackBound = std::function<std::int64_t(const std::vector<std::size_t>& cells)>;
+
+// Packs every cell of the plan, whether or not it is already done: the packing must not depend on where an earlier run
+// was stopped. Large training sets come first, so that the heads of a stack finish at about the same time.
+std::vector<Stack> make_stacks(const Plan& plan, const std::function<HeadShape(const Cell&)>& shape_of,
+                               const StackBound& bound);
 
 }  // namespace nmlbench

@@ -1,6 +1,8 @@
 #include "engine/training_rows.h"
 
 #include <algorithm>
+#include <map>
+#include <utility>
 
 namespace nmlbench {
 
@@ -22,22 +24,26 @@ torch::Tensor subset_rows(const torch::Tensor& labels, double fraction, const St
 StackRows::StackRows(std::vector<UnitRows> units, const StackShape& shape, torch::Device device)
     : units_(std::move(units)), shape_(shape), device_(device) {
   if (device_.is_cpu()) return;
-  for (UnitRows& unit : units_) {  // the subset only, renumbered
-    unit.x = unit.x.index_select(0, unit.rows).to(device_);
-    unit.y = unit.y.index_select(0, unit.rows).to(device_);
-    unit.rows = torch::arange(unit.rows.size(0));
+  std::map<const void*, std::pair<torch::Tensor, torch::Tensor>> moved;
+  for (UnitRows& unit : units_) {
+    auto& [x, y] = moved[unit.x.data_ptr()];
+    if (!x.defined()) {
+      x = unit.x.to(device_);
+      y = unit.y.to(device_);
+    }
+    unit.x = x;
+    unit.y = y;
   }
 }
 
-Minibatch StackRows::gather(const torch::Tensor& rows) const {
-  const auto u = static_cast<std::int64_t>(units_.size());
-  const std::int64_t b = rows.size(1);
+Minibatch StackRows::gather(std::int64_t first_unit, const torch::Tensor& rows) const {
+  const std::int64_t u = rows.size(0), b = rows.size(1);
   Minibatch batch;
   batch.heads_per_unit = shape_.heads_per_unit;
   batch.x = torch::empty({u, b, shape_.dim}, torch::dtype(torch::kFloat32).device(device_));
   batch.y = torch::empty({u, b}, torch::dtype(torch::kInt64).device(device_));
   for (std::int64_t i = 0; i < u; ++i) {
-    const UnitRows& unit = units_[static_cast<std::size_t>(i)];
+    const UnitRows& unit = of(first_unit + i);
     const torch::Tensor index = unit.rows.index_select(0, rows[i]).to(device_);
     torch::Tensor x = batch.x[i], y = batch.y[i];
     torch::index_select_out(x, unit.x, 0, index);

@@ -21,14 +21,16 @@ struct UnitRows {
 
 class StackRows : public TrainingSet {
  public:
-  // Every unit's subset has the same size. x and y are moved to the device when it is not the CPU.
+  // In order of falling size. On a GPU, features that several units read are moved there once.
   StackRows(std::vector<UnitRows> units, const StackShape& shape, torch::Device device);
 
   StackShape shape() const override { return shape_; }
-  std::int64_t size() const override { return units_.front().rows.size(0); }
-  Minibatch gather(const torch::Tensor& rows) const override;
+  std::int64_t size(std::int64_t unit) const override { return of(unit).rows.size(0); }
+  Minibatch gather(std::int64_t first_unit, const torch::Tensor& rows) const override;
 
  private:
+  const UnitRows& of(std::int64_t unit) const { return units_[static_cast<std::size_t>(unit)]; }
+
   std::vector<UnitRows> units_;
   StackShape shape_;
   torch::Device device_;

@@ -2,17 +2,13 @@
 #pragma once
 
 #include "cache/artifacts.h"
-#include "engine/hooks.h"
-#include "engine/spectrum.h"
+#include "engine/evaluate.h"
 #include "engine/stacks.h"
 
 #include <nmlbench/context.h>
 #include <nmlbench/tuner.h>
 
 #include <map>
-#include <mutex>
-#include <optional>
-#include <string>
 #include <vector>
 
 namespace nmlbench {
@@ -22,22 +18,14 @@ struct StackTiming {
   double fit_seconds = 0;
   double samples = 0;  // test rows times heads
   double evaluate_seconds = 0;
+  std::int64_t heads = 0;  // of the largest stack that ran: fewer than planned when memory was short
+
+  void add(const StackTiming& other);
 };
 
 struct StackResult {
-  std::vector<CellRecord> cells;  // one per head, 'done' or 'failed'
+  std::map<std::size_t, CellRecord> cells;  // Plan::cells -> 'done' or 'failed'
   StackTiming timing;
-};
-
-// The spectra of encodings as they are: every cell on an encoding needs the same one. [any-thread]
-class RawSpectra {
- public:
-  // `x`: the rows of the encoding that enter its spectrum.
-  Spectrum get(std::size_t encoding, const torch::Tensor& x, bool center_rows);
-
- private:
-  std::mutex mutex_;
-  std::map<std::size_t, Spectrum> spectra_;
 };
 
 class StackRunner {
@@ -45,26 +33,19 @@ class StackRunner {
   StackRunner(const Plan& plan, const ArtifactCache& cache, const Context& context, RawSpectra& raw)
       : plan_(plan), cache_(cache), context_(context), raw_(raw) {}
 
-  // An exception in a stack of several heads makes each head run alone; one that fails alone is recorded as failed.
-  // Throws Interrupted only.
+  // After an exception, memory running out included, the two halves of the stack run on their own: what a head gets
+  // does not depend on its stack. A head that fails alone is recorded as failed. Throws Interrupted only.
   StackResult run(const Stack& stack);
 
  private:
+  struct Loaded;
+  Loaded load(const Stack& stack) const;
   StackResult run_together(const Stack& stack);
-  void evaluate(const Stack& stack, Tuner& tuner, const StackShape& shape, std::size_t test_index,
-                std::vector<CellRecord>& records);
 
   const Plan& plan_;
   const ArtifactCache& cache_;
   const Context& context_;
   RawSpectra& raw_;
 };
-
-// The record of a cell before anything is measured.
-CellRecord describe_cell(const Plan& plan, const Cell& cell, const torch::Device& device);
-CellRecord failed_cell(const Plan& plan, const Cell& cell, const torch::Device& device, const std::string& message);
-
-// How many heads a stack like this cell's may have within the memory budget.
-std::int64_t stack_bound(const Plan& plan, const Cell& cell, std::int64_t dim);
 
 }  // namespace nmlbench

@@ -6,18 +6,17 @@
 namespace nmlbench::plugins {
 
 struct CrossEntropy {
-  torch::Tensor loss;      // [..., C] without its last two dimensions: mean over the rows
-  torch::Tensor gradient;  // like logits: (softmax - onehot) / B
+  torch::Tensor loss;      // [H], mean over the rows
+  torch::Tensor gradient;  // [H, B, C], with respect to the logits: (softmax - onehot) / B
 };
 
-// logits float32 [..., B, C], labels int64 [..., B].
-inline CrossEntropy cross_entropy(const torch::Tensor& logits, const torch::Tensor& labels) {
-  const torch::Tensor log_p = logits.log_softmax(-1);
-  const torch::Tensor index = labels.unsqueeze(-1);
-  const auto rows = static_cast<double>(logits.size(-2));
-  torch::Tensor gradient = log_p.exp().div_(rows);
-  gradient.scatter_add_(-1, index, torch::full({1}, -1.0 / rows, gradient.options()).expand(index.sizes()));
-  return {log_p.gather(-1, index).squeeze(-1).mean(-1).neg_(), gradient};
-}
+// logits float32 [U, B, G * C] for U units of G heads each, as one product gives them (G = 1: [H, B, C]); labels int64
+// [U, B]. H = U * G.
+CrossEntropy cross_entropy(const torch::Tensor& logits, const torch::Tensor& labels, std::int64_t heads_per_unit);
 
+namespace by_operations {  // the same as tensor operations, for every device
+
+CrossEntropy cross_entropy(const torch::Tensor& logits, const torch::Tensor& labels, std::int64_t heads_per_unit);
+
+}  // namespace by_operations
 }  // namespace nmlbench::plugins

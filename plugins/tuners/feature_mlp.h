@@ -3,6 +3,8 @@
 // autograd's bookkeeping costs more than the mathematics at these sizes.
 #pragma once
 
+#include "batch_norm_relu.h"
+
 #include <nmlbench/gradient_tuner.h>
 
 namespace nmlbench::plugins {
@@ -11,38 +13,25 @@ class FeatureMlp : public GradientTuner {
  public:
   explicit FeatureMlp(const Params& params);
 
-  Prediction predict(const torch::Tensor& x) override;
-
  protected:
   std::vector<ParameterSpec> parameters(const StackShape& shape) const override;
   std::int64_t activations_per_row(const StackShape& shape) const override;
   std::int64_t smallest_batch() const override { return 2; }  // batch normalisation
-  void on_init() override;
   torch::Tensor gradients(const Minibatch& batch) final;
+  Prediction on_predict(const torch::Tensor& x) final;
 
   // Adds regularisers on z [H, B, D] (f: the input features, same shape): their gradient to d_z; returns their
   // losses [H], or an undefined tensor for none.
   virtual torch::Tensor regularise(const torch::Tensor& z, const torch::Tensor& f, torch::Tensor& d_z) const = 0;
 
  private:
-  struct Hidden {
-    torch::Tensor normalised;  // [H, B, K], after batch normalisation, before its affine part
-    torch::Tensor scale;       // [H, 1, K], 1 / sqrt(var + eps)
-    torch::Tensor active;      // [H, B, K], after the ReLU
-  };
-
   torch::Tensor to_heads(const torch::Tensor& by_unit) const;  // [U, B, G * K] -> [H, B, K]
-  torch::Tensor to_units(const torch::Tensor& by_head) const;  // and back
   torch::Tensor first_layer(const torch::Tensor& x) const;
-  torch::Tensor activate(const torch::Tensor& normalised) const;
   torch::Tensor second_layer(const torch::Tensor& active) const;
   torch::Tensor classify(const torch::Tensor& z) const;
-  Hidden forward_hidden(const torch::Tensor& x);
-  void backward_hidden(const Hidden& hidden, const torch::Tensor& d_active, const torch::Tensor& x);
+  void remember_statistics(const BatchNormRelu& hidden);
 
   std::int64_t hidden_factor_;
-  torch::Tensor running_mean_;      // [H, 1, K]
-  torch::Tensor running_variance_;  // [H, 1, K]
 };
 
 }  // namespace nmlbench::plugins

@@ -1,9 +1,7 @@
 #include "feature_terms.h"
 
-#include <limits>
-#include <tuple>
-
-#include <ATen/Parallel.h>
+#include "gram.h"
+#include "thin_product.h"
 
 namespace nmlbench::plugins {
 namespace {
@@ -11,41 +9,66 @@ namespace {
 constexpr double kSmallestNorm = 1e-12;  // as torch.nn.functional.normalize
 constexpr double kSmallestRatio = 1e-7;  // sigma / sigma_1 below which a float64 Gram matrix holds rounding only
 
-// LAPACK's small eigenproblems are many times slower on two OpenMP threads than on one, and so are several at a time.
-class OneThread {
- public:
-  OneThread() : before_(at::get_num_threads()) {
-    if (before_ != 1) at::set_num_threads(1);
-  }
-  ~OneThread() {
-    if (before_ != 1) at::set_num_threads(before_);
-  }
-  OneThread(const OneThread&) = delete;
-  OneThread& operator=(const OneThread&) = delete;
-
- private:
-  int before_;
-};
-
-// Eigenvalues [H, K] ascending and eigenvectors [H, K, K] of symmetric matrices.
-std::tuple<torch::Tensor, torch::Tensor> eigen(const torch::Tensor& gram) {
-  if (!gram.is_cpu()) return torch::linalg_eigh(gram, "L");
-  // a head that diverged stays NaN and leaves its neighbours alone: LAPACK would refuse it
-  torch::Tensor values =
-      torch::full({gram.size(0), gram.size(1)}, std::numeric_limits<double>::quiet_NaN(), gram.options());
-  torch::Tensor vectors = torch::full_like(gram, std::numeric_limits<double>::quiet_NaN());
-  const OneThread guard;
-  for (std::int64_t h = 0; h < gram.size(0); ++h) {
-    if (!torch::isfinite(gram[h]).all().item<bool>()) continue;
-    const auto [w, v] = torch::linalg_eigh(gram[h], "L");
-    values[h].copy_(w);
-    vectors[h].copy_(v);
-  }
-  return {values, vectors};
-}
-
 torch::Tensor row_norms(const torch::Tensor& x) {
   return x.norm(2, {-1}, /*keepdim=*/true).clamp_min(kSmallestNorm);
+}
+
+// A loss through the Gram matrix K = z z^T: its gradient is middle z.
+struct GramTerm {
+  torch::Tensor loss;    // float64 [H]
+  torch::Tensor middle;  // float64 [H, M, M], symmetric
+};
+
+// With sigma the roots of the eigenvalues of K and u_i its eigenvectors: d loss / d sigma_i = - weight_i / S +
+// top / S^2, and d sigma_i / dz = u_i v_i^T with v_i^T = u_i^T z / sigma_i.
+GramTerm dominance_of_gram(const torch::Tensor& gram, const torch::Tensor& top_k) {
+  const auto [eigenvalues, vectors] = eigen_decomposition(gram);
+  const torch::Tensor sigma = eigenvalues.clamp_min(0).sqrt();  // [H, M], ascending
+  const std::int64_t k = sigma.size(1);
+  const torch::Tensor sum = sigma.sum(1, /*keepdim=*/true).clamp_min(kSmallestNorm);
+  const torch::Tensor rank = torch::arange(k - 1, -1, -1, sigma.options());  // 0 for the largest
+  const torch::Tensor share = top_k.clamp_max(k).to(sigma.options()).view({-1, 1});
+  const torch::Tensor weight = (rank < share).to(sigma.options()).div_(share);  // [H, M]
+  const torch::Tensor top = (weight * sigma).sum(1, /*keepdim=*/true);
+  const torch::Tensor slope = (top / sum - weight).div_(sum);
+  const torch::Tensor largest = sigma.slice(1, k - 1, k);
+  const torch::Tensor usable = (sigma > largest * kSmallestRatio).logical_and_(sigma > kSmallestNorm);
+  const torch::Tensor scale = torch::where(usable, slope / sigma, torch::zeros_like(sigma));
+  return {(top / sum).neg_().view({-1}), (vectors * scale.unsqueeze(1)).bmm(vectors.transpose(1, 2))};
+}
+
+// Gram matrix of the centred rows: the mean row and column taken out of K.
+torch::Tensor centre(const torch::Tensor& gram) {
+  const torch::Tensor means = gram.mean(1, /*keepdim=*/true);  // [H, 1, M]
+  return gram - means - means.transpose(1, 2) + means.mean(2, /*keepdim=*/true);
+}
+
+// What the Gram matrix does not know: the diagonal of C, by which ||C||_F^2 exceeds the loss.
+struct Diagonal {
+  torch::Tensor centred;   // z - mean, [H, M, D]
+  torch::Tensor variance;  // [H, 1, D]
+};
+
+Diagonal diagonal_of(const torch::Tensor& z) {
+  Diagonal diagonal;
+  diagonal.centred = z - z.mean(1, /*keepdim=*/true);
+  diagonal.variance = diagonal.centred.square().sum(1, /*keepdim=*/true).div_(static_cast<double>(z.size(1) - 1));
+  return diagonal;
+}
+
+// Of ||C||_F^2 / D; a centred matrix times z is the same matrix times the centred z.
+GramTerm covariance_of_gram(const torch::Tensor& centred_gram, std::int64_t dim) {
+  const auto freedom = static_cast<double>(centred_gram.size(1) - 1), d = static_cast<double>(dim);
+  return {centred_gram.square().sum({1, 2}).div_(freedom * freedom * d),
+          centred_gram * (4.0 / (freedom * freedom * d))};
+}
+
+torch::Tensor by_head(const torch::Tensor& weight) {
+  return weight.view({-1, 1, 1});
+}
+
+torch::Tensor times_z(const torch::Tensor& middle, const torch::Tensor& z) {
+  return thin_product(middle.to(z.scalar_type()), z, Weights::in_by_out);
 }
 
 }  // namespace
@@ -66,13 +89,12 @@ Term covariance_term(const torch::Tensor& z) {
   const std::int64_t m = z.size(1), d = z.size(2);
   if (m < 2) return {torch::zeros({z.size(0)}, z.options()), torch::zeros_like(z)};
   const auto freedom = static_cast<double>(m - 1);
-  const torch::Tensor centred = z - z.mean(1, /*keepdim=*/true);
-  const torch::Tensor variance = centred.square().sum(1, /*keepdim=*/true).div_(freedom);  // the diagonal of C
+  const auto [centred, variance] = diagonal_of(z);
   // ||C||_F^2 and, up to 4 / (M-1)^2, its gradient
   const bool by_rows = m < d;
   const torch::Tensor gram = by_rows ? centred.bmm(centred.transpose(1, 2)) : centred.transpose(1, 2).bmm(centred);
   const torch::Tensor norm2 = gram.square().sum({1, 2}).div_(freedom * freedom);
-  torch::Tensor gradient = by_rows ? gram.bmm(centred) : centred.bmm(gram);
+  torch::Tensor gradient = by_rows ? thin_product(gram, centred, Weights::in_by_out) : centred.bmm(gram);
   gradient.mul_(4.0 / (freedom * freedom * static_cast<double>(d)));
   gradient.addcmul_(centred, variance, -4.0 / (freedom * static_cast<double>(d)));
   return {(norm2 - variance.square().sum({1, 2})).div_(static_cast<double>(d)), gradient};
@@ -80,22 +102,36 @@ Term covariance_term(const torch::Tensor& z) {
 
 Term dominance_term(const torch::Tensor& z, const torch::Tensor& top_k) {
   const bool by_rows = z.size(1) <= z.size(2);
-  const torch::Tensor wide = z.to(torch::kFloat64);
-  const auto [eigenvalues, vectors] = eigen(by_rows ? wide.bmm(wide.transpose(1, 2)) : wide.transpose(1, 2).bmm(wide));
-  const torch::Tensor sigma = eigenvalues.clamp_min(0).sqrt();  // [H, K], ascending
-  const std::int64_t k = sigma.size(1);
-  const torch::Tensor sum = sigma.sum(1, /*keepdim=*/true).clamp_min(kSmallestNorm);
-  const torch::Tensor rank = torch::arange(k - 1, -1, -1, sigma.options());  // 0 for the largest
-  const torch::Tensor share = torch::minimum(top_k, torch::full_like(top_k, k)).to(sigma.options()).view({-1, 1});
-  const torch::Tensor weight = (rank < share).to(sigma.options()) / share;  // [H, K]
-  const torch::Tensor top = (weight * sigma).sum(1, /*keepdim=*/true);
-  // d loss / d sigma_i = - weight_i / S + top / S^2, and d sigma_i / dz = u_i v_i^T with v_i^T = u_i^T z / sigma_i
-  const torch::Tensor slope = (top / sum - weight) / sum;
-  const torch::Tensor largest = sigma.slice(1, k - 1, k);
-  const torch::Tensor usable = (sigma > largest * kSmallestRatio) & (sigma > kSmallestNorm);
-  const torch::Tensor scale = torch::where(usable, slope / sigma, torch::zeros_like(sigma));
-  const torch::Tensor middle = (vectors * scale.unsqueeze(1)).bmm(vectors.transpose(1, 2)).to(z.scalar_type());
-  return {(top / sum).neg_().view({-1}).to(z.scalar_type()), by_rows ? middle.bmm(z) : z.bmm(middle)};
+  if (by_rows) {
+    const GramTerm term = dominance_of_gram(gram_matrix(z), top_k);
+    return {term.loss.to(z.scalar_type()), times_z(term.middle, z)};
+  }
+  const GramTerm term = dominance_of_gram(gram_matrix(z.transpose(1, 2)), top_k);
+  return {term.loss.to(z.scalar_type()), z.bmm(term.middle.to(z.scalar_type()))};
+}
+
+Term spectral_terms(const torch::Tensor& z, const torch::Tensor& covariance_weight,
+                    const torch::Tensor& dominance_weight, const torch::Tensor& top_k) {
+  const std::int64_t m = z.size(1), d = z.size(2);
+  if (m < 2 || m > d) {  // other Gram matrices: apart
+    const Term covariance = covariance_term(z), dominance = dominance_term(z, top_k);
+    return {covariance_weight * covariance.loss + dominance_weight * dominance.loss,
+            by_head(covariance_weight) * covariance.gradient + by_head(dominance_weight) * dominance.gradient};
+  }
+  const torch::Tensor gram = gram_matrix(z);
+  GramTerm dominance = dominance_of_gram(gram, top_k);
+  const GramTerm covariance = covariance_of_gram(centre(gram), d);
+  const auto [centred, variance] = diagonal_of(z);
+  const torch::Tensor excess = variance.square().sum({1, 2}).div_(static_cast<double>(d));
+
+  const torch::Tensor wide_covariance = covariance_weight.to(torch::kFloat64);
+  const torch::Tensor wide_dominance = dominance_weight.to(torch::kFloat64);
+  const torch::Tensor loss = (covariance.loss - excess) * wide_covariance + dominance.loss * wide_dominance;
+  dominance.middle.mul_(by_head(wide_dominance)).addcmul_(covariance.middle, by_head(wide_covariance));
+  torch::Tensor gradient = times_z(dominance.middle, z);
+  const double factor = -4.0 / (static_cast<double>(m - 1) * static_cast<double>(d));
+  gradient.addcmul_(centred, variance * by_head(covariance_weight), factor);
+  return {loss.to(z.scalar_type()), gradient};
 }
 
 }  // namespace nmlbench::plugins

@@ -1,6 +1,7 @@
 #include "linear_probe.h"
 
 #include "cross_entropy.h"
+#include "thin_product.h"
 
 namespace nmlbench::plugins {
 
@@ -19,22 +20,18 @@ std::vector<ParameterSpec> LinearProbe::parameters(const StackShape& shape) cons
 torch::Tensor LinearProbe::logits(const torch::Tensor& x) const {
   const std::int64_t gc = shape().heads_per_unit * shape().classes;
   const torch::Tensor weight = stack().value("weight").view({shape().units, gc, shape().dim});
-  return torch::baddbmm(stack().value("bias").view({shape().units, 1, gc}), x, weight.transpose(1, 2));
+  return thin_product(x, weight, Weights::out_by_in).add_(stack().value("bias").view({shape().units, 1, gc}));
 }
 
 torch::Tensor LinearProbe::gradients(const Minibatch& batch) {
-  const std::int64_t u = shape().units, g = shape().heads_per_unit, c = shape().classes, b = batch.x.size(1);
-  const torch::Tensor by_head = logits(batch.x).view({u, b, g, c}).transpose(1, 2);  // [U, G, B, C]
-  const CrossEntropy ce = cross_entropy(by_head, batch.y.unsqueeze(1).expand({u, g, b}));
-  const torch::Tensor d_logits = ce.gradient.transpose(1, 2).reshape({u, b, g * c});
-  torch::Tensor d_weight = stack().gradient("weight").view({u, g * c, shape().dim});
-  torch::Tensor d_bias = stack().gradient("bias").view({u, g * c});
-  torch::bmm_out(d_weight, d_logits.transpose(1, 2), batch.x);
-  torch::sum_out(d_bias, d_logits, 1);
-  return ce.loss.reshape({u * g});
+  const CrossEntropy ce = cross_entropy(logits(batch.x), batch.y, shape().heads_per_unit);
+  torch::Tensor d_bias = stack().gradient("bias");
+  stack().set_product_gradient("weight", ce.gradient, batch.x);
+  torch::sum_out(d_bias, ce.gradient, 1);
+  return ce.loss;
 }
 
-Prediction LinearProbe::predict(const torch::Tensor& x) {
+Prediction LinearProbe::on_predict(const torch::Tensor& x) {
   const std::int64_t u = shape().units, g = shape().heads_per_unit, c = shape().classes, b = x.size(1);
   return {logits(x).view({u, b, g, c}).transpose(1, 2).reshape({u * g, b, c}), {}};
 }

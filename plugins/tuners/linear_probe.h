@@ -11,11 +11,10 @@ class LinearProbe : public GradientTuner {
 
   using GradientTuner::GradientTuner;
 
-  Prediction predict(const torch::Tensor& x) override;
-
  protected:
   std::vector<ParameterSpec> parameters(const StackShape& shape) const override;
   torch::Tensor gradients(const Minibatch& batch) override;
+  Prediction on_predict(const torch::Tensor& x) override;
 
  private:
   torch::Tensor logits(const torch::Tensor& x) const;

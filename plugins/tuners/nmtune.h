@@ -43,8 +43,6 @@ class NmTune : public FeatureMlp {
   torch::Tensor regularise(const torch::Tensor& z, const torch::Tensor& f, torch::Tensor& d_z) const override;
 
  private:
-  torch::Tensor consistency_, covariance_, dominance_;  // weights, float32 [H]
-  torch::Tensor top_k_;                                 // int64 [H]
   // A term that no head weighs is not computed. Known once, so that a step never asks the device.
   bool use_consistency_ = false, use_covariance_ = false, use_dominance_ = false;
 };

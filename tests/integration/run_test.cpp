@@ -170,6 +170,34 @@ TEST(Run, AHeadThatFailsLeavesItsStackAlone) {
   }
 }
 
+// Stacks and batches are halved until they fit, and nothing fails.
+TEST(Run, OutOfMemoryMakesSmallerStacksAndBatches) {
+  const Scratch scratch;
+  scratch.write("hungry.toml", R"(
+[matrix]
+name = "hungry"
+seeds = [0]
+[[pretrain]]
+encoder = { plugin = "hungry-encoder" }
+[[task]]
+name = "general"
+train = { plugin = "procedural", classes = 4, per_class = 20 }
+[[task.test]]
+kind = "id"
+data = { plugin = "procedural", split = "test", classes = 4, per_class = 10 }
+[[tuner]]
+plugin = "hungry"
+lr = [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0]
+)");
+  const Finished finished =
+      run(scratch, {"run", "hungry.toml", "--threads", "1", "--plugin-dir", NMLBENCH_TEST_PLUGIN_DIR "/misbehaving"});
+  EXPECT_EQ(finished.status, 0) << finished.err;
+  EXPECT_THAT(finished.err, HasSubstr("out of memory while encoding 32 samples at a time; trying 16"));
+  EXPECT_THAT(finished.err, HasSubstr("out of memory with a stack of 10 heads"));
+  EXPECT_EQ(count(scratch / "nmlbench.sqlite", "SELECT count(DISTINCT cell_id) FROM v_results WHERE status = 'done'"),
+            10);
+}
+
 TEST(Run, AnExceptionOfAnyTypeIsAFailedCell) {
   const Scratch scratch;
   const std::string matrix = kTiny;

@@ -3,6 +3,7 @@
 #include <nmlbench/plugin.h>
 
 #include <limits>
+#include <new>
 
 namespace {
 
@@ -20,15 +21,19 @@ class Base : public Tuner {
     weights_ = torch::zeros({shape.heads(), shape.classes, shape.dim}, torch::device(device));
   }
   FitReport fit(const TrainingSet& data, const Context&) override {
-    const torch::Tensor rows = torch::arange(data.size()).expand({shape_.units, data.size()});
-    const Minibatch all = data.gather(rows);
-    const torch::Tensor onehot = torch::one_hot(all.labels(), shape_.classes).to(torch::kFloat32);
-    weights_ = onehot.transpose(1, 2).bmm(all.features()) / onehot.sum(1).unsqueeze(-1).clamp_min(1);
-    return {torch::zeros({1, shape_.heads()}), 1};
+    const std::int64_t g = shape_.heads_per_unit;
+    for (std::int64_t unit = 0; unit < shape_.units; ++unit) {
+      const Minibatch all = data.gather(unit, torch::arange(data.size(unit)).unsqueeze(0));
+      const torch::Tensor onehot = torch::one_hot(all.labels(), shape_.classes).to(torch::kFloat32);
+      weights_.narrow(0, unit * g, g)
+          .copy_(onehot.transpose(1, 2).bmm(all.features()) / onehot.sum(1).unsqueeze(-1).clamp_min(1));
+    }
+    return {torch::zeros({1, shape_.heads()}), shape_.heads()};
   }
-  Prediction predict(const torch::Tensor& x) override {
+  Prediction predict(const torch::Tensor& x, std::int64_t first_unit) override {
     const Minibatch batch{x, {}, shape_.heads_per_unit};
-    return {-torch::cdist(batch.features(), weights_), {}};
+    const std::int64_t heads = x.size(0) * shape_.heads_per_unit;
+    return {-torch::cdist(batch.features(), weights_.narrow(0, first_unit * shape_.heads_per_unit, heads)), {}};
   }
 
  protected:
@@ -49,6 +54,30 @@ class ThrowsInFit : public Base {
   }
 };
 
+// Memory for three heads.
+class Hungry : public Base {
+ public:
+  using Base::Base;
+  FitReport fit(const TrainingSet& data, const Context& context) override {
+    if (shape_.heads() > 3) throw std::bad_alloc();
+    return Base::fit(data, context);
+  }
+};
+
+// Memory for 20 samples.
+class HungryEncoder : public Encoder {
+ public:
+  explicit HungryEncoder(const Params&) {}
+  void build(const InputInfo&, const Stream&) override {}
+  InputSpec input() const override { return {}; }
+  std::int64_t feature_dim() const override { return 3; }
+  bool trainable() const override { return false; }
+  torch::Tensor features(const Batch& batch) override {
+    if (batch.x.size(0) > 20) throw std::bad_alloc();
+    return batch.x.mean({2, 3});
+  }
+};
+
 class ThrowsOddThings : public Base {
  public:
   using Base::Base;
@@ -59,11 +88,11 @@ class PredictsNaN : public Base {
  public:
   static constexpr ParamSpec kParams[] = {real("lr", "0.1", "above 1 it predicts NaN").range(0, 100).per_head()};
   using Base::Base;
-  Prediction predict(const torch::Tensor& x) override {
-    Prediction prediction = Base::predict(x);
-    for (std::size_t h = 0; h < heads_.size(); ++h) {
-      if (heads_[h].params.real("lr") > 1) {
-        prediction.logits[static_cast<std::int64_t>(h)].fill_(std::numeric_limits<float>::quiet_NaN());
+  Prediction predict(const torch::Tensor& x, std::int64_t first_unit) override {
+    Prediction prediction = Base::predict(x, first_unit);
+    for (std::int64_t h = 0; h < prediction.logits.size(0); ++h) {
+      if (heads_[static_cast<std::size_t>(first_unit * shape_.heads_per_unit + h)].params.real("lr") > 1) {
+        prediction.logits[h].fill_(std::numeric_limits<float>::quiet_NaN());
       }
     }
     return prediction;
@@ -116,6 +145,8 @@ class WrongLabels : public Dataset {
 
 NMLBENCH_PLUGINS("misbehaving", "1.0.0", "MIT", "", entry<ThrowsInFit>("throws-in-fit", 1, "for tests", ""),
                  entry<ThrowsOddThings>("throws-odd-things", 1, "for tests", ""),
+                 entry<Hungry>("hungry", 1, "for tests", ""),
+                 entry<HungryEncoder>("hungry-encoder", 1, "for tests", ""),
                  entry<PredictsNaN>("predicts-nan", 1, "for tests", ""),
                  entry<LooksAtItsNeighbours>("looks-at-its-neighbours", 1, "for tests", ""),
                  entry<ThrowsInFactory>("throws-in-factory", 1, "for tests", ""),

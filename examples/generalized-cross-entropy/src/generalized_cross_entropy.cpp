@@ -16,10 +16,6 @@ class GeneralizedCrossEntropy : public GradientTuner {
 
   using GradientTuner::GradientTuner;
 
-  Prediction predict(const torch::Tensor& x) override {
-    return {logits(Minibatch{x, {}, shape().heads_per_unit}.features()), {}};
-  }
-
  protected:
   std::vector<ParameterSpec> parameters(const StackShape& shape) const override {
     const std::int64_t c = shape.classes, d = shape.dim;
@@ -37,6 +33,10 @@ class GeneralizedCrossEntropy : public GradientTuner {
     const torch::Tensor log_p_label = log_p.gather(-1, batch.labels().unsqueeze(-1)).squeeze(-1);  // [H, B]
     const torch::Tensor q = per_head("q").unsqueeze(1);
     return ((1 - (q * log_p_label).exp()) / q).mean(1);
+  }
+
+  Prediction on_predict(const torch::Tensor& x) override {
+    return {logits(Minibatch{x, {}, shape().heads_per_unit}.features()), {}};
   }
 
  private:

@@ -4,65 +4,89 @@
 // All parameters of a stack live in one buffer, parameter after parameter, each [H, ...] and contiguous: the optimiser
 // is one pass over it, and a weight of all heads is one operand of a batched product.
 //
+// A stack may mix training sets of different sizes. Then some steps concern a run of neighbouring units only: the
+// window. Inside loss(), gradients() and on_predict() every accessor - shape(), stack(), per_head() - speaks of the
+// window's U' units and H' heads, so a tuner is written as if there were no others.
+//
 // Two ways to write a tuner:
-//   * override loss(): per-head losses [H] from views with autograd. A dozen lines.
+//   * override loss(): per-head losses [H'] from views with autograd. A dozen lines.
 //   * override gradients(): write gradients by hand. For hot paths.
 #pragma once
 
 #include <nmlbench/tuner.h>
 
 #include <functional>
+#include <map>
 #include <string>
 #include <string_view>
 #include <vector>
 
 namespace nmlbench {
 
-// One parameter tensor of a head, e.g. {"w", {D, C}}.
+// One tensor of a head, e.g. {"w", {D, C}}.
 struct ParameterSpec {
   std::string name;
   std::vector<std::int64_t> sizes;  // of one head
   bool decay = true;                // AdamW's weight decay applies
   // Initial value, float32 of `sizes`, CPU, for one head.
   std::function<torch::Tensor(const Stream& init)> initial;
+  bool trained = true;  // false: state beside the parameters that only the tuner writes, e.g. running statistics
 };
+
+struct AdamWConstants;
 
 // The parameters of H heads, their gradients and AdamW state.
 class NMLBENCH_EXPORT ParameterStack {
  public:
   void init(const std::vector<ParameterSpec>& specs, const std::vector<HeadSpec>& heads, torch::Device device);
 
-  // Views [H, sizes...], contiguous. The pointer behind a view never changes.
-  torch::Tensor value(std::string_view name) const { return view(values_, name); }
-  torch::Tensor gradient(std::string_view name) const { return view(gradients_, name); }
+  // Makes value(), gradient() and adamw_step() speak of heads first .. first + count - 1; init() selects all.
+  void select(std::int64_t first, std::int64_t count);
 
-  // Everything, flat: [H * P], P numbers a head.
+  // Views [H', sizes...], contiguous.
+  const torch::Tensor& value(std::string_view name) const { return slot(name).value; }
+  const torch::Tensor& gradient(std::string_view name) const;
+
+  // Says that the gradient of a matrix [R, C] is left^T right, with left [H', B, R] and right [H', B, C], or
+  // [U', B, C] for what a unit's heads share. It is formed on the fly by adamw_step() where that is faster. Both
+  // tensors must stay as they are until then.
+  void set_product_gradient(std::string_view name, const torch::Tensor& left, const torch::Tensor& right);
+
+  // The trained parameters as value() gives them, in the order of their declaration; and their gradients at once, in
+  // the same order, an undefined one standing for zero.
+  std::vector<torch::Tensor> trained_values() const;
+  void set_gradients(const std::vector<torch::Tensor>& gradients);
+
+  // Every trained parameter of all heads, flat: [H * P], P numbers a head.
   const torch::Tensor& values() const { return values_; }
-  const torch::Tensor& gradients() const { return gradients_; }
 
-  // One AdamW step (Loshchilov & Hutter 2019; betas 0.9, 0.999, eps 1e-8; as torch.optim.AdamW) with per-head step
-  // size lr [H] and weight decay [H], float32 CPU tensors. Reads gradients().
-  void adamw_step(const torch::Tensor& lr, const torch::Tensor& weight_decay);
+  // AdamW step number `step` (from 0) of the selected heads (Loshchilov & Hutter 2019; betas 0.9, 0.999, eps 1e-8; as
+  // torch.optim.AdamW) with step sizes lr [H'] and weight decays [H'], float32 on the heads' device. Reads the
+  // gradients.
+  void adamw_step(std::int64_t step, const torch::Tensor& lr, const torch::Tensor& weight_decay);
 
  private:
   struct Slot {
-    std::string name;
-    std::vector<std::int64_t> sizes;  // [H, ...]
-    std::int64_t offset;              // into the flat buffers
-    std::int64_t count;               // of one head
-    bool decay;
+    ParameterSpec spec;
+    std::int64_t offset = 0;                                     // into the flat buffers
+    std::int64_t count = 0;                                      // numbers of one head
+    torch::Tensor value, gradient, first_moment, second_moment;  // of the selected heads
+    torch::Tensor left, right;                                   // of a product that the gradient is, not yet formed
   };
-  torch::Tensor view(const torch::Tensor& buffer, std::string_view name) const;
-  void adamw_cpu(const Slot& slot, const torch::Tensor& lr, const torch::Tensor& weight_decay);
-  void adamw_tensor(const Slot& slot, const torch::Tensor& lr, const torch::Tensor& weight_decay);
+  Slot& slot(std::string_view name);
+  const Slot& slot(std::string_view name) const;
+  torch::Tensor view(const Slot& slot, const torch::Tensor& buffer) const;
+  static void form_product(const Slot& slot, const torch::Tensor& left, const torch::Tensor& right);
+  void adamw_ranges(const Slot& slot, const std::vector<AdamWConstants>& constants);
+  void adamw_products(const Slot& slot, const std::vector<AdamWConstants>& constants);
+  static void adamw_tensor(const Slot& slot, std::int64_t steps, const torch::Tensor& lr,
+                           const torch::Tensor& weight_decay);
 
   std::vector<Slot> slots_;
   std::int64_t heads_ = 0;
-  torch::Tensor values_;
-  torch::Tensor gradients_;
-  torch::Tensor first_moment_;
-  torch::Tensor second_moment_;
-  std::int64_t steps_ = 0;
+  std::int64_t first_ = 0, selected_ = 0;
+  torch::Tensor values_, gradients_, first_moments_, second_moments_;  // trained parameters, flat
+  torch::Tensor state_;                                                // the others, flat
 };
 
 // Parameters every gradient tuner declares; put NMLBENCH_GRADIENT_TUNER_PARAMS first in kParams.
@@ -83,19 +107,22 @@ class NMLBENCH_EXPORT GradientTuner : public Tuner {
   void init(const StackShape& shape, const std::vector<HeadSpec>& heads, torch::Device device) override;
   std::int64_t bytes_per_head(const StackShape& shape) const override;
   FitReport fit(const TrainingSet& data, const Context& context) override;
+  Prediction predict(const torch::Tensor& x, std::int64_t first_unit) override;
 
-  // One step on one minibatch at step `step` of `total`; returns the losses [H] before the update. fit() calls it.
+  // Step `step` of `total` of every head on one minibatch [U, B, ...]; returns the losses [H] before the update.
   torch::Tensor train_step(const Minibatch& batch, std::int64_t step, std::int64_t total);
 
  protected:
-  // The parameters of one head.
+  // The parameters of one head, and the state it keeps beside them.
   virtual std::vector<ParameterSpec> parameters(const StackShape& shape) const = 0;
-  // Called at the end of init(): allocate buffers such as running statistics.
+  // Called at the end of init().
   virtual void on_init() {}
-  // Per-head losses [H], differentiable with respect to stack().value(...).
+  // Per-head losses [H'], differentiable with respect to stack().value(...).
   virtual torch::Tensor loss(const Minibatch& batch);
-  // Writes stack().gradient(...) and returns the losses [H]. The default differentiates loss().
+  // Writes stack().gradient(...) and returns the losses [H']. The default differentiates loss().
   virtual torch::Tensor gradients(const Minibatch& batch);
+  // Evaluation mode, x [U', B, D].
+  virtual Prediction on_predict(const torch::Tensor& x) = 0;
   // Rows a minibatch needs at least (2 with batch normalisation); a smaller last one is left out of the epoch.
   virtual std::int64_t smallest_batch() const { return 1; }
 
@@ -104,22 +131,30 @@ class NMLBENCH_EXPORT GradientTuner : public Tuner {
 
   ParameterStack& stack() { return stack_; }
   const ParameterStack& stack() const { return stack_; }
-  const StackShape& shape() const { return shape_; }
-  const std::vector<HeadSpec>& heads() const { return heads_; }
+  const StackShape& shape() const { return window_; }
   torch::Device device() const { return device_; }
-  // The value of a real per-head parameter for every head: float32 [H], on the device.
+  // The value of a per-head number for every head of the window: float32 [H'], on the device.
   torch::Tensor per_head(std::string_view name) const;
 
  private:
-  torch::Tensor epoch_order(std::int64_t n, std::int64_t epoch) const;
+  struct Cohort;
+  std::vector<Cohort> make_cohorts(const TrainingSet& data) const;
+  void begin_epoch(Cohort& cohort, std::int64_t epoch) const;
+  void step_together(std::vector<Cohort>& cohorts, std::size_t first, std::size_t last, std::int64_t step,
+                     const TrainingSet& data);
+  void open_window(std::int64_t first_unit, std::int64_t units);
+  double schedule_factor(std::int64_t step, std::int64_t total) const;
+  void update(std::int64_t step);
 
   Params params_;
   StackShape shape_;
+  StackShape window_;
+  std::int64_t first_unit_ = 0;
   std::vector<HeadSpec> heads_;
   torch::Device device_ = torch::kCPU;
   ParameterStack stack_;
-  torch::Tensor lr_;            // [H], CPU
-  torch::Tensor weight_decay_;  // [H], CPU
+  mutable std::map<std::string, torch::Tensor, std::less<>> per_head_;  // of all heads, [H]
+  torch::Tensor schedule_;                                              // [H], CPU: share of the step size now
 };
 
 // Initial values of a weight stored [out, in], in = fan_in.

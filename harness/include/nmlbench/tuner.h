@@ -47,19 +47,21 @@ struct Minibatch {
   }
 };
 
-// The training rows of a stack, served by the harness. Every unit has the same number of rows N.
+// The training rows of a stack, served by the harness.
 class NMLBENCH_EXPORT TrainingSet {
  public:
   virtual ~TrainingSet();
   virtual StackShape shape() const = 0;
-  virtual std::int64_t size() const = 0;  // N
-  // Rows `rows` (int64 [U, B], CPU, each in [0, N)) of every unit, on the device.
-  virtual Minibatch gather(const torch::Tensor& rows) const = 0;
+  // N, the rows of a unit. A stack may mix sizes; they never rise from one unit to the next, so that the units with
+  // steps left to take are always the first ones.
+  virtual std::int64_t size(std::int64_t unit) const = 0;
+  // Of the U' units that begin with `first_unit`, the rows `rows` (int64 [U', B], CPU), on the device.
+  virtual Minibatch gather(std::int64_t first_unit, const torch::Tensor& rows) const = 0;
 };
 
 struct FitReport {
-  torch::Tensor loss;      // float32 [E, H], CPU: mean training loss of each epoch and head; E may be 0
-  std::int64_t steps = 0;  // optimisation steps that each head took
+  torch::Tensor loss;           // float32 [E, H], CPU: mean training loss of each epoch and head; E may be 0
+  std::int64_t head_steps = 0;  // optimisation steps, summed over heads
 };
 
 struct Prediction {
@@ -84,8 +86,9 @@ class NMLBENCH_EXPORT Tuner {
   // Trains every head. A head whose loss is not finite must not disturb the others.
   virtual FitReport fit(const TrainingSet& data, const Context& context) = 0;
 
-  // Evaluation mode, x float32 [U, B, D]. Does not modify the heads.
-  virtual Prediction predict(const torch::Tensor& x) = 0;
+  // Evaluation mode: rows x float32 [U', B, D] for the U' units that begin with `first_unit`, whose heads are the H of
+  // the prediction. Does not modify the heads.
+  virtual Prediction predict(const torch::Tensor& x, std::int64_t first_unit) = 0;
 };
 
 }  // namespace nmlbench

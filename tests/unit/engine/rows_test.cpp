@@ -34,11 +34,13 @@ TEST(StackRows, GatherTheRowsOfEachUnit) {
   const StackRows rows(
       {{x0, y, torch::tensor({1, 3, 5}, torch::kInt64)}, {x1, y, torch::tensor({0, 2, 4}, torch::kInt64)}},
       {2, 3, 2, 6}, torch::kCPU);
-  EXPECT_EQ(rows.size(), 3);
-  const Minibatch batch = rows.gather(torch::tensor({{2, 0}, {1, 1}}, torch::kInt64));
+  EXPECT_EQ(rows.size(0), 3);
+  const Minibatch batch = rows.gather(0, torch::tensor({{2, 0}, {1, 1}}, torch::kInt64));
   EXPECT_TRUE(torch::equal(batch.y, torch::tensor({{5, 1}, {2, 2}}, torch::kInt64)));
   EXPECT_TRUE(torch::equal(batch.x[0], x0.index_select(0, torch::tensor({5, 1}, torch::kInt64))));
   EXPECT_TRUE(torch::equal(batch.x[1], x1.index_select(0, torch::tensor({2, 2}, torch::kInt64))));
+  const Minibatch last = rows.gather(1, torch::tensor({{2}}, torch::kInt64));  // a window of the second unit
+  EXPECT_TRUE(torch::equal(last.x[0][0], x1[4]));
   EXPECT_EQ(batch.features().size(0), 6);
   EXPECT_TRUE(torch::equal(batch.labels()[4], batch.y[1]));
 }

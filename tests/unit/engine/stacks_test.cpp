@@ -1,5 +1,7 @@
 #include "engine/stacks.h"
 
+#include "engine/stack_size.h"
+
 #include <set>
 
 #include <gtest/gtest.h>
@@ -10,6 +12,8 @@ namespace {
 // Checkpoints x seeds, with two tuners of one structure (lr axis) and one of another.
 Plan make_plan_of(std::size_t checkpoints, std::int64_t seeds) {
   Plan plan;
+  plan.splits.emplace_back();
+  plan.splits[0].facts.info.size = 100;
   plan.tasks.push_back({"task", 0, {}});
   for (const char* key : {"same", "same", "other"}) {
     ResolvedPlugin tuner;
@@ -32,6 +36,15 @@ Plan make_plan_of(std::size_t checkpoints, std::int64_t seeds) {
   return plan;
 }
 
+std::vector<Stack> stacks_of(const Plan& plan, std::int64_t bound) {
+  return make_stacks(
+      plan,
+      [](const Cell&) {
+        return HeadShape{8, 3};
+      },
+      [=](const std::vector<std::size_t>&) { return bound; });
+}
+
 std::multiset<std::size_t> all_cells(const std::vector<Stack>& stacks) {
   std::multiset<std::size_t> cells;
   for (const Stack& stack : stacks) {
@@ -45,7 +58,7 @@ std::multiset<std::size_t> all_cells(const std::vector<Stack>& stacks) {
 
 TEST(Stacks, HoldEveryCellOnceAndUnitsShareFeatures) {
   const Plan plan = make_plan_of(3, 2);
-  const auto stacks = make_stacks(plan, [](const Cell&) { return 100; });
+  const auto stacks = stacks_of(plan, 100);
   ASSERT_EQ(stacks.size(), 2U);  // one for each structure
   EXPECT_EQ(stacks[0].units.size(), 6U);
   EXPECT_EQ(stacks[0].heads_per_unit(), 2);
@@ -58,7 +71,7 @@ TEST(Stacks, HoldEveryCellOnceAndUnitsShareFeatures) {
 TEST(Stacks, KeepTheBound) {
   const Plan plan = make_plan_of(5, 3);
   for (const std::int64_t bound : {1, 2, 3, 7}) {
-    const auto stacks = make_stacks(plan, [=](const Cell&) { return bound; });
+    const auto stacks = stacks_of(plan, bound);
     for (const Stack& stack : stacks) EXPECT_LE(stack.heads(), bound);
     EXPECT_EQ(all_cells(stacks).size(), plan.cells.size());
   }
@@ -67,9 +80,43 @@ TEST(Stacks, KeepTheBound) {
 TEST(Stacks, UnitsWithFewerHeadsGoElsewhere) {
   Plan plan = make_plan_of(2, 1);
   plan.cells.erase(plan.cells.begin());  // an exclusion
-  const auto stacks = make_stacks(plan, [](const Cell&) { return 100; });
+  const auto stacks = stacks_of(plan, 100);
   EXPECT_EQ(all_cells(stacks).size(), plan.cells.size());
   EXPECT_EQ(stacks.size(), 3U);
+}
+
+// Fractions, seeds and tasks share a stack; the largest training sets come first.
+TEST(Stacks, MixTrainingSetsOfDifferentSizes) {
+  Plan plan = make_plan_of(1, 2);
+  plan.tasks.push_back(plan.tasks[0]);
+  for (std::size_t i = 0; i < plan.cells.size(); ++i) {
+    plan.cells[i].fraction = i % 2 == 0 ? 0.1 : 1.0;
+    plan.cells[i].task = i % 2;
+  }
+  const auto stacks = stacks_of(plan, 100);
+  ASSERT_EQ(stacks.size(), 2U);
+  EXPECT_EQ(all_cells(stacks).size(), plan.cells.size());
+  for (const Stack& stack : stacks) {
+    for (std::size_t u = 1; u < stack.units.size(); ++u) {
+      EXPECT_GE(plan.cells[stack.units[u - 1].cells[0]].fraction, plan.cells[stack.units[u].cells[0]].fraction);
+    }
+  }
+}
+
+TEST(Stacks, OtherShapesAreOtherStacks) {
+  const Plan plan = make_plan_of(3, 1);
+  const auto stacks = make_stacks(
+      plan,
+      [](const Cell& cell) {
+        return HeadShape{cell.checkpoint == 2 ? 16 : 8, 3};
+      },
+      [](const std::vector<std::size_t>& cells) { return static_cast<std::int64_t>(cells.size()); });
+  EXPECT_EQ(stacks.size(), 4U);  // two structures x two widths
+}
+
+TEST(StackSize, IsTheSmallestThatIsFastEnough) {
+  EXPECT_EQ(smallest_fast_enough({{1, 100.0}, {2, 150.0}, {4, 200.0}, {8, 203.0}, {16, 180.0}}), 4);
+  EXPECT_EQ(smallest_fast_enough({{3, 7.0}}), 3);
 }
 
 }  // namespace

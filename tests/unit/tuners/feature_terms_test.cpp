@@ -2,6 +2,8 @@
 // with a real singular value decomposition and a real D x D covariance.
 #include "feature_terms.h"
 
+#include "gram.h"
+
 #include <nmlbench/random.h>
 
 #include <functional>
@@ -90,6 +92,24 @@ TEST_P(FeatureTerms, DominanceAgreesWithSingularValuesInFloat64) {
   });
   EXPECT_LT((term.loss.to(torch::kFloat64) - expected.loss).abs().max().item<double>(), 1e-5);
   EXPECT_LT(relative_error(term.gradient, expected.gradient), 1e-3);
+}
+
+// One Gram matrix for both terms gives what each gives alone.
+TEST_P(FeatureTerms, SpectralTermsAreTheWeightedSum) {
+  const auto [m, d] = GetParam();
+  const Tensor z = features(2, m, d) + 0.3;
+  const Tensor top_k = torch::tensor({1.0F, 2.0F}), a = torch::tensor({0.04F, 0.5F}), b = torch::tensor({0.3F, 0.02F});
+  const Term both = spectral_terms(z, a, b, top_k);
+  const Term covariance = covariance_term(z), dominance = dominance_term(z, top_k);
+  EXPECT_LT(relative_error(both.loss, (a * covariance.loss + b * dominance.loss).to(torch::kFloat64)), 1e-5);
+  const Tensor expected = a.view({2, 1, 1}) * covariance.gradient + b.view({2, 1, 1}) * dominance.gradient;
+  EXPECT_LT(relative_error(both.gradient, expected.to(torch::kFloat64)), 1e-5);
+}
+
+TEST_P(FeatureTerms, GramMatrixIsExactInFloat64) {
+  const auto [m, d] = GetParam();
+  const Tensor z = features(3, m, d + 3), wide = z.to(torch::kFloat64);
+  EXPECT_LT(relative_error(gram_matrix(z), wide.bmm(wide.transpose(1, 2))), 1e-14);
 }
 
 TEST(FeatureTerms, DominanceGradientMatchesFiniteDifferences) {

@@ -116,7 +116,7 @@ TEST(NmTune, WithZeroWeightsIsTheMlp) {
     const auto tuner = make_tuner(testing::plugin(PluginKind::tuner, name, values));
     tuner->init({1, 1, 8, 3}, heads_of(params, 1), torch::kCPU);
     tuner->fit(testing::rows_of({blobs}, 1, 3), Context{});
-    return tuner->predict(blobs.x.unsqueeze(0)).logits;
+    return tuner->predict(blobs.x.unsqueeze(0), 0).logits;
   };
   const Tensor mlp = logits("mlp", {{"epochs", std::int64_t{3}}});
   const Tensor zero =
@@ -140,8 +140,8 @@ TEST(ParameterStack, AdamWEqualsLibTorchForEveryHead) {
   }
   for (std::int64_t step = 0; step < 50; ++step) {
     const Tensor gradient = Stream(step).normal({kHeads, kSize});
-    stack.gradient("p").copy_(gradient);
-    stack.adamw_step(torch::tensor(lr), torch::tensor(decay));
+    stack.set_gradients({gradient});
+    stack.adamw_step(step, torch::tensor(lr), torch::tensor(decay));
     for (std::size_t h = 0; h < kHeads; ++h) {
       expected[h].mutable_grad() = gradient[static_cast<std::int64_t>(h)].clone();
       optimizers[h]->step();
@@ -157,9 +157,9 @@ TEST(ParameterStack, AdamWEqualsLibTorchForEveryHead) {
 class LossOnly : public GradientTuner {
  public:
   using GradientTuner::GradientTuner;
-  Prediction predict(const Tensor& x) override { return {logits(x), {}}; }
 
  protected:
+  Prediction on_predict(const Tensor& x) override { return {logits(x), {}}; }
   std::vector<ParameterSpec> parameters(const StackShape& shape) const override {
     const std::int64_t c = shape.classes, d = shape.dim;
     return {{"weight",
@@ -191,7 +191,7 @@ TEST(GradientTuner, ALossAloneTrainsAsTheHandWrittenProbe) {
     tuner->fit(testing::rows_of({blobs}, 1, 3), Context{});
   }
   const Tensor x = blobs.x.unsqueeze(0);
-  EXPECT_LT(relative_error(own.predict(x).logits, bundled.predict(x).logits.to(torch::kFloat64)), 1e-4);
+  EXPECT_LT(relative_error(own.predict(x, 0).logits, bundled.predict(x, 0).logits.to(torch::kFloat64)), 1e-4);
 }
 
 TEST(GradientTuner, CosineEndsNearZeroAndConstantDoesNot) {

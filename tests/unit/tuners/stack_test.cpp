@@ -11,7 +11,7 @@ namespace {
 using testing::Blobs;
 using torch::Tensor;
 
-constexpr std::int64_t kDim = 16, kClasses = 4, kRows = 150;
+constexpr std::int64_t kDim = 16, kClasses = 4, kRows = 150, kSmallest = 40;
 
 struct Case {
   std::string tuner;
@@ -33,17 +33,20 @@ class Stacks : public ::testing::TestWithParam<Case> {
   HeadSpec head(std::int64_t u, std::int64_t g) const {
     return {head_plugin(g).params, Stream(static_cast<std::uint64_t>(u / 2))};
   }
-  static Blobs unit(std::int64_t u) {
-    return testing::make_blobs(static_cast<std::uint64_t>(u), kRows, kDim, kClasses, 1.0);
+  static Blobs unit(std::int64_t u, std::int64_t rows = kRows) {
+    return testing::make_blobs(static_cast<std::uint64_t>(u), rows, kDim, kClasses, 1.0);
   }
 
   Tensor fit(const std::vector<Blobs>& units, std::int64_t g, const std::vector<HeadSpec>& heads) const {
     const auto tuner = make_tuner(head_plugin(0));
     tuner->init({static_cast<std::int64_t>(units.size()), g, kDim, kClasses}, heads, torch::kCPU);
     tuner->fit(testing::rows_of(units, g, kClasses), Context{});
-    std::vector<Tensor> x;
-    for (const Blobs& blobs : units) x.push_back(blobs.x);
-    return tuner->predict(torch::stack(x)).logits;
+    std::vector<Tensor> logits;  // of the first rows of each unit
+    for (std::size_t u = 0; u < units.size(); ++u) {
+      const Tensor x = units[u].x.slice(0, 0, kSmallest).unsqueeze(0);
+      logits.push_back(tuner->predict(x, static_cast<std::int64_t>(u)).logits);
+    }
+    return torch::cat(logits);
   }
 };
 
@@ -75,6 +78,19 @@ TEST_P(Stacks, SixteenHeadsEqualSixteenRuns) {
   }
 }
 
+// Training sets of 150, 130 and 40 rows in minibatches of 64: units leave their epochs and the stack at different
+// steps.
+TEST_P(Stacks, SizesMayMix) {
+  const std::vector<Blobs> units = {unit(0), unit(1), unit(2, 130), unit(3, kSmallest)};
+  const std::vector<HeadSpec> heads = {head(0, 0), head(1, 0), head(2, 0), head(3, 0)};
+  const Tensor together = fit(units, 1, heads);
+  for (std::size_t i = 0; i < units.size(); ++i) {
+    const Tensor alone = fit({units[i]}, 1, {heads[i]})[0];
+    const double error = ((together[static_cast<std::int64_t>(i)] - alone).norm() / alone.norm()).item<double>();
+    EXPECT_LT(error, 1e-4) << "unit " << i;
+  }
+}
+
 TEST_P(Stacks, TheSameTwice) {
   const std::vector<Blobs> units = {unit(0), unit(1)};
   const std::vector<HeadSpec> heads = {head(0, 0), head(1, 0)};
@@ -100,10 +116,10 @@ TEST_P(Stacks, LearnsWhatIsSeparable) {
   const auto tuner = make_tuner(resolved);
   tuner->init({1, 1, kDim, kClasses}, {{resolved.params, Stream(1)}}, torch::kCPU);
   const FitReport report = tuner->fit(testing::rows_of({easy}, 1, kClasses), Context{});
-  const Tensor guess = tuner->predict(easy.x.unsqueeze(0)).logits[0].argmax(1);
+  const Tensor guess = tuner->predict(easy.x.unsqueeze(0), 0).logits[0].argmax(1);
   EXPECT_GT((guess == easy.y).to(torch::kFloat32).mean().item<float>(), 0.97F);
   EXPECT_LT(report.loss[-1].item<float>(), report.loss[0].item<float>());
-  EXPECT_EQ(report.steps, 30 * 7);  // 400 rows in batches of 64: six whole ones and one of 16
+  EXPECT_EQ(report.head_steps, 30 * 7);  // 400 rows in batches of 64: six whole ones and one of 16
 }
 
 }  // namespace

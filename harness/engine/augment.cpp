@@ -1,0 +1,87 @@
+#include "engine/augment.h"
+
+#include <algorithm>
+#include <cmath>
+
+namespace nmlbench {
+namespace {
+
+using torch::Tensor;
+
+// Index i of an axis of n px with mirrored borders: ... 2 1 | 0 1 2 ... n-1 | n-2 n-3 ...
+Tensor reflect(const Tensor& i, std::int64_t n) {
+  const Tensor folded = i.abs();
+  return torch::where(folded >= n, 2 * (n - 1) - folded, folded);
+}
+
+Tensor flipped(std::int64_t b, const Stream& draws) {
+  return draws.at("flip").integers({b, 1}, 2) == 1;
+}
+
+// Translation and flip only move pixels: one gather does both.
+Tensor shift(const Tensor& images, const Augmentation& augmentation, const Stream& draws) {
+  const std::int64_t b = images.size(0), c = images.size(1), h = images.size(2), w = images.size(3);
+  const auto offsets = [&](const char* name, std::int64_t size) {
+    const std::int64_t reach = std::min(augmentation.max_shift, size - 1);
+    return draws.at(name).integers({b, 1}, 2 * reach + 1) - reach;
+  };
+  const Tensor rows = reflect(torch::arange(h).view({1, h}) + offsets("dy", h), h);
+  Tensor columns = reflect(torch::arange(w).view({1, w}) + offsets("dx", w), w);
+  if (augmentation.flip) columns = torch::where(flipped(b, draws), columns.flip(1), columns);
+  const torch::Device device = images.device();
+  return images.index({torch::arange(b, device).view({b, 1, 1, 1}), torch::arange(c, device).view({1, c, 1, 1}),
+                       rows.to(device).view({b, 1, h, 1}), columns.to(device).view({b, 1, 1, w})});
+}
+
+// The window's centre and half sizes in units where the image is [-1, 1] x [-1, 1].
+Tensor crop(const Tensor& images, const Augmentation& augmentation, const Stream& draws) {
+  const std::int64_t b = images.size(0);
+  const Tensor area = draws.at("area").uniform({b}, augmentation.min_scale, augmentation.max_scale);
+  const double widest = std::log(4.0 / 3.0);
+  const Tensor aspect = draws.at("aspect").uniform({b}, -widest, widest).exp();
+  Tensor half_width = (area * aspect).sqrt().clamp_max(1);
+  const Tensor half_height = (area / aspect).sqrt().clamp_max(1);
+  const Tensor x = draws.at("x").uniform({b}, -1, 1) * (1 - half_width);
+  const Tensor y = draws.at("y").uniform({b}, -1, 1) * (1 - half_height);
+  if (augmentation.flip) half_width = torch::where(flipped(b, draws).view({b}), -half_width, half_width);
+  const Tensor zero = torch::zeros({b});
+  const Tensor affine =
+      torch::stack({torch::stack({half_width, zero, x}, 1), torch::stack({zero, half_height, y}, 1)}, 1);
+  namespace F = torch::nn::functional;
+  const Tensor grid = F::affine_grid(affine.to(images.device()), images.sizes().vec(), /*align_corners=*/false);
+  const auto options =
+      F::GridSampleFuncOptions().mode(torch::kBilinear).padding_mode(torch::kBorder).align_corners(false);
+  return F::grid_sample(images.to(torch::kFloat32), grid, options).round_().to(torch::kUInt8);
+}
+
+// As torchvision's ColorJitter, in the fixed order brightness, contrast, saturation.
+Tensor jitter(const Tensor& images, double strength, const Stream& draws) {
+  const std::int64_t b = images.size(0);
+  const auto factor = [&](const char* name) {
+    return draws.at(name).uniform({b, 1, 1, 1}, 1 - strength, 1 + strength).to(images.device());
+  };
+  const auto grey = [](const Tensor& x) {
+    if (x.size(1) != 3) return x.mean(1, /*keepdim=*/true);
+    return (x * torch::tensor({0.299F, 0.587F, 0.114F}, x.options()).view({1, 3, 1, 1})).sum(1, /*keepdim=*/true);
+  };
+  const auto blend = [](const Tensor& towards, const Tensor& x, const Tensor& weight) {
+    return (towards + (x - towards) * weight).clamp_(0, 255);
+  };
+  Tensor x = images.to(torch::kFloat32);
+  x = (x * factor("brightness")).clamp_(0, 255);
+  x = blend(grey(x).mean({2, 3}, /*keepdim=*/true), x, factor("contrast"));
+  if (x.size(1) == 3) x = blend(grey(x), x, factor("saturation"));
+  return x.round_().to(torch::kUInt8);
+}
+
+}  // namespace
+
+Tensor augment(const Tensor& images, const Augmentation& augmentation, const Stream& draws) {
+  Tensor x = images;
+  if (augmentation.shift) x = shift(x, augmentation, draws);
+  if (augmentation.crop) x = crop(x, augmentation, draws);
+  if (augmentation.jitter > 0) x = jitter(x, augmentation.jitter, draws);
+  return x;
+}
+
+}  // namespace nmlbench

@@ -1,0 +1,19 @@
+// Augmentation of pre-training images as batched tensor operations, on whatever device the images are.
+#pragma once
+
+#include "plan/optim.h"
+
+#include <nmlbench/random.h>
+#include <nmlbench/torch.h>
+
+namespace nmlbench {
+
+// uint8 [B, C, H, W] -> the same shape, every sample with draws of its own:
+//   shift        translation by up to augment.max_shift px, reflected borders
+//   crop         random resized crop (Szegedy et al. 2015): augment.min_scale .. max_scale of the area, aspect ratio
+//                3/4 .. 4/3, bilinear, back to H x W
+//   flip         horizontally, every other sample
+//   jitter       brightness, contrast and saturation by factors from 1 - jitter to 1 + jitter
+torch::Tensor augment(const torch::Tensor& images, const Augmentation& augmentation, const Stream& draws);
+
+}  // namespace nmlbench

@@ -1,0 +1,170 @@
+#include "engine/evaluate.h"
+
+#include "cache/feature_store.h"
+#include "engine/cell_records.h"
+#include "engine/class_map.h"
+#include "engine/metrics.h"
+#include "engine/process.h"
+
+#include <algorithm>
+#include <utility>
+
+#include <fmt/format.h>
+#include <spdlog/spdlog.h>
+
+namespace nmlbench {
+namespace {
+
+constexpr std::int64_t kEvaluateRows = 1024;  // test rows in one prediction, unless memory wants fewer
+
+void check_test_labels(const Features& test, std::int64_t classes, const std::string& name) {
+  const auto largest = test.y.max().item<std::int64_t>();
+  if (largest >= classes) {
+    throw Error(fmt::format("test set \"{}\" has label {}, and the training split has {} classes only", name, largest,
+                            classes));
+  }
+}
+
+void check_logits(const torch::Tensor& logits, const std::vector<std::int64_t>& expected) {
+  if (!logits.defined() || logits.sizes() != torch::IntArrayRef(expected)) {
+    throw Error(fmt::format("bug in the tuner plugin: predict() gave logits {}, expected [{}]",
+                            logits.defined() ? c10::str(logits.sizes()) : "undefined", fmt::join(expected, ", ")));
+  }
+}
+
+// What units predict on one test set.
+struct TestOutput {
+  torch::Tensor logits;    // float32 [H, N, C], CPU
+  torch::Tensor features;  // float32 [H, R, D'], CPU, rows of the spectrum; undefined when heads do not change them
+};
+
+TestOutput predict_in_batches(Tuner& tuner, std::int64_t first_unit, const StackShape& shape,
+                              const std::vector<Features>& tests, const torch::Tensor& spectrum_rows,
+                              std::int64_t batch, const Context& context) {
+  const torch::NoGradGuard no_grad;
+  const std::int64_t n = tests.front().x.size(0);
+  const std::int64_t heads = static_cast<std::int64_t>(tests.size()) * shape.heads_per_unit;
+  std::vector<torch::Tensor> logits, features;
+  for (std::int64_t begin = 0; begin < n; begin += batch) {
+    context.check_stop();
+    const std::int64_t end = std::min(begin + batch, n);
+    std::vector<torch::Tensor> x;
+    for (const Features& test : tests) x.push_back(test.x.slice(0, begin, end));
+    const Prediction prediction = tuner.predict(torch::stack(x).to(context.device), first_unit);
+    check_logits(prediction.logits, {heads, end - begin, shape.classes});
+    logits.push_back(prediction.logits.to(torch::kCPU, torch::kFloat32));
+    if (!prediction.features.defined()) continue;
+    const torch::Tensor wanted = spectrum_rows.masked_select((spectrum_rows >= begin) & (spectrum_rows < end)) - begin;
+    features.push_back(prediction.features.to(torch::kCPU, torch::kFloat32).index_select(1, wanted));
+  }
+  return {torch::cat(logits, 1), features.empty() ? torch::Tensor() : torch::cat(features, 1)};
+}
+
+// In smaller batches when memory is short: a row's prediction does not depend on its batch.
+TestOutput predict_all(Tuner& tuner, std::int64_t first_unit, const StackShape& shape,
+                       const std::vector<Features>& tests, const torch::Tensor& spectrum_rows, const Context& context) {
+  for (std::int64_t batch = kEvaluateRows;; batch /= 2) {
+    try {
+      return predict_in_batches(tuner, first_unit, shape, tests, spectrum_rows, batch, context);
+    } catch (...) {
+      if (!current_exception_is_out_of_memory() || batch == 1) throw;
+      spdlog::warn("out of memory while evaluating {} rows at a time; trying {}", batch, batch / 2);
+    }
+  }
+}
+
+// The spectrum of each head's features [H, R, D']; none for a head whose features are not finite.
+std::vector<Spectrum> tuned_spectra(const torch::Tensor& features, bool center_rows) {
+  std::vector<Spectrum> spectra(static_cast<std::size_t>(features.size(0)));
+  for (std::int64_t h = 0; h < features.size(0); ++h) {
+    if (torch::isfinite(features[h]).all().item<bool>()) {
+      spectra[static_cast<std::size_t>(h)] = feature_spectrum(features[h], center_rows);
+    }
+  }
+  return spectra;
+}
+
+SpectrumRow to_row(const Spectrum& spectrum, const std::string& test_set, const char* space, bool center_rows,
+                   std::int64_t rows) {
+  const torch::Tensor values = spectrum.values.to(torch::kFloat32).contiguous();
+  return {test_set, space, center_rows ? "row" : "column", rows,
+          std::vector<float>(values.data_ptr<float>(), values.data_ptr<float>() + values.numel())};
+}
+
+void write_metrics(CellRecord& record, const TestSet& test, const Metrics& metrics, const Spectrum& tuned,
+                   const Spectrum& raw) {
+  const char* kind = test.ood ? "ood" : "id";
+  for (const auto& [name, value] :
+       {std::pair{"accuracy", metrics.accuracy}, std::pair{"loss", metrics.loss}, std::pair{"ece", metrics.ece},
+        std::pair{"sve", tuned.sve}, std::pair{"lsvr", tuned.lsvr}, std::pair{"sve_raw", raw.sve},
+        std::pair{"lsvr_raw", raw.lsvr}}) {
+    record.metrics.push_back({test.name, kind, name, value});
+  }
+}
+
+}  // namespace
+
+Spectrum RawSpectra::get(std::size_t encoding, const torch::Tensor& x, bool center_rows) {
+  {
+    const std::lock_guard lock(mutex_);
+    const auto found = spectra_.find(encoding);
+    if (found != spectra_.end()) return found->second;
+  }
+  const Spectrum spectrum = feature_spectrum(x, center_rows);  // two threads may both do this; both get the same
+  const std::lock_guard lock(mutex_);
+  return spectra_.emplace(encoding, spectrum).first->second;
+}
+
+double Evaluator::measure(const Stack& stack, Tuner& tuner, const StackShape& shape, std::vector<CellRecord>& records) {
+  const auto task_of = [&](std::size_t unit) { return plan_.cells[stack.units[unit].cells.front()].task; };
+  double samples = 0;
+  for (std::size_t first = 0, last = 0; first < stack.units.size(); first = last) {
+    while (last < stack.units.size() && task_of(last) == task_of(first)) ++last;
+    const auto heads = static_cast<std::int64_t>(last - first) * shape.heads_per_unit;
+    const std::vector<TestSet>& tests = plan_.tasks[task_of(first)].tests;
+    for (std::size_t t = 0; t < tests.size(); ++t) {
+      measure_test(stack, first, last, tuner, shape, t, records);
+      samples += static_cast<double>(plan_.splits[tests[t].split].facts.info.size * heads);
+    }
+  }
+  return samples;
+}
+
+void Evaluator::measure_test(const Stack& stack, std::size_t first, std::size_t last, Tuner& tuner,
+                             const StackShape& shape, std::size_t test_index, std::vector<CellRecord>& records) {
+  const auto encoding_of = [&](std::size_t unit) {
+    return plan_.cells[stack.units[unit].cells.front()].tests[test_index];
+  };
+  const TestSet& test = plan_.tasks[plan_.cells[stack.units[first].cells.front()].task].tests[test_index];
+  const auto& groups = plan_.splits[test.split].facts.info.training_classes;
+  const bool center_rows = plan_.analysis.center_rows;
+  std::vector<Features> tests;
+  for (std::size_t unit = first; unit < last; ++unit) {
+    tests.push_back(require_features(cache_, plan_.encodings[encoding_of(unit)].id));
+    if (groups.empty()) check_test_labels(tests.back(), shape.classes, test.name);
+  }
+  const torch::Tensor rows = spectrum_rows(tests[0].x.size(0), plan_.analysis.max_rows);
+  const TestOutput output = predict_all(tuner, static_cast<std::int64_t>(first), shape, tests, rows, context_);
+
+  std::vector<Spectrum> tuned;
+  if (output.features.defined()) tuned = tuned_spectra(output.features, center_rows);
+  const auto g = static_cast<std::size_t>(shape.heads_per_unit);
+  for (std::size_t u = 0; u < tests.size(); ++u) {
+    const Spectrum raw = raw_.get(encoding_of(first + u), tests[u].x.index_select(0, rows), center_rows);
+    for (std::size_t h = u * g; h < (u + 1) * g; ++h) {
+      CellRecord& record = records[first * g + h];
+      if (record.status == "failed") continue;
+      const torch::Tensor logits = output.logits[static_cast<std::int64_t>(h)];
+      if (!torch::isfinite(logits).all().item<bool>() || (!tuned.empty() && !tuned[h].values.defined())) {
+        fail(record, fmt::format("the predictions on test set \"{}\" are not finite", test.name));
+        continue;
+      }
+      const Spectrum& own = tuned.empty() ? raw : tuned[h];
+      write_metrics(record, test, classification_metrics(map_classes(logits, groups), tests[u].y), own, raw);
+      record.spectra.push_back(to_row(raw, test.name, "raw", center_rows, rows.size(0)));
+      if (!tuned.empty()) record.spectra.push_back(to_row(own, test.name, "tuned", center_rows, rows.size(0)));
+    }
+  }
+}
+
+}  // namespace nmlbench

@@ -1,0 +1,51 @@
+// Measures tuned heads on the test sets of their tasks.
+#pragma once
+
+#include "cache/artifacts.h"
+#include "engine/records.h"
+#include "engine/spectrum.h"
+#include "engine/stacks.h"
+#include "plan/plan.h"
+
+#include <nmlbench/context.h>
+#include <nmlbench/tuner.h>
+
+#include <map>
+#include <mutex>
+#include <vector>
+
+namespace nmlbench {
+
+// The spectra of encodings as they are: every cell on an encoding needs the same one. [any-thread]
+class RawSpectra {
+ public:
+  // `x`: the rows of the encoding that enter its spectrum.
+  Spectrum get(std::size_t encoding, const torch::Tensor& x, bool center_rows);
+
+ private:
+  std::mutex mutex_;
+  std::map<std::size_t, Spectrum> spectra_;
+};
+
+class Evaluator {
+ public:
+  Evaluator(const Plan& plan, const ArtifactCache& cache, const Context& context, RawSpectra& raw)
+      : plan_(plan), cache_(cache), context_(context), raw_(raw) {}
+
+  // Writes what the fitted stack scores on every test set into `records`, one for each head in the order of
+  // stack.units; a head whose predictions are not finite becomes a failed one. Returns how many samples were
+  // predicted, over all heads.
+  double measure(const Stack& stack, Tuner& tuner, const StackShape& shape, std::vector<CellRecord>& records);
+
+ private:
+  // Units first .. last - 1, which share their task, on its test set `test_index`.
+  void measure_test(const Stack& stack, std::size_t first, std::size_t last, Tuner& tuner, const StackShape& shape,
+                    std::size_t test_index, std::vector<CellRecord>& records);
+
+  const Plan& plan_;
+  const ArtifactCache& cache_;
+  const Context& context_;
+  RawSpectra& raw_;
+};
+
+}  // namespace nmlbench

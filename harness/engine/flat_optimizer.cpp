@@ -1,0 +1,98 @@
+#include "engine/flat_optimizer.h"
+
+#include <cmath>
+#include <vector>
+
+namespace nmlbench {
+namespace {
+
+constexpr double kBeta1 = 0.9, kBeta2 = 0.999, kEpsilon = 1e-8;
+
+}  // namespace
+
+FlatOptimizer::FlatOptimizer(torch::nn::Module& module, const Optim& optim) : optim_(optim) {
+  const torch::NoGradGuard no_grad;
+  std::vector<torch::Tensor> parameters = module.parameters();
+  std::int64_t total = 0;
+  for (const torch::Tensor& parameter : parameters) total += parameter.numel();
+  const auto options = parameters.front().options().requires_grad(false);
+  values_ = torch::empty({total}, options);
+  gradients_ = torch::zeros({total}, options);
+  std::int64_t offset = 0;
+  for (torch::Tensor& parameter : parameters) {
+    // dense in the parameter's own strides: channels-last weights stay so
+    const auto place = [&](const torch::Tensor& buffer) {
+      return buffer.narrow(0, offset, parameter.numel()).as_strided(parameter.sizes(), parameter.strides());
+    };
+    torch::Tensor value = place(values_);
+    value.copy_(parameter);
+    parameter.set_data(value);
+    parameter.mutable_grad() = place(gradients_);
+    offset += parameter.numel();
+  }
+  first_moments_ = torch::zeros_like(values_);
+  if (optim.name == "adamw") second_moments_ = torch::zeros_like(values_);
+  if (optim.ema > 0) average_ = values_.clone();
+}
+
+void FlatOptimizer::step(double lr) {
+  const torch::NoGradGuard no_grad;
+  if (optim_.clip > 0) {  // as torch::nn::utils::clip_grad_norm_, without asking the device for the norm
+    gradients_.mul_((optim_.clip / (gradients_.norm() + 1e-6)).clamp_max(1.0));
+  }
+  optim_.name == "adamw" ? adamw(lr) : sgd(lr);
+  ++steps_;
+  if (average_.defined()) average_.lerp_(values_, 1 - optim_.ema);
+}
+
+void FlatOptimizer::sgd(double lr) {
+  if (optim_.weight_decay > 0) gradients_.add_(values_, optim_.weight_decay);
+  if (optim_.momentum == 0) {
+    values_.add_(gradients_, -lr);
+    return;
+  }
+  // LibTorch's first step puts the gradient itself into the buffer, which is what an empty buffer gives here
+  first_moments_.mul_(optim_.momentum).add_(gradients_);
+  if (optim_.nesterov) {
+    values_.add_(gradients_.add_(first_moments_, optim_.momentum), -lr);
+  } else {
+    values_.add_(first_moments_, -lr);
+  }
+}
+
+void FlatOptimizer::adamw(double lr) {
+  const auto t = static_cast<double>(steps_ + 1);
+  first_moments_.mul_(kBeta1).add_(gradients_, 1 - kBeta1);
+  second_moments_.mul_(kBeta2).addcmul_(gradients_, gradients_, 1 - kBeta2);
+  values_.mul_(1 - lr * optim_.weight_decay);
+  const torch::Tensor denominator = second_moments_.sqrt().div_(std::sqrt(1 - std::pow(kBeta2, t))).add_(kEpsilon);
+  values_.addcdiv_(first_moments_, denominator, -lr / (1 - std::pow(kBeta1, t)));
+}
+
+void FlatOptimizer::save(torch::serialize::OutputArchive& archive) const {
+  archive.write("first_moments", first_moments_, /*is_buffer=*/true);
+  if (second_moments_.defined()) archive.write("second_moments", second_moments_, /*is_buffer=*/true);
+  if (average_.defined()) archive.write("average", average_, /*is_buffer=*/true);
+  archive.write("steps", torch::tensor(steps_), /*is_buffer=*/true);
+}
+
+void FlatOptimizer::load(torch::serialize::InputArchive& archive) {
+  const torch::NoGradGuard no_grad;
+  const auto read = [&](const char* name, torch::Tensor& into) {
+    torch::Tensor value;
+    archive.read(name, value, /*is_buffer=*/true);
+    into.copy_(value);
+  };
+  read("first_moments", first_moments_);
+  if (second_moments_.defined()) read("second_moments", second_moments_);
+  if (average_.defined()) read("average", average_);
+  torch::Tensor steps;
+  archive.read("steps", steps, /*is_buffer=*/true);
+  steps_ = steps.item<std::int64_t>();
+}
+
+void FlatOptimizer::use_average() {
+  if (average_.defined()) values_.copy_(average_);
+}
+
+}  // namespace nmlbench

@@ -1,0 +1,42 @@
+// SGD or AdamW over all parameters of a module at once: they are moved into one buffer, so that a step, gradient
+// clipping and an average of the weights are a handful of operations whatever the number of layers.
+#pragma once
+
+#include "plan/optim.h"
+
+#include <nmlbench/torch.h>
+
+#include <cstdint>
+
+namespace nmlbench {
+
+class FlatOptimizer {
+ public:
+  // Moves the module's parameters, and gradients to come, into flat buffers on their device.
+  FlatOptimizer(torch::nn::Module& module, const Optim& optim);
+
+  void zero_grad() { gradients_.zero_(); }
+  // One step of size `lr`: clips the gradient's norm to optim.clip, then as torch::optim::SGD (L2 penalty, momentum,
+  // Nesterov) or torch::optim::AdamW (decoupled decay; betas 0.9, 0.999; eps 1e-8).
+  void step(double lr);
+
+  // Moments, number of steps and the moving average, for resuming.
+  void save(torch::serialize::OutputArchive& archive) const;
+  void load(torch::serialize::InputArchive& archive);
+
+  // Puts the moving average of the weights (optim.ema) in place of the last ones.
+  void use_average();
+
+ private:
+  void sgd(double lr);
+  void adamw(double lr);
+
+  const Optim& optim_;
+  torch::Tensor values_, gradients_;  // float32 [P]
+  torch::Tensor first_moments_;       // SGD: the momentum buffer
+  torch::Tensor second_moments_;      // AdamW only
+  torch::Tensor average_;             // with ema only
+  std::int64_t steps_ = 0;
+};
+
+}  // namespace nmlbench
