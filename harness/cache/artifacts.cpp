@@ -13,6 +13,7 @@
 #include <nlohmann/json.hpp>
 #include <spdlog/spdlog.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 namespace nmlbench {
@@ -185,8 +186,10 @@ std::uintmax_t ArtifactCache::bytes_used() const {
   std::uintmax_t bytes = 0;
   std::error_code error;
   for (fs::recursive_directory_iterator it(root_, error), end; !error && it != end; it.increment(error)) {
-    std::error_code ignored;
-    if (it->is_regular_file(ignored)) bytes += it->file_size(ignored);
+    struct stat status {};  // what is on the disk: image caches have holes
+    if (::lstat(it->path().c_str(), &status) == 0 && S_ISREG(status.st_mode)) {
+      bytes += static_cast<std::uintmax_t>(status.st_blocks) * 512;
+    }
   }
   return bytes;
 }

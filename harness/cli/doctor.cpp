@@ -1,5 +1,6 @@
 #include "cache/artifacts.h"
 #include "cli/cli.h"
+#include "cli/data_check.h"
 #include "cli/live_view.h"
 #include "cli/provenance.h"
 #include "cli/session.h"
@@ -71,13 +72,45 @@ int examine(const Globals& globals, bool as_json) {
   return kDone;
 }
 
+// Sets of which nothing is there take one line, all others one for each split.
+int examine_data(const Globals& globals, const std::filesystem::path& folder, bool as_json) {
+  const std::vector<DataFinding> findings = check_data(load_plugins(globals), folder);
+  std::map<std::string, int> whole;
+  for (const DataFinding& finding : findings) whole[finding.dataset] += finding.whole ? 1 : 0;
+  nlohmann::ordered_json out = nlohmann::ordered_json::array();
+  std::string last_absent;
+  for (const DataFinding& finding : findings) {
+    out.push_back({{"dataset", finding.dataset},
+                   {"split", finding.split},
+                   {"whole", finding.whole},
+                   {"samples", finding.samples},
+                   {"classes", finding.classes},
+                   {"message", finding.message}});
+    if (as_json || finding.dataset == last_absent) continue;
+    const bool absent = whole[finding.dataset] == 0;
+    if (absent) last_absent = finding.dataset;
+    fmt::print("{:<16} {:<20} {}\n", finding.dataset, absent ? "-" : finding.split,
+               finding.whole ? fmt::format("whole: {} samples, {} classes", finding.samples, finding.classes)
+                             : "not usable: " + finding.message);
+  }
+  if (as_json) fmt::print("{}\n", out.dump(2));
+  return kDone;
+}
+
 }  // namespace
 
 void add_doctor(CLI::App& app, Globals& globals, Action& action) {
   auto* verb = app.add_subcommand("doctor", "Versions, devices, threads, BLAS, plugins, disk and cache");
   auto as_json = std::make_shared<bool>(false);
+  auto data = std::make_shared<std::filesystem::path>();
+  verb->add_option("--data", *data,
+                   "Instead: which of the known data sets this folder holds, and whether they are whole");
   verb->add_flag("--json", *as_json, "As JSON");
-  verb->callback([&globals, &action, as_json] { action = [&globals, as_json] { return examine(globals, *as_json); }; });
+  verb->callback([&globals, &action, as_json, data] {
+    action = [&globals, as_json, data] {
+      return data->empty() ? examine(globals, *as_json) : examine_data(globals, *data, *as_json);
+    };
+  });
 }
 
 }  // namespace nmlbench::cli

@@ -69,6 +69,9 @@ int run_program(int argc, char** argv) {
     return app.exit(error) == 0 ? cli::kDone : cli::kBadInput;
   }
   set_up_logging(globals);
+  // Data sets keep decoded images in the cache and decode on as many threads; they see the environment only.
+  if (!globals.cache_dir.empty()) ::setenv("NMLBENCH_CACHE_DIR", globals.cache_dir.c_str(), 1);
+  if (globals.threads > 0) ::setenv("NMLBENCH_THREADS", std::to_string(globals.threads).c_str(), 1);
   return action();
 }
 

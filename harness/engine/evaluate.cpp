@@ -2,6 +2,7 @@
 
 #include "cache/feature_store.h"
 #include "engine/cell_records.h"
+#include "engine/class_map.h"
 #include "engine/metrics.h"
 #include "engine/process.h"
 
@@ -136,11 +137,12 @@ void Evaluator::measure_test(const Stack& stack, std::size_t first, std::size_t 
     return plan_.cells[stack.units[unit].cells.front()].tests[test_index];
   };
   const TestSet& test = plan_.tasks[plan_.cells[stack.units[first].cells.front()].task].tests[test_index];
+  const auto& groups = plan_.splits[test.split].facts.info.training_classes;
   const bool center_rows = plan_.analysis.center_rows;
   std::vector<Features> tests;
   for (std::size_t unit = first; unit < last; ++unit) {
     tests.push_back(require_features(cache_, plan_.encodings[encoding_of(unit)].id));
-    check_test_labels(tests.back(), shape.classes, test.name);
+    if (groups.empty()) check_test_labels(tests.back(), shape.classes, test.name);
   }
   const torch::Tensor rows = spectrum_rows(tests[0].x.size(0), plan_.analysis.max_rows);
   const TestOutput output = predict_all(tuner, static_cast<std::int64_t>(first), shape, tests, rows, context_);
@@ -159,7 +161,8 @@ void Evaluator::measure_test(const Stack& stack, std::size_t first, std::size_t 
         continue;
       }
       const Spectrum& own = tuned.empty() ? raw : tuned[h];
-      write_metrics(record, test, classification_metrics(logits, tests[u].y), own, raw, shape.classes);
+      const torch::Tensor scores = map_classes(logits, groups);
+      write_metrics(record, test, classification_metrics(scores, tests[u].y), own, raw, scores.size(1));
       record.spectra.push_back(to_row(raw, test.name, "raw", center_rows, rows.size(0)));
       if (!tuned.empty()) record.spectra.push_back(to_row(own, test.name, "tuned", center_rows, rows.size(0)));
     }

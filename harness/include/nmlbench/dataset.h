@@ -27,7 +27,11 @@ struct SplitInfo {
   std::vector<std::int64_t> sample_shape;  // [C, H, W] or [D]
   std::string domain;                      // "photo"; names an OOD test set. "" when the data has no domains
   std::vector<std::string> class_names;    // empty, or `classes` of them
-  bool fits_in_memory = true;              // the harness may hold the whole split on the device
+  // Test sets whose classes are not the training split's own (ImageNet-R, -A, ObjectNet): for each class, those of the
+  // training split that stand for it; it scores the largest of their logits, and all others are left out. Empty: the
+  // classes are the same.
+  std::vector<std::vector<std::int64_t>> training_classes;
+  bool fits_in_memory = true;  // the harness may hold the whole split on the device
 };
 
 class NMLBENCH_EXPORT Dataset {

@@ -11,15 +11,17 @@
 
 namespace nmlbench::plugins {
 
-#define NMLBENCH_LABELLED_IMAGES_PARAMS                                                                       \
-  ::nmlbench::text("domain", "", "names the test set; \"\" when the data have no domains"),                   \
-      ::nmlbench::integer("limit", "0", "use so many samples, the same share of each class; 0 uses all")      \
-          .in("samples")                                                                                      \
-          .range(0, 1e12),                                                                                    \
+// What may be done to any split of images; NMLBENCH_LABELLED_IMAGES_PARAMS adds the name of its domain.
+#define NMLBENCH_SUBSET_PARAMS                                                                                \
+  ::nmlbench::integer("limit", "0", "use so many samples, the same share of each class; 0 uses all")          \
+      .in("samples")                                                                                          \
+      .range(0, 1e12),                                                                                        \
       ::nmlbench::integer("limit_seed", "0", "chooses the samples under a limit").range(0, 1e15),             \
       ::nmlbench::choice("corruption", "none", "none|gaussian-noise|blur|contrast|negative|rotate|translate", \
                          "a shifted version of the images, in the manner of MNIST-C and CIFAR-10-C"),         \
       ::nmlbench::integer("severity", "3", "of the corruption").range(1, 5)
+#define NMLBENCH_LABELLED_IMAGES_PARAMS \
+  ::nmlbench::text("domain", "", "names the test set; \"\" when the data have no domains"), NMLBENCH_SUBSET_PARAMS
 
 struct LabelledImages {
   torch::Tensor images;  // uint8 [N, C, H, W]

@@ -1,6 +1,6 @@
 // Frozen features that somebody else computed.
+#include "../common/arrays.h"
 #include "../common/labelled_images.h"
-#include "arrays.h"
 
 #include <nmlbench/digest.h>
 #include <nmlbench/plugin.h>
@@ -123,10 +123,43 @@ class FeatureFiles : public Dataset {
   std::int64_t classes_ = 0;
 };
 
+// Sentence features of GLUE (Wang et al. 2019) and GLUE-X (Yang et al. 2023), one folder for each task: what a language
+// model of one's own made of the texts.
+class GlueFeatures : public FeatureFiles {
+ public:
+  static constexpr ParamSpec kParams[] = {
+      path("path", nullptr, "folder with TASK/SPLIT_x.npy (float [N, D]) and TASK/SPLIT_y.npy (integers [N])"),
+      text("task", nullptr,
+           "sub-folder: cola, sst2, mrpc, qqp, mnli, qnli, rte, or a test set of GLUE-X: imdb, snli, .."),
+      text("split", "train", "train, validation, test, .."),
+      integer("classes", "0", "labels must be below it; 0 takes the largest label and one").range(0, 1e9),
+      text("domain", "", "names the test set; \"\" is the task"),
+      integer("limit", "0", "use so many rows, the same share of each class; 0 uses all").in("rows").range(0, 1e12),
+      integer("limit_seed", "0", "chooses the rows under a limit").range(0, 1e15),
+  };
+
+  explicit GlueFeatures(const Params& params) : FeatureFiles(as_files(params)) {}
+
+ private:
+  static Params as_files(const Params& params) {
+    const fs::path stem = params.path("path") / params.text("task") / params.text("split");
+    std::map<std::string, ParamValue> values = params.values();
+    values["x"] = stem.string() + "_x.npy";
+    values["y"] = stem.string() + "_y.npy";
+    values["x_name"] = std::string("x");
+    values["y_name"] = std::string("y");
+    if (params.text("domain").empty()) values["domain"] = params.text("task");
+    return Params(std::move(values));
+  }
+};
+
 }  // namespace
 }  // namespace nmlbench::plugins
 
 NMLBENCH_PLUGINS("nmlbench-features", "0.1.0", "Apache-2.0", "",
                  nmlbench::entry<nmlbench::plugins::FeatureFiles>("features", 1,
                                                                   "frozen features from .npy or .safetensors files",
-                                                                  ""));
+                                                                  ""),
+                 nmlbench::entry<nmlbench::plugins::GlueFeatures>("glue-features", 1,
+                                                                  "frozen sentence features of GLUE and GLUE-X tasks",
+                                                                  "Wang et al. 2019; Yang et al. 2023"));

@@ -153,6 +153,22 @@ TEST_F(Features, ALimitIsStratified) {
   EXPECT_TRUE((torch::bincount(got.y) == 10).all().item<bool>());
 }
 
+TEST_F(Features, GlueTasksAreFolders) {
+  scratch_.write("glue/rte/validation_x.npy", npy_bytes(x_, "<f4"));
+  scratch_.write("glue/rte/validation_y.npy", npy_bytes(y_, "<i8"));
+  const auto open = [&](const char* task) {
+    const auto dataset = make_dataset(
+        testing::plugin(PluginKind::dataset, "glue-features",
+                        {{"path", (scratch_ / "glue").string()}, {"task", task}, {"split", "validation"}}));
+    const SplitInfo info = dataset->open();
+    EXPECT_TRUE(torch::equal(dataset->samples(torch::arange(5), torch::kCPU), x_));
+    return info;
+  };
+  EXPECT_EQ(open("rte").domain, "rte");
+  EXPECT_EQ(open("rte").size, 5);
+  EXPECT_THROW(open("snli"), DataError);
+}
+
 TEST_F(Features, EveryTruncationAndManyFlipsAreErrorsOrReadable) {
   const std::string whole = npy_bytes(x_, "<f4");
   scratch_.write(y_name_, npy_bytes(y_, "<i8"));

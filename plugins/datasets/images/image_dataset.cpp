@@ -1,0 +1,204 @@
+#include "image_dataset.h"
+
+#include "content.h"
+#include "workers.h"
+
+#include <nmlbench/digest.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <map>
+#include <mutex>
+#include <set>
+
+namespace nmlbench::plugins {
+namespace {
+
+constexpr std::int64_t kResidentBytes = std::int64_t{1} << 30;  // above, rows come from the cache, not from memory
+constexpr std::int64_t kCheckRows = 256;                        // rows decoded at a time when all are checked
+
+ResizeOptions resize_options(const Params& params) {
+  ResizeOptions options;
+  options.size = params.integer("size");
+  options.mode = params.text("resize") == "crop" ? ResizeMode::crop : ResizeMode::squash;
+  options.crop_pct = params.real("crop_pct");
+  options.interpolation = params.text("interpolation") == "bicubic" ? Interpolation::bicubic : Interpolation::bilinear;
+  return options;
+}
+
+// A data set is opened for planning and again for work: one warning is enough.
+void warn_once(const std::string& line) {
+  static std::mutex mutex;
+  static std::set<std::string> said;
+  const std::lock_guard lock(mutex);
+  if (said.insert(line).second) std::fprintf(stderr, "warning: %s\n", line.c_str());
+}
+
+}  // namespace
+
+// Images of a call that cannot be decoded: row -> why.
+struct ImageDataset::Broken {
+  std::map<std::int64_t, std::string> rows;
+};
+
+const ImageListing& ImageDataset::listing() {
+  if (!listing_) listing_ = std::make_unique<ImageListing>(list());
+  return *listing_;
+}
+
+// Identifies decoded rows: what they are made from and how. Bump the number when decoding or resizing changes.
+std::string ImageDataset::decoded_id() {
+  if (source_digest_.empty()) source_digest_ = listing().source->digest();
+  Digest id;
+  id.update("decoded-images/1").update(source_digest_);
+  for (const char* name : {"resize", "interpolation", "colour", "decode"}) id.update(params_.text(name));
+  for (const char* name : {"size", "max_pixels"}) id.update(std::to_string(params_.integer(name)));
+  const double crop = params_.real("crop_pct");
+  return id.update(&crop, sizeof crop).hex();
+}
+
+std::string ImageDataset::digest() {
+  Digest digest;
+  digest.update("images/1").update(decoded_id());
+  const std::vector<std::int64_t>& labels = listing().labels;
+  digest.update(labels.data(), labels.size() * sizeof labels[0]).update(std::to_string(listing().classes));
+  for (const auto& group : listing().training_classes) {
+    digest.update(group.data(), group.size() * sizeof group[0]).update("|");
+  }
+  for (const std::string& caption : listing().captions) digest.update(caption);
+  for (const char* name : {"limit", "limit_seed", "severity"}) digest.update(std::to_string(params_.integer(name)));
+  return digest.update(params_.text("corruption")).update(params_.text("broken")).hex();
+}
+
+SplitInfo ImageDataset::open() {
+  resize_ = resize_options(params_);
+  decode_.max_pixels = params_.integer("max_pixels");
+  if (params_.text("decode") == "scaled") decode_.at_least_px = 2 * shorter_side(resize_);
+  channels_ = params_.text("colour") == "grey" ? 1 : 3;
+  threads_ = params_.integer("threads") > 0 ? static_cast<int>(params_.integer("threads")) : worker_threads();
+
+  const ImageListing& all = listing();
+  const torch::Tensor labels = torch::tensor(all.labels, torch::kInt64);
+  kept_ = stratified_limit(labels, params_.integer("limit"), params_.integer("limit_seed"));
+  height_ = width_ = resize_.size;
+  if (resize_.size == 0) {
+    const std::int64_t first = kept_[0].item<std::int64_t>();
+    try {
+      const Image image = load(first);
+      height_ = image.height;
+      width_ = image.width;
+    } catch (const BrokenImage& error) {
+      throw DataError(all.source->name(first) + ": " + error.what() +
+                      "; it should tell the size of all, so set `size`");
+    }
+  }
+  open_cache();
+  if (params_.text("broken") == "skip") leave_out_broken();
+  labels_ = labels.index_select(0, kept_);
+
+  SplitInfo info;
+  info.size = kept_.size(0);
+  info.classes = all.classes;
+  info.kind = all.captions.empty() ? SampleKind::image : SampleKind::image_text;
+  info.sample_shape = {channels_, height_, width_};
+  info.domain = params_.text("domain");
+  info.class_names = all.class_names;
+  info.training_classes = all.training_classes;
+  info.fits_in_memory = info.size * channels_ * height_ * width_ <= kResidentBytes;
+  return info;
+}
+
+void ImageDataset::open_cache() {
+  const std::filesystem::path root = cache_folder();
+  if (!params_.boolean("cache") || !listing().source->worth_caching() || root.empty()) return;
+  cache_ = std::make_unique<RowCache>(root / "images", decoded_id(), static_cast<std::int64_t>(listing().labels.size()),
+                                      channels_ * height_ * width_);
+}
+
+// The image at its served size.
+Image ImageDataset::load(std::int64_t row) const {
+  return resize_image(listing_->source->image(row, decode_), resize_);
+}
+
+// One row of the listing, from the cache or decoded and put there.
+void ImageDataset::serve(std::int64_t row, std::uint8_t* out) const {
+  if (cache_ && cache_->read(row, out)) return;
+  const Image image = load(row);
+  if (image.height != height_ || image.width != width_) {
+    throw DataError(listing_->source->name(row) + ": is " + std::to_string(image.width) + " x " +
+                    std::to_string(image.height) + " px and the first image " + std::to_string(width_) + " x " +
+                    std::to_string(height_) + " px; set `size`");
+  }
+  write_planes(image, channels_, out);
+  if (cache_) cache_->write(row, out);
+}
+
+ImageDataset::Broken ImageDataset::read_rows(const torch::Tensor& rows, std::uint8_t* out) const {
+  Broken broken;
+  std::mutex mutex;
+  const auto* row = rows.data_ptr<std::int64_t>();
+  const std::int64_t bytes = channels_ * height_ * width_;
+  for_each_index(rows.size(0), threads_, [&](std::int64_t i) {
+    try {
+      serve(row[i], out + i * bytes);
+    } catch (const BrokenImage& error) {
+      const std::lock_guard lock(mutex);
+      broken.rows.emplace(row[i], error.what());
+    }
+  });
+  return broken;
+}
+
+void ImageDataset::leave_out_broken() {
+  Broken broken;
+  torch::Tensor scratch = torch::empty({kCheckRows, channels_, height_, width_}, torch::kUInt8);
+  for (std::int64_t begin = 0; begin < kept_.size(0); begin += kCheckRows) {
+    const torch::Tensor rows = kept_.slice(0, begin, std::min(begin + kCheckRows, kept_.size(0))).contiguous();
+    broken.rows.merge(read_rows(rows, scratch.data_ptr<std::uint8_t>()).rows);
+  }
+  if (broken.rows.empty()) return;
+  const auto& [first, reason] = *broken.rows.begin();
+  const std::string what = std::to_string(broken.rows.size()) + " of " + std::to_string(kept_.size(0)) +
+                           " images are broken, the first is " + listing_->source->name(first) + ": " + reason;
+  std::vector<std::int64_t> whole;
+  for (std::int64_t i = 0; i < kept_.size(0); ++i) {
+    const std::int64_t row = kept_[i].item<std::int64_t>();
+    if (broken.rows.count(row) == 0) whole.push_back(row);
+  }
+  if (whole.empty()) throw DataError("no image is left: " + what);
+  warn_once("left out: " + what);
+  kept_ = torch::tensor(whole, torch::kInt64);
+}
+
+torch::Tensor ImageDataset::samples(const torch::Tensor& indices, torch::Device device) {
+  const torch::NoGradGuard no_grad;
+  const torch::Tensor rows = kept_.index_select(0, indices).contiguous();
+  torch::Tensor images = torch::empty({rows.size(0), channels_, height_, width_}, torch::kUInt8);
+  const Broken broken = read_rows(rows, images.data_ptr<std::uint8_t>());
+  if (!broken.rows.empty()) {
+    const auto& [first, reason] = *broken.rows.begin();
+    const std::string more = broken.rows.size() == 1
+                                 ? ""
+                                 : " (and " + std::to_string(broken.rows.size() - 1) + " more of the " +
+                                       std::to_string(rows.size(0)) + " images read with it)";
+    throw DataError(listing_->source->name(first) + ": " + reason + more +
+                    "; repair or remove it, or set broken = \"skip\"");
+  }
+  return corrupt_images(images, rows, params_.text("corruption"), params_.integer("severity")).to(device);
+}
+
+torch::Tensor ImageDataset::captions(const torch::Tensor& indices, torch::Device device) {
+  if (listing().captions.empty()) return Dataset::captions(indices, device);
+  torch::Tensor tokens = torch::zeros({indices.size(0), kCaptionTokens}, torch::kInt64);
+  auto* out = tokens.data_ptr<std::int64_t>();
+  for (std::int64_t i = 0; i < indices.size(0); ++i, out += kCaptionTokens) {
+    const auto row = static_cast<std::size_t>(kept_[indices[i].item<std::int64_t>()].item<std::int64_t>());
+    const std::string& text = listing().captions[row];
+    for (std::size_t t = 0; t < std::min<std::size_t>(text.size(), kCaptionTokens); ++t) {
+      out[t] = static_cast<unsigned char>(text[t]) + 1;
+    }
+  }
+  return tokens.to(device);
+}
+
+}  // namespace nmlbench::plugins

@@ -1,0 +1,36 @@
+// Antialiased resizing, bit for bit what Pillow's Image.resize does on 8-bit images: a horizontal, then a vertical
+// pass whose filter widens with the scale, in fixed point with 22 bits after the point (src/libImaging/Resample.c).
+#pragma once
+
+#include "decode.h"
+
+#include <cstdint>
+#include <string>
+
+namespace nmlbench::plugins {
+
+enum class Interpolation { bilinear, bicubic };
+enum class ResizeMode {
+  squash,  // to size x size, whatever the shape
+  crop,    // the shorter side to floor(size / crop_pct), then the centre size x size (torchvision and timm)
+};
+
+struct ResizeOptions {
+  std::int64_t size = 0;  // side of the result in px; 0 keeps the image as it is
+  ResizeMode mode = ResizeMode::squash;
+  double crop_pct = 0.875;
+  Interpolation interpolation = Interpolation::bilinear;
+};
+
+// Whether the machine's wide vectors are used; the result is the same. For tests.
+extern bool use_vectors;
+
+// The shorter side that `options` ask the whole image to be brought to: what a decoder has to deliver at least.
+std::int64_t shorter_side(const ResizeOptions& options);
+
+Image resize_image(Image image, const ResizeOptions& options);
+
+// Writes an image as planes: R, G, B (channels = 3), or luma as Pillow's convert("L") (channels = 1).
+void write_planes(const Image& image, int channels, std::uint8_t* out);
+
+}  // namespace nmlbench::plugins

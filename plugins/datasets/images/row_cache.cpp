@@ -1,0 +1,92 @@
+#include "row_cache.h"
+
+#include <nmlbench/error.h>
+
+#define XXH_INLINE_ALL
+#include <cerrno>
+#include <cstring>
+
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <xxhash.h>
+
+namespace nmlbench::plugins {
+namespace {
+
+// Never 0, which is what the hole of an absent row reads as.
+std::uint64_t checksum(const std::uint8_t* data, std::uint64_t bytes) {
+  return XXH3_64bits(data, bytes) | 1;
+}
+
+[[noreturn]] void fail(const std::filesystem::path& file, const char* what) {
+  throw Error(file.string() + ": " + what + ": " + std::strerror(errno) +
+              "; free space, choose another --cache-dir, or set cache = false for the data set");
+}
+
+}  // namespace
+
+void RowCache::File::open(const std::filesystem::path& file, std::uint64_t bytes_wanted) {
+  path = file;
+  size = bytes_wanted;
+  descriptor = ::open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+  if (descriptor < 0) fail(file, "the image cache cannot be opened");
+  struct stat status {};
+  if (::fstat(descriptor, &status) != 0 || static_cast<std::uint64_t>(status.st_size) < size) {
+    if (::ftruncate(descriptor, static_cast<off_t>(size)) != 0) fail(file, "the image cache cannot grow");
+  }
+  void* mapped = ::mmap(nullptr, size, PROT_READ, MAP_SHARED, descriptor, 0);
+  if (mapped == MAP_FAILED) fail(file, "the image cache cannot be mapped");
+  bytes = static_cast<const std::uint8_t*>(mapped);
+}
+
+// Through the descriptor: a full disk is an error here, and would be a signal on the mapping.
+void RowCache::File::write(const void* data, std::uint64_t count, std::uint64_t at) const {
+  const auto* from = static_cast<const char*>(data);
+  while (count > 0) {
+    const ssize_t done = ::pwrite(descriptor, from, count, static_cast<off_t>(at));
+    if (done < 0 && errno == EINTR) continue;
+    if (done <= 0) fail(path, "the image cache cannot be written");
+    from += done;
+    at += static_cast<std::uint64_t>(done);
+    count -= static_cast<std::uint64_t>(done);
+  }
+}
+
+RowCache::File::~File() {
+  if (bytes != nullptr) ::munmap(const_cast<std::uint8_t*>(bytes), size);
+  if (descriptor >= 0) ::close(descriptor);
+}
+
+RowCache::RowCache(const std::filesystem::path& folder, const std::string& id, std::int64_t rows,
+                   std::int64_t row_bytes)
+    : row_bytes_(static_cast<std::uint64_t>(row_bytes)) {
+  const std::filesystem::path place = folder / id.substr(0, 2);
+  std::error_code error;
+  std::filesystem::create_directories(place, error);
+  if (error) throw Error(place.string() + ": cannot be made: " + error.message());
+  const auto count = static_cast<std::uint64_t>(rows);
+  rows_.open(place / (id + ".rows"), count * row_bytes_);
+  sums_.open(place / (id + ".sums"), count * sizeof(std::uint64_t));
+}
+
+RowCache::~RowCache() = default;
+
+bool RowCache::read(std::int64_t row, std::uint8_t* out) const {
+  const auto at = static_cast<std::uint64_t>(row);
+  std::uint64_t sum = 0;
+  std::memcpy(&sum, sums_.bytes + at * sizeof sum, sizeof sum);
+  if (sum == 0) return false;
+  std::memcpy(out, rows_.bytes + at * row_bytes_, row_bytes_);
+  return checksum(out, row_bytes_) == sum;
+}
+
+void RowCache::write(std::int64_t row, const std::uint8_t* data) const {
+  const auto at = static_cast<std::uint64_t>(row);
+  const std::uint64_t sum = checksum(data, row_bytes_);
+  rows_.write(data, row_bytes_, at * row_bytes_);
+  sums_.write(&sum, sizeof sum, at * sizeof sum);
+}
+
+}  // namespace nmlbench::plugins

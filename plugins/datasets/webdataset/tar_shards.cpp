@@ -1,0 +1,179 @@
+#include "tar_shards.h"
+
+#include "../images/content.h"
+
+#include <nmlbench/digest.h>
+#include <nmlbench/error.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+
+#include <archive.h>
+#include <archive_entry.h>
+#include <fcntl.h>
+#include <unistd.h>
+
+namespace nmlbench::plugins {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::int64_t kLargestField = 16 << 20;  // bytes of a label, caption or JSON member
+constexpr std::int64_t kLargestImage = std::int64_t{1} << 30;
+constexpr std::size_t kBlock = std::size_t{64} << 10;
+
+using Archive = std::unique_ptr<archive, int (*)(archive*)>;
+
+Archive open_tar() {
+  Archive tar(archive_read_new(), archive_read_free);
+  archive_read_support_format_tar(tar.get());
+  return tar;
+}
+
+std::string reason(archive* tar) {
+  const char* text = archive_error_string(tar);
+  return text != nullptr ? text : "unknown error";
+}
+
+void read_content(archive* tar, void* out, std::int64_t bytes) {
+  auto* to = static_cast<char*>(out);
+  while (bytes > 0) {
+    const la_ssize_t got = archive_read_data(tar, to, static_cast<std::size_t>(bytes));
+    if (got <= 0) throw BrokenImage("the shard ends in it");
+    to += got;
+    bytes -= got;
+  }
+}
+
+// Members are never unpacked; a name that would escape shows that the shard is not what it should be.
+void check_member(const fs::path& shard, archive_entry* entry, const std::string& name) {
+  const auto refuse = [&](const char* why) {
+    throw DataError(shard.string() + ": member \"" + name + "\" " + why + "; refused");
+  };
+  const fs::path path = name;
+  if (path.is_absolute()) refuse("has an absolute name");
+  if (std::find(path.begin(), path.end(), "..") != path.end()) refuse("would leave the folder (\"..\")");
+  if (archive_entry_hardlink(entry) != nullptr || archive_entry_filetype(entry) == AE_IFLNK) refuse("is a link");
+}
+
+struct MemberName {
+  std::string key, ending;
+};
+
+// WebDataset's rule: the ending begins at the first dot of the last part of the name.
+MemberName split_name(const std::string& name) {
+  const std::size_t slash = name.rfind('/');
+  const std::size_t dot = name.find('.', slash == std::string::npos ? 0 : slash + 1);
+  if (dot == std::string::npos) return {name, ""};
+  std::string ending = name.substr(dot + 1);
+  std::transform(ending.begin(), ending.end(), ending.begin(), [](unsigned char c) { return std::tolower(c); });
+  return {name.substr(0, dot), ending};
+}
+
+bool is_image(const std::string& ending) {
+  return ending == "jpg" || ending == "jpeg" || ending == "png" || ending == "webp";
+}
+
+void read_shard(const fs::path& shard, std::size_t number, const std::vector<std::string>& endings,
+                std::vector<TarSample>& samples) {
+  const Archive tar = open_tar();
+  const auto fail = [&] {
+    throw DataError(shard.string() + ": " + reason(tar.get()) + "; shards are plain tar files, not compressed");
+  };
+  if (archive_read_open_filename(tar.get(), shard.c_str(), kBlock) != ARCHIVE_OK) fail();
+  archive_entry* entry = nullptr;
+  const std::size_t before = samples.size();
+  for (int status = archive_read_next_header(tar.get(), &entry); status != ARCHIVE_EOF;
+       status = archive_read_next_header(tar.get(), &entry)) {
+    if (status < ARCHIVE_WARN) fail();
+    const char* raw = archive_entry_pathname(entry);
+    const std::string name = raw != nullptr ? raw : "";
+    check_member(shard, entry, name);
+    if (archive_entry_filetype(entry) != AE_IFREG) continue;
+    const auto [key, ending] = split_name(name);
+    const bool field = std::find(endings.begin(), endings.end(), ending) != endings.end();
+    if (!is_image(ending) && !field) continue;
+    if (samples.size() == before || samples.back().key != key) samples.push_back({key, number, -1, {}});
+    if (is_image(ending)) {
+      samples.back().image = archive_read_header_position(tar.get());
+      continue;
+    }
+    const std::int64_t size = archive_entry_size(entry);
+    if (size > kLargestField) throw DataError(shard.string() + ": member \"" + name + "\" is too large for a label");
+    std::string content(static_cast<std::size_t>(size), '\0');
+    try {
+      read_content(tar.get(), content.data(), size);
+    } catch (const BrokenImage&) {
+      fail();
+    }
+    samples.back().fields[ending] = std::move(content);
+  }
+  if (samples.size() == before) throw DataError(shard.string() + ": holds no sample (.jpg, .png or .webp members)");
+}
+
+// Feeds libarchive from some place of a file, whatever other threads read of it.
+struct Cursor {
+  int descriptor;
+  std::int64_t at;
+  std::vector<char> block = std::vector<char>(kBlock);
+
+  static la_ssize_t read(archive*, void* self, const void** data) {
+    auto* cursor = static_cast<Cursor*>(self);
+    const ssize_t got = ::pread(cursor->descriptor, cursor->block.data(), kBlock, cursor->at);
+    if (got > 0) cursor->at += got;
+    *data = cursor->block.data();
+    return got;
+  }
+};
+
+}  // namespace
+
+std::vector<TarSample> read_shards(const std::vector<fs::path>& shards, const std::vector<std::string>& endings) {
+  std::vector<TarSample> samples;
+  for (std::size_t i = 0; i < shards.size(); ++i) read_shard(shards[i], i, endings, samples);
+  return samples;
+}
+
+TarImages::TarImages(std::vector<fs::path> shards, const std::vector<TarSample>& samples) : shards_(std::move(shards)) {
+  for (const TarSample& sample : samples) places_.push_back({sample.shard, sample.image, sample.key});
+  for (const fs::path& shard : shards_) {
+    descriptors_.push_back(::open(shard.c_str(), O_RDONLY | O_CLOEXEC));
+    if (descriptors_.back() < 0) throw DataError(shard.string() + ": cannot be opened: " + std::strerror(errno));
+  }
+}
+
+TarImages::~TarImages() {
+  for (const int descriptor : descriptors_) ::close(descriptor);
+}
+
+std::string TarImages::name(std::int64_t row) const {
+  const Place& place = places_[static_cast<std::size_t>(row)];
+  return shards_[place.shard].string() + ": " + place.key;
+}
+
+Image TarImages::image(std::int64_t row, const DecodeOptions& options) const {
+  const Place& place = places_[static_cast<std::size_t>(row)];
+  const Archive tar = open_tar();
+  Cursor cursor{descriptors_[place.shard], place.offset};
+  archive_entry* entry = nullptr;
+  if (archive_read_open(tar.get(), &cursor, nullptr, Cursor::read, nullptr) != ARCHIVE_OK ||
+      archive_read_next_header(tar.get(), &entry) < ARCHIVE_WARN ||
+      split_name(archive_entry_pathname(entry)).key != place.key) {
+    throw DataError(name(row) + ": the shard changed while it was in use");
+  }
+  const std::int64_t size = archive_entry_size(entry);
+  if (size > kLargestImage) throw BrokenImage("is above 1 GiB, which no image is");
+  std::vector<std::uint8_t> bytes(static_cast<std::size_t>(size));
+  read_content(tar.get(), bytes.data(), size);
+  return decode_image(bytes.data(), bytes.size(), options);
+}
+
+std::string TarImages::digest() const {
+  Digest digest;
+  digest.update(content_digest(shards_));
+  for (const Place& place : places_) digest.update(place.key);
+  return digest.hex();
+}
+
+}  // namespace nmlbench::plugins

@@ -1,0 +1,126 @@
+// Image data through the program: features of `pixels`, broken images, class subsets, `doctor --data`.
+#include "integration/matrices.h"
+#include "support/images.h"
+#include "support/npy.h"
+#include "support/program.h"
+
+#include <nmlbench/random.h>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
+
+namespace nmlbench::testing {
+namespace {
+
+using ::testing::HasSubstr;
+
+torch::Tensor image(std::uint64_t seed) {
+  return Stream(seed).integers({6, 5, 3}, 256).to(torch::kUInt8);
+}
+
+void write_folder(const Scratch& scratch) {
+  for (std::uint64_t i = 0; i < 12; ++i) {
+    const std::string folder = i % 2 == 0 ? "photos/ant/" : "photos/bee/";
+    scratch.write(folder + std::to_string(10 + i) + ".png", png_of(image(i)));
+  }
+}
+
+std::string matrix(const std::string& data, const std::string& encoder = "pixels") {
+  return "[matrix]\nname = \"images\"\nseeds = [0]\n[[pretrain]]\nencoder = { plugin = \"" + encoder +
+         "\" }\n[[task]]\nname = \"photos\"\ntrain = " + data + "\n[[task.test]]\nkind = \"id\"\ndata = " + data +
+         "\n[[tuner]]\nplugin = \"linear-probe\"\nepochs = 1\n";
+}
+
+torch::Tensor exported(const Scratch& scratch) {
+  const auto index = nlohmann::json::parse(read_text(scratch / "out/index.json"));
+  return read_npy_file(scratch / ("out/" + index.at("checkpoints")[0].at("splits")[0].at("x").get<std::string>()));
+}
+
+TEST(Data, PixelsOfAFolderAreTheFilesBytes) {
+  const Scratch scratch;
+  write_folder(scratch);
+  scratch.write("m.toml", matrix("{ plugin = \"image-folder\", path = \"photos\" }"));
+  const Finished finished = run(scratch, {"features", "m.toml", "-o", "out"});
+  ASSERT_EQ(finished.status, 0) << finished.err;
+  const torch::Tensor x = exported(scratch);
+  ASSERT_EQ(x.size(0), 12);
+  for (std::int64_t i = 0; i < 12; ++i) {  // ant: 0, 2, 4, ..; bee: 1, 3, 5, ..
+    const auto seed = static_cast<std::uint64_t>(i < 6 ? 2 * i : 2 * (i - 6) + 1);
+    const torch::Tensor pixels = image(seed).permute({2, 0, 1}).reshape({-1}).to(torch::kFloat32) / 255;
+    EXPECT_TRUE(torch::equal(x[i], pixels)) << i;
+  }
+}
+
+TEST(Data, ABrokenImageFailsTheCellByNameOrIsLeftOut) {
+  const Scratch scratch;
+  write_folder(scratch);
+  scratch.write("photos/bee/11.png", "");
+  scratch.write("m.toml", matrix("{ plugin = \"image-folder\", path = \"photos\", size = 6 }"));
+  const Finished failed = run(scratch, {"run", "m.toml"});
+  EXPECT_EQ(failed.status, 1);
+  EXPECT_THAT(failed.err, HasSubstr("photos/bee/11.png: the file is empty"));
+  const Finished skipped =
+      run(scratch, {"run", "m.toml", "--set", "task.train.broken=skip", "--set", "task.test.data.broken=skip"});
+  EXPECT_EQ(skipped.status, 0) << skipped.err;
+  EXPECT_THAT(skipped.err, HasSubstr("left out: 1 of 12 images are broken, the first is"));
+}
+
+TEST(Data, TheSecondRunDecodesNothingAndChangesNothing) {
+  const Scratch scratch;
+  write_folder(scratch);
+  scratch.write("m.toml", matrix("{ plugin = \"image-folder\", path = \"photos\", size = 4 }"));
+  ASSERT_EQ(run(scratch, {"run", "m.toml"}).status, 0);
+  const auto rows = result_rows(scratch / "nmlbench.sqlite");
+  const Finished again = run(scratch, {"run", "m.toml", "--db", "second.sqlite", "--threads", "1"});
+  ASSERT_EQ(again.status, 0) << again.err;
+  EXPECT_EQ(result_rows(scratch / "second.sqlite"), rows);
+  std::filesystem::remove(scratch / "photos/ant/10.png");
+  EXPECT_EQ(run(scratch, {"run", "m.toml"}).status, 0);  // other data, other cells
+  EXPECT_EQ(count(scratch / "nmlbench.sqlite", "SELECT count(DISTINCT cell_id) FROM v_results"), 2);
+}
+
+TEST(Data, AMissingFolderIsOneClearLine) {
+  const Scratch scratch;
+  scratch.write("m.toml", matrix("{ plugin = \"flowers102\", path = \"nowhere\" }"));
+  const Finished finished = run(scratch, {"run", "m.toml"});
+  EXPECT_EQ(finished.status, 2);
+  EXPECT_THAT(finished.err, HasSubstr("nowhere: holds no setid.mat, itself or in flowers-102/"));
+}
+
+TEST(Data, DoctorSaysWhatIsThereAndWhatIsNotWhole) {
+  const Scratch scratch;
+  const auto image_file = [&](const std::string& name) { scratch.write("data/" + name, png_of(image(1))); };
+  scratch.write("data/food-101/meta/classes.txt", "apple_pie\n");
+  scratch.write("data/food-101/meta/train.txt", "apple_pie/1\n");
+  scratch.write("data/food-101/meta/test.txt", "apple_pie/2\n");
+  image_file("food-101/images/apple_pie/1.jpg");
+  const Finished text = run(scratch, {"doctor", "--data", "data"});
+  ASSERT_EQ(text.status, 0) << text.err;
+  EXPECT_THAT(text.out, HasSubstr("has 1 images, the official distribution 75750"));
+  EXPECT_THAT(text.out, HasSubstr("data: holds no setid.mat"));
+  const Finished listed = run(scratch, {"doctor", "--data", "data", "--json"});
+  const auto findings = nlohmann::json::parse(listed.out);
+  int food = 0;
+  for (const auto& finding : findings) {
+    EXPECT_FALSE(finding.at("whole").get<bool>());
+    if (finding.at("dataset") != "food101") continue;
+    ++food;
+    const bool train = finding.at("split") == "train";
+    EXPECT_THAT(finding.at("message").get<std::string>(), HasSubstr(train ? "official" : "images are missing"));
+  }
+  EXPECT_EQ(food, 2);
+  EXPECT_EQ(run(scratch, {"doctor", "--data", "elsewhere"}).status, 2);
+}
+
+TEST(Data, DoctorFindsAWholeSet) {
+  const std::filesystem::path shared = NMLBENCH_SHARED_DATA;
+  if (!std::filesystem::exists(shared / "usps/usps.h5")) GTEST_SKIP() << "usps.h5 is not there";
+  const Scratch scratch;
+  const Finished finished = run(scratch, {"doctor", "--data", shared.string()});
+  EXPECT_THAT(finished.out, HasSubstr("whole: 7291 samples, 10 classes"));
+  EXPECT_THAT(finished.out, HasSubstr("whole: 2007 samples, 10 classes"));
+}
+
+}  // namespace
+}  // namespace nmlbench::testing

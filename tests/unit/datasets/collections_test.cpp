@@ -1,0 +1,390 @@
+// Every collection on a tiny folder in its official layout, with MAT and HDF5 files written by the same libraries.
+#include "support/images.h"
+#include "support/npy.h"
+#include "support/plugins.h"
+
+#include <cstdlib>
+#include <filesystem>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <hdf5.h>
+#include <matio.h>
+
+namespace nmlbench {
+namespace {
+
+namespace fs = std::filesystem;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using testing::png_of;
+using testing::Scratch;
+using torch::Tensor;
+
+struct Opened {
+  std::unique_ptr<Dataset> dataset;
+  SplitInfo info;
+  Tensor all() const { return dataset->samples(torch::arange(info.size), torch::kCPU); }
+  std::vector<std::int64_t> labels() const {
+    const Tensor y = dataset->labels();
+    return {y.data_ptr<std::int64_t>(), y.data_ptr<std::int64_t>() + y.numel()};
+  }
+};
+
+// An image that tells which one it is.
+Tensor image(std::int64_t number) {
+  return torch::full({8, 8, 3}, number, torch::kUInt8);
+}
+
+class Collections : public ::testing::Test {
+ protected:
+  void SetUp() override { ::setenv("NMLBENCH_CACHE_DIR", (scratch_ / "cache").c_str(), 1); }
+  void TearDown() override { ::unsetenv("NMLBENCH_CACHE_DIR"); }
+
+  void draw(const std::string& file, std::int64_t number) { scratch_.write("data/" + file, png_of(image(number))); }
+  void text(const std::string& file, const std::string& content) { scratch_.write("data/" + file, content); }
+
+  Opened open(const std::string& name, testing::Values values = {}) {
+    values.emplace_back("path", (scratch_ / "data").string());
+    Opened opened{make_dataset(testing::plugin(PluginKind::dataset, name, values)), {}};
+    opened.info = opened.dataset->open();
+    return opened;
+  }
+  std::string failure(const std::string& name, const testing::Values& values = {}) {
+    try {
+      open(name, values);
+    } catch (const DataError& error) {
+      return error.what();
+    }
+    return "no error";
+  }
+  // Which images were served.
+  static std::vector<std::int64_t> numbers(const Opened& split) {
+    const Tensor all = split.all();
+    std::vector<std::int64_t> out;
+    for (std::int64_t i = 0; i < all.size(0); ++i) out.push_back(all[i][0][3][3].item<std::int64_t>());
+    return out;
+  }
+
+  Scratch scratch_;
+};
+
+// --- MATLAB files ---
+
+class MatFile {
+ public:
+  explicit MatFile(const fs::path& file) {
+    fs::create_directories(file.parent_path());
+    mat_ = Mat_CreateVer(file.c_str(), nullptr, MAT_FT_MAT5);
+  }
+  ~MatFile() { Mat_Close(mat_); }
+
+  void numbers(const char* name, std::vector<double> values) { write(row(name, values)); }
+  void bytes(const char* name, const Tensor& column_major, std::vector<std::size_t> sizes) {
+    write(Mat_VarCreate(name, MAT_C_UINT8, MAT_T_UINT8, static_cast<int>(sizes.size()), sizes.data(),
+                        column_major.data_ptr(), 0));
+  }
+  void texts(const char* name, const std::vector<std::string>& values) {
+    std::size_t sizes[2] = {1, values.size()};
+    matvar_t* cell = Mat_VarCreate(name, MAT_C_CELL, MAT_T_CELL, 2, sizes, nullptr, 0);
+    for (std::size_t i = 0; i < values.size(); ++i) Mat_VarSetCell(cell, static_cast<int>(i), letters(values[i]));
+    write(cell);
+  }
+  void records(const char* name, const std::vector<std::pair<std::string, double>>& values) {
+    const char* fields[] = {"class", "fname"};
+    std::size_t sizes[2] = {1, values.size()};
+    matvar_t* all = Mat_VarCreateStruct(name, 2, sizes, fields, 2);
+    for (std::size_t i = 0; i < values.size(); ++i) {
+      std::vector<double> number = {values[i].second};
+      Mat_VarSetStructFieldByName(all, "class", i, row(nullptr, number));
+      Mat_VarSetStructFieldByName(all, "fname", i, letters(values[i].first));
+    }
+    write(all);
+  }
+
+ private:
+  static matvar_t* row(const char* name, std::vector<double>& values) {
+    std::size_t sizes[2] = {1, values.size()};
+    return Mat_VarCreate(name, MAT_C_DOUBLE, MAT_T_DOUBLE, 2, sizes, values.data(), 0);
+  }
+  static matvar_t* letters(const std::string& value) {
+    std::size_t sizes[2] = {1, value.size()};
+    return Mat_VarCreate(nullptr, MAT_C_CHAR, MAT_T_UTF8, 2, sizes, const_cast<char*>(value.data()), 0);
+  }
+  void write(matvar_t* variable) {
+    Mat_VarWrite(mat_, variable, MAT_COMPRESSION_ZLIB);
+    Mat_VarFree(variable);
+  }
+  mat_t* mat_;
+};
+
+TEST_F(Collections, Flowers102) {
+  MatFile(scratch_ / "data/flowers-102/imagelabels.mat").numbers("labels", {102, 7, 1});
+  MatFile setid(scratch_ / "data/flowers-102/setid.mat");
+  setid.numbers("trnid", {3});
+  setid.numbers("valid", {1});
+  setid.numbers("tstid", {2});
+  for (int i = 1; i <= 3; ++i) draw("flowers-102/jpg/image_0000" + std::to_string(i) + ".jpg", i);
+  EXPECT_THAT(numbers(open("flowers102")), ElementsAre(3));
+  EXPECT_THAT(open("flowers102", {{"split", "trainval"}}).labels(), ElementsAre(0, 101));
+  EXPECT_EQ(open("flowers102", {{"split", "test"}}).info.classes, 102);
+  EXPECT_EQ(open("flowers102").info.sample_shape, (std::vector<std::int64_t>{3, 224, 224}));
+  EXPECT_THAT(failure("flowers102", {{"verify", true}}), HasSubstr("has 1 images, the official distribution 1020"));
+  fs::remove(scratch_ / "data/flowers-102/jpg/image_00003.jpg");
+  EXPECT_THAT(failure("flowers102", {{"verify", true}}), HasSubstr("1 of 1 images are missing"));
+}
+
+TEST_F(Collections, OxfordPets) {
+  text("annotations/trainval.txt", "# header\nAbyssinian_1 1 1 1\nyorkshire_terrier_9 37 2 25\n");
+  text("annotations/test.txt", "beagle_3 38 2 1\n");
+  draw("images/Abyssinian_1.jpg", 5);
+  draw("images/yorkshire_terrier_9.jpg", 6);
+  const Opened pets = open("oxford-pets");
+  EXPECT_THAT(pets.labels(), ElementsAre(0, 36));
+  EXPECT_THAT(numbers(pets), ElementsAre(5, 6));
+  EXPECT_EQ(pets.info.class_names.at(36), "yorkshire_terrier");
+  EXPECT_THAT(failure("oxford-pets", {{"split", "test"}}), HasSubstr("class 38 is outside [1, 37]"));
+}
+
+TEST_F(Collections, StanfordCars) {
+  MatFile(scratch_ / "data/stanford_cars/devkit/cars_meta.mat").texts("class_names", {"AM General", "Acura"});
+  MatFile(scratch_ / "data/stanford_cars/devkit/cars_train_annos.mat")
+      .records("annotations", {{"00001.jpg", 2}, {"00002.jpg", 1}});
+  MatFile(scratch_ / "data/stanford_cars/cars_test_annos_withlabels.mat").records("annotations", {{"../x.jpg", 1}});
+  draw("stanford_cars/cars_train/00001.jpg", 11);
+  draw("stanford_cars/cars_train/00002.jpg", 12);
+  const Opened cars = open("stanford-cars");
+  EXPECT_THAT(cars.labels(), ElementsAre(1, 0));
+  EXPECT_THAT(numbers(cars), ElementsAre(11, 12));
+  EXPECT_THAT(cars.info.class_names, ElementsAre("AM General", "Acura"));
+  fs::remove(scratch_ / "data/stanford_cars/devkit/cars_train_annos.mat");
+  EXPECT_THAT(failure("stanford-cars"), HasSubstr("cars_train_annos.mat: no such file"));
+  text("stanford_cars/devkit/cars_train_annos.mat", "garbage");
+  EXPECT_THAT(failure("stanford-cars"), HasSubstr("is no MATLAB file"));
+}
+
+TEST_F(Collections, FgvcAircraft) {
+  text("fgvc-aircraft-2013b/data/variants.txt", "707-320\nBoeing 717\n");
+  text("fgvc-aircraft-2013b/data/images_variant_train.txt", "");
+  text("fgvc-aircraft-2013b/data/images_variant_trainval.txt", "0034309 Boeing 717\n1025794 707-320\n");
+  draw("fgvc-aircraft-2013b/data/images/0034309.jpg", 3);
+  draw("fgvc-aircraft-2013b/data/images/1025794.jpg", 4);
+  const Opened planes = open("fgvc-aircraft");
+  EXPECT_THAT(planes.labels(), ElementsAre(1, 0));
+  EXPECT_THAT(numbers(planes), ElementsAre(3, 4));
+}
+
+TEST_F(Collections, Svhn) {
+  const Tensor x =
+      Stream(1).integers({2, 3, 32, 32}, 256).to(torch::kUInt8);  // row-major [N, C, W, H] is MATLAB's order
+  MatFile file(scratch_ / "data/train_32x32.mat");
+  file.bytes("X", x, {32, 32, 3, 2});
+  file.numbers("y", {10, 4});
+  const Opened digits = open("svhn");
+  EXPECT_THAT(digits.labels(), ElementsAre(0, 4));
+  EXPECT_TRUE(torch::equal(digits.all(), x.transpose(2, 3)));
+}
+
+// --- HDF5 files ---
+
+void write_hdf5(const fs::path& path, const std::string& name, const Tensor& values, bool compressed = false) {
+  fs::create_directories(path.parent_path());
+  const hid_t file = fs::exists(path) ? H5Fopen(path.c_str(), H5F_ACC_RDWR, H5P_DEFAULT)
+                                      : H5Fcreate(path.c_str(), H5F_ACC_TRUNC, H5P_DEFAULT, H5P_DEFAULT);
+  const hid_t links = H5Pcreate(H5P_LINK_CREATE), layout = H5Pcreate(H5P_DATASET_CREATE);
+  H5Pset_create_intermediate_group(links, 1);
+  std::vector<hsize_t> sizes(values.sizes().begin(), values.sizes().end());
+  if (compressed) {
+    std::vector<hsize_t> chunk = sizes;
+    chunk[0] = 2;
+    H5Pset_chunk(layout, static_cast<int>(chunk.size()), chunk.data());
+    H5Pset_deflate(layout, 4);
+  }
+  const hid_t type = values.scalar_type() == torch::kUInt8   ? H5T_NATIVE_UINT8
+                     : values.scalar_type() == torch::kInt32 ? H5T_NATIVE_INT32
+                                                             : H5T_NATIVE_FLOAT;
+  const hid_t space = H5Screate_simple(static_cast<int>(sizes.size()), sizes.data(), nullptr);
+  const hid_t data = H5Dcreate2(file, name.c_str(), type, space, links, layout, H5P_DEFAULT);
+  H5Dwrite(data, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, values.contiguous().data_ptr());
+  H5Dclose(data);
+  H5Sclose(space);
+  H5Pclose(links);
+  H5Pclose(layout);
+  H5Fclose(file);
+}
+
+TEST_F(Collections, PatchCamelyon) {
+  const Tensor x = Stream(2).integers({5, 96, 96, 3}, 256).to(torch::kUInt8);
+  const fs::path folder = scratch_ / "data/pcam";
+  write_hdf5(folder / "camelyonpatch_level_2_split_valid_x.h5", "x", x, /*compressed=*/true);
+  write_hdf5(folder / "camelyonpatch_level_2_split_valid_y.h5", "y",
+             torch::tensor({0, 1, 1, 0, 1}).to(torch::kUInt8).view({5, 1, 1, 1}));
+  {
+    const Opened patches = open("patch-camelyon", {{"split", "valid"}});
+    EXPECT_THAT(patches.labels(), ElementsAre(0, 1, 1, 0, 1));
+    EXPECT_TRUE(torch::equal(patches.all(), x.permute({0, 3, 1, 2})));
+  }  // HDF5 shares what it knows of a file among those that have it open
+  EXPECT_THAT(failure("patch-camelyon"), HasSubstr("holds no camelyonpatch_level_2_split_train_x.h5"));
+  const fs::path file = folder / "camelyonpatch_level_2_split_valid_x.h5";
+  fs::resize_file(file, fs::file_size(file) / 2);
+  EXPECT_THAT(failure("patch-camelyon", {{"split", "valid"}}), HasSubstr("valid_x.h5"));
+}
+
+TEST_F(Collections, Usps) {
+  const Tensor x = torch::rand({3, 256});
+  write_hdf5(scratch_ / "data/usps.h5", "/test/data", x);
+  write_hdf5(scratch_ / "data/usps.h5", "/test/target", torch::tensor({9, 0, 3}, torch::kInt32));
+  const Opened digits = open("usps", {{"split", "test"}, {"colour", "grey"}});
+  EXPECT_THAT(digits.labels(), ElementsAre(9, 0, 3));
+  EXPECT_TRUE(torch::equal(digits.all().view({3, 256}), (x.to(torch::kFloat64) * 255).round().to(torch::kUInt8)));
+  EXPECT_THAT(failure("usps"), HasSubstr("has no array \"/train/data\""));
+}
+
+// --- lists and folders ---
+
+TEST_F(Collections, Food101AndTextures) {
+  text("food-101/meta/classes.txt", "apple_pie\nwaffles\n");
+  text("food-101/meta/train.txt", "waffles/1\napple_pie/2\n");
+  draw("food-101/images/waffles/1.jpg", 1);
+  draw("food-101/images/apple_pie/2.jpg", 2);
+  EXPECT_THAT(open("food101").labels(), ElementsAre(1, 0));
+  for (const char* list : {"train1", "val1", "test2"}) {
+    text(std::string("dtd/labels/") + list + ".txt", std::string("dotted/") + list + ".jpg\n");
+    draw(std::string("dtd/images/dotted/") + list + ".jpg", list[0]);
+  }
+  draw("dtd/images/banded/x.jpg", 1);
+  EXPECT_THAT(numbers(open("dtd", {{"split", "trainval"}})), ElementsAre('t', 'v'));
+  EXPECT_THAT(open("dtd", {{"split", "test"}, {"partition", std::int64_t{2}}}).labels(), ElementsAre(1));
+}
+
+TEST_F(Collections, Caltech101TakesSoManyOfEachClass) {
+  for (int i = 0; i < 8; ++i) {
+    draw("101_ObjectCategories/" + std::string(i < 5 ? "ant" : "watch") + "/image_000" + std::to_string(i) + ".jpg", i);
+  }
+  draw("101_ObjectCategories/BACKGROUND_Google/image_0001.jpg", 99);
+  const testing::Values two = {{"per_class", std::int64_t{2}}};
+  EXPECT_THAT(open("caltech101", two).labels(), ElementsAre(0, 0, 1, 1));
+  testing::Values rest = two;
+  rest.emplace_back("split", "test");
+  std::vector<std::int64_t> all = numbers(open("caltech101", two));
+  for (const std::int64_t number : numbers(open("caltech101", rest))) all.push_back(number);
+  std::sort(all.begin(), all.end());
+  EXPECT_THAT(all, ElementsAre(0, 1, 2, 3, 4, 5, 6, 7));
+}
+
+TEST_F(Collections, SatelliteImages) {
+  for (int i = 0; i < 10; ++i) {
+    draw("eurosat/2750/River/River_" + std::to_string(i) + ".jpg", i);
+    draw("resisc45/NWPU-RESISC45/airport/airport_00" + std::to_string(i) + ".jpg", i);
+  }
+  EXPECT_EQ(open("eurosat").info.size, 8);
+  EXPECT_EQ(open("eurosat", {{"split", "test"}}).info.size, 2);
+  text("list.txt", "airport_003.jpg\nairport_001.jpg\n");
+  const testing::Values listed = {{"split_by", "list"}, {"list", (scratch_ / "data/list.txt").string()}};
+  EXPECT_THAT(numbers(open("resisc45", listed)), ElementsAre(1, 3));
+  text("list.txt", "airport_999.jpg\n");
+  EXPECT_THAT(failure("resisc45", listed), HasSubstr("names airport_999.jpg, which is not there"));
+}
+
+TEST_F(Collections, RenderedSst2) {
+  draw("rendered-sst2/valid/negative/0.png", 1);
+  draw("rendered-sst2/valid/positive/1.png", 2);
+  const Opened split = open("rendered-sst2", {{"split", "valid"}});
+  EXPECT_THAT(split.labels(), ElementsAre(0, 1));
+  EXPECT_THAT(split.info.class_names, ElementsAre("negative", "positive"));
+}
+
+TEST_F(Collections, DomainNet) {
+  text("sketch_test.txt", "sketch/aircraft_carrier/a.jpg 0\nsketch/zigzag/z.jpg 344\n");
+  draw("sketch/aircraft_carrier/a.jpg", 1);
+  draw("sketch/zigzag/z.jpg", 2);
+  const Opened split = open("domainnet", {{"domain", "sketch"}, {"split", "test"}});
+  EXPECT_EQ(split.info.domain, "sketch");
+  EXPECT_EQ(split.info.classes, 345);
+  EXPECT_THAT(split.labels(), ElementsAre(0, 344));
+  EXPECT_EQ(split.info.class_names.at(344), "zigzag");
+  text("sketch_test.txt", "sketch/../../x.jpg 0\n");
+  EXPECT_THAT(failure("domainnet", {{"domain", "sketch"}, {"split", "test"}}), HasSubstr("lies outside"));
+}
+
+TEST_F(Collections, CifarTestVariants) {
+  const Tensor x = Stream(4).integers({10, 32, 32, 3}, 256).to(torch::kUInt8);
+  const std::string y = testing::npy_bytes(torch::arange(10), "<i8");
+  text("CIFAR-10-C/fog.npy", testing::npy_bytes(x, "|u1"));
+  text("CIFAR-10-C/labels.npy", y);
+  text("cifar10.1/cifar10.1_v6_data.npy", testing::npy_bytes(x, "|u1"));
+  text("cifar10.1/cifar10.1_v6_labels.npy", y);
+  const Opened fog = open("cifar-c", {{"split", "fog"}, {"strength", std::int64_t{2}}});
+  EXPECT_THAT(fog.labels(), ElementsAre(2, 3));
+  EXPECT_TRUE(torch::equal(fog.all(), x.slice(0, 2, 4).permute({0, 3, 1, 2})));
+  EXPECT_EQ(open("cifar10-1").info.size, 10);
+}
+
+// --- ImageNet and its kin ---
+
+TEST_F(Collections, ImageNetAsFoldersOrAsKaggleHasIt) {
+  draw("imagenet/train/n01/1.JPEG", 1);
+  draw("imagenet/train/n02/2.JPEG", 2);
+  EXPECT_THAT(open("imagenet").labels(), ElementsAre(0, 1));
+  draw("imagenet/val/V_2.JPEG", 4);
+  draw("imagenet/val/V_1.JPEG", 3);
+  text("imagenet/LOC_val_solution.csv", "ImageId,PredictionString\nV_1,n02 1 2 3 4 n02 5 6 7 8\nV_2,n01 1 2 3 4\n");
+  const Opened val = open("imagenet", {{"split", "val"}});
+  EXPECT_THAT(val.labels(), ElementsAre(1, 0));
+  EXPECT_THAT(numbers(val), ElementsAre(3, 4));
+}
+
+TEST_F(Collections, ImageNetV2FoldersAreLabels) {
+  draw("imagenetv2-top-images-format-val/0/a.jpeg", 1);
+  draw("imagenetv2-top-images-format-val/10/b.jpeg", 2);
+  draw("imagenetv2-top-images-format-val/9/c.jpeg", 3);
+  const Opened split = open("imagenet-v2", {{"split", "top-images"}});
+  EXPECT_EQ(split.info.classes, 1000);
+  EXPECT_THAT(split.labels(), ElementsAre(0, 10, 9));
+  EXPECT_TRUE(split.info.training_classes.empty());
+}
+
+TEST_F(Collections, SubsetsSayWhichClassesTheyAre) {
+  std::string synsets;
+  for (int i = 0; i < 1000; ++i) synsets += "n" + std::to_string(10000000 + i) + " name\n";
+  synsets.replace(synsets.find("n10000007"), 9, "n01443537");
+  text("imagenet_synsets.txt", synsets);
+  draw("imagenet-r/n01443537/a.jpg", 1);
+  draw("imagenet-r/n10000900/b.jpg", 2);
+  const Opened renditions = open("imagenet-r");
+  EXPECT_EQ(renditions.info.classes, 2);
+  EXPECT_EQ(renditions.info.training_classes, (std::vector<std::vector<std::int64_t>>{{7}, {900}}));
+  draw("imagenet-r/n99999999/c.jpg", 3);
+  EXPECT_THAT(failure("imagenet-r"), HasSubstr("n99999999: is no class of"));
+  draw("sketch/n01443537/a.JPEG", 1);
+  EXPECT_THAT(open("imagenet-sketch").info.class_names, ElementsAre("n01443537"));
+}
+
+TEST_F(Collections, ObjectNetMapsToGroups) {
+  text("mappings/folder_to_objectnet_label.json",
+       R"({"alarm_clock":"Alarm clock","air_freshener":"Air freshener","bench":"Bench"})");
+  text("mappings/objectnet_to_imagenet_1k.json",
+       R"({"Alarm clock":"analog clock; digital clock","Bench":"park bench"})");
+  text("mappings/imagenet_to_label_2012_v2", "park bench\nanalog clock\ndigital clock\n");
+  text("mappings/pytorch_to_imagenet_2012_id.json", R"({"703":0,"409":1,"530":2})");
+  draw("images/alarm_clock/1.png", 1);
+  draw("images/air_freshener/2.png", 2);
+  draw("images/bench/3.png", 3);
+  const Opened split = open("objectnet");
+  EXPECT_THAT(numbers(split), ElementsAre(1, 3));
+  EXPECT_THAT(split.labels(), ElementsAre(0, 1));
+  EXPECT_EQ(split.info.training_classes, (std::vector<std::vector<std::int64_t>>{{409, 530}, {703}}));
+  text("mappings/objectnet_to_imagenet_1k.json", R"({"Alarm clock":"sundial"})");
+  EXPECT_THAT(failure("objectnet"), HasSubstr("\"sundial\" is no class of ImageNet-1K"));
+}
+
+TEST_F(Collections, AMissingFolderSaysWhatIsExpected) {
+  fs::create_directories(scratch_ / "data");
+  for (const Registry::Item& item : testing::bundled().items()) {
+    if (std::string(item.library->descriptor->name) != "nmlbench-collections") continue;
+    EXPECT_THAT(failure(item.entry->name), HasSubstr("data: holds no ")) << item.entry->name;
+  }
+}
+
+}  // namespace
+}  // namespace nmlbench
