@@ -53,11 +53,14 @@ def seed_values(values):
 
 
 def bootstrap(n, statistic):
+    """statistic: of each row of drawn indices [10000, n]."""
+    if n < 2:
+        return None, None
     draws = np.random.RandomState(20240507)._bit_generator.random_raw(10_000 * n).reshape(10_000, n)
-    drawn = (draws.astype(np.uint64) * np.uint64(n)) >> np.uint64(32)
-    values = np.array([statistic(row.astype(int)) for row in drawn])
+    drawn = ((draws.astype(np.uint64) * np.uint64(n)) >> np.uint64(32)).astype(int)
+    values = statistic(drawn)
     values = values[np.isfinite(values)]
-    if n < 2 or len(values) < 9_900:
+    if len(values) < 9_900:
         return None, None
     return tuple(np.percentile(values, [2.5, 97.5]))
 
@@ -67,7 +70,7 @@ def interval(values, method):
     if len(values) < 2:
         return None, None
     if method == "bootstrap":
-        return bootstrap(len(values), lambda drawn: values[drawn].mean())
+        return bootstrap(len(values), lambda drawn: values[drawn].mean(axis=1))
     if values.std() == 0:
         return values.mean(), values.mean()
     return stats.t.interval(0.95, len(values) - 1, loc=values.mean(), scale=stats.sem(values))
@@ -228,8 +231,8 @@ def check_recovery(row, name, kind, own, baseline, method):
     compare(f"{name} recovery", row[f"{kind}_recovery"], regained.mean() / lost.mean())
     if method == "bootstrap":
         def ratio(drawn):
-            below = lost[drawn].mean()
-            return regained[drawn].mean() / below if below > 0 else math.nan
+            below = lost[drawn].mean(axis=1)
+            return regained[drawn].mean(axis=1) / np.where(below > 0, below, math.nan)
         low, high = bootstrap(len(lost), ratio)
     else:
         low, high = fieller(regained, lost)
