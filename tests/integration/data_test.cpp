@@ -60,8 +60,8 @@ TEST(Data, ABrokenImageFailsTheCellByNameOrIsLeftOut) {
   const Finished failed = run(scratch, {"run", "m.toml"});
   EXPECT_EQ(failed.status, 1);
   EXPECT_THAT(failed.err, HasSubstr("photos/bee/11.png: the file is empty"));
-  const Finished skipped =
-      run(scratch, {"run", "m.toml", "--set", "task.train.broken=skip", "--set", "task.test.data.broken=skip"});
+  scratch.write("m.toml", matrix("{ plugin = \"image-folder\", path = \"photos\", size = 6, broken = \"skip\" }"));
+  const Finished skipped = run(scratch, {"run", "m.toml"});
   EXPECT_EQ(skipped.status, 0) << skipped.err;
   EXPECT_THAT(skipped.err, HasSubstr("left out: 1 of 12 images are broken, the first is"));
 }
