@@ -2,6 +2,8 @@
 #include "feature_terms.h"
 
 #include <benchmark/benchmark.h>
+#include <torch/autograd.h>
+#include <torch/nn.h>
 
 namespace nmlbench::plugins {
 namespace {

@@ -15,12 +15,12 @@ target_link_libraries(nmlbench_torch INTERFACE ${TORCH_LIBRARIES} OpenMP::OpenMP
 separate_arguments(NMLBENCH_TORCH_FLAGS UNIX_COMMAND "${TORCH_CXX_FLAGS}")
 target_compile_options(nmlbench_torch INTERFACE ${NMLBENCH_TORCH_FLAGS})
 
-# LibTorch's headers take some 10 s to parse: once here, then reused by every target of the tree.
+# LibTorch's headers take long to parse: once here, then reused by every target of the tree.
 file(WRITE ${CMAKE_BINARY_DIR}/pch.cpp.tmp "// holds the precompiled LibTorch header\n")
 file(COPY_FILE ${CMAKE_BINARY_DIR}/pch.cpp.tmp ${CMAKE_BINARY_DIR}/pch.cpp ONLY_IF_DIFFERENT)
 add_library(nmlbench_pch OBJECT ${CMAKE_BINARY_DIR}/pch.cpp)
 target_link_libraries(nmlbench_pch PUBLIC nmlbench_options nmlbench_torch)
-target_precompile_headers(nmlbench_pch PRIVATE <torch/torch.h>)
+target_precompile_headers(nmlbench_pch PRIVATE ${CMAKE_SOURCE_DIR}/harness/include/nmlbench/torch.h)
 
 # Applies the tree's warnings and the precompiled header to a target that uses LibTorch.
 function(nmlbench_use_torch target)

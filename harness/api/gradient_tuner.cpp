@@ -8,6 +8,7 @@
 #include <numbers>
 
 #include <ATen/Parallel.h>
+#include <torch/autograd.h>
 
 namespace nmlbench {
 namespace {

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include <torch/nn.h>
+
 namespace nmlbench {
 namespace {
 

@@ -46,7 +46,8 @@ std::vector<Optim> expand_optim(const PluginRef& optim) {
     const Optim& last = result.back();
     const std::vector<double>& scale = values.params.reals("crop_scale");
     if (scale.size() != 2 || scale[0] > scale[1]) {
-      throw ConfigError(optim.where, "crop_scale takes the smallest and the largest share of the area, e.g. [0.08, 1.0]");
+      throw ConfigError(optim.where,
+                        "crop_scale takes the smallest and the largest share of the area, e.g. [0.08, 1.0]");
     }
     if (last.name == "sgd" && last.nesterov && last.momentum == 0) {
       throw ConfigError(optim.where, "nesterov = true needs a momentum above 0");

@@ -54,9 +54,9 @@ struct Optim {
   double warmup = 0;  // epochs
   double clip = 0;    // 0: off
   bool bf16 = false;
-  double ema = 0;              // 0: off
+  double ema = 0;  // 0: off
   Augmentation augment;
-  std::string canonical;       // JSON, part of the checkpoint's identity
+  std::string canonical;  // JSON, part of the checkpoint's identity
 };
 
 // One Optim for each point of the product of the axes in `optim`.

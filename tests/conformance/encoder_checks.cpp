@@ -4,6 +4,8 @@
 #include <nmlbench/encoder.h>
 
 #include <gtest/gtest.h>
+#include <torch/nn.h>
+#include <torch/optim.h>
 
 namespace nmlbench::conformance {
 namespace {

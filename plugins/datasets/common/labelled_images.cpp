@@ -8,6 +8,8 @@
 #include <cmath>
 #include <numbers>
 
+#include <torch/nn.h>
+
 namespace nmlbench::plugins {
 namespace {
 

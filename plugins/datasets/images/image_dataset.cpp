@@ -98,6 +98,7 @@ SplitInfo ImageDataset::open() {
 
   SplitInfo info;
   info.size = kept_.size(0);
+  info.full_size = labels.size(0);
   info.classes = all.classes;
   info.kind = all.captions.empty() ? SampleKind::image : SampleKind::image_text;
   info.sample_shape = {channels_, height_, width_};

@@ -44,6 +44,7 @@ class ImageDataset : public Dataset {
   SplitInfo open() final;
   std::string digest() final;
   torch::Tensor labels() final { return labels_; }
+  torch::Tensor rows() final { return kept_; }
   torch::Tensor samples(const torch::Tensor& indices, torch::Device device) final;
   // UTF-8 bytes + 1, at most kCaptionTokens of them: what an encoder without a vocabulary of its own can read.
   torch::Tensor captions(const torch::Tensor& indices, torch::Device device) final;

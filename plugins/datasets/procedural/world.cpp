@@ -4,6 +4,8 @@
 #include <map>
 #include <numbers>
 
+#include <torch/nn.h>
+
 namespace nmlbench::plugins {
 namespace {
 

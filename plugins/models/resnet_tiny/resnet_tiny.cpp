@@ -7,6 +7,8 @@
 
 #include <cmath>
 
+#include <torch/nn.h>
+
 namespace nmlbench::plugins {
 namespace {
 

@@ -6,6 +6,7 @@
 #include <cstdlib>
 #include <filesystem>
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <hdf5.h>
@@ -346,7 +347,7 @@ TEST_F(Collections, ImageNetV2FoldersAreLabels) {
 
 TEST_F(Collections, SubsetsSayWhichClassesTheyAre) {
   std::string synsets;
-  for (int i = 0; i < 1000; ++i) synsets += "n" + std::to_string(10000000 + i) + " name\n";
+  for (int i = 0; i < 1000; ++i) synsets += fmt::format("n{} name\n", 10000000 + i);
   synsets.replace(synsets.find("n10000007"), 9, "n01443537");
   text("imagenet_synsets.txt", synsets);
   draw("imagenet-r/n01443537/a.jpg", 1);

@@ -3,6 +3,7 @@
 #include <set>
 
 #include <gtest/gtest.h>
+#include <torch/nn.h>
 
 namespace nmlbench {
 namespace {

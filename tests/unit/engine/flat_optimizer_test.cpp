@@ -5,6 +5,9 @@
 #include <sstream>
 
 #include <gtest/gtest.h>
+#include <torch/nn.h>
+#include <torch/optim.h>
+#include <torch/serialize.h>
 
 namespace nmlbench {
 namespace {

@@ -36,11 +36,10 @@ void PrintTo(const Wrong& value, std::ostream* out) {
 class WrongDescriptor : public ::testing::TestWithParam<Wrong> {};
 INSTANTIATE_TEST_SUITE_P(Kinds, WrongDescriptor,
                          ::testing::Values(Wrong{"magic", "no nmlbench plugin"},
-                                           Wrong{"abi", "this nmlbench has version"},
-                                           Wrong{"stamp", "torch=0.4.0"}, Wrong{"size", "8 bytes"},
-                                           Wrong{"texts", "missing texts"}, Wrong{"default", "default of \"ratio\""},
-                                           Wrong{"preset", "rate=0.3"}, Wrong{"duplicate", "twice"},
-                                           Wrong{"name", "Not Kebab"}),
+                                           Wrong{"abi", "this nmlbench has version"}, Wrong{"stamp", "torch=0.4.0"},
+                                           Wrong{"size", "8 bytes"}, Wrong{"texts", "missing texts"},
+                                           Wrong{"default", "default of \"ratio\""}, Wrong{"preset", "rate=0.3"},
+                                           Wrong{"duplicate", "twice"}, Wrong{"name", "Not Kebab"}),
                          [](const auto& info) { return info.param.name; });
 
 TEST_P(WrongDescriptor, IsRefusedWithAReason) {
@@ -100,7 +99,7 @@ TEST(Library, TheSameFileThroughALinkIsNoDuplicate) {
   std::filesystem::create_symlink(test_plugin("misbehaving"), scratch / "link.so");
   const Registry registry = Registry::load({scratch.path(), test_plugin("misbehaving").parent_path()});
   EXPECT_TRUE(registry.rejected().empty());
-  EXPECT_EQ(registry.items().size(), 7U);
+  EXPECT_EQ(registry.items().size(), Registry::load_file(test_plugin("misbehaving")).items().size());
 }
 
 TEST(Library, AThrowingFactoryIsAnErrorWithThePluginsName) {

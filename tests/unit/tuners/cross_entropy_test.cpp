@@ -3,6 +3,8 @@
 #include <nmlbench/random.h>
 
 #include <gtest/gtest.h>
+#include <torch/autograd.h>
+#include <torch/nn.h>
 
 namespace nmlbench::plugins {
 namespace {

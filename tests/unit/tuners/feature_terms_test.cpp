@@ -9,6 +9,7 @@
 #include <functional>
 
 #include <gtest/gtest.h>
+#include <torch/autograd.h>
 
 namespace nmlbench::plugins {
 namespace {

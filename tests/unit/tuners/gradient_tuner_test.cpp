@@ -4,6 +4,9 @@
 #include "support/tuning.h"
 
 #include <gtest/gtest.h>
+#include <torch/autograd.h>
+#include <torch/nn.h>
+#include <torch/optim.h>
 
 namespace nmlbench {
 namespace {
