@@ -86,7 +86,8 @@ INSERT INTO main.curves (cell, loss)
   SELECT c.cell, v.loss
   FROM temp.new_cells n JOIN main.cells c ON c.cell_id = n.cell_id JOIN src.curves v ON v.cell = n.source_cell;
 INSERT OR IGNORE INTO main.stages
-  SELECT run.run_id, s.ordinal, s.stage, s.encoder, s.tuner, s.task, s.device, s.items, s.unit, s.seconds, s.peak_bytes
+  SELECT run.run_id, s.ordinal, s.stage, s.encoder, s.tuner, s.task, s.device, s.items, s.unit, s.seconds, s.peak_bytes,
+         s.batch
   FROM src.stages s JOIN src.runs sr ON sr.run_id = s.run_id JOIN main.runs run ON run.uuid = sr.uuid;
 INSERT OR IGNORE INTO main.noise
   SELECT z.checkpoint_id, run.run_id, z.encoder, z.pretrain_dataset, z.noise, z.noise_ratio, z.seed, z.realised_rate,

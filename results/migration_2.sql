@@ -4,6 +4,14 @@
 ALTER TABLE cells ADD COLUMN tune_seconds REAL;
 ALTER TABLE cells ADD COLUMN evaluate_seconds REAL;
 
+-- Samples of a batch, or heads of a stack, as they ran: fewer than planned when memory was short. 0: not recorded.
+ALTER TABLE stages ADD COLUMN batch INTEGER NOT NULL DEFAULT 0;
+DROP VIEW v_throughput;
+CREATE VIEW v_throughput AS
+SELECT stage, encoder, tuner, task, device, items, unit, seconds,
+       CASE WHEN seconds > 0 THEN items / seconds END AS per_second, peak_bytes, batch
+FROM stages;
+
 -- What a cell took each label for. `counts` is JSON, [[label, predicted, samples], ...] for the pairs that occur.
 CREATE TABLE confusion (
   confusion_id INTEGER PRIMARY KEY,

@@ -202,8 +202,10 @@ lr = [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0]
   EXPECT_EQ(finished.status, 0) << finished.err;
   EXPECT_THAT(finished.err, HasSubstr("out of memory while encoding 32 samples at a time; trying 16"));
   EXPECT_THAT(finished.err, HasSubstr("out of memory with a stack of 10 heads"));
-  EXPECT_EQ(count(scratch / "nmlbench.sqlite", "SELECT count(DISTINCT cell_id) FROM v_results WHERE status = 'done'"),
-            10);
+  const auto db = scratch / "nmlbench.sqlite";
+  EXPECT_EQ(count(db, "SELECT count(DISTINCT cell_id) FROM v_results WHERE status = 'done'"), 10);
+  EXPECT_EQ(count(db, "SELECT max(batch) FROM v_throughput WHERE stage = 'encode'"), 16);
+  EXPECT_EQ(count(db, "SELECT max(batch) FROM v_throughput WHERE stage = 'tune'"), 3);
 }
 
 TEST(Run, AnExceptionOfAnyTypeIsAFailedCell) {

@@ -51,7 +51,7 @@ TEST_F(StoreTest, ViewsKeepTheContractColumns) {
                           "fraction", "tuner", "tuner_params", "seed", "test_set", "test_kind", "metric", "value",
                           "status", "device", "created_at", "encoder_params", "message"));
   EXPECT_THAT(columns("v_throughput"), ElementsAre("stage", "encoder", "tuner", "task", "device", "items", "unit",
-                                                   "seconds", "per_second", "peak_bytes"));
+                                                   "seconds", "per_second", "peak_bytes", "batch"));
   EXPECT_THAT(columns("v_noise"), ElementsAre("encoder", "pretrain_dataset", "noise", "noise_ratio", "seed",
                                               "realised_rate", "transition"));
 }
