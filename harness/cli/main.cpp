@@ -3,9 +3,11 @@
 
 #include <nmlbench/error.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <exception>
+#include <string_view>
 
 #include <fmt/format.h>
 #include <spdlog/sinks/stdout_color_sinks.h>
@@ -78,7 +80,11 @@ int run_program(int argc, char** argv) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  nmlbench::cli::set_up_process(argv);
+  // loading LibTorch a second time takes a quarter of a second, which only verbs that compute are worth
+  const bool computes = std::any_of(argv + 1, argv + argc, [](const char* word) {
+    return std::string_view(word) == "run" || std::string_view(word) == "features";
+  });
+  if (computes) nmlbench::cli::set_up_process(argv);
   try {
     return run_program(argc, argv);
   } catch (const nmlbench::Interrupted&) {
