@@ -21,10 +21,15 @@ std::int64_t count_of(const ParameterSpec& spec) {
   return c10::multiply_integers(spec.sizes);
 }
 
-AdamWConstants constants_of(std::int64_t steps, float lr, float decay) {
+// For each head, step number `steps` (from 1), before weight decay.
+std::vector<AdamWConstants> constants_of(std::int64_t steps, const torch::Tensor& lr) {
   const double c1 = bias_correction(AdamWConstants::kBeta1, steps);
   const double c2 = bias_correction(AdamWConstants::kBeta2, steps);
-  return {1 - lr * decay, static_cast<float>(lr / c1), static_cast<float>(1 / std::sqrt(c2))};
+  std::vector<AdamWConstants> constants;
+  for (std::int64_t h = 0; h < lr.size(0); ++h) {
+    constants.push_back({1, static_cast<float>(lr.data_ptr<float>()[h] / c1), static_cast<float>(1 / std::sqrt(c2))});
+  }
+  return constants;
 }
 
 }  // namespace
@@ -141,16 +146,17 @@ const torch::Tensor& ParameterStack::gradient(std::string_view name) const {
 
 void ParameterStack::adamw_step(std::int64_t step, const torch::Tensor& lr, const torch::Tensor& weight_decay) {
   const torch::NoGradGuard no_grad;
+  std::vector<AdamWConstants> constants;
+  if (values_.is_cpu()) constants = constants_of(step + 1, lr);
   for (Slot& slot : slots_) {
     if (!slot.spec.trained) continue;
     if (!values_.is_cpu()) {
       adamw_tensor(slot, step + 1, lr, weight_decay);
       continue;
     }
-    std::vector<AdamWConstants> constants;
     for (std::int64_t h = 0; h < selected_; ++h) {
       const float decay = slot.spec.decay ? weight_decay.data_ptr<float>()[h] : 0.0F;
-      constants.push_back(constants_of(step + 1, lr.data_ptr<float>()[h], decay));
+      constants[static_cast<std::size_t>(h)].keep = 1 - lr.data_ptr<float>()[h] * decay;
     }
     slot.left.defined() ? adamw_products(slot, constants) : adamw_ranges(slot, constants);
     slot.left = slot.right = torch::Tensor();
