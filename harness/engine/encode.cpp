@@ -8,10 +8,10 @@
 
 #include <algorithm>
 #include <chrono>
+#include <utility>
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
-#include <spdlog/spdlog.h>
 
 namespace nmlbench {
 namespace {
@@ -71,16 +71,11 @@ EncodeTiming encode_split(const std::string& id, Encoder& encoder, const SplitDa
   const std::int64_t n = split.info().size;
   FeatureWriter writer(context.cache, n, encoder.feature_dim());
   EncodeTiming timing;
-  for (std::int64_t batch = kEncodeBatch; timing.batch == 0; batch /= 2) {
-    double done = 0;
-    try {
-      timing = encode_rows(encoder, split, bf16, batch, writer.x(), context, done);
-    } catch (...) {
-      if (!current_exception_is_out_of_memory() || batch == 1) throw;
-      context.progress.advance(-done);
-      spdlog::warn("out of memory while encoding {} samples at a time; trying {}", batch, batch / 2);
-    }
-  }
+  double done = 0;
+  with_smaller_batches(kEncodeBatch, "encoding", "samples", [&](std::int64_t batch) {
+    context.progress.advance(-std::exchange(done, 0));  // of a try that did not fit
+    timing = encode_rows(encoder, split, bf16, batch, writer.x(), context, done);
+  });
   if (!torch::isfinite(writer.x()).all().item<bool>()) {
     throw Error("the features contain NaN or infinity; the checkpoint or the data are broken");
   }

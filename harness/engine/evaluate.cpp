@@ -10,7 +10,6 @@
 #include <utility>
 
 #include <fmt/format.h>
-#include <spdlog/spdlog.h>
 
 namespace nmlbench {
 namespace {
@@ -63,14 +62,11 @@ TestOutput predict_in_batches(Tuner& tuner, std::int64_t first_unit, const Stack
 // In smaller batches when memory is short: a row's prediction does not depend on its batch.
 TestOutput predict_all(Tuner& tuner, std::int64_t first_unit, const StackShape& shape,
                        const std::vector<Features>& tests, const torch::Tensor& spectrum_rows, const Context& context) {
-  for (std::int64_t batch = kEvaluateRows;; batch /= 2) {
-    try {
-      return predict_in_batches(tuner, first_unit, shape, tests, spectrum_rows, batch, context);
-    } catch (...) {
-      if (!current_exception_is_out_of_memory() || batch == 1) throw;
-      spdlog::warn("out of memory while evaluating {} rows at a time; trying {}", batch, batch / 2);
-    }
-  }
+  TestOutput output;
+  with_smaller_batches(kEvaluateRows, "evaluating", "rows", [&](std::int64_t batch) {
+    output = predict_in_batches(tuner, first_unit, shape, tests, spectrum_rows, batch, context);
+  });
+  return output;
 }
 
 // The spectrum of each head's features [H, R, D']; none for a head whose features are not finite.

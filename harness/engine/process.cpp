@@ -4,6 +4,7 @@
 
 #include <new>
 
+#include <spdlog/spdlog.h>
 #include <sys/resource.h>
 
 namespace nmlbench {
@@ -29,6 +30,10 @@ std::string message_of_current_exception() {
   } catch (...) {
     return "an exception that is no std::exception";
   }
+}
+
+void warn_of_smaller_batch(std::int64_t batch, const char* doing, const char* unit) {
+  spdlog::warn("out of memory while {} {} {} at a time; trying {}", doing, batch, unit, batch / 2);
 }
 
 bool current_exception_is_out_of_memory() {

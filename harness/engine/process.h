@@ -15,7 +15,24 @@ std::int64_t peak_bytes(torch::Device device);
 // is no failure and is thrown on.
 std::string message_of_current_exception();
 
+// Logs that work of `batch` units at a time did not fit and that half is tried next.
+void warn_of_smaller_batch(std::int64_t batch, const char* doing, const char* unit);
+
 // Inside a catch block: memory ran out, on the host or on a GPU.
 bool current_exception_is_out_of_memory();
+
+// Calls work(batch) with `batch` halved, and a line in the log, each time memory runs out; at 1 the exception is thrown
+// on. For the log: "encoding", "samples".
+template <typename Work>
+void with_smaller_batches(std::int64_t batch, const char* doing, const char* unit, const Work& work) {
+  for (;; batch /= 2) {
+    try {
+      return work(batch);
+    } catch (...) {
+      if (!current_exception_is_out_of_memory() || batch == 1) throw;
+      warn_of_smaller_batch(batch, doing, unit);
+    }
+  }
+}
 
 }  // namespace nmlbench
