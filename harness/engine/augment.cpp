@@ -30,9 +30,8 @@ Tensor shift(const Tensor& images, const Augmentation& augmentation, const Strea
   const Tensor rows = reflect(torch::arange(h).view({1, h}) + offsets("dy", h), h);
   Tensor columns = reflect(torch::arange(w).view({1, w}) + offsets("dx", w), w);
   if (augmentation.flip) columns = torch::where(flipped(b, draws), columns.flip(1), columns);
-  const torch::Device device = images.device();
-  return images.index({torch::arange(b, device).view({b, 1, 1, 1}), torch::arange(c, device).view({1, c, 1, 1}),
-                       rows.to(device).view({b, 1, h, 1}), columns.to(device).view({b, 1, 1, w})});
+  const Tensor pixels = (rows.unsqueeze(2) * w + columns.unsqueeze(1)).view({b, 1, h * w}).to(images.device());
+  return images.reshape({b, c, h * w}).gather(2, pixels.expand({b, c, h * w})).view_as(images);
 }
 
 // The window's centre and half sizes in units where the image is [-1, 1] x [-1, 1].

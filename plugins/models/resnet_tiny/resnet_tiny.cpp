@@ -3,9 +3,13 @@
 //   3x3 stem (width, halves the image) -> 3 stages of residual blocks (width, 2 width, 4 width; the later two halve the
 //   image)
 //   -> global average pooling [B, 4 width] -> linear head for pre-training
+#include "batch_norm.h"
+#include "conv.h"
+
 #include <nmlbench/plugin.h>
 
 #include <cmath>
+#include <vector>
 
 #include <torch/nn.h>
 
@@ -14,6 +18,10 @@ namespace {
 
 torch::nn::Conv2d conv(std::int64_t in, std::int64_t out, std::int64_t kernel, std::int64_t stride) {
   return torch::nn::Conv2d(torch::nn::Conv2dOptions(in, out, kernel).stride(stride).padding(kernel / 2).bias(false));
+}
+
+torch::Tensor convolve(torch::nn::Conv2d& conv, const torch::Tensor& x) {
+  return plugins::convolve(x, conv->weight, (*conv->options.stride())[0]);
 }
 
 // Basic block (He et al. 2016): two 3x3 convolutions around a skip; a 1x1 projection where the shape changes.
@@ -31,9 +39,10 @@ class BlockImpl : public torch::nn::Module {
   }
 
   torch::Tensor forward(const torch::Tensor& x) {
-    const torch::Tensor skipped = skip_.is_empty() ? x : skip_bn_(skip_(x));
-    const torch::Tensor inner = bn1_(conv1_(x)).relu_();
-    return (bn2_(conv2_(inner)) + skipped).relu_();
+    const torch::Tensor skipped =
+        skip_.is_empty() ? x : batch_norm(skip_bn_, convolve(skip_, x), /*skip=*/{}, /*relu=*/false);
+    const torch::Tensor inner = batch_norm(bn1_, convolve(conv1_, x));
+    return batch_norm(bn2_, convolve(conv2_, inner), skipped);
   }
 
  private:
@@ -61,19 +70,19 @@ class ResNetTiny : public Encoder {
 
   void build(const InputInfo& input, const Stream& init) override {
     if (input.kind == SampleKind::feature) throw Error("resnet-tiny encodes images, and the data are features");
-    torch::nn::Sequential body;
-    body->push_back(conv(3, width_, 3, 2));
-    body->push_back(torch::nn::BatchNorm2d(width_));
-    body->push_back(torch::nn::ReLU(torch::nn::ReLUOptions(true)));
+    torch::nn::Sequential body;  // for the parameters' names
+    body->push_back(stem_ = conv(3, width_, 3, 2));
+    body->push_back(stem_bn_ = torch::nn::BatchNorm2d(width_));
+    body->push_back(torch::nn::ReLU());
     std::int64_t channels = width_;
     for (std::int64_t stage = 0; stage < 3; ++stage) {
       const std::int64_t out = width_ << stage;
       for (std::int64_t block = 0; block < blocks_; ++block) {
-        body->push_back(Block(channels, out, stage > 0 && block == 0 ? 2 : 1));
+        body->push_back(residual_.emplace_back(channels, out, stage > 0 && block == 0 ? 2 : 1));
         channels = out;
       }
     }
-    body_ = register_module("body", body);
+    register_module("body", body);
     if (input.classes > 0) head_ = register_module("head", torch::nn::Linear(channels, input.classes));
     initialise(init);
     to(torch::MemoryFormat::ChannelsLast);
@@ -88,8 +97,10 @@ class ResNetTiny : public Encoder {
   std::int64_t feature_dim() const override { return 4 * width_; }
 
   torch::Tensor features(const Batch& batch) override {
+    torch::Tensor x = batch_norm(stem_bn_, convolve(stem_, batch.x));
+    for (Block& block : residual_) x = block(x);
     // pooled in float32: the features of a whole image should not carry bfloat16's rounding twice
-    return body_->forward(batch.x).to(torch::kFloat32).mean({2, 3});
+    return x.to(torch::kFloat32).mean({2, 3});
   }
   torch::Tensor pretrain_logits(const Batch& batch) override {
     if (head_.is_empty()) throw Error("resnet-tiny was built without pre-training classes");
@@ -126,7 +137,9 @@ class ResNetTiny : public Encoder {
   std::int64_t width_;
   std::int64_t blocks_;
   std::int64_t size_;
-  torch::nn::Sequential body_{nullptr};
+  torch::nn::Conv2d stem_{nullptr};
+  torch::nn::BatchNorm2d stem_bn_{nullptr};
+  std::vector<Block> residual_;
   torch::nn::Linear head_{nullptr};
 };
 

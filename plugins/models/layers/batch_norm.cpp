@@ -1,0 +1,257 @@
+#include "batch_norm.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
+#include <cstring>
+#include <limits>
+#include <vector>
+
+#include <ATen/Parallel.h>
+#include <torch/autograd.h>
+
+#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && !defined(__SANITIZE_ADDRESS__)
+#define NMLBENCH_VECTOR_CLONES __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
+#else
+#define NMLBENCH_VECTOR_CLONES
+#endif
+
+namespace nmlbench::plugins {
+namespace {
+
+using torch::Tensor;
+using Bits = std::uint16_t;  // of a bfloat16: the upper half of a float's
+
+inline float widen(Bits bits) {
+  const std::uint32_t wide = static_cast<std::uint32_t>(bits) << 16;
+  float value;
+  std::memcpy(&value, &wide, sizeof value);
+  return value;
+}
+
+inline Bits round(float value) {  // to nearest, ties to even
+  std::uint32_t wide;
+  std::memcpy(&wide, &value, sizeof wide);
+  return static_cast<Bits>((wide + 0x7FFF + ((wide >> 16) & 1)) >> 16);
+}
+
+// Channels-last pixels [rows, channels]. Sums are float32 over the rows of a block and float64 over blocks, so they do
+// not depend on the number of threads.
+constexpr std::int64_t kBlockRows = 512;
+
+NMLBENCH_VECTOR_CLONES
+void block_moments(const Bits* __restrict x, std::int64_t rows, std::int64_t width, float* __restrict sum,
+                   float* __restrict squares) {
+  for (std::int64_t r = 0; r < rows; ++r) {
+    for (std::int64_t c = 0; c < width; ++c) {
+      const float value = widen(x[r * width + c]);
+      sum[c] += value;
+      squares[c] += value * value;
+    }
+  }
+}
+
+NMLBENCH_VECTOR_CLONES
+void block_apply(const Bits* __restrict x, const Bits* __restrict skip, std::int64_t rows, std::int64_t width,
+                 const float* __restrict scale, const float* __restrict shift, float floor, Bits* __restrict y) {
+  for (std::int64_t r = 0; r < rows; ++r) {
+    for (std::int64_t c = 0; c < width; ++c) {
+      const std::int64_t i = r * width + c;
+      float value = widen(x[i]) * scale[c] + shift[c];
+      if (skip != nullptr) value += widen(skip[i]);
+      y[i] = round(value < floor ? floor : value);  // a NaN stays one
+    }
+  }
+}
+
+// g: what comes through the ReLU. Also its sum and its sum along x.
+NMLBENCH_VECTOR_CLONES
+void block_through_relu(const Bits* __restrict dy, const Bits* __restrict y, const Bits* __restrict x,
+                        std::int64_t rows, std::int64_t width, Bits* __restrict g, float* __restrict sum,
+                        float* __restrict along) {
+  for (std::int64_t r = 0; r < rows; ++r) {
+    for (std::int64_t c = 0; c < width; ++c) {
+      const std::int64_t i = r * width + c;
+      const bool open = y == nullptr || static_cast<std::int16_t>(y[i]) > 0;  // positive as an integer: positive
+      const Bits bits = open ? dy[i] : Bits{0};
+      if (g != nullptr) g[i] = bits;
+      const float value = widen(bits);
+      sum[c] += value;
+      along[c] += value * widen(x[i]);
+    }
+  }
+}
+
+// dx = a g + b x + c
+NMLBENCH_VECTOR_CLONES
+void block_backward(const Bits* __restrict g, const Bits* __restrict x, std::int64_t rows, std::int64_t width,
+                    const float* __restrict a, const float* __restrict b, const float* __restrict c,
+                    Bits* __restrict dx) {
+  for (std::int64_t r = 0; r < rows; ++r) {
+    for (std::int64_t k = 0; k < width; ++k) {
+      const std::int64_t i = r * width + k;
+      dx[i] = round(a[k] * widen(g[i]) + b[k] * widen(x[i]) + c[k]);
+    }
+  }
+}
+
+// Pixels and channels; several pixels count as one row where there are few channels, for longer inner loops.
+struct Pixels {
+  std::int64_t rows, channels, merged;
+
+  explicit Pixels(const Tensor& x) : rows(x.numel() / x.size(1)), channels(x.size(1)), merged(1) {
+    while (merged * channels < 64 && rows % (2 * merged) == 0) merged *= 2;
+  }
+  std::int64_t width() const { return merged * channels; }
+
+  // work(first value, merged rows, block)
+  template <typename Work>
+  void for_each_block(const Work& work) const {
+    const std::int64_t wide_rows = rows / merged;
+    at::parallel_for(0, blocks(), 4, [&](std::int64_t begin, std::int64_t end) {
+      for (std::int64_t block = begin; block < end; ++block) {
+        const std::int64_t first = block * kBlockRows;
+        work(first * width(), std::min(kBlockRows, wide_rows - first), block);
+      }
+    });
+  }
+  std::int64_t blocks() const { return (rows / merged + kBlockRows - 1) / kBlockRows; }
+
+  std::vector<float> repeated(const std::vector<double>& per_channel) const {
+    std::vector<float> out(static_cast<std::size_t>(width()));
+    for (std::size_t i = 0; i < out.size(); ++i) out[i] = static_cast<float>(per_channel[i % per_channel.size()]);
+    return out;
+  }
+};
+
+// Two sums per channel over all pixels.
+struct Sums {
+  std::vector<double> first, second;
+
+  // work(first value, merged rows, sums of the block [width], other sums [width])
+  template <typename Work>
+  Sums(const Pixels& pixels, const Work& work)
+      : first(static_cast<std::size_t>(pixels.channels)), second(first.size()) {
+    const auto width = static_cast<std::size_t>(pixels.width());
+    std::vector<float> of_blocks(2 * width * static_cast<std::size_t>(pixels.blocks()));
+    pixels.for_each_block([&](std::int64_t at, std::int64_t rows, std::int64_t block) {
+      float* sums = of_blocks.data() + 2 * width * static_cast<std::size_t>(block);
+      work(at, rows, sums, sums + width);
+    });
+    for (std::size_t i = 0; i < of_blocks.size(); ++i) {
+      (i / width % 2 == 0 ? first : second)[i % width % first.size()] += static_cast<double>(of_blocks[i]);
+    }
+  }
+};
+
+const Bits* bits(const Tensor& t) {
+  return t.defined() ? reinterpret_cast<const Bits*>(t.data_ptr<at::BFloat16>()) : nullptr;
+}
+Bits* writable(const Tensor& t) {
+  return t.defined() ? reinterpret_cast<Bits*>(t.data_ptr<at::BFloat16>()) : nullptr;
+}
+
+Tensor channels_last(const Tensor& x) {
+  return x.contiguous(torch::MemoryFormat::ChannelsLast);
+}
+
+void update_running(torch::nn::BatchNorm2dImpl& norm, const std::vector<double>& mean,
+                    const std::vector<double>& variance, double rows) {
+  const auto& options = norm.options;
+  norm.num_batches_tracked += 1;
+  const double momentum = options.momentum() ? *options.momentum() : 1.0 / norm.num_batches_tracked.item<double>();
+  norm.running_mean.lerp_(torch::tensor(mean, norm.running_mean.options()), momentum);
+  norm.running_var.lerp_(torch::tensor(variance, norm.running_var.options()) * (rows / (rows - 1)), momentum);
+}
+
+class Fused : public torch::autograd::Function<Fused> {
+ public:
+  using Context = torch::autograd::AutogradContext;
+
+  static Tensor forward(Context* ctx, const Tensor& input, const Tensor& gamma, const Tensor& beta,
+                        const c10::optional<Tensor>& skip_input, torch::nn::BatchNorm2dImpl* norm, bool relu) {
+    const Tensor x = channels_last(input), skip = skip_input ? channels_last(*skip_input) : Tensor();
+    const Pixels pixels(x);
+    const auto n = static_cast<double>(pixels.rows);
+    Sums moments(pixels, [&](std::int64_t at, std::int64_t rows, float* sum, float* squares) {
+      block_moments(bits(x) + at, rows, pixels.width(), sum, squares);
+    });
+    std::vector<double>&mean = moments.first, &variance = moments.second;
+    std::vector<double> inverse(mean.size()), scale(mean.size()), shift(mean.size());
+    for (std::size_t c = 0; c < mean.size(); ++c) {
+      mean[c] /= n;
+      variance[c] = std::max(0.0, variance[c] / n - mean[c] * mean[c]);
+      inverse[c] = 1 / std::sqrt(variance[c] + norm->options.eps());
+      scale[c] = static_cast<double>(gamma.data_ptr<float>()[c]) * inverse[c];
+      shift[c] = static_cast<double>(beta.data_ptr<float>()[c]) - mean[c] * scale[c];
+    }
+    update_running(*norm, mean, variance, n);
+
+    const Tensor y = torch::empty_like(x);
+    const std::vector<float> scales = pixels.repeated(scale), shifts = pixels.repeated(shift);
+    const float floor = relu ? 0 : -std::numeric_limits<float>::infinity();
+    pixels.for_each_block([&](std::int64_t at, std::int64_t rows, std::int64_t) {
+      block_apply(bits(x) + at, skip.defined() ? bits(skip) + at : nullptr, rows, pixels.width(), scales.data(),
+                  shifts.data(), floor, writable(y) + at);
+    });
+    ctx->save_for_backward(
+        {x, relu ? y : Tensor(), gamma, torch::tensor(mean, torch::kFloat64), torch::tensor(inverse, torch::kFloat64)});
+    ctx->saved_data["skip"] = skip.defined();
+    return y;
+  }
+
+  static torch::autograd::variable_list backward(Context* ctx, const torch::autograd::variable_list& gradients) {
+    const auto saved = ctx->get_saved_variables();
+    const Tensor &x = saved[0], &y = saved[1], &gamma = saved[2];
+    const double *mean = saved[3].data_ptr<double>(), *inverse = saved[4].data_ptr<double>();
+    const Tensor dy = channels_last(gradients[0]);
+    const bool skip = ctx->saved_data["skip"].toBool();
+    // what comes through the ReLU; without one it is dy itself
+    const Tensor g = y.defined() ? torch::empty_like(x) : dy;
+    const Pixels pixels(x);
+    const Sums sums(pixels, [&](std::int64_t at, std::int64_t rows, float* sum, float* along) {
+      block_through_relu(bits(dy) + at, y.defined() ? bits(y) + at : nullptr, bits(x) + at, rows, pixels.width(),
+                         y.defined() ? writable(g) + at : nullptr, sum, along);
+    });
+
+    const std::size_t channels = sums.first.size();
+    const auto n = static_cast<double>(pixels.rows);
+    std::vector<double> a(channels), b(channels), c(channels);
+    const Tensor d_gamma = torch::empty_like(gamma), d_beta = torch::empty_like(gamma);
+    for (std::size_t k = 0; k < channels; ++k) {
+      const double along_centred = sums.second[k] - mean[k] * sums.first[k];
+      d_gamma.data_ptr<float>()[k] = static_cast<float>(along_centred * inverse[k]);
+      d_beta.data_ptr<float>()[k] = static_cast<float>(sums.first[k]);
+      a[k] = static_cast<double>(gamma.data_ptr<float>()[k]) * inverse[k];
+      b[k] = -a[k] * inverse[k] * inverse[k] * along_centred / n;
+      c[k] = -a[k] * sums.first[k] / n - b[k] * mean[k];
+    }
+    const std::vector<float> as = pixels.repeated(a), bs = pixels.repeated(b), cs = pixels.repeated(c);
+    const Tensor dx = torch::empty_like(x);
+    pixels.for_each_block([&](std::int64_t at, std::int64_t rows, std::int64_t) {
+      block_backward(bits(g) + at, bits(x) + at, rows, pixels.width(), as.data(), bs.data(), cs.data(),
+                     writable(dx) + at);
+    });
+    return {dx, d_gamma, d_beta, skip ? g : Tensor(), Tensor(), Tensor()};
+  }
+};
+
+bool fusible(const torch::nn::BatchNorm2dImpl& norm, const Tensor& x, const Tensor& skip) {
+  const auto fits = [](const Tensor& t) { return t.is_cpu() && t.scalar_type() == torch::kBFloat16; };
+  return norm.is_training() && torch::GradMode::is_enabled() && norm.options.affine() &&
+         norm.options.track_running_stats() && fits(x) && (!skip.defined() || fits(skip)) && x.numel() > x.size(1);
+}
+
+}  // namespace
+
+Tensor batch_norm(torch::nn::BatchNorm2d& norm, const Tensor& x, const Tensor& skip, bool relu) {
+  if (fusible(*norm, x, skip)) {
+    const auto maybe_skip = skip.defined() ? c10::make_optional(skip) : c10::nullopt;
+    return Fused::apply(x, norm->weight, norm->bias, maybe_skip, norm.get(), relu);
+  }
+  Tensor y = norm(x);
+  if (skip.defined()) y = y + skip;
+  return relu ? y.relu_() : y;
+}
+
+}  // namespace nmlbench::plugins
