@@ -1,6 +1,6 @@
 // NMLBENCH_THREADS sets the threads of LibTorch; 1 by default, because the engine gives each stack and each encoder
 // one.
-#include "cli/process_setup.h"
+#include "engine/process.h"
 
 #include <cstdlib>
 
@@ -8,7 +8,7 @@
 #include <benchmark/benchmark.h>
 
 int main(int argc, char** argv) {
-  nmlbench::cli::set_up_process(argv);  // memory and threads as in the program
+  nmlbench::keep_freed_memory();  // as the program does
   const char* threads = std::getenv("NMLBENCH_THREADS");
   at::set_num_threads(threads != nullptr ? std::atoi(threads) : 1);
   benchmark::Initialize(&argc, argv);

@@ -125,6 +125,8 @@ Json details(const Store& store, const std::string& id) {
                             " WHERE cell_id = ?",
                             id)
                            .at(0);
+  cell["log"] = rows(
+      store, "SELECT l.at, l.level, l.message FROM log l JOIN cells c USING (run_id) WHERE c.cell_id = ? ORDER BY l.ordinal", id);
   cell["provenance"]["versions"] = parsed(cell["provenance"]["versions"].get<std::string>());
   return cell;
 }
@@ -303,6 +305,23 @@ std::string run_text(const Json& cell) {
   return text + heading("run") + facts(pairs);
 }
 
+// The last lines; warnings and errors whatever their place.
+std::string log_text(const Json& cell) {
+  const Json& log = cell["log"];
+  if (log.empty()) return "";
+  std::string text = heading("log of its run");
+  std::size_t left_out = 0;
+  for (std::size_t i = 0; i < log.size(); ++i) {
+    if (i + kLongestPrintedList < log.size() && log[i]["level"] == "info") {
+      ++left_out;
+      continue;
+    }
+    text += fmt::format("  {} {} {}\n", text_of(log[i]["at"]), text_of(log[i]["level"]), text_of(log[i]["message"]));
+  }
+  if (left_out > 0) text += fmt::format("  ({} earlier lines: --json)\n", left_out);
+  return text;
+}
+
 }  // namespace
 
 std::string find_cell(const Store& store, const std::string& prefix) {
@@ -336,7 +355,8 @@ std::string cell_json(const Store& store, const std::string& id) {
 std::string cell_text(const Store& store, const std::string& id) {
   return with_database_errors(store.impl().file, [&] {
     const Json cell = details(store, id);
-    return identity_text(cell) + metrics_text(cell) + classes_text(cell) + curves_text(cell) + run_text(cell);
+    return identity_text(cell) + metrics_text(cell) + classes_text(cell) + curves_text(cell) + run_text(cell) +
+           log_text(cell);
   });
 }
 

@@ -89,6 +89,9 @@ INSERT OR IGNORE INTO main.stages
   SELECT run.run_id, s.ordinal, s.stage, s.encoder, s.tuner, s.task, s.device, s.items, s.unit, s.seconds, s.peak_bytes,
          s.batch
   FROM src.stages s JOIN src.runs sr ON sr.run_id = s.run_id JOIN main.runs run ON run.uuid = sr.uuid;
+INSERT OR IGNORE INTO main.log
+  SELECT run.run_id, l.ordinal, l.at, l.level, l.message
+  FROM src.log l JOIN src.runs sr ON sr.run_id = l.run_id JOIN main.runs run ON run.uuid = sr.uuid;
 INSERT OR IGNORE INTO main.noise
   SELECT z.checkpoint_id, run.run_id, z.encoder, z.pretrain_dataset, z.noise, z.noise_ratio, z.seed, z.realised_rate,
          z.transition

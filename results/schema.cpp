@@ -1,6 +1,7 @@
 #include "schema.h"
 
 #include "migration_2_sql.inc"
+#include "migration_3_sql.inc"
 #include "schema_sql.inc"
 
 #include <nmlbench/error.h>
@@ -11,7 +12,7 @@
 namespace nmlbench {
 
 std::span<const char* const> migrations() {
-  static constexpr const char* kScripts[] = {kSchemaSql, kMigration2Sql};
+  static constexpr const char* kScripts[] = {kSchemaSql, kMigration2Sql, kMigration3Sql};
   return kScripts;
 }
 

@@ -155,6 +155,19 @@ void Store::write_noise(std::int64_t run, const NoiseRecord& noise) {
   });
 }
 
+void Store::write_log(std::int64_t run, std::span<const LogRecord> lines) {
+  with_database_errors(impl_->file, [&] {
+    SQLite::Transaction transaction(impl_->db, SQLite::TransactionBehavior::IMMEDIATE);
+    for (const LogRecord& line : lines) {
+      execute(impl_->db,
+              "INSERT INTO log (run_id, ordinal, at, level, message)"
+              " SELECT ?1, coalesce(max(ordinal), 0) + 1, ?2, ?3, ?4 FROM log WHERE run_id = ?1",
+              run, line.at, line.level, line.message);
+    }
+    transaction.commit();
+  });
+}
+
 std::unordered_set<std::string> Store::cells_with_status(const std::string& status) const {
   return with_database_errors(impl_->file, [&] {
     std::unordered_set<std::string> ids;

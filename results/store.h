@@ -40,6 +40,9 @@ class Store {
   // Once per checkpoint; a second write of the same checkpoint does nothing.
   void write_noise(std::int64_t run, const NoiseRecord& noise);
 
+  // More lines of a run's log.
+  void write_log(std::int64_t run, std::span<const LogRecord> lines);
+
   // Ids of all cells with this status ("done" or "failed").
   std::unordered_set<std::string> cells_with_status(const std::string& status) const;
 

@@ -224,12 +224,17 @@ struct GradientTuner::Cohort {
   std::int64_t batch = 0;            // rows of a minibatch
   std::int64_t steps_per_epoch = 0;  // the last one may be of fewer rows
   std::int64_t steps = 0;            // in all epochs
-  torch::Tensor order;               // int64 [units, N], CPU: this epoch's
+  torch::Tensor order;               // int64 [units, N], CPU: this epoch's, of views drawn for it
+  torch::Tensor second;              // the same rows in another view, for pairs
   torch::Tensor loss_sum;            // float64 [heads]: of this epoch so far, over rows
   std::int64_t rows_seen = 0;
 
   std::int64_t begin_of(std::int64_t step) const { return step % steps_per_epoch * batch; }
   std::int64_t rows_of(std::int64_t step) const { return std::min(batch, rows - begin_of(step)); }
+  torch::Tensor rows_at(std::int64_t step, std::int64_t count) const {  // [units, B] or, with pairs, [units, 2 B]
+    const torch::Tensor first = order.narrow(1, begin_of(step), count);
+    return second.defined() ? torch::cat({first, second.narrow(1, begin_of(step), count)}, 1) : first;
+  }
   bool ends_epoch(std::int64_t step) const { return (step + 1) % steps_per_epoch == 0; }
 };
 
@@ -295,17 +300,35 @@ std::vector<GradientTuner::Cohort> GradientTuner::make_cohorts(const TrainingSet
   return cohorts;
 }
 
+// One epoch of a unit: every row once, in some view; for pairs, in a second one.
+struct GradientTuner::EpochOrder {
+  torch::Tensor first, second;  // int64 [N]
+
+  EpochOrder() = default;
+  EpochOrder(const Stream& draws, std::int64_t epoch, std::int64_t rows, std::int64_t views, bool pairs) {
+    first = draws.at("shuffle").at(epoch).permutation(rows);
+    if (views == 1) return;
+    const Stream of_views = draws.at("views").at(epoch);
+    const std::int64_t half = pairs ? views / 2 : views;  // a pair has one of each half
+    const torch::Tensor order = first;
+    first = order + of_views.integers({rows}, half) * rows;
+    if (pairs) second = order + (of_views.at("second").integers({rows}, views - half) + half) * rows;
+  }
+};
+
 // A unit's heads share their draws, and so does every unit of one task, fraction and seed.
-void GradientTuner::begin_epoch(Cohort& cohort, std::int64_t epoch) const {
-  std::vector<torch::Tensor> orders;
-  std::map<std::uint64_t, torch::Tensor> drawn;
+void GradientTuner::begin_epoch(Cohort& cohort, std::int64_t epoch, const TrainingSet& data) const {
+  std::vector<torch::Tensor> orders, seconds;
+  std::map<std::uint64_t, EpochOrder> drawn;
   for (std::int64_t unit = cohort.first_unit; unit < cohort.first_unit + cohort.units; ++unit) {
     const HeadSpec& head = heads_[static_cast<std::size_t>(unit * shape_.heads_per_unit)];
-    torch::Tensor& order = drawn[head.draws.key()];
-    if (!order.defined()) order = head.draws.at("shuffle").at(epoch).permutation(cohort.rows);
-    orders.push_back(order);
+    EpochOrder& order = drawn[head.draws.key()];
+    if (!order.first.defined()) order = EpochOrder(head.draws, epoch, cohort.rows, data.views(unit), data.pairs());
+    orders.push_back(order.first);
+    if (data.pairs()) seconds.push_back(order.second);
   }
   cohort.order = torch::stack(orders);
+  if (data.pairs()) cohort.second = torch::stack(seconds);
   cohort.loss_sum = torch::zeros({cohort.units * shape_.heads_per_unit}, torch::dtype(torch::kFloat64).device(device_));
   cohort.rows_seen = 0;
 }
@@ -322,7 +345,9 @@ FitReport GradientTuner::fit(const TrainingSet& data, const Context& context) {
       // cohorts at the short end of an epoch step apart from those in the middle of theirs
       const std::int64_t rows = cohorts[first].rows_of(step);
       for (last = first; at_work(last, step) && cohorts[last].rows_of(step) == rows; ++last) {
-        if (step % cohorts[last].steps_per_epoch == 0) begin_epoch(cohorts[last], step / cohorts[last].steps_per_epoch);
+        if (step % cohorts[last].steps_per_epoch == 0) {
+          begin_epoch(cohorts[last], step / cohorts[last].steps_per_epoch, data);
+        }
       }
       step_together(cohorts, first, last, step, data);
       report.head_steps += window_.heads();
@@ -344,12 +369,14 @@ void GradientTuner::step_together(std::vector<Cohort>& cohorts, std::size_t firs
   std::vector<torch::Tensor> wanted;
   for (std::size_t c = first; c < last; ++c) {
     const Cohort& cohort = cohorts[c];
-    wanted.push_back(cohort.order.narrow(1, cohort.begin_of(step), rows));
+    wanted.push_back(cohort.rows_at(step, rows));
     schedule_.narrow(0, cohort.first_unit * g, cohort.units * g).fill_(schedule_factor(step, cohort.steps));
   }
   const std::int64_t first_unit = cohorts[first].first_unit;
   open_window(first_unit, cohorts[last - 1].first_unit + cohorts[last - 1].units - first_unit);
-  const torch::Tensor losses = gradients(data.gather(first_unit, torch::cat(wanted)));
+  Minibatch batch = data.gather(first_unit, torch::cat(wanted));
+  batch.pairs = data.pairs();
+  const torch::Tensor losses = gradients(batch);
   update(step);
   for (std::size_t c = first; c < last; ++c) {
     Cohort& cohort = cohorts[c];

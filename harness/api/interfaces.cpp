@@ -8,13 +8,6 @@
 
 namespace nmlbench {
 
-Error::Error(const std::string& what) : std::runtime_error(what) {}
-Error::~Error() = default;
-DataError::DataError(const std::string& what) : Error(what) {}
-DataError::~DataError() = default;
-Interrupted::Interrupted() : Error("interrupted") {}
-Interrupted::~Interrupted() = default;
-
 Dataset::~Dataset() = default;
 torch::Tensor Dataset::captions(const torch::Tensor&, torch::Device) {
   throw Error("this dataset has no captions");

@@ -1,96 +1,50 @@
-#include "cli/cli.h"
-#include "cli/process_setup.h"
-
-#include <nmlbench/error.h>
+// nmlbench: answers questions about results by itself. Everything that needs LibTorch is done by nmlbench-engine beside
+// it: loading LibTorch takes a third of a second, more than most answers.
+#include "cli/program.h"
 
 #include <algorithm>
+#include <cerrno>
 #include <cstdio>
 #include <cstdlib>
-#include <exception>
+#include <cstring>
+#include <filesystem>
+#include <iterator>
 #include <string_view>
 
 #include <fmt/format.h>
-#include <spdlog/sinks/stdout_color_sinks.h>
-#include <spdlog/spdlog.h>
+#include <unistd.h>
 
 namespace {
 
-using namespace nmlbench;
-
-std::string join_arguments(int argc, char** argv) {
-  std::string line;
-  for (int i = 0; i < argc; ++i) line += (i > 0 ? " " : "") + std::string(argv[i]);
-  return line;
+// What else comes before a verb may have a value of its own; the engine knows.
+bool is_flag(std::string_view word) {
+  return word == "--quiet" || word == "--verbose";
 }
 
-// Standard output carries results; progress and logs go to standard error.
-void set_up_logging(const cli::Globals& globals) {
-  const char* no_color = std::getenv("NO_COLOR");
-  const bool plain = no_color != nullptr && *no_color != '\0';
-  spdlog::set_default_logger(
-      spdlog::stderr_color_mt("nmlbench", plain ? spdlog::color_mode::never : spdlog::color_mode::automatic));
-  spdlog::set_pattern("%H:%M:%S %^%l%$ %v");
-  spdlog::set_level(globals.verbose ? spdlog::level::debug : globals.quiet ? spdlog::level::err : spdlog::level::info);
+bool asks_about_results(int argc, char** argv) {
+  static constexpr std::string_view kVerbs[] = {"leaderboard", "throughput", "compare", "show",
+                                                "export",      "report",     "merge"};
+  char** verb = std::find_if_not(argv + 1, argv + argc, is_flag);
+  return verb != argv + argc && std::find(std::begin(kVerbs), std::end(kVerbs), *verb) != std::end(kVerbs);
 }
 
-int run_program(int argc, char** argv) {
-  CLI::App app{"nmlbench: benchmark harness for noisy model learning", "nmlbench"};
-  app.set_version_flag("--version", NMLBENCH_VERSION);
-  app.require_subcommand(1);
-  app.fallthrough();
-
-  cli::Globals globals;
-  globals.command_line = join_arguments(argc, argv);
-  app.add_option("--plugin-dir", globals.plugin_dirs, "Folder with plugin libraries (repeatable)");
-  app.add_option("--cache-dir", globals.cache_dir, "Checkpoints and features")->envname("NMLBENCH_CACHE_DIR");
-  app.add_option("--threads", globals.threads, "CPU threads; 0 means all cores")
-      ->envname("NMLBENCH_THREADS")
-      ->check(CLI::Range(0, 4096));
-  app.add_flag("--quiet", globals.quiet, "Errors only");
-  app.add_flag("--verbose", globals.verbose, "Details");
-
-  cli::Action action;
-  cli::add_run(app, globals, action);
-  cli::add_plan(app, globals, action);
-  cli::add_plugins(app, globals, action);
-  cli::add_new_plugin(app, globals, action);
-  cli::add_leaderboard(app, globals, action);
-  cli::add_throughput(app, globals, action);
-  cli::add_compare(app, globals, action);
-  cli::add_show(app, globals, action);
-  cli::add_export(app, globals, action);
-  cli::add_report(app, globals, action);
-  cli::add_merge(app, globals, action);
-  cli::add_features(app, globals, action);
-  cli::add_sheet(app, globals, action);
-  cli::add_doctor(app, globals, action);
-
-  try {
-    app.parse(argc, argv);
-  } catch (const CLI::ParseError& error) {
-    return app.exit(error) == 0 ? cli::kDone : cli::kBadInput;
-  }
-  set_up_logging(globals);
-  // Data sets keep decoded images in the cache and decode on as many threads; they see the environment only.
-  if (!globals.cache_dir.empty()) ::setenv("NMLBENCH_CACHE_DIR", globals.cache_dir.c_str(), 1);
-  if (globals.threads > 0) ::setenv("NMLBENCH_THREADS", std::to_string(globals.threads).c_str(), 1);
-  return action();
+// Comes back only when it fails.
+void start_engine(char** argv) {
+  // OpenMP threads that wait actively slow everything down as soon as another process is busy, by up to 100 times.
+  // OpenMP reads the setting when it is loaded.
+  ::setenv("OMP_WAIT_POLICY", "passive", /*overwrite=*/0);
+  std::error_code error;
+  const auto program = std::filesystem::read_symlink("/proc/self/exe", error).replace_filename("nmlbench-engine");
+  ::execv(program.c_str(), argv);
+  fmt::print(stderr, "nmlbench: error: {}: cannot be started: {}; build or install nmlbench again\n", program.string(),
+             std::strerror(errno));
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
-  // loading LibTorch a second time takes a quarter of a second, which only verbs that compute are worth
-  const bool computes = std::any_of(argv + 1, argv + argc, [](const char* word) {
-    return std::string_view(word) == "run" || std::string_view(word) == "features";
-  });
-  if (computes) nmlbench::cli::set_up_process(argv);
-  try {
-    return run_program(argc, argv);
-  } catch (const nmlbench::Interrupted&) {
-    return nmlbench::cli::kInterrupted;
-  } catch (const std::exception& error) {
-    fmt::print(stderr, "nmlbench: error: {}\n", error.what());
-    return nmlbench::cli::kBadInput;
-  }
+  using namespace nmlbench::cli;
+  if (asks_about_results(argc, argv)) return run_program(argc, argv, kBoardVerbs);
+  start_engine(argv);
+  return kBadInput;
 }

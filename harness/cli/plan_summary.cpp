@@ -59,7 +59,7 @@ PlanSummary summarise(const Plan& plan, const ArtifactCache& cache, const KnownC
     if (cache.find(ArtifactKind::features, encoding.id)) {
       ++summary.encodings.known;
     } else {
-      summary.encodings.work += static_cast<double>(plan.splits[encoding.split].facts.info.size);
+      summary.encodings.work += static_cast<double>(plan.rows(encoding));
     }
   }
   for (const Task& task : plan.tasks) summary.test_sets += static_cast<std::int64_t>(task.tests.size());

@@ -1,5 +1,7 @@
 #include "cli/progress.h"
 
+#include "cli/run_log.h"
+
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
@@ -68,6 +70,7 @@ class RunProgress::LogAbove : public spdlog::sinks::sink {
 
 RunProgress::RunProgress(const std::string& title, std::int64_t cells, bool quiet)
     : live_(!quiet && can_redraw()), last_line_(Clock::now()) {
+  lines_ = spdlog::default_logger()->clone(std::string(kProgressLogger));
   state_.title = title;
   state_.cells = cells;
   if (!live_) return;
@@ -104,7 +107,7 @@ void RunProgress::advance(double units) {
     last_line_ = Clock::now();
     line = one_line(phase);
   }
-  spdlog::info(line);  // takes the lock when it writes above the screen
+  lines_->info(line);
 }
 
 void RunProgress::end() {

@@ -13,6 +13,7 @@
 #include <thread>
 #include <vector>
 
+#include <spdlog/logger.h>
 #include <spdlog/sinks/sink.h>
 
 namespace nmlbench::cli {
@@ -49,6 +50,7 @@ class RunProgress : public ProgressListener {
   bool stopped_ = false;
   std::condition_variable wake_;
   std::thread redraw_;
+  std::shared_ptr<spdlog::logger> lines_;      // how far it is, where there is no screen
   std::vector<spdlog::sink_ptr> other_sinks_;  // the program's own, back in place afterwards
 };
 

@@ -3,6 +3,7 @@
 #include "cli/plan_summary.h"
 #include "cli/progress.h"
 #include "cli/provenance.h"
+#include "cli/run_log.h"
 #include "cli/session.h"
 #include "engine/executor.h"
 #include "leaderboard.h"
@@ -29,9 +30,11 @@ struct RunOptions {
 // Everything the engine finishes goes into the database at once, and then on the screen.
 class StoreSink : public ResultSink {
  public:
-  StoreSink(Store& store, std::int64_t run, RunProgress& progress) : store_(store), run_(run), progress_(progress) {}
+  StoreSink(Store& store, std::int64_t run, RunLog& log, RunProgress& progress)
+      : store_(store), run_(run), log_(log), progress_(progress) {}
 
   void cells(const std::vector<CellRecord>& cells) override {
+    log_.flush();
     store_.write_cells(run_, cells);
     progress_.add(cells);
   }
@@ -44,6 +47,7 @@ class StoreSink : public ResultSink {
  private:
   Store& store_;
   std::int64_t run_;
+  RunLog& log_;
   RunProgress& progress_;
 };
 
@@ -88,10 +92,11 @@ int run_matrix(const Globals& globals, const RunOptions& options) {
 
   const auto wanted = std::count_if(plan.cells.begin(), plan.cells.end(), engine.wanted);
   const std::int64_t run = store.begin_run(make_run_record(globals, plan, planned.registry, engine.threads));
+  RunLog log(store, run);
   ExecutionSummary summary;
   {
     RunProgress progress(plan.matrix, wanted, globals.quiet);
-    StoreSink sink(store, run, progress);
+    StoreSink sink(store, run, log, progress);
     summary = execute(plan, engine, cache, sink, progress);
   }
   report_failures(summary, failed_before);

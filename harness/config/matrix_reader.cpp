@@ -71,6 +71,17 @@ std::vector<NoiseSpec> read_noise(TomlTable& pretrain) {
   return models;
 }
 
+// A table of parameters that is no plugin.
+PluginRef read_parameters(TomlTable& parent, std::string_view name) {
+  PluginRef ref;
+  TomlTable table = parent.table(name);
+  ref.where = table.where();
+  for (const auto& [key, value] : *parent.find(name)->as_table()) {
+    ref.values.emplace_back(std::string(key.str()), to_value(value, table.key(key.str())));
+  }
+  return ref;
+}
+
 PretrainSpec read_pretrain(TomlTable table) {
   PretrainSpec spec;
   spec.where = table.where();
@@ -78,13 +89,7 @@ PretrainSpec read_pretrain(TomlTable table) {
   if (table.has("dataset")) spec.dataset = table.plugin("dataset", "");
   spec.noise = read_noise(table);
   if (table.has("optim")) {
-    TomlTable optim = table.table("optim");
-    spec.optim.where = optim.where();
-    const Value none{};
-    const toml::node* node = table.find("optim");
-    for (const auto& [name, value] : *node->as_table()) {
-      spec.optim.values.emplace_back(std::string(name.str()), to_value(value, optim.key(name.str())));
-    }
+    spec.optim = read_parameters(table, "optim");
   } else {
     spec.optim.where = spec.where;
   }
@@ -125,6 +130,7 @@ TaskSpec read_task(TomlTable table) {
     }
   }
   table.find("fraction");
+  if (table.has("views")) spec.views = read_parameters(table, "views");
   for (TomlTable& test : table.tables("test")) spec.tests.push_back(read_test(std::move(test)));
   if (spec.tests.empty()) throw ConfigError(spec.where, "has no [[task.test]], so nothing would be measured");
   table.reject_unknown();

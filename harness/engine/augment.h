@@ -1,7 +1,7 @@
-// Augmentation of pre-training images as batched tensor operations, on whatever device the images are.
+// Augmentation of images as batched tensor operations, on whatever device the images are.
 #pragma once
 
-#include "plan/optim.h"
+#include "plan/augmentation.h"
 
 #include <nmlbench/random.h>
 #include <nmlbench/torch.h>

@@ -90,7 +90,7 @@ class JobRunner {
       encoder = build_encoder(checkpoint_, input_of(plan_, checkpoint_, encoding.split), context_.device);
     }
     const std::shared_ptr<const SplitData> split = splits_.acquire(encoding.split);
-    const EncodeTiming timing = encode_split(encoding.id, *encoder, *split, plan_.encode.bf16, context_);
+    const EncodeTiming timing = encode_split(encoding, *encoder, *split, plan_.encode.bf16, context_);
     if (timing.images > 0) {
       result_.stages.push_back(
           image_stage("encode", checkpoint_, context_.device, timing.images, timing.seconds, timing.batch));
@@ -121,7 +121,7 @@ double job_images(const Plan& plan, const CheckpointJob& job, const ArtifactCach
         static_cast<double>(size / checkpoint.optim.batch_size * checkpoint.optim.batch_size * checkpoint.optim.epochs);
   }
   for (const std::size_t encoding : job.encodings) {
-    images += static_cast<double>(plan.splits[plan.encodings[encoding].split].facts.info.size);
+    images += static_cast<double>(plan.rows(plan.encodings[encoding]));
   }
   return images;
 }

@@ -1,6 +1,7 @@
 #include "engine/encode.h"
 
 #include "cache/feature_store.h"
+#include "engine/augment.h"
 #include "engine/prepare.h"
 #include "engine/process.h"
 
@@ -16,7 +17,7 @@
 namespace nmlbench {
 namespace {
 
-// Part of the numbers: kernels may round differently for other sizes.
+// Part of the numbers: kernels may round differently for other sizes, and views are drawn for so many at a time.
 constexpr std::int64_t kEncodeBatch = 256;
 
 torch::Tensor encode_batch(Encoder& encoder, const InputSpec& spec, const torch::Tensor& samples, bool bf16) {
@@ -35,28 +36,42 @@ torch::Tensor encode_batch(Encoder& encoder, const InputSpec& spec, const torch:
   return features;
 }
 
-// Rows `batch` at a time into `out` [N, D]; `done` counts them.
-EncodeTiming encode_rows(Encoder& encoder, const SplitData& split, bool bf16, std::int64_t batch, torch::Tensor out,
-                         const StageContext& context, double& done) {
+// Samples `first` .. `last` - 1 of view `view`.
+torch::Tensor samples_of(const SplitData& split, const Views& views, std::int64_t view, std::int64_t first,
+                         std::int64_t last, torch::Device device) {
+  const torch::Tensor samples = split.samples(torch::arange(first, last), device);
+  if (views.count == 0) return samples;
+  return augment(samples, views.of(view), Stream(0).at("views").at(view).at(first));
+}
+
+// All views into `out` [views * N, D], `batch` rows at a time; `done` counts them.
+EncodeTiming encode_rows(Encoder& encoder, const SplitData& split, const Views& views, bool bf16, std::int64_t batch,
+                         torch::Tensor out, const StageContext& context, double& done) {
   using Clock = std::chrono::steady_clock;
   const InputSpec spec = encoder.input();
   const std::int64_t n = split.info().size;
   EncodeTiming timing;
   timing.batch = batch;
   auto begin = Clock::now();
-  for (std::int64_t row = 0; row < n; row += batch) {
-    context.check_stop();
-    const std::int64_t end = std::min(row + batch, n);
-    const torch::Tensor samples = split.samples(torch::arange(row, end), context.device);
-    out.slice(0, row, end).copy_(encode_batch(encoder, spec, samples, bf16));
-    if (row == 0) {  // warm-up
-      synchronize(context.device);
-      begin = Clock::now();
-    } else {
-      timing.images += static_cast<double>(end - row);
+  for (std::int64_t view = 0; view < views.copies(); ++view) {
+    for (std::int64_t first = 0; first < n; first += kEncodeBatch) {
+      context.check_stop();
+      const std::int64_t last = std::min(first + kEncodeBatch, n);
+      const torch::Tensor samples = samples_of(split, views, view, first, last, context.device);
+      for (std::int64_t row = first; row < last; row += batch) {
+        const std::int64_t end = std::min(row + batch, last);
+        out.slice(0, view * n + row, view * n + end)
+            .copy_(encode_batch(encoder, spec, samples.slice(0, row - first, end - first), bf16));
+        if (view == 0 && row == 0) {  // warm-up
+          synchronize(context.device);
+          begin = Clock::now();
+        } else {
+          timing.images += static_cast<double>(end - row);
+        }
+      }
+      context.progress.advance(static_cast<double>(last - first));
+      done += static_cast<double>(last - first);
     }
-    context.progress.advance(static_cast<double>(end - row));
-    done += static_cast<double>(end - row);
   }
   timing.seconds = std::chrono::duration<double>(Clock::now() - begin).count();
   return timing;
@@ -64,22 +79,22 @@ EncodeTiming encode_rows(Encoder& encoder, const SplitData& split, bool bf16, st
 
 }  // namespace
 
-EncodeTiming encode_split(const std::string& id, Encoder& encoder, const SplitData& split, bool bf16,
+EncodeTiming encode_split(const Encoding& encoding, Encoder& encoder, const SplitData& split, bool bf16,
                           const StageContext& context) {
   const torch::NoGradGuard no_grad;
   encoder.eval();
-  const std::int64_t n = split.info().size;
-  FeatureWriter writer(context.cache, n, encoder.feature_dim());
+  const std::int64_t copies = encoding.views.copies();
+  FeatureWriter writer(context.cache, copies * split.info().size, encoder.feature_dim());
   EncodeTiming timing;
   double done = 0;
   with_smaller_batches(kEncodeBatch, "encoding", "samples", [&](std::int64_t batch) {
     context.progress.advance(-std::exchange(done, 0));  // of a try that did not fit
-    timing = encode_rows(encoder, split, bf16, batch, writer.x(), context, done);
+    timing = encode_rows(encoder, split, encoding.views, bf16, batch, writer.x(), context, done);
   });
   if (!torch::isfinite(writer.x()).all().item<bool>()) {
     throw Error("the features contain NaN or infinity; the checkpoint or the data are broken");
   }
-  writer.publish(id, split.labels(), split.info().classes, {{"encoding", id}});
+  writer.publish(encoding.id, split.labels().repeat({copies}), split.info().classes, {{"encoding", encoding.id}});
   return timing;
 }
 

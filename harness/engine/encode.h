@@ -12,10 +12,10 @@ struct EncodeTiming {
   std::int64_t batch = 0;  // samples at a time
 };
 
-// Encodes every sample of `split` in order, in evaluation mode, in batches of fixed size, halved while memory is
-// short, and publishes the features under `id`. `bf16`: the network runs under autocast; features are float32 either
-// way.
-EncodeTiming encode_split(const std::string& id, Encoder& encoder, const SplitData& split, bool bf16,
+// Encodes every sample of `split` in order, one view after the other, in evaluation mode, in batches of fixed size,
+// halved while memory is short, and publishes the features [views * N, D]. The views of a sample are the same for every
+// encoder. `bf16`: the network runs under autocast; features are float32 either way.
+EncodeTiming encode_split(const Encoding& encoding, Encoder& encoder, const SplitData& split, bool bf16,
                           const StageContext& context);
 
 }  // namespace nmlbench

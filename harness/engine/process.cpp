@@ -4,10 +4,18 @@
 
 #include <new>
 
+#include <malloc.h>
 #include <spdlog/spdlog.h>
 #include <sys/resource.h>
 
 namespace nmlbench {
+
+void keep_freed_memory() {
+#ifdef __GLIBC__
+  ::mallopt(M_MMAP_THRESHOLD, 32 << 20);  // the largest that glibc accepts
+  ::mallopt(M_TRIM_THRESHOLD, 512 << 20);
+#endif
+}
 
 std::int64_t peak_bytes(torch::Device device) {
   if (!device.is_cpu()) return 0;

@@ -99,4 +99,11 @@ struct NoiseRecord {
   std::string transition_json;  // row-normalised [K][K]; "" (null) for image-text pairs
 };
 
+// One line of a run's log.
+struct LogRecord {
+  std::string at;     // "2026-11-24T12:00:00Z"
+  std::string level;  // "info" | "warning" | "error"
+  std::string message;
+};
+
 }  // namespace nmlbench

@@ -12,7 +12,8 @@ namespace {
 
 std::string shape_key(const Plan& plan, const Cell& cell, const HeadShape& shape) {
   const ResolvedPlugin& tuner = plan.tuners[cell.tuner];
-  return fmt::format("{}\n{}\n{}@{}\n{}", shape.dim, shape.classes, tuner.name, tuner.revision, tuner.stack_key);
+  return fmt::format("{}\n{}\n{}@{}\n{}\n{}", shape.dim, shape.classes, tuner.name, tuner.revision, tuner.stack_key,
+                     plan.tasks[cell.task].views.pairs);
 }
 
 double training_rows(const Plan& plan, const Unit& unit) {

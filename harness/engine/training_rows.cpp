@@ -44,10 +44,16 @@ Minibatch StackRows::gather(std::int64_t first_unit, const torch::Tensor& rows) 
   batch.y = torch::empty({u, b}, torch::dtype(torch::kInt64).device(device_));
   for (std::int64_t i = 0; i < u; ++i) {
     const UnitRows& unit = of(first_unit + i);
-    const torch::Tensor index = unit.rows.index_select(0, rows[i]).to(device_);
+    torch::Tensor sample = rows[i], place = sample;
+    if (unit.views > 1) {
+      const std::int64_t n = unit.rows.size(0);
+      sample = rows[i].remainder(n);
+      place = rows[i].div(n, "floor").mul_(unit.y.size(0));
+    }
+    const torch::Tensor index = unit.rows.index_select(0, sample);
     torch::Tensor x = batch.x[i], y = batch.y[i];
-    torch::index_select_out(x, unit.x, 0, index);
-    torch::index_select_out(y, unit.y, 0, index);
+    torch::index_select_out(y, unit.y, 0, index.to(device_));
+    torch::index_select_out(x, unit.x, 0, (unit.views > 1 ? place + index : index).to(device_));
   }
   return batch;
 }

@@ -14,9 +14,11 @@ torch::Tensor subset_rows(const torch::Tensor& labels, double fraction, const St
 
 // The training rows of one unit.
 struct UnitRows {
-  torch::Tensor x;     // float32 [N, D], on any device
-  torch::Tensor y;     // int64 [N]
-  torch::Tensor rows;  // int64 [n], the subset in use
+  torch::Tensor x;         // float32 [views * N, D], on any device
+  torch::Tensor y;         // int64 [N]
+  torch::Tensor rows;      // int64 [n], the subset in use
+  std::int64_t views = 1;  // of each row
+  bool pairs = false;      // the same in all units of a stack
 };
 
 class StackRows : public TrainingSet {
@@ -26,6 +28,8 @@ class StackRows : public TrainingSet {
 
   StackShape shape() const override { return shape_; }
   std::int64_t size(std::int64_t unit) const override { return of(unit).rows.size(0); }
+  std::int64_t views(std::int64_t unit) const override { return of(unit).views; }
+  bool pairs() const override { return of(0).pairs; }
   Minibatch gather(std::int64_t first_unit, const torch::Tensor& rows) const override;
 
  private:

@@ -124,7 +124,10 @@ StackRunner::Loaded StackRunner::load(const Stack& stack) const {
     const Features train = require_features(cache_, plan_.encodings[unit.train].id);
     const Cell& cell = plan_.cells[unit.cells.front()];
     classes = train.classes;
-    rows.push_back({train.x, train.y, subset_rows(train.y, cell.fraction, subset_draws(plan_, cell))});
+    const Views& views = plan_.encodings[unit.train].views;
+    const torch::Tensor labels = train.y.slice(0, 0, train.y.size(0) / views.copies());
+    rows.push_back(
+        {train.x, labels, subset_rows(labels, cell.fraction, subset_draws(plan_, cell)), views.copies(), views.pairs});
   }
   std::vector<std::size_t> order(stack.units.size());
   std::iota(order.begin(), order.end(), std::size_t{0});

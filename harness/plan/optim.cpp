@@ -3,20 +3,7 @@
 namespace nmlbench {
 namespace {
 
-Augmentation to_augmentation(const Params& p) {
-  const std::string& name = p.text("augment");
-  Augmentation augmentation;
-  augmentation.shift = name == "shift" || name == "shift-flip";
-  augmentation.crop = name == "crop" || name == "crop-flip";
-  augmentation.flip = name == "shift-flip" || name == "crop-flip";
-  augmentation.max_shift = p.integer("shift");
-  augmentation.min_scale = p.reals("crop_scale").front();
-  augmentation.max_scale = p.reals("crop_scale").back();
-  augmentation.jitter = p.real("jitter");
-  return augmentation;
-}
-
-Optim to_optim(const DeclaredValues& values) {
+Optim to_optim(const DeclaredValues& values, const Location& where) {
   const Params& p = values.params;
   Optim optim;
   optim.name = p.text("name");
@@ -31,7 +18,7 @@ Optim to_optim(const DeclaredValues& values) {
   optim.clip = p.real("clip");
   optim.bf16 = p.text("precision") == "bf16";
   optim.ema = p.real("ema");
-  optim.augment = to_augmentation(p);
+  optim.augment = to_augmentation(p, where);
   optim.canonical = values.canonical;
   return optim;
 }
@@ -42,13 +29,8 @@ std::vector<Optim> expand_optim(const PluginRef& optim) {
   const Declaration declaration{"optim", kOptimParams, std::size(kOptimParams)};
   std::vector<Optim> result;
   for (const DeclaredValues& values : expand_declared(declaration, optim.values, optim.where)) {
-    result.push_back(to_optim(values));
+    result.push_back(to_optim(values, optim.where));
     const Optim& last = result.back();
-    const std::vector<double>& scale = values.params.reals("crop_scale");
-    if (scale.size() != 2 || scale[0] > scale[1]) {
-      throw ConfigError(optim.where,
-                        "crop_scale takes the smallest and the largest share of the area, e.g. [0.08, 1.0]");
-    }
     if (last.name == "sgd" && last.nesterov && last.momentum == 0) {
       throw ConfigError(optim.where, "nesterov = true needs a momentum above 0");
     }

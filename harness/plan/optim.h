@@ -2,8 +2,7 @@
 #pragma once
 
 #include "config/declared.h"
-
-#include <nmlbench/params.h>
+#include "plan/augmentation.h"
 
 #include <cstdint>
 #include <string>
@@ -22,24 +21,12 @@ inline constexpr ParamSpec kOptimParams[] = {
     real("warmup", "0", "linear warm-up from 0 to the peak step size").in("epochs").range(0, 1e6),
     real("clip", "0", "largest gradient norm; 0 means no clipping").range(0, 1e9),
     choice("precision", "fp32", "fp32|bf16", "bf16 runs the network under autocast"),
-    choice("augment", "none", "none|shift|shift-flip|crop|crop-flip",
-           "random translation or random resized crop, and horizontal flips"),
-    integer("shift", "4", "largest translation, reflected borders").in("px").range(0, 1e4),
-    reals("crop_scale", "0.08,1.0", "smallest and largest share of the area that a random resized crop keeps")
-        .range(1e-4, 1),
-    real("jitter", "0", "largest relative change of brightness, contrast and saturation").range(0, 1),
+    augment_param("none"),
+    shift_param(),
+    crop_scale_param("0.08,1.0"),
+    jitter_param(),
     real("ema", "0", "decay of an exponential moving average of the weights, which is then kept; 0 means none")
         .range(0, 0.999999),
-};
-
-// Read by engine/augment.h.
-struct Augmentation {
-  bool shift = false;
-  std::int64_t max_shift = 0;  // px
-  bool crop = false;
-  double min_scale = 1, max_scale = 1;  // of the area
-  bool flip = false;                    // needs shift or crop
-  double jitter = 0;
 };
 
 struct Optim {

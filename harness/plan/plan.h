@@ -8,6 +8,7 @@
 #include "plan/catalog.h"
 #include "plan/inspector.h"
 #include "plan/optim.h"
+#include "plan/views.h"
 
 #include <nmlbench/random.h>
 
@@ -51,11 +52,12 @@ struct Checkpoint {
   double noise_ratio() const;
 };
 
-// The frozen features of one split under one checkpoint.
+// The frozen features of one split under one checkpoint: all its samples, or all of each view after another.
 struct Encoding {
   std::string id;
   std::size_t checkpoint = 0;
   std::size_t split = 0;
+  Views views;
 };
 
 struct TestSet {
@@ -67,6 +69,7 @@ struct TestSet {
 struct Task {
   std::string name;
   std::size_t train = 0;  // Plan::splits
+  Views views;            // of the training images
   std::vector<TestSet> tests;
 };
 
@@ -95,6 +98,10 @@ struct Plan {
   std::vector<ResolvedPlugin> tuners;
   std::vector<Cell> cells;  // by checkpoint, task, fraction, tuner, seed
 
+  // Rows that an encoding has.
+  std::int64_t rows(const Encoding& encoding) const {
+    return splits[encoding.split].facts.info.size * encoding.views.copies();
+  }
   // Why this cell cannot run (data that cannot be read), or "".
   std::string obstacle(const Cell& cell) const;
 };

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <map>
 #include <set>
+#include <tuple>
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
@@ -260,6 +261,14 @@ class Planner {
     Task task;
     task.name = spec.name;
     task.train = add_split(only(PluginKind::dataset, spec.train));
+    if (spec.views) {
+      task.views = read_views(*spec.views);
+      const SplitFacts& facts = plan_.splits[task.train].facts;
+      if (facts.error.empty() && facts.info.kind == SampleKind::feature) {
+        throw ConfigError(spec.views->where,
+                          "the training split has features, and views are of images; remove `views`");
+      }
+    }
     std::set<std::string> names;
     for (const TestSpec& test : spec.tests) {
       TestSet set;
@@ -296,21 +305,23 @@ class Planner {
     }
   }
 
-  std::size_t add_encoding(std::size_t checkpoint, std::size_t split) {
-    const auto [place, is_new] = encoding_of_.try_emplace({checkpoint, split}, plan_.encodings.size());
+  std::size_t add_encoding(std::size_t checkpoint, std::size_t split, const Views& views = {}) {
+    const auto [place, is_new] = encoding_of_.try_emplace({checkpoint, split, views.canonical}, plan_.encodings.size());
     if (is_new) {
       const Split& data = plan_.splits[split];
-      const std::string id =
-          hash("encoding/1", {plan_.checkpoints[checkpoint].id, data.plugin.name, std::to_string(data.plugin.revision),
-                              data.facts.digest, spec_.encode.bf16 ? "bf16" : "fp32"});
-      plan_.encodings.push_back({id, checkpoint, split});
+      std::vector<std::string> parts = {plan_.checkpoints[checkpoint].id, data.plugin.name,
+                                        std::to_string(data.plugin.revision), data.facts.digest,
+                                        spec_.encode.bf16 ? "bf16" : "fp32"};
+      if (views.count > 0) parts.push_back(views.canonical);
+      plan_.encodings.push_back({hash("encoding/1", parts), checkpoint, split, views});
     }
     return place->second;
   }
 
   void add_cells(std::size_t checkpoint) {
     for (std::size_t task = 0; task < plan_.tasks.size(); ++task) {
-      add_encoding(checkpoint, plan_.tasks[task].train);  // also without tuners: `nmlbench features` wants them
+      add_encoding(checkpoint, plan_.tasks[task].train,
+                   plan_.tasks[task].views);  // also without tuners: `nmlbench features` wants them
       for (const TestSet& test : plan_.tasks[task].tests) add_encoding(checkpoint, test.split);
       for (const double fraction : spec_.tasks[task].fractions) {
         for (std::size_t tuner = 0; tuner < plan_.tuners.size(); ++tuner) {
@@ -330,7 +341,7 @@ class Planner {
 
   void add_cell(Cell cell) {
     const Task& task = plan_.tasks[cell.task];
-    cell.train = add_encoding(cell.checkpoint, task.train);
+    cell.train = add_encoding(cell.checkpoint, task.train, task.views);
     for (const TestSet& test : task.tests) cell.tests.push_back(add_encoding(cell.checkpoint, test.split));
     cell.id = hash("cell/1", cell_parts(cell, /*content=*/true));
     cell.coordinates = hash("cell", cell_parts(cell, /*content=*/false));
@@ -351,6 +362,7 @@ class Planner {
         std::to_string(cell.seed),
         plan_.analysis.center_rows ? "row" : "column",
         std::to_string(plan_.analysis.max_rows)};
+    if (task.views.count > 0) parts.push_back(task.views.canonical);
     for (std::size_t i = 0; i < task.tests.size(); ++i) {
       const TestSet& test = task.tests[i];
       parts.insert(parts.end(), {test.name, test.ood ? "ood" : "id", plan_.splits[test.split].plugin.identity(),
@@ -423,6 +435,7 @@ class Planner {
                        {"train", plan_.tasks[t].train},
                        {"fraction", spec_.tasks[t].fractions},
                        {"test", std::move(tests)}});
+      if (plan_.tasks[t].views.count > 0) tasks.back()["views"] = json::parse(plan_.tasks[t].views.canonical);
     }
     for (const ResolvedPlugin& tuner : plan_.tuners) tuners.push_back(tuner.identity());
     return {{"name", spec_.name},
@@ -441,7 +454,7 @@ class Planner {
   const Inspector& inspector_;
   Plan plan_;
   std::map<std::string, std::size_t> split_of_;
-  std::map<std::pair<std::size_t, std::size_t>, std::size_t> encoding_of_;
+  std::map<std::tuple<std::size_t, std::size_t, std::string>, std::size_t> encoding_of_;  // with the views
   std::set<std::string> checkpoint_ids_;
   std::map<std::string, std::vector<std::string>> noise_of_name_;  // name and ratio -> identity
   std::vector<std::string> checkpoint_coordinates_;

@@ -20,8 +20,9 @@ class FeatureMlp : public GradientTuner {
   torch::Tensor gradients(const Minibatch& batch) final;
   Prediction on_predict(const torch::Tensor& x) final;
 
-  // Adds regularisers on z [H, B, D] (f: the input features, same shape): their gradient to d_z; returns their
-  // losses [H], or an undefined tensor for none.
+  // Adds regularisers on z [H, B, D] (f: the features it should stay close to, same shape; its input, or in minibatches
+  // of pairs those of the image's other view): their gradient to d_z; returns their losses [H], or an undefined tensor
+  // for none.
   virtual torch::Tensor regularise(const torch::Tensor& z, const torch::Tensor& f, torch::Tensor& d_z) const = 0;
 
  private:

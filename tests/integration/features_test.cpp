@@ -56,6 +56,100 @@ TEST_F(Frozen, ReachTheTunerUntouched) {
   EXPECT_EQ(checkpoint.at("splits").size(), 2U);
 }
 
+// Views of images under the encoder `pixels`, so that they can be told from outside.
+class ImageViews : public ::testing::Test {
+ protected:
+  // Features [rows, D] of the training split.
+  torch::Tensor features(const std::string& views) {
+    scratch_.write("views.toml", R"(
+[matrix]
+name = "views"
+seeds = [0]
+[[pretrain]]
+encoder = { plugin = "pixels" }
+[[task]]
+name  = "shapes"
+train = { plugin = "procedural", classes = 4, per_class = 75 }
+)" + views + R"(
+[[task.test]]
+kind = "id"
+data = { plugin = "procedural", split = "test", classes = 4, per_class = 5 }
+[[tuner]]
+plugin = "nmtune"
+epochs = 2
+)");
+    const Finished finished = run(scratch_, {"features", "views.toml", "-o", "out"});
+    EXPECT_EQ(finished.status, 0) << finished.err;
+    const auto index = nlohmann::json::parse(read_text(scratch_ / "out/index.json"));
+    const std::string folder = "out/" + index.at("checkpoints").at(0).at("id").get<std::string>();
+    labels_ = read_npy_file(scratch_ / (folder + "/shapes-train_y.npy"));
+    return read_npy_file(scratch_ / (folder + "/shapes-train_x.npy"));
+  }
+  Scratch scratch_;
+  torch::Tensor labels_;
+};
+
+TEST_F(ImageViews, FollowOneAnother) {
+  const torch::Tensor plain = features("");
+  const torch::Tensor same = features("views = { count = 3, augment = \"none\" }");
+  EXPECT_TRUE(torch::equal(same, plain.repeat({3, 1})));
+  EXPECT_EQ(labels_.size(0), 900);
+}
+
+TEST_F(ImageViews, DifferAndAreTheSameAgain) {
+  const torch::Tensor plain = features("");
+  const torch::Tensor crops = features("views = { count = 2 }");
+  const torch::Tensor first = crops.slice(0, 0, 300), second = crops.slice(0, 300);
+  EXPECT_FALSE(torch::equal(first, plain));
+  EXPECT_FALSE(torch::equal(first, second));
+  // a crop of four fifths or more, or its mirror image, still resembles the image more than the next one does
+  const torch::Tensor mirrored = plain.view({300, 3, 32, 32}).flip(3).reshape({300, -1});
+  const auto distance = [&](const torch::Tensor& to) { return (first - to).square().mean(1); };
+  const torch::Tensor own = torch::minimum(distance(plain), distance(mirrored));
+  EXPECT_GT((own < distance(plain.roll(1, 0))).to(torch::kFloat32).mean().item<float>(), 0.9F);
+  std::filesystem::remove_all(scratch_ / "cache");
+  EXPECT_TRUE(torch::equal(features("views = { count = 2 }"), crops));
+}
+
+TEST_F(ImageViews, TheSecondHalfIsTheStrongOne) {
+  const torch::Tensor plain = features("");
+  const torch::Tensor views = features("views = { count = 2, augment = \"none\", pairs = true, strong_jitter = 0.5 }");
+  EXPECT_TRUE(torch::equal(views.slice(0, 0, 300), plain));
+  EXPECT_GT((views.slice(0, 300) - plain).abs().mean().item<float>(), 0.02F);
+}
+
+TEST_F(ImageViews, TuneInPairs) {
+  features("views = { count = 4, pairs = true }");
+  const Finished finished = run(scratch_, {"run", "views.toml"});
+  EXPECT_EQ(finished.status, 0) << finished.err;
+  EXPECT_EQ(count(scratch_ / "nmlbench.sqlite", "SELECT count(*) FROM v_results WHERE metric = 'accuracy'"), 1);
+}
+
+TEST_F(ImageViews, AreCheckedBeforeAnythingRuns) {
+  features("");
+  const std::string matrix = read_text(scratch_ / "views.toml");
+  const auto with = [&](const std::string& views) {
+    std::string text = matrix;
+    text.insert(text.find("[[task.test]]"), views + "\n");
+    scratch_.write("bad.toml", text);
+    return run(scratch_, {"run", "bad.toml"});
+  };
+  EXPECT_THAT(with("views = { count = 1, pairs = true }").err, HasSubstr("count of 2 or more"));
+  EXPECT_THAT(with("views = { counts = 3 }").err, HasSubstr("bad.toml:11:"));
+  EXPECT_THAT(with("views = { count = [2, 3] }").err, HasSubstr("axis"));
+  EXPECT_THAT(with("views = { crop_scale = [0.9, 0.8] }").err, HasSubstr("crop_scale"));
+  EXPECT_EQ(with("views = 3").status, 2);
+}
+
+TEST_F(Frozen, HaveNoViews) {
+  std::string matrix = kFrozen;
+  matrix.insert(matrix.find("[[task.test]]"), "views = { count = 2 }\n");
+  scratch_.write("frozen.toml", matrix);
+  const Finished finished = run(scratch_, {"run", "frozen.toml"});
+  EXPECT_EQ(finished.status, 2);
+  EXPECT_THAT(finished.err, HasSubstr("views are of images"));
+}
+
 TEST_F(Frozen, WithNaNFailWithTheirPlace) {
   Blobs bad = train_;
   bad.x = bad.x.clone();

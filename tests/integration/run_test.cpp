@@ -25,6 +25,7 @@ TEST(Run, FillsTheDatabaseAndPrintsALeaderboard) {
   EXPECT_EQ(count(db, "SELECT count(*) FROM v_noise"), 4);
   EXPECT_EQ(count(db, "SELECT count(*) FROM v_noise WHERE noise_ratio = 0.3 AND abs(realised_rate - 0.3) > 1e-9"), 0);
   EXPECT_EQ(count(db, "SELECT count(DISTINCT stage) FROM v_throughput"), 4);
+  EXPECT_EQ(count(db, "SELECT count(*) FROM v_log WHERE level = 'info' AND message LIKE 'trained resnet-tiny%'"), 4);
   EXPECT_EQ(count(db, "SELECT count(*) FROM v_cells WHERE tune_seconds > 0 AND evaluate_seconds > 0"), 12);
   // the confusion matrices hold every test sample once, and their diagonals are the accuracies
   EXPECT_EQ(count(db, "SELECT sum(samples) FROM v_confusion"), 12 * 2 * 40);
@@ -94,6 +95,11 @@ TEST(Run, ShardsMergeToTheWhole) {
         0);
   }
   ASSERT_EQ(run(scratch, {"merge", "merged.sqlite", "part1.sqlite", "part2.sqlite", "part3.sqlite"}).status, 0);
+  std::int64_t lines = 0;
+  for (const char* part : {"part1.sqlite", "part2.sqlite", "part3.sqlite"}) {
+    lines += count(scratch / part, "SELECT count(*) FROM v_log");
+  }
+  EXPECT_EQ(count(scratch / "merged.sqlite", "SELECT count(*) FROM v_log"), lines);
   const auto whole = result_rows(scratch / "whole.sqlite"), merged = result_rows(scratch / "merged.sqlite");
   ASSERT_EQ(whole.size(), merged.size());
   for (const auto& [row, value] : whole) {

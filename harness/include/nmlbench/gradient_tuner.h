@@ -138,8 +138,9 @@ class NMLBENCH_EXPORT GradientTuner : public Tuner {
 
  private:
   struct Cohort;
+  struct EpochOrder;
   std::vector<Cohort> make_cohorts(const TrainingSet& data) const;
-  void begin_epoch(Cohort& cohort, std::int64_t epoch) const;
+  void begin_epoch(Cohort& cohort, std::int64_t epoch, const TrainingSet& data) const;
   void step_together(std::vector<Cohort>& cohorts, std::size_t first, std::size_t last, std::int64_t step,
                      const TrainingSet& data);
   void open_window(std::int64_t first_unit, std::int64_t units);

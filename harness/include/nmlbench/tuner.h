@@ -37,6 +37,7 @@ struct Minibatch {
   torch::Tensor x;  // float32 [U, B, D], on the device
   torch::Tensor y;  // int64   [U, B]
   std::int64_t heads_per_unit = 1;
+  bool pairs = false;  // rows 0 .. B/2 - 1 and B/2 .. B - 1 are two views of the same samples, in the same order
 
   torch::Tensor features() const { return per_head(x); }  // [H, B, D]
   torch::Tensor labels() const { return per_head(y); }    // [H, B]
@@ -55,8 +56,16 @@ class NMLBENCH_EXPORT TrainingSet {
   // N, the rows of a unit. A stack may mix sizes; they never rise from one unit to the next, so that the units with
   // steps left to take are always the first ones.
   virtual std::int64_t size(std::int64_t unit) const = 0;
-  // Of the U' units that begin with `first_unit`, the rows `rows` (int64 [U', B], CPU), on the device.
+  // Of the U' units that begin with `first_unit`, the rows `rows` (int64 [U', B], CPU), on the device. Row v * N + i is
+  // view v of sample i.
   virtual Minibatch gather(std::int64_t first_unit, const torch::Tensor& rows) const = 0;
+  // Augmented views of each sample; 1: the samples as they are.
+  virtual std::int64_t views(std::int64_t unit) const {
+    (void)unit;
+    return 1;
+  }
+  // A step should take two views of each sample, one of the first half of the views and one of the second.
+  virtual bool pairs() const { return false; }
 };
 
 struct FitReport {

@@ -164,13 +164,13 @@ void update_running(torch::nn::BatchNorm2dImpl& norm, const std::vector<double>&
   norm.running_var.lerp_(torch::tensor(variance, norm.running_var.options()) * (rows / (rows - 1)), momentum);
 }
 
-class Fused : public torch::autograd::Function<Fused> {
+class FusedBatchNorm : public torch::autograd::Function<FusedBatchNorm> {
  public:
   using Context = torch::autograd::AutogradContext;
 
   static Tensor forward(Context* ctx, const Tensor& input, const Tensor& gamma, const Tensor& beta,
-                        const c10::optional<Tensor>& skip_input, torch::nn::BatchNorm2dImpl* norm, bool relu) {
-    const Tensor x = channels_last(input), skip = skip_input ? channels_last(*skip_input) : Tensor();
+                        const Tensor& skip_input, torch::nn::BatchNorm2dImpl* norm, bool relu) {
+    const Tensor x = channels_last(input), skip = skip_input.numel() > 0 ? channels_last(skip_input) : Tensor();
     const Pixels pixels(x);
     const auto n = static_cast<double>(pixels.rows);
     Sums moments(pixels, [&](std::int64_t at, std::int64_t rows, float* sum, float* squares) {
@@ -246,8 +246,9 @@ bool fusible(const torch::nn::BatchNorm2dImpl& norm, const Tensor& x, const Tens
 
 Tensor batch_norm(torch::nn::BatchNorm2d& norm, const Tensor& x, const Tensor& skip, bool relu) {
   if (fusible(*norm, x, skip)) {
-    const auto maybe_skip = skip.defined() ? c10::make_optional(skip) : c10::nullopt;
-    return Fused::apply(x, norm->weight, norm->bias, maybe_skip, norm.get(), relu);
+    // autograd takes no undefined tensor
+    return FusedBatchNorm::apply(x, norm->weight, norm->bias, skip.defined() ? skip : x.new_empty({0}), norm.get(),
+                                 relu);
   }
   Tensor y = norm(x);
   if (skip.defined()) y = y + skip;

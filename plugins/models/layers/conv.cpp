@@ -33,7 +33,8 @@ class TiledConv : public torch::autograd::Function<TiledConv> {
     const Tensor dy = gradients[0].contiguous(torch::MemoryFormat::ChannelsLast);
     Tensor dx;
     if (ctx->needs_input_grad(0)) {
-      dx = std::get<0>(at::convolution_backward(dy, x, w, c10::nullopt, {stride, stride}, {padding, padding}, {1, 1},
+      dx = std::get<0>(at::convolution_backward(dy, x, w, at::OptionalIntArrayRef(), {stride, stride},
+                                                {padding, padding}, {1, 1},
                                                 /*transposed=*/false, {0, 0}, /*groups=*/1, {true, false, false}));
     }
     return {dx, weight_gradient(x, dy, {w.size(2), stride, padding}), Tensor()};

@@ -1,7 +1,7 @@
 // Every collection on a tiny folder in its official layout, with MAT and HDF5 files written by the same libraries.
+#include "support/datasets.h"
 #include "support/images.h"
 #include "support/npy.h"
-#include "support/plugins.h"
 
 #include <cstdlib>
 #include <filesystem>
@@ -19,18 +19,9 @@ namespace fs = std::filesystem;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using testing::png_of;
+using Opened = testing::OpenedDataset;
 using testing::Scratch;
 using torch::Tensor;
-
-struct Opened {
-  std::unique_ptr<Dataset> dataset;
-  SplitInfo info;
-  Tensor all() const { return dataset->samples(torch::arange(info.size), torch::kCPU); }
-  std::vector<std::int64_t> labels() const {
-    const Tensor y = dataset->labels();
-    return {y.data_ptr<std::int64_t>(), y.data_ptr<std::int64_t>() + y.numel()};
-  }
-};
 
 // An image that tells which one it is.
 Tensor image(std::int64_t number) {
@@ -47,17 +38,10 @@ class Collections : public ::testing::Test {
 
   Opened open(const std::string& name, testing::Values values = {}) {
     values.emplace_back("path", (scratch_ / "data").string());
-    Opened opened{make_dataset(testing::plugin(PluginKind::dataset, name, values)), {}};
-    opened.info = opened.dataset->open();
-    return opened;
+    return Opened(name, values);
   }
   std::string failure(const std::string& name, const testing::Values& values = {}) {
-    try {
-      open(name, values);
-    } catch (const DataError& error) {
-      return error.what();
-    }
-    return "no error";
+    return testing::data_error([&] { open(name, values); });
   }
   // Which images were served.
   static std::vector<std::int64_t> numbers(const Opened& split) {

@@ -1,7 +1,7 @@
 // image-folder, image-list, npy-images and webdataset on small files made here.
+#include "support/datasets.h"
 #include "support/images.h"
 #include "support/npy.h"
-#include "support/plugins.h"
 
 #include <cstdlib>
 #include <filesystem>
@@ -19,32 +19,16 @@ using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using testing::jpeg_of;
 using testing::png_of;
+using Opened = testing::OpenedDataset;
 using testing::Scratch;
 using torch::Tensor;
 
-struct Opened {
-  std::unique_ptr<Dataset> dataset;
-  SplitInfo info;
-  Tensor all() const { return dataset->samples(torch::arange(info.size), torch::kCPU); }
-  std::vector<std::int64_t> labels() const {
-    const Tensor y = dataset->labels();
-    return {y.data_ptr<std::int64_t>(), y.data_ptr<std::int64_t>() + y.numel()};
-  }
-};
-
 Opened open(const std::string& name, const testing::Values& values) {
-  Opened opened{make_dataset(testing::plugin(PluginKind::dataset, name, values)), {}};
-  opened.info = opened.dataset->open();
-  return opened;
+  return Opened(name, values);
 }
 
 std::string failure(const std::string& name, const testing::Values& values) {
-  try {
-    open(name, values).all();
-  } catch (const DataError& error) {
-    return error.what();
-  }
-  return "no error";
+  return testing::data_error([&] { open(name, values).all(); });
 }
 
 // uint8 [H, W, 3]

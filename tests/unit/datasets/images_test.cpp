@@ -1,5 +1,5 @@
 // idx and cifar: small files made here, and the real ones where they are.
-#include "support/plugins.h"
+#include "support/datasets.h"
 #include "support/scratch.h"
 
 #include <nmlbench/digest.h>
@@ -12,6 +12,7 @@ namespace nmlbench {
 namespace {
 
 using ::testing::HasSubstr;
+using Opened = testing::OpenedDataset;
 using testing::Scratch;
 using torch::Tensor;
 
@@ -35,26 +36,13 @@ void write_gzip(const std::filesystem::path& file, const std::string& bytes) {
   ::gzclose(out);
 }
 
-struct Opened {
-  std::unique_ptr<Dataset> dataset;
-  SplitInfo info;
-  Tensor all() const { return dataset->samples(torch::arange(info.size), torch::kCPU); }
-};
-
 Opened open(const std::string& name, const std::filesystem::path& folder, testing::Values values = {}) {
   values.emplace_back("path", folder.string());
-  Opened opened{make_dataset(testing::plugin(PluginKind::dataset, name, values)), {}};
-  opened.info = opened.dataset->open();
-  return opened;
+  return Opened(name, values);
 }
 
 std::string failure(const std::string& name, const std::filesystem::path& folder, const testing::Values& values = {}) {
-  try {
-    open(name, folder, values);
-  } catch (const DataError& error) {
-    return error.what();
-  }
-  return "no error";
+  return testing::data_error([&] { open(name, folder, values); });
 }
 
 class Idx : public ::testing::Test {

@@ -1,4 +1,4 @@
-#include "support/plugins.h"
+#include "support/datasets.h"
 
 #include <set>
 
@@ -8,19 +8,10 @@ namespace nmlbench {
 namespace {
 
 using torch::Tensor;
-
-struct Opened {
-  std::unique_ptr<Dataset> dataset;
-  SplitInfo info;
-  Tensor at(const std::vector<std::int64_t>& rows) const {
-    return dataset->samples(torch::tensor(rows, torch::kInt64), torch::kCPU);
-  }
-};
+using Opened = testing::OpenedDataset;
 
 Opened open(const testing::Values& values) {
-  Opened opened{make_dataset(testing::plugin(PluginKind::dataset, "procedural", values)), {}};
-  opened.info = opened.dataset->open();
-  return opened;
+  return Opened("procedural", values);
 }
 
 TEST(Procedural, ASampleIsTheSameAloneInABatchAndInAnotherObject) {

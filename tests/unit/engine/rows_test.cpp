@@ -45,5 +45,18 @@ TEST(StackRows, GatherTheRowsOfEachUnit) {
   EXPECT_TRUE(torch::equal(batch.labels()[4], batch.y[1]));
 }
 
+TEST(StackRows, GatherViews) {
+  const Tensor x = torch::arange(24, torch::kFloat32).view({12, 2});  // 3 views of 4 samples
+  const Tensor y = torch::arange(4);
+  const StackRows rows({{x, y, torch::tensor({1, 3}, torch::kInt64), 3, true}}, {1, 1, 2, 4}, torch::kCPU);
+  EXPECT_EQ(rows.size(0), 2);
+  EXPECT_EQ(rows.views(0), 3);
+  EXPECT_TRUE(rows.pairs());
+  // rows 0 and 1 of the subset in views 0, 1, 2
+  const Minibatch batch = rows.gather(0, torch::tensor({{0, 1, 2, 3, 5}}, torch::kInt64));
+  EXPECT_TRUE(torch::equal(batch.y[0], torch::tensor({1, 3, 1, 3, 3}, torch::kInt64)));
+  EXPECT_TRUE(torch::equal(batch.x[0], x.index_select(0, torch::tensor({1, 3, 5, 7, 11}, torch::kInt64))));
+}
+
 }  // namespace
 }  // namespace nmlbench

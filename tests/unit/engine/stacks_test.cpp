@@ -14,7 +14,7 @@ Plan make_plan_of(std::size_t checkpoints, std::int64_t seeds) {
   Plan plan;
   plan.splits.emplace_back();
   plan.splits[0].facts.info.size = 100;
-  plan.tasks.push_back({"task", 0, {}});
+  plan.tasks.emplace_back().name = "task";
   for (const char* key : {"same", "same", "other"}) {
     ResolvedPlugin tuner;
     tuner.name = "tuner";

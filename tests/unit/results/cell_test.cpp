@@ -32,6 +32,8 @@ class CellTest : public ResultsTest {
     failed.cell_id = "abd456";
     store_->write_cell(run, failed);
     store_->write_noise(run, {cell.checkpoint_id, "resnet-tiny", "procedural", "symmetric", 0.1, 0, 0.097, ""});
+    store_->write_log(run, std::vector<LogRecord>{{"2026-11-24T10:00:00Z", "info", "trained resnet-tiny"}});
+    store_->write_log(run, std::vector<LogRecord>{{"2026-11-24T10:00:01Z", "warning", "out of memory with a stack"}});
     store_->write_stage(run, {"tune", "resnet-tiny", "linear-probe", "shapes", "cpu", 90, "head-steps", 3.0, 0});
     store_->write_stage(run, {"tune", "resnet-tiny", "mlp", "shapes", "cpu", 70, "head-steps", 3.0, 0});
   }
@@ -67,12 +69,15 @@ TEST_F(CellTest, JsonHoldsEverything) {
   EXPECT_EQ(cell["realised_noise"][0]["realised_rate"], 0.097);
   EXPECT_EQ(cell["stages"].size(), 1U);  // not that of another tuner
   EXPECT_EQ(cell["provenance"]["git_revision"], "abc123");
+  EXPECT_EQ(cell["log"][1]["level"], "warning");
+  EXPECT_EQ(cell["log"].size(), 2U);
 }
 
 TEST_F(CellTest, TextShowsTheConfusionMatrixAndTheCurve) {
   const std::string text = cell_text(*store_, "abc123");
   EXPECT_THAT(text, AllOf(HasSubstr("0: 83.3 %, 1: 100.0 %, 2: 0.0 %"), HasSubstr("2      2  .  ."), HasSubstr("█"),
-                          HasSubstr("tune_seconds"), HasSubstr("0.097")));
+                          HasSubstr("tune_seconds"), HasSubstr("0.097"),
+                          HasSubstr("2026-11-24T10:00:01Z warning out of memory with a stack")));
   EXPECT_THAT(cell_text(*store_, "abd456"), AllOf(HasSubstr("failed"), HasSubstr("training diverged, \"badly\"")));
 }
 

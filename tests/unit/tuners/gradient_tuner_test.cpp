@@ -112,6 +112,25 @@ TEST(NmTune, StepMatchesAutogradThroughARealSvd) {
                                [](auto& p, Tensor f, Tensor y) { return nmtune_loss(p, f, y, true); });
 }
 
+// Consistency with the features of the other view, everything else over both.
+TEST(NmTune, StepOnPairsOfViewsMatchesAutograd) {
+  const Params params = params_of("nmtune", {{"consistency", 3.0}, {"covariance", 0.0}, {"dominance", 0.0}});
+  Open<plugins::NmTune> tuner(params);
+  tuner.init({2, 2, 10, 4}, heads_of(params, 4), torch::kCPU);
+  Minibatch batch = random_batch(2, 2, 12, 10);
+  batch.pairs = true;
+  expect_gradients_of_autograd(tuner, kMlpNames, batch, [](auto& p, Tensor f, Tensor y) {
+    namespace F = torch::nn::functional;
+    const Tensor a = F::linear(f, p["w1"], p["b1"]);
+    const Tensor normal =
+        F::batch_norm(a, {}, {}, F::BatchNormFuncOptions().weight(p["gamma"]).bias(p["beta"]).training(true));
+    const Tensor z = f + p["scale"] * F::linear(normal.relu(), p["w2"], p["b2"]);
+    const Tensor other = torch::cat({f.slice(0, 6), f.slice(0, 0, 6)});
+    return F::cross_entropy(F::linear(z, p["weight"], p["bias"]), y) +
+           3.0 * (F::normalize(z) - F::normalize(other)).square().mean();
+  });
+}
+
 TEST(NmTune, WithZeroWeightsIsTheMlp) {
   const auto blobs = testing::make_blobs(1, 100, 8, 3, 0.5);
   const auto logits = [&](const std::string& name, const testing::Values& values) {
@@ -214,6 +233,57 @@ TEST(GradientTuner, CosineEndsNearZeroAndConstantDoesNot) {
   };
   EXPECT_LT(last_move("cosine"), 1e-5);
   EXPECT_GT(last_move("constant"), 1e-4);
+}
+
+// Remembers which rows were asked for; every sample is its own number and the view it is seen in.
+class Recorder : public TrainingSet {
+ public:
+  Recorder(std::int64_t n, std::int64_t views, bool pairs) : n_(n), views_(views), pairs_(pairs) {}
+  StackShape shape() const override { return {1, 1, 2, 3}; }
+  std::int64_t size(std::int64_t) const override { return n_; }
+  std::int64_t views(std::int64_t) const override { return views_; }
+  bool pairs() const override { return pairs_; }
+  Minibatch gather(std::int64_t, const Tensor& rows) const override {
+    asked.push_back(rows[0].clone());
+    return {torch::ones({1, rows.size(1), 2}), torch::zeros({1, rows.size(1)}, torch::kInt64), 1};
+  }
+  mutable std::vector<Tensor> asked;
+
+ private:
+  std::int64_t n_, views_;
+  bool pairs_;
+};
+
+std::vector<Tensor> asked_rows(std::int64_t n, std::int64_t views, bool pairs, std::int64_t epochs) {
+  const Params params = params_of("linear-probe", {{"epochs", epochs}, {"batch_size", std::int64_t{8}}});
+  const Recorder data(n, views, pairs);
+  plugins::LinearProbe tuner(params);
+  tuner.init(data.shape(), heads_of(params, 1), torch::kCPU);
+  tuner.fit(data, Context{});
+  return data.asked;
+}
+
+TEST(GradientTuner, AnEpochTakesEverySampleOnceInSomeView) {
+  const std::vector<Tensor> asked = asked_rows(20, 4, false, 6);
+  ASSERT_EQ(asked.size(), 18U);
+  for (std::size_t epoch = 0; epoch < 6; ++epoch) {
+    const Tensor rows = torch::cat({asked[3 * epoch], asked[3 * epoch + 1], asked[3 * epoch + 2]});
+    EXPECT_TRUE(torch::equal(std::get<0>(rows.remainder(20).sort()), torch::arange(20)));
+  }
+  const Tensor views = torch::cat(asked).div(20, "floor");
+  EXPECT_TRUE(torch::equal(std::get<0>(at::_unique(views)), torch::arange(4)));
+}
+
+TEST(GradientTuner, APairHasOneViewOfEachHalf) {
+  for (const std::int64_t views : {2, 3, 6}) {
+    for (const Tensor& rows : asked_rows(20, views, true, 4)) {
+      const Tensor first = rows.slice(0, 0, rows.size(0) / 2), second = rows.slice(0, rows.size(0) / 2);
+      EXPECT_TRUE(torch::equal(first.remainder(20), second.remainder(20)));
+      EXPECT_LT(first.max().item<std::int64_t>(), 20 * (views / 2));
+      EXPECT_GE(second.min().item<std::int64_t>(), 20 * (views / 2));
+      EXPECT_LT(second.max().item<std::int64_t>(), 20 * views);
+    }
+  }
 }
 
 }  // namespace

@@ -1,0 +1,77 @@
+#include "cli/program.h"
+
+#include <nmlbench/error.h>
+
+#include <cstdio>
+#include <cstdlib>
+#include <exception>
+
+#include <fmt/format.h>
+#include <spdlog/sinks/stdout_color_sinks.h>
+#include <spdlog/spdlog.h>
+
+namespace nmlbench::cli {
+namespace {
+
+std::string join_arguments(int argc, char** argv) {
+  std::string line;
+  for (int i = 0; i < argc; ++i) line += (i > 0 ? " " : "") + std::string(argv[i]);
+  return line;
+}
+
+// Standard output carries results; progress and logs go to standard error.
+void set_up_logging(const Globals& globals) {
+  const char* no_color = std::getenv("NO_COLOR");
+  const bool plain = no_color != nullptr && *no_color != '\0';
+  spdlog::set_default_logger(
+      spdlog::stderr_color_mt("nmlbench", plain ? spdlog::color_mode::never : spdlog::color_mode::automatic));
+  spdlog::set_pattern("%H:%M:%S %^%l%$ %v");
+  // --quiet silences the terminal, not the log that a run keeps in its database
+  if (globals.quiet) spdlog::default_logger()->sinks().front()->set_level(spdlog::level::err);
+  spdlog::set_level(globals.verbose ? spdlog::level::debug : spdlog::level::info);
+}
+
+int parse_and_act(int argc, char** argv, std::span<const AddVerb> verbs) {
+  CLI::App app{"nmlbench: benchmark harness for noisy model learning", "nmlbench"};
+  app.set_version_flag("--version", NMLBENCH_VERSION);
+  app.require_subcommand(1);
+  app.fallthrough();
+
+  Globals globals;
+  globals.command_line = join_arguments(argc, argv);
+  app.add_option("--plugin-dir", globals.plugin_dirs, "Folder with plugin libraries (repeatable)");
+  app.add_option("--cache-dir", globals.cache_dir, "Checkpoints and features")->envname("NMLBENCH_CACHE_DIR");
+  app.add_option("--threads", globals.threads, "CPU threads; 0 means all cores")
+      ->envname("NMLBENCH_THREADS")
+      ->check(CLI::Range(0, 4096));
+  app.add_flag("--quiet", globals.quiet, "Errors only");
+  app.add_flag("--verbose", globals.verbose, "Details");
+
+  Action action;
+  for (const AddVerb add : verbs) add(app, globals, action);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? kDone : kBadInput;
+  }
+  set_up_logging(globals);
+  // Data sets keep decoded images in the cache and decode on as many threads; they see the environment only.
+  if (!globals.cache_dir.empty()) ::setenv("NMLBENCH_CACHE_DIR", globals.cache_dir.c_str(), 1);
+  if (globals.threads > 0) ::setenv("NMLBENCH_THREADS", std::to_string(globals.threads).c_str(), 1);
+  return action();
+}
+
+}  // namespace
+
+int run_program(int argc, char** argv, std::span<const AddVerb> verbs) {
+  try {
+    return parse_and_act(argc, argv, verbs);
+  } catch (const Interrupted&) {
+    return kInterrupted;
+  } catch (const std::exception& error) {
+    fmt::print(stderr, "nmlbench: error: {}\n", error.what());
+    return kBadInput;
+  }
+}
+
+}  // namespace nmlbench::cli
