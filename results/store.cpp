@@ -88,22 +88,28 @@ Store Store::open_read_only(const fs::path& file, std::chrono::milliseconds pati
   if (!fs::exists(file, ignored)) {
     throw Error(fmt::format("{}: no such database; name one with --db, or run `nmlbench run` first", file.string()));
   }
-  const auto open_as = [&](const std::string& query) {
-    auto impl = std::make_unique<Impl>(file, sqlite_uri(file, query), SQLite::OPEN_READONLY, patience);
+  const auto connect = [&](const std::string& query, int flags) {
+    auto impl = std::make_unique<Impl>(file, sqlite_uri(file, query), flags, patience);
+    impl->db.exec("PRAGMA query_only = ON");
+    return impl;
+  };
+  const auto open_as = [&](const std::string& query, int flags) {
+    auto impl = connect(query, flags);
     if (is_current(impl->db, file)) return Store(std::move(impl));
     impl.reset();
     migrate_for_reading(file, patience);
-    return Store(std::make_unique<Impl>(file, sqlite_uri(file, query), SQLite::OPEN_READONLY, patience));
+    return Store(connect(query, flags));
   };
   return with_database_errors(file, [&] {
     try {
-      return open_as("mode=ro");
+      // a connection that may not write leaves the files of the WAL behind
+      return open_as("mode=rw", SQLite::OPEN_READWRITE);
     } catch (const SQLite::Exception& error) {
       // Reading a WAL database needs a lock file beside it. In a folder that cannot be written, a file without
       // pending transactions is complete by itself.
       const int code = error.getErrorCode() & 0xff;
       if ((code != SQLITE_CANTOPEN && code != SQLITE_READONLY) || fs::exists(file.string() + "-wal")) throw;
-      return open_as("mode=ro&immutable=1");
+      return open_as("mode=ro&immutable=1", SQLite::OPEN_READONLY);
     }
   });
 }
