@@ -39,7 +39,7 @@ struct TaskSpec {
   std::string name;
   PluginRef train;
   std::optional<PluginRef> views;  // parameters of the augmented training images; `plugin` is empty
-  std::vector<double> fractions;  // of the training rows, per class, in (0, 1]
+  std::vector<double> fractions;   // of the training rows, per class, in (0, 1]
   std::vector<TestSpec> tests;
   Location where;
 };
