@@ -126,7 +126,9 @@ Json details(const Store& store, const std::string& id) {
                             id)
                            .at(0);
   cell["log"] = rows(
-      store, "SELECT l.at, l.level, l.message FROM log l JOIN cells c USING (run_id) WHERE c.cell_id = ? ORDER BY l.ordinal", id);
+      store,
+      "SELECT l.at, l.level, l.message FROM log l JOIN cells c USING (run_id) WHERE c.cell_id = ? ORDER BY l.ordinal",
+      id);
   cell["provenance"]["versions"] = parsed(cell["provenance"]["versions"].get<std::string>());
   return cell;
 }
