@@ -8,7 +8,6 @@
 #include <cstdlib>
 #include <cstring>
 #include <filesystem>
-#include <iterator>
 #include <string_view>
 
 #include <fmt/format.h>
@@ -22,10 +21,8 @@ bool is_flag(std::string_view word) {
 }
 
 bool asks_about_results(int argc, char** argv) {
-  static constexpr std::string_view kVerbs[] = {"leaderboard", "throughput", "compare", "show",
-                                                "export",      "report",     "merge"};
   char** verb = std::find_if_not(argv + 1, argv + argc, is_flag);
-  return verb != argv + argc && std::find(std::begin(kVerbs), std::end(kVerbs), *verb) != std::end(kVerbs);
+  return verb != argv + argc && nmlbench::cli::has_verb(nmlbench::cli::kBoardVerbs, *verb);
 }
 
 // Comes back only when it fails.

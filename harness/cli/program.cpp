@@ -63,6 +63,14 @@ int parse_and_act(int argc, char** argv, std::span<const AddVerb> verbs) {
 
 }  // namespace
 
+bool has_verb(std::span<const AddVerb> verbs, const std::string& name) {
+  CLI::App app;
+  Globals globals;
+  Action action;
+  for (const AddVerb add : verbs) add(app, globals, action);
+  return !app.get_subcommands([&](const CLI::App* verb) { return verb->get_name() == name; }).empty();
+}
+
 int run_program(int argc, char** argv, std::span<const AddVerb> verbs) {
   try {
     return parse_and_act(argc, argv, verbs);

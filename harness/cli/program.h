@@ -13,6 +13,9 @@ using AddVerb = void (*)(CLI::App& app, Globals& globals, Action& action);
 inline constexpr AddVerb kBoardVerbs[] = {add_leaderboard, add_throughput, add_compare, add_show,
                                           add_export,      add_report,     add_merge};
 
+// Whether one of the verbs has this name.
+bool has_verb(std::span<const AddVerb> verbs, const std::string& name);
+
 // Returns the exit status.
 int run_program(int argc, char** argv, std::span<const AddVerb> verbs);
 

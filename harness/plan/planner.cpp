@@ -320,8 +320,8 @@ class Planner {
 
   void add_cells(std::size_t checkpoint) {
     for (std::size_t task = 0; task < plan_.tasks.size(); ++task) {
-      add_encoding(checkpoint, plan_.tasks[task].train,
-                   plan_.tasks[task].views);  // also without tuners: `nmlbench features` wants them
+      // also without tuners: `nmlbench features` wants them
+      add_encoding(checkpoint, plan_.tasks[task].train, plan_.tasks[task].views);
       for (const TestSet& test : plan_.tasks[task].tests) add_encoding(checkpoint, test.split);
       for (const double fraction : spec_.tasks[task].fractions) {
         for (std::size_t tuner = 0; tuner < plan_.tuners.size(); ++tuner) {

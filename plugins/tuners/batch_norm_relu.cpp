@@ -1,15 +1,11 @@
 #include "batch_norm_relu.h"
 
+#include "../vectors.h"
+
 #include <algorithm>
 #include <cmath>
 
 #include <ATen/Parallel.h>
-
-#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && !defined(__SANITIZE_ADDRESS__)
-#define NMLBENCH_VECTOR_CLONES __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
-#else
-#define NMLBENCH_VECTOR_CLONES
-#endif
 
 namespace nmlbench::plugins {
 namespace {

@@ -1,21 +1,16 @@
 #include "gram.h"
 
+#include "../vectors.h"
+
 #include <algorithm>
 #include <limits>
 
 #include <ATen/Parallel.h>
 
-#if defined(__x86_64__) && defined(__GNUC__)
-#define NMLBENCH_AVX512 1
-#pragma GCC diagnostic ignored "-Wuninitialized"  // GCC 12 in its own immintrin.h (bug 105593)
-#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
-#include <immintrin.h>
-#endif
-
 namespace nmlbench::plugins {
 namespace {
 
-#ifdef NMLBENCH_AVX512
+#ifdef NMLBENCH_X86
 #define NMLBENCH_TARGET __attribute__((target("avx512f")))
 
 constexpr std::int64_t kLanes = 8;
@@ -90,7 +85,7 @@ torch::Tensor gram_avx512(const torch::Tensor& z) {
 }  // namespace
 
 torch::Tensor gram_matrix(const torch::Tensor& z) {
-#ifdef NMLBENCH_AVX512
+#ifdef NMLBENCH_X86
   static const bool supported = __builtin_cpu_supports("avx512f") != 0;
   if (supported && z.is_cpu() && z.scalar_type() == torch::kFloat32) return gram_avx512(z.contiguous());
 #endif

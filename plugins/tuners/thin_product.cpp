@@ -1,18 +1,13 @@
 #include "thin_product.h"
 
+#include "../vectors.h"
+
 #include <algorithm>
 #include <array>
 #include <utility>
 #include <vector>
 
 #include <ATen/Parallel.h>
-
-#if defined(__x86_64__) && defined(__GNUC__)
-#define NMLBENCH_AVX512 1
-#pragma GCC diagnostic ignored "-Wuninitialized"  // GCC 12 in its own immintrin.h (bug 105593)
-#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
-#include <immintrin.h>
-#endif
 
 namespace nmlbench::plugins {
 namespace {
@@ -21,7 +16,7 @@ torch::Tensor general_product(const torch::Tensor& a, const torch::Tensor& weigh
   return a.bmm(layout == Weights::in_by_out ? weights : weights.transpose(1, 2));
 }
 
-#ifdef NMLBENCH_AVX512
+#ifdef NMLBENCH_X86
 #define NMLBENCH_TARGET __attribute__((target("avx512f")))
 
 constexpr int kLanes = 16;
@@ -158,7 +153,7 @@ bool is_thin(const torch::Tensor& a, const torch::Tensor& weights) {
 }  // namespace
 
 torch::Tensor thin_product(const torch::Tensor& a, const torch::Tensor& weights, Weights layout) {
-#ifdef NMLBENCH_AVX512
+#ifdef NMLBENCH_X86
   if (is_thin(a, weights)) {
     const torch::Tensor left = a.contiguous(), right = weights.contiguous();
     const std::int64_t h = left.size(0), b = left.size(1), k = left.size(2);

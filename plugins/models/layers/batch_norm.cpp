@@ -1,5 +1,7 @@
 #include "batch_norm.h"
 
+#include "../../vectors.h"
+
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
@@ -9,12 +11,6 @@
 
 #include <ATen/Parallel.h>
 #include <torch/autograd.h>
-
-#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && !defined(__SANITIZE_ADDRESS__)
-#define NMLBENCH_VECTOR_CLONES __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
-#else
-#define NMLBENCH_VECTOR_CLONES
-#endif
 
 namespace nmlbench::plugins {
 namespace {
@@ -145,10 +141,10 @@ struct Sums {
 };
 
 const Bits* bits(const Tensor& t) {
-  return t.defined() ? reinterpret_cast<const Bits*>(t.data_ptr<at::BFloat16>()) : nullptr;
+  return reinterpret_cast<const Bits*>(t.data_ptr<at::BFloat16>());
 }
 Bits* writable(const Tensor& t) {
-  return t.defined() ? reinterpret_cast<Bits*>(t.data_ptr<at::BFloat16>()) : nullptr;
+  return reinterpret_cast<Bits*>(t.data_ptr<at::BFloat16>());
 }
 
 Tensor channels_last(const Tensor& x) {

@@ -5,6 +5,8 @@
 // odd offsets.
 #include "weight_gradient.h"
 
+#include "../../vectors.h"
+
 #include <algorithm>
 #include <vector>
 
@@ -12,10 +14,7 @@
 
 #if defined(__x86_64__) && defined(__linux__) && defined(__GNUC__) && !defined(__clang__)
 #define NMLBENCH_AMX 1
-#pragma GCC diagnostic ignored "-Wuninitialized"  // GCC 12 in its own immintrin.h (bug 105593)
-#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
 #include <cpuid.h>
-#include <immintrin.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 #endif
