@@ -182,11 +182,11 @@ ArtifactLock ArtifactCache::lock(const std::string& id, const std::atomic<bool>*
   return lock;
 }
 
-std::uintmax_t ArtifactCache::bytes_used() const {
+std::uintmax_t disk_usage(const fs::path& folder) {
   std::uintmax_t bytes = 0;
   std::error_code error;
-  for (fs::recursive_directory_iterator it(root_, error), end; !error && it != end; it.increment(error)) {
-    struct stat status {};  // what is on the disk: image caches have holes
+  for (fs::recursive_directory_iterator it(folder, error), end; !error && it != end; it.increment(error)) {
+    struct stat status {};
     if (::lstat(it->path().c_str(), &status) == 0 && S_ISREG(status.st_mode)) {
       bytes += static_cast<std::uintmax_t>(status.st_blocks) * 512;
     }

@@ -67,14 +67,15 @@ class ArtifactCache {
   // Where unfinished pre-training keeps its last epoch.
   std::filesystem::path partial_file(const std::string& id) const;
 
-  std::uintmax_t bytes_used() const;
-
  private:
   std::filesystem::path place(ArtifactKind kind, const std::string& id) const;
   void remove_leftovers() const;
 
   std::filesystem::path root_;
 };
+
+// What the files below a folder take on the disk, which is less than their sizes where they have holes.
+std::uintmax_t disk_usage(const std::filesystem::path& folder);
 
 // Throws Error when the bytes do not all arrive (full disk, ...).
 void write_file(const std::filesystem::path& file, std::string_view bytes);

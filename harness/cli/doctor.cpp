@@ -54,11 +54,15 @@ int examine(const Globals& globals, bool as_json) {
   for (const RejectedLibrary& library : registry.rejected()) {
     out["rejected"].push_back(fmt::format("{}: {}", library.file.string(), library.reason));
   }
-  const ArtifactCache cache(root);
+  const ArtifactCache cache(root);  // one that cannot be used is an error here
+  const auto bytes = [](std::uintmax_t count) { return format_count(static_cast<double>(count)) + "B"; };
   std::error_code ignored;
-  out["cache"] =
-      fmt::format("{}, {}B used, {}B free", root.string(), format_count(static_cast<double>(cache.bytes_used())),
-                  format_count(static_cast<double>(std::filesystem::space(root, ignored).available)));
+  out["cache"] = fmt::format("{}, {} used, {} free", root.string(), bytes(disk_usage(root)),
+                             bytes(std::filesystem::space(root, ignored).available));
+  out["images"] = fmt::format(
+      "{} of it decoded images in {}, at most {:g} GB (--image-cache-gb, NMLBENCH_IMAGE_CACHE_GB); the least recently "
+      "used go first; the folder may be removed at any time",
+      bytes(disk_usage(root / "images")), (root / "images").string(), globals.image_cache_gb);
   if (as_json) {
     fmt::print("{}\n", out.dump(2));
     return kDone;

@@ -41,6 +41,10 @@ int parse_and_act(int argc, char** argv, std::span<const AddVerb> verbs) {
   globals.command_line = join_arguments(argc, argv);
   app.add_option("--plugin-dir", globals.plugin_dirs, "Folder with plugin libraries (repeatable)");
   app.add_option("--cache-dir", globals.cache_dir, "Checkpoints and features")->envname("NMLBENCH_CACHE_DIR");
+  app.add_option("--image-cache-gb", globals.image_cache_gb, "Decoded images kept in the cache, in GB; 0 keeps none")
+      ->envname("NMLBENCH_IMAGE_CACHE_GB")
+      ->check(CLI::Range(0.0, 1e6))
+      ->capture_default_str();
   app.add_option("--threads", globals.threads, "CPU threads; 0 means all cores")
       ->envname("NMLBENCH_THREADS")
       ->check(CLI::Range(0, 4096));
@@ -55,8 +59,10 @@ int parse_and_act(int argc, char** argv, std::span<const AddVerb> verbs) {
     return app.exit(error) == 0 ? kDone : kBadInput;
   }
   set_up_logging(globals);
-  // Data sets keep decoded images in the cache and decode on as many threads; they see the environment only.
+  // Data sets keep decoded images in the cache, up to a limit, and decode on as many threads; they see the environment
+  // only.
   if (!globals.cache_dir.empty()) ::setenv("NMLBENCH_CACHE_DIR", globals.cache_dir.c_str(), 1);
+  ::setenv("NMLBENCH_IMAGE_CACHE_GB", fmt::format("{}", globals.image_cache_gb).c_str(), 1);
   if (globals.threads > 0) ::setenv("NMLBENCH_THREADS", std::to_string(globals.threads).c_str(), 1);
   return action();
 }

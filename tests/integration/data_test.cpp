@@ -80,6 +80,58 @@ TEST(Data, TheSecondRunDecodesNothingAndChangesNothing) {
   EXPECT_EQ(count(scratch / "nmlbench.sqlite", "SELECT count(DISTINCT cell_id) FROM v_results"), 2);
 }
 
+// Three programs that push each other's images out of one cache.
+TEST(Data, ProgramsThatShareAFullCacheServeTheFilesImages) {
+  const Scratch scratch;
+  std::vector<std::unique_ptr<Program>> programs;
+  const std::vector<std::string> names = {"a", "b", "c"};
+  for (const std::string& name : names) {
+    for (std::uint64_t i = 0; i < 12; ++i) {
+      scratch.write(name + (i < 6 ? "/ant/" : "/bee/") + std::to_string(10 + i) + ".png",
+                    png_of(image(100 * i + static_cast<std::uint64_t>(name[0]))));
+    }
+    scratch.write(name + ".toml", matrix("{ plugin = \"image-folder\", path = \"" + name + "\", size = 32 }"));
+  }
+  for (const std::string& name : names) {
+    programs.push_back(std::make_unique<Program>(
+        scratch,
+        std::vector<std::string>{"features", name + ".toml", "-o", name + "-out", "--image-cache-gb", "0.00004"},
+        name));
+  }
+  for (const auto& program : programs) {
+    const Finished finished = program->wait();
+    EXPECT_EQ(finished.status, 0) << finished.err;
+  }
+  for (const std::string& name : names) {
+    const Finished alone = run(
+        scratch, {"features", name + ".toml", "-o", name + "-alone", "--image-cache-gb", "0", "--cache-dir", "other"});
+    ASSERT_EQ(alone.status, 0) << alone.err;
+    int compared = 0;
+    for (const auto& entry : std::filesystem::recursive_directory_iterator(scratch / (name + "-alone"))) {
+      if (entry.path().extension() != ".npy") continue;
+      const auto twin =
+          scratch / (name + "-out") / std::filesystem::relative(entry.path(), scratch / (name + "-alone"));
+      EXPECT_EQ(read_text(entry.path()), read_text(twin)) << entry.path();
+      ++compared;
+    }
+    EXPECT_EQ(compared, 2);
+  }
+}
+
+TEST(Data, DoctorSaysHowMuchDecodedImagesMayTake) {
+  const Scratch scratch;
+  write_folder(scratch);
+  scratch.write("m.toml", matrix("{ plugin = \"image-folder\", path = \"photos\" }"));
+  ASSERT_EQ(run(scratch, {"features", "m.toml", "-o", "out"}).status, 0);
+  const Finished doctor = run(scratch, {"doctor", "--json", "--image-cache-gb", "2.5"});
+  const auto images = nlohmann::json::parse(doctor.out).at("images").get<std::string>();
+  EXPECT_THAT(images, HasSubstr("at most 2.5 GB (--image-cache-gb, NMLBENCH_IMAGE_CACHE_GB)"));
+  EXPECT_THAT(images, ::testing::Not(::testing::StartsWith("0B")));
+  const Finished wrong = run(scratch, {"doctor", "--image-cache-gb", "lots"});
+  EXPECT_EQ(wrong.status, 2);
+  EXPECT_THAT(wrong.err, HasSubstr("--image-cache-gb"));
+}
+
 TEST(Data, AMissingFolderIsOneClearLine) {
   const Scratch scratch;
   scratch.write("m.toml", matrix("{ plugin = \"flowers102\", path = \"nowhere\" }"));

@@ -15,7 +15,8 @@ namespace nmlbench::plugins {
 namespace {
 
 constexpr std::int64_t kResidentBytes = std::int64_t{1} << 30;  // above, rows come from the cache, not from memory
-constexpr std::int64_t kCheckRows = 256;                        // rows decoded at a time when all are checked
+constexpr const char* kGoesOn = "; images that are not in the cache yet are decoded each time they are read";
+constexpr std::int64_t kCheckRows = 256;  // rows decoded at a time when all are checked
 
 ResizeOptions resize_options(const Params& params) {
   ResizeOptions options;
@@ -109,11 +110,31 @@ SplitInfo ImageDataset::open() {
   return info;
 }
 
+// A cache that cannot be had costs time only.
 void ImageDataset::open_cache() {
   const std::filesystem::path root = cache_folder();
-  if (!params_.boolean("cache") || !listing().source->worth_caching() || root.empty()) return;
-  cache_ = std::make_unique<RowCache>(root / "images", decoded_id(), static_cast<std::int64_t>(listing().labels.size()),
-                                      channels_ * height_ * width_);
+  if (!params_.boolean("cache") || root.empty()) return;
+  const CacheSpace space = CacheSpace::below(root);
+  if (space.limit() > 0 && listing().source->worth_caching()) {
+    const std::string id = decoded_id();
+    try {
+      cache_ = std::make_unique<RowCache>(space, id, static_cast<std::int64_t>(listing().labels.size()),
+                                          channels_ * height_ * width_);
+    } catch (const Error& error) {
+      warn_once(std::string(error.what()) + kGoesOn);
+    }
+  }
+  space.make_room(0);  // the limit may be lower than it was
+}
+
+void ImageDataset::keep(std::int64_t row, const std::uint8_t* pixels) const {
+  if (!cache_ || cache_full_) return;
+  try {
+    cache_->write(row, pixels);
+  } catch (const Error& error) {
+    cache_full_ = true;
+    warn_once(std::string(error.what()) + kGoesOn);
+  }
 }
 
 // The image at its served size.
@@ -131,7 +152,7 @@ void ImageDataset::serve(std::int64_t row, std::uint8_t* out) const {
                     std::to_string(height_) + " px; set `size`");
   }
   write_planes(image, channels_, out);
-  if (cache_) cache_->write(row, out);
+  keep(row, out);
 }
 
 ImageDataset::Broken ImageDataset::read_rows(const torch::Tensor& rows, std::uint8_t* out) const {

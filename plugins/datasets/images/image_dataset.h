@@ -10,6 +10,7 @@
 #include <nmlbench/dataset.h>
 #include <nmlbench/params.h>
 
+#include <atomic>
 #include <memory>
 #include <string>
 
@@ -61,6 +62,7 @@ class ImageDataset : public Dataset {
   const ImageListing& listing();
   std::string decoded_id();
   void open_cache();
+  void keep(std::int64_t row, const std::uint8_t* pixels) const;
   Image load(std::int64_t row) const;
   void serve(std::int64_t row, std::uint8_t* out) const;
   Broken read_rows(const torch::Tensor& rows, std::uint8_t* out) const;
@@ -74,6 +76,7 @@ class ImageDataset : public Dataset {
   std::unique_ptr<ImageListing> listing_;
   std::string source_digest_;
   std::unique_ptr<RowCache> cache_;
+  mutable std::atomic<bool> cache_full_{false};
   std::int64_t height_ = 0, width_ = 0;
   torch::Tensor kept_;    // int64 [N], rows of the listing that are served; names each sample's corruption's draws
   torch::Tensor labels_;  // int64 [N]

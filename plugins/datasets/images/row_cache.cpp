@@ -21,23 +21,24 @@ std::uint64_t checksum(const std::uint8_t* data, std::uint64_t bytes) {
 }
 
 [[noreturn]] void fail(const std::filesystem::path& file, const char* what) {
-  throw Error(file.string() + ": " + what + ": " + std::strerror(errno) +
-              "; free space, choose another --cache-dir, or set cache = false for the data set");
+  throw Error(file.string() + ": " + what + ": " + std::strerror(errno));
 }
 
 }  // namespace
 
-void RowCache::File::open(const std::filesystem::path& file, std::uint64_t bytes_wanted) {
+void RowCache::File::open(const std::filesystem::path& file, std::uint64_t bytes_wanted, bool hold) {
   path = file;
   size = bytes_wanted;
   descriptor = ::open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
-  if (descriptor < 0) fail(file, "the image cache cannot be opened");
+  if (descriptor < 0) descriptor = ::open(file.c_str(), O_RDONLY | O_CLOEXEC);
+  if (descriptor < 0) fail(file, "cannot be opened");
+  if (hold) hold_entry(descriptor);
   struct stat status {};
   if (::fstat(descriptor, &status) != 0 || static_cast<std::uint64_t>(status.st_size) < size) {
-    if (::ftruncate(descriptor, static_cast<off_t>(size)) != 0) fail(file, "the image cache cannot grow");
+    if (::ftruncate(descriptor, static_cast<off_t>(size)) != 0) fail(file, "cannot grow");
   }
   void* mapped = ::mmap(nullptr, size, PROT_READ, MAP_SHARED, descriptor, 0);
-  if (mapped == MAP_FAILED) fail(file, "the image cache cannot be mapped");
+  if (mapped == MAP_FAILED) fail(file, "cannot be mapped");
   bytes = static_cast<const std::uint8_t*>(mapped);
 }
 
@@ -47,11 +48,15 @@ void RowCache::File::write(const void* data, std::uint64_t count, std::uint64_t 
   while (count > 0) {
     const ssize_t done = ::pwrite(descriptor, from, count, static_cast<off_t>(at));
     if (done < 0 && errno == EINTR) continue;
-    if (done <= 0) fail(path, "the image cache cannot be written");
+    if (done <= 0) fail(path, "cannot be written");
     from += done;
     at += static_cast<std::uint64_t>(done);
     count -= static_cast<std::uint64_t>(done);
   }
+}
+
+void RowCache::File::touch() const {
+  if (descriptor >= 0) ::futimens(descriptor, nullptr);
 }
 
 RowCache::File::~File() {
@@ -59,19 +64,25 @@ RowCache::File::~File() {
   if (descriptor >= 0) ::close(descriptor);
 }
 
-RowCache::RowCache(const std::filesystem::path& folder, const std::string& id, std::int64_t rows,
-                   std::int64_t row_bytes)
-    : row_bytes_(static_cast<std::uint64_t>(row_bytes)) {
-  const std::filesystem::path place = folder / id.substr(0, 2);
+RowCache::RowCache(const CacheSpace& space, const std::string& id, std::int64_t rows, std::int64_t row_bytes)
+    : space_(space),
+      row_bytes_(static_cast<std::uint64_t>(row_bytes)),
+      budget_(space, static_cast<std::uint64_t>(rows * row_bytes)) {
+  const std::filesystem::path place = space.file(id, kHeldEnding).parent_path();
   std::error_code error;
   std::filesystem::create_directories(place, error);
   if (error) throw Error(place.string() + ": cannot be made: " + error.message());
   const auto count = static_cast<std::uint64_t>(rows);
-  rows_.open(place / (id + ".rows"), count * row_bytes_);
-  sums_.open(place / (id + ".sums"), count * sizeof(std::uint64_t));
+  const FolderLock lock(space.folder());  // nobody removes what is opened here and not held yet
+  sums_.open(space.file(id, kHeldEnding), count * sizeof(std::uint64_t), /*hold=*/true);
+  rows_.open(space.file(id, "rows"), count * row_bytes_, /*hold=*/false);
+  sums_.touch();
 }
 
-RowCache::~RowCache() = default;
+// Last used is when it was closed.
+RowCache::~RowCache() {
+  sums_.touch();
+}
 
 bool RowCache::read(std::int64_t row, std::uint8_t* out) const {
   const auto at = static_cast<std::uint64_t>(row);
@@ -82,7 +93,11 @@ bool RowCache::read(std::int64_t row, std::uint8_t* out) const {
   return checksum(out, row_bytes_) == sum;
 }
 
-void RowCache::write(std::int64_t row, const std::uint8_t* data) const {
+void RowCache::write(std::int64_t row, const std::uint8_t* data) {
+  if (!budget_.take(row_bytes_ + sizeof(std::uint64_t))) {
+    throw Error(space_.folder().string() +
+                ": the limit of --image-cache-gb (NMLBENCH_IMAGE_CACHE_GB) is reached by data sets in use");
+  }
   const auto at = static_cast<std::uint64_t>(row);
   const std::uint64_t sum = checksum(data, row_bytes_);
   rows_.write(data, row_bytes_, at * row_bytes_);

@@ -1,7 +1,9 @@
 // The decode-once cache: rows of bytes in a sparse file, each with its checksum. Any number of threads and processes
 // may share one; whoever first needs a row writes it, and all would write the same. A row that a crash left
-// half-written does not fit its checksum and counts as absent.
+// half-written does not fit its checksum and counts as absent. While one is open, eviction leaves its files alone.
 #pragma once
+
+#include "cache_space.h"
 
 #include <cstdint>
 #include <filesystem>
@@ -11,16 +13,17 @@ namespace nmlbench::plugins {
 
 class RowCache {  // [any-thread]
  public:
-  // Files FOLDER/ab/ID.rows (memory-mapped) and .sums, made when absent. Throws Error when that is not possible.
-  RowCache(const std::filesystem::path& folder, const std::string& id, std::int64_t rows, std::int64_t row_bytes);
+  // Files ID.rows (memory-mapped) and ID.sums, made when absent; of a folder that cannot be written, those that are
+  // there. Throws Error when that is not possible.
+  RowCache(const CacheSpace& space, const std::string& id, std::int64_t rows, std::int64_t row_bytes);
   ~RowCache();
   RowCache(const RowCache&) = delete;
   RowCache& operator=(const RowCache&) = delete;
 
   // Copies the row to `out`; false when it is absent or damaged.
   bool read(std::int64_t row, std::uint8_t* out) const;
-  // Throws Error when the disk is full.
-  void write(std::int64_t row, const std::uint8_t* data) const;
+  // Throws Error when the disk is full or the limit reached.
+  void write(std::int64_t row, const std::uint8_t* data);
 
  private:
   struct File {
@@ -29,12 +32,16 @@ class RowCache {  // [any-thread]
     const std::uint8_t* bytes = nullptr;
     std::uint64_t size = 0;
 
-    void open(const std::filesystem::path& file, std::uint64_t bytes_wanted);
+    // Opens, or makes; `hold` keeps eviction away.
+    void open(const std::filesystem::path& file, std::uint64_t bytes_wanted, bool hold);
     void write(const void* data, std::uint64_t count, std::uint64_t at) const;
+    void touch() const;  // used now
     ~File();
   };
 
+  CacheSpace space_;
   std::uint64_t row_bytes_;
+  CacheBudget budget_;
   File rows_, sums_;
 };
 
