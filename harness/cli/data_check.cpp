@@ -22,13 +22,13 @@ std::vector<Value> choices_of(const ParamSpec& spec, const Location& where) {
   return all;
 }
 
-// Every split and domain, on `folder`, to be verified.
-PluginRef reference(const PluginEntry& entry, const std::filesystem::path& folder) {
+// Every split and domain, on `folder`.
+PluginRef reference(const PluginEntry& entry, const std::filesystem::path& folder, bool verify) {
   PluginRef ref;
   ref.plugin = entry.name;
   ref.where = {"doctor --data", 0, 0, entry.name};
   ref.values.emplace_back("path", Value{std::filesystem::absolute(folder).lexically_normal().string(), ref.where});
-  ref.values.emplace_back("verify", Value{true, ref.where});
+  ref.values.emplace_back("verify", Value{verify, ref.where});
   if (find_param(entry, "cache") != nullptr) ref.values.emplace_back("cache", Value{false, ref.where});
   for (const char* axis : {"split", "domain"}) {
     const ParamSpec* spec = find_param(entry, axis);
@@ -39,7 +39,23 @@ PluginRef reference(const PluginEntry& entry, const std::filesystem::path& folde
   return ref;
 }
 
-DataFinding open_split(const ResolvedPlugin& plugin) {
+// Why the split cannot be opened; "" when it can.
+std::string open_into(DataFinding& finding, const ResolvedPlugin& plugin) {
+  try {
+    const SplitInfo info = make_dataset(plugin)->open();
+    finding.samples = info.size;
+    finding.classes = info.classes;
+    finding.found = true;
+    return "";
+  } catch (const Interrupted&) {
+    throw;
+  } catch (const std::exception& error) {
+    return error.what();
+  }
+}
+
+// The same split, with `verify` and without.
+DataFinding examine_split(const ResolvedPlugin& plugin, const ResolvedPlugin& unverified) {
   DataFinding finding;
   finding.dataset = plugin.name;
   for (const char* axis : {"split", "domain"}) {
@@ -47,16 +63,9 @@ DataFinding open_split(const ResolvedPlugin& plugin) {
     if (spec == nullptr || spec->type != ParamType::choice) continue;
     finding.split += (finding.split.empty() ? "" : " ") + plugin.params.text(axis);
   }
-  try {
-    const SplitInfo info = make_dataset(plugin)->open();
-    finding.samples = info.size;
-    finding.classes = info.classes;
-    finding.whole = true;
-  } catch (const Interrupted&) {
-    throw;
-  } catch (const std::exception& error) {
-    finding.message = error.what();
-  }
+  finding.message = open_into(finding, plugin);
+  finding.whole = finding.found;
+  if (!finding.whole) open_into(finding, unverified);  // a part of it may be there
   return finding;
 }
 
@@ -71,9 +80,9 @@ std::vector<DataFinding> check_data(const Registry& registry, const std::filesys
         find_param(entry, "verify") == nullptr) {
       continue;
     }
-    for (const ResolvedPlugin& plugin : registry.expand(PluginKind::dataset, reference(entry, folder))) {
-      findings.push_back(open_split(plugin));
-    }
+    const auto splits = registry.expand(PluginKind::dataset, reference(entry, folder, /*verify=*/true));
+    const auto unverified = registry.expand(PluginKind::dataset, reference(entry, folder, /*verify=*/false));
+    for (std::size_t i = 0; i < splits.size(); ++i) findings.push_back(examine_split(splits[i], unverified[i]));
   }
   return findings;
 }

@@ -12,9 +12,10 @@ namespace nmlbench::cli {
 struct DataFinding {
   std::string dataset;  // plugin
   std::string split;    // "train", "test sketch"
-  bool whole = false;
+  bool found = false;   // it can be opened
+  bool whole = false;   // and is what the official distribution is
   std::int64_t samples = 0, classes = 0;
-  std::string message;  // why it is not usable
+  std::string message;  // why it is not whole
 };
 
 // Opens every split of every data set plugin that can verify itself (it declares `path` and `verify`) on `folder`.

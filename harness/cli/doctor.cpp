@@ -76,26 +76,30 @@ int examine(const Globals& globals, bool as_json) {
   return kDone;
 }
 
+std::string verdict(const DataFinding& finding) {
+  if (finding.whole) return fmt::format("whole: {} samples, {} classes", finding.samples, finding.classes);
+  return (finding.found ? "not whole: " : "not usable: ") + finding.message;
+}
+
 // Sets of which nothing is there take one line, all others one for each split.
 int examine_data(const Globals& globals, const std::filesystem::path& folder, bool as_json) {
   const std::vector<DataFinding> findings = check_data(load_plugins(globals), folder);
-  std::map<std::string, int> whole;
-  for (const DataFinding& finding : findings) whole[finding.dataset] += finding.whole ? 1 : 0;
+  std::map<std::string, int> found;
+  for (const DataFinding& finding : findings) found[finding.dataset] += finding.found ? 1 : 0;
   nlohmann::ordered_json out = nlohmann::ordered_json::array();
   std::string last_absent;
   for (const DataFinding& finding : findings) {
     out.push_back({{"dataset", finding.dataset},
                    {"split", finding.split},
+                   {"found", finding.found},
                    {"whole", finding.whole},
                    {"samples", finding.samples},
                    {"classes", finding.classes},
                    {"message", finding.message}});
     if (as_json || finding.dataset == last_absent) continue;
-    const bool absent = whole[finding.dataset] == 0;
+    const bool absent = found[finding.dataset] == 0;
     if (absent) last_absent = finding.dataset;
-    fmt::print("{:<16} {:<20} {}\n", finding.dataset, absent ? "-" : finding.split,
-               finding.whole ? fmt::format("whole: {} samples, {} classes", finding.samples, finding.classes)
-                             : "not usable: " + finding.message);
+    fmt::print("{:<16} {:<20} {}\n", finding.dataset, absent ? "-" : finding.split, verdict(finding));
   }
   if (as_json) fmt::print("{}\n", out.dump(2));
   return kDone;

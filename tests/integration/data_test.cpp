@@ -165,6 +165,21 @@ TEST(Data, DoctorSaysWhatIsThereAndWhatIsNotWhole) {
   EXPECT_EQ(run(scratch, {"doctor", "--data", "elsewhere"}).status, 2);
 }
 
+TEST(Data, DoctorCallsAPartOfCifarPartial) {
+  const Scratch scratch;
+  scratch.write("data/data_batch_2.bin", std::string(3 * 3073, '\1'));
+  const Finished text = run(scratch, {"doctor", "--data", "data"});
+  EXPECT_THAT(text.out, ::testing::ContainsRegex("cifar +train +not whole: .*data: is partial: 3 of the 50000 official "
+                                                 "images; not there: data_batch_1.bin, data_batch_3.bin"));
+  EXPECT_THAT(text.out, ::testing::ContainsRegex("cifar +test +not usable: .*neither test_batch.bin nor test.bin"));
+  const Finished listed = run(scratch, {"doctor", "--data", "data", "--json"});
+  for (const auto& finding : nlohmann::json::parse(listed.out)) {
+    const bool train = finding.at("dataset") == "cifar" && finding.at("split") == "train";
+    EXPECT_EQ(finding.at("found").get<bool>(), train) << finding;
+    EXPECT_EQ(finding.at("samples").get<int>(), train ? 3 : 0) << finding;
+  }
+}
+
 TEST(Data, DoctorFindsAWholeSet) {
   const std::filesystem::path shared = NMLBENCH_SHARED_DATA;
   if (!std::filesystem::exists(shared / "usps/usps.h5")) GTEST_SKIP() << "usps.h5 is not there";

@@ -12,9 +12,6 @@
 
 namespace nmlbench::plugins {
 
-#define NMLBENCH_VERIFY_PARAM                                                                                    \
-  ::nmlbench::boolean("verify", "false", "all files must be there, counts and split files be the official ones") \
-      .resource()
 #define NMLBENCH_COLLECTION_PARAMS(size, resize, pct, interpolation) \
   NMLBENCH_IMAGE_PARAMS(size, resize, pct, interpolation), NMLBENCH_VERIFY_PARAM
 

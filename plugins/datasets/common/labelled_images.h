@@ -23,6 +23,11 @@ namespace nmlbench::plugins {
 #define NMLBENCH_LABELLED_IMAGES_PARAMS \
   ::nmlbench::text("domain", "", "names the test set; \"\" when the data have no domains"), NMLBENCH_SUBSET_PARAMS
 
+// Of data sets with an official distribution. `doctor --data` tries those that have it and `path`.
+#define NMLBENCH_VERIFY_PARAM                                                                                    \
+  ::nmlbench::boolean("verify", "false", "all files must be there, counts and split files be the official ones") \
+      .resource()
+
 struct LabelledImages {
   torch::Tensor images;  // uint8 [N, C, H, W]
   torch::Tensor labels;  // int64 [N]

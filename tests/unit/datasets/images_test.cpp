@@ -194,5 +194,79 @@ TEST(Cifar, TruncatedRecordsAndWrongLabelsAreErrors) {
   EXPECT_THAT(failure("cifar", scratch.path()), HasSubstr("record 0 has label 11, outside [0, 10)"));
 }
 
+TEST(Cifar, LiesInItsUsualFolder) {
+  const Scratch scratch;
+  scratch.write("cifar-10-batches-bin/test_batch.bin", std::string(3073, '\2'));
+  EXPECT_EQ(open("cifar", scratch.path(), {{"split", "test"}}).info.classes, 10);
+  scratch.write("cifar-100-binary/test.bin", std::string(3074, '\2'));
+  EXPECT_THAT(failure("cifar", scratch.path(), {{"split", "test"}}),
+              HasSubstr("holds cifar-10-batches-bin and cifar-100-binary; name one of them"));
+}
+
+// `labels` in turn, as many official images as asked for.
+std::string records(std::int64_t count, std::int64_t classes, std::int64_t coarse = 0) {
+  const std::int64_t label_bytes = coarse > 0 ? 2 : 1;
+  std::string bytes(static_cast<std::size_t>(count * (label_bytes + 3072)), '\0');
+  for (std::int64_t i = 0; i < count; ++i) {
+    const auto at = static_cast<std::size_t>(i * (label_bytes + 3072));
+    bytes[at] = static_cast<char>(i % (coarse > 0 ? coarse : classes));
+    if (coarse > 0) bytes[at + 1] = static_cast<char>(i % classes);
+  }
+  return bytes;
+}
+
+std::string names(int count) {
+  std::string text;
+  for (int i = 0; i < count; ++i) text += "class" + std::to_string(i) + "\r\n";
+  return text + "\n";
+}
+
+class VerifiedCifar : public ::testing::Test {
+ protected:
+  std::string verdict(const char* split) const {
+    return failure("cifar", scratch_.path(), {{"split", split}, {"verify", true}});
+  }
+  Scratch scratch_;
+};
+
+TEST_F(VerifiedCifar, TenIsWholeWithItsCountsAndNames) {
+  scratch_.write("test_batch.bin", records(10'000, 10));
+  EXPECT_THAT(verdict("test"), HasSubstr("batches.meta.txt: is not there"));
+  scratch_.write("batches.meta.txt", names(9));
+  EXPECT_THAT(verdict("test"), HasSubstr("batches.meta.txt: names 9 classes, not 10"));
+  scratch_.write("batches.meta.txt", names(10));
+  const Opened whole = open("cifar", scratch_.path(), {{"split", "test"}, {"verify", true}});
+  EXPECT_EQ(whole.info.size, 10'000);
+  EXPECT_EQ(whole.info.class_names.at(9), "class9");
+
+  std::string bytes = records(10'000, 10);
+  bytes[3073] = 7;  // was 1
+  scratch_.write("test_batch.bin", bytes);
+  EXPECT_THAT(verdict("test"), HasSubstr("class 1 has 999 images and class 0 1000"));
+  scratch_.write("test_batch.bin", records(10'010, 10));
+  EXPECT_THAT(verdict("test"), HasSubstr("has 10010 images, the official distribution 10000"));
+}
+
+TEST_F(VerifiedCifar, TenIsPartialWithoutAllBatches) {
+  scratch_.write("batches.meta.txt", names(10));
+  scratch_.write("data_batch_1.bin", records(1000, 10));
+  scratch_.write("data_batch_3.bin", records(1000, 10));
+  const std::string message = verdict("train");
+  EXPECT_THAT(message, HasSubstr("is partial: 2000 of the 50000 official images; not there: data_batch_2.bin, "
+                                 "data_batch_4.bin, data_batch_5.bin"));
+  EXPECT_EQ(open("cifar", scratch_.path()).info.size, 2000);  // and can be used
+}
+
+TEST_F(VerifiedCifar, HundredIsWholeWithBothKindsOfLabels) {
+  scratch_.write("test.bin", records(10'000, 100, 20));
+  scratch_.write("fine_label_names.txt", names(100));
+  EXPECT_THAT(verdict("test"), HasSubstr("coarse_label_names.txt: is not there"));
+  scratch_.write("coarse_label_names.txt", names(20));
+  EXPECT_EQ(verdict("test"), "no error");
+  EXPECT_THAT(verdict("train"), HasSubstr("train.bin"));
+  scratch_.write("train.bin", records(200, 100, 20));
+  EXPECT_THAT(verdict("train"), HasSubstr("is partial: 200 of the 50000 official images"));
+}
+
 }  // namespace
 }  // namespace nmlbench
