@@ -3,11 +3,14 @@
 #include "gram.h"
 #include "thin_product.h"
 
+#include <algorithm>
+
 namespace nmlbench::plugins {
 namespace {
 
 constexpr double kSmallestNorm = 1e-12;  // as torch.nn.functional.normalize
-constexpr double kSmallestRatio = 1e-7;  // sigma / sigma_1 below which a float64 Gram matrix holds rounding only
+constexpr double kSmallestRatio =
+    1e-7;  // of the largest sigma, below which a Gram matrix in float64 holds rounding only
 
 torch::Tensor row_norms(const torch::Tensor& x) {
   return x.norm(2, {-1}, /*keepdim=*/true).clamp_min(kSmallestNorm);
@@ -19,22 +22,22 @@ struct GramTerm {
   torch::Tensor middle;  // float64 [H, M, M], symmetric
 };
 
-// With sigma the roots of the eigenvalues of K and u_i its eigenvectors: d loss / d sigma_i = - weight_i / S +
-// top / S^2, and d sigma_i / dz = u_i v_i^T with v_i^T = u_i^T z / sigma_i.
+// d loss / d sigma_i = top / S^2 - weight_i / S, and d sigma_i / dz = u_i v_i^T with v_i^T = u_i^T z / sigma_i: the
+// first is the inverse root of K, the second concerns the top_k largest alone.
 GramTerm dominance_of_gram(const torch::Tensor& gram, const torch::Tensor& top_k) {
-  const auto [eigenvalues, vectors] = eigen_decomposition(gram);
-  const torch::Tensor sigma = eigenvalues.clamp_min(0).sqrt();  // [H, M], ascending
-  const std::int64_t k = sigma.size(1);
-  const torch::Tensor sum = sigma.sum(1, /*keepdim=*/true).clamp_min(kSmallestNorm);
-  const torch::Tensor rank = torch::arange(k - 1, -1, -1, sigma.options());  // 0 for the largest
-  const torch::Tensor share = top_k.clamp_max(k).to(sigma.options()).view({-1, 1});
-  const torch::Tensor weight = (rank < share).to(sigma.options()).div_(share);  // [H, M]
-  const torch::Tensor top = (weight * sigma).sum(1, /*keepdim=*/true);
-  const torch::Tensor slope = (top / sum - weight).div_(sum);
-  const torch::Tensor largest = sigma.slice(1, k - 1, k);
-  const torch::Tensor usable = (sigma > largest * kSmallestRatio).logical_and_(sigma > kSmallestNorm);
-  const torch::Tensor scale = torch::where(usable, slope / sigma, torch::zeros_like(sigma));
-  return {(top / sum).neg_().view({-1}), (vectors * scale.unsqueeze(1)).bmm(vectors.transpose(1, 2))};
+  const std::int64_t most = std::min(top_k.max().item<std::int64_t>(), gram.size(1));
+  const GramRoots roots = gram_roots(gram, most);
+  const torch::Tensor sum = roots.sum.clamp_min(kSmallestNorm).unsqueeze(1);
+  const torch::Tensor rank = torch::arange(most, gram.options());
+  const torch::Tensor share = top_k.clamp_max(gram.size(1)).to(gram.options()).view({-1, 1});
+  const torch::Tensor weight = (rank < share).to(gram.options()).div_(share);  // [H, K]
+  const torch::Tensor top = (weight * roots.largest).sum(1, /*keepdim=*/true);
+  const torch::Tensor usable = roots.largest > roots.largest.slice(1, 0, 1).clamp_min(kSmallestNorm) * kSmallestRatio;
+  const torch::Tensor scale = torch::where(usable, weight / (sum * roots.largest), torch::zeros_like(weight));
+  const torch::Tensor slope = top / sum.square();  // [H, 1]
+  return {(top / sum).neg_().view({-1}),
+          (roots.inverse * slope.unsqueeze(2))
+              .baddbmm_((roots.vectors * scale.unsqueeze(2)).transpose(1, 2), roots.vectors, 1.0, -1.0)};
 }
 
 // Gram matrix of the centred rows: the mean row and column taken out of K.

@@ -20,7 +20,7 @@ Term covariance_term(const torch::Tensor& z);
 
 // - mean of the top_k[h] largest of sigma / sum(sigma), sigma the singular values of z as it is (top_k = 1: the
 // paper's dominance; 5: the released code's). From the eigenvalues of the smaller Gram matrix in float64: values
-// below 1e-7 of the largest count as zero and get no gradient. top_k: whole numbers [H].
+// below 1e-6 of the largest fade out of the gradient. top_k: whole numbers [H].
 Term dominance_term(const torch::Tensor& z, const torch::Tensor& top_k);
 
 // covariance_weight[h] * covariance + dominance_weight[h] * dominance, with one Gram matrix and one product for both.

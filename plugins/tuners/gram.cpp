@@ -1,9 +1,12 @@
 #include "gram.h"
 
 #include "../vectors.h"
+#include "tridiagonal.h"
 
 #include <algorithm>
+#include <cmath>
 #include <limits>
+#include <vector>
 
 #include <ATen/Parallel.h>
 
@@ -14,68 +17,92 @@ namespace {
 #define NMLBENCH_TARGET __attribute__((target("avx512f")))
 
 constexpr std::int64_t kLanes = 8;
-constexpr int kTile = 4;  // 16 accumulators and 8 operands of the 32 registers
+constexpr std::int64_t kStrip = 8, kColumns = 3;  // a tile: 24 accumulators of the 32 registers
+constexpr std::int64_t kDepth = 512;  // columns at a time, so that their float64 copy stays in a core's own cache
 
-// Products of Rows x Columns pairs of rows, converted on the way in: rows i + .. of z with rows j + .. of z.
-template <int Rows, int Columns>
-NMLBENCH_TARGET void gram_tile(const float* z, std::int64_t m, std::int64_t d, std::int64_t i, std::int64_t j,
-                               double* out) {
-  __m512d sum[Rows][Columns];
-#pragma GCC unroll 4
-  for (int r = 0; r < Rows; ++r) {
-#pragma GCC unroll 4
-    for (int c = 0; c < Columns; ++c) sum[r][c] = _mm512_setzero_pd();
+std::int64_t strips_of(std::int64_t rows) {
+  return (rows + kStrip - 1) / kStrip;
+}
+
+// Columns [k, k + width) of z [m, d] in float64, [rows, stride], with zeros around; rows: what the tiles reach.
+NMLBENCH_TARGET void widen(const float* z, std::int64_t m, std::int64_t d, std::int64_t k, std::int64_t width,
+                           AlignedDoubles& wide, std::int64_t stride) {
+  const std::int64_t rows = strips_of(m) * kStrip + kColumns;
+  wide.resize(static_cast<std::size_t>(rows * stride));
+  for (std::int64_t i = 0; i < m; ++i) {
+    const float* from = z + i * d + k;
+    double* to = wide.data() + i * stride;
+    std::int64_t j = 0;
+    for (; j + kLanes <= width; j += kLanes) _mm512_storeu_pd(to + j, _mm512_cvtps_pd(_mm256_loadu_ps(from + j)));
+    for (; j < stride; ++j) to[j] = j < width ? static_cast<double>(from[j]) : 0.0;
   }
-  const auto at = [&](std::int64_t row, std::int64_t k) { return z + row * d + k; };
-  std::int64_t k = 0;
-  for (; k + kLanes <= d; k += kLanes) {
-    __m512d left[Rows];
-#pragma GCC unroll 4
-    for (int r = 0; r < Rows; ++r) left[r] = _mm512_cvtps_pd(_mm256_loadu_ps(at(i + r, k)));
-#pragma GCC unroll 4
-    for (int c = 0; c < Columns; ++c) {
-      const __m512d right = _mm512_cvtps_pd(_mm256_loadu_ps(at(j + c, k)));
-#pragma GCC unroll 4
-      for (int r = 0; r < Rows; ++r) sum[r][c] = _mm512_fmadd_pd(left[r], right, sum[r][c]);
+  std::fill(wide.begin() + m * stride, wide.end(), 0.0);
+}
+
+// sums[r][c] = row r of `left` times row c of `right`.
+NMLBENCH_TARGET void multiply_tile(const double* left, const double* right, std::int64_t stride,
+                                   double (&sums)[kStrip][kColumns]) {
+  __m512d sum[kStrip][kColumns];
+#pragma GCC unroll 8
+  for (auto& row : sum) {
+#pragma GCC unroll 3
+    for (__m512d& one : row) one = _mm512_setzero_pd();
+  }
+  for (std::int64_t k = 0; k < stride; k += kLanes) {
+    __m512d x[kColumns];
+#pragma GCC unroll 3
+    for (std::int64_t c = 0; c < kColumns; ++c) x[c] = _mm512_loadu_pd(right + c * stride + k);
+#pragma GCC unroll 8
+    for (std::int64_t r = 0; r < kStrip; ++r) {
+      const __m512d l = _mm512_loadu_pd(left + r * stride + k);
+#pragma GCC unroll 3
+      for (std::int64_t c = 0; c < kColumns; ++c) sum[r][c] = _mm512_fmadd_pd(l, x[c], sum[r][c]);
     }
   }
-#pragma GCC unroll 4
-  for (int r = 0; r < Rows; ++r) {
-#pragma GCC unroll 4
-    for (int c = 0; c < Columns; ++c) {
-      double value = _mm512_reduce_add_pd(sum[r][c]);
-      for (std::int64_t rest = k; rest < d; ++rest) {
-        value += static_cast<double>(*at(i + r, rest)) * static_cast<double>(*at(j + c, rest));
+#pragma GCC unroll 8
+  for (std::int64_t r = 0; r < kStrip; ++r) {
+#pragma GCC unroll 3
+    for (std::int64_t c = 0; c < kColumns; ++c) sums[r][c] = _mm512_reduce_add_pd(sum[r][c]);
+  }
+}
+
+// Adds the products of rows i .. i + 7 with all rows up to theirs to `out` [m, m] and its mirror image.
+void add_strip(const AlignedDoubles& wide, std::int64_t stride, std::int64_t m, std::int64_t i, double* out) {
+  const std::int64_t height = std::min(kStrip, m - i);
+  for (std::int64_t j = 0; j < i + height; j += kColumns) {
+    double sums[kStrip][kColumns];
+    multiply_tile(wide.data() + i * stride, wide.data() + j * stride, stride, sums);
+    for (std::int64_t r = 0; r < height; ++r) {
+      const std::int64_t width = std::min(kColumns, i + r + 1 - j);
+      for (std::int64_t c = 0; c < width; ++c) {
+        double& below = out[(i + r) * m + j + c];
+        below += sums[r][c];
+        out[(j + c) * m + i + r] = below;
       }
-      out[(i + r) * m + j + c] = out[(j + c) * m + i + r] = value;
     }
   }
 }
 
-template <int Rows>
-void gram_rows(const float* z, std::int64_t m, std::int64_t d, std::int64_t i, double* out) {
-  std::int64_t j = 0;
-  for (; j + kTile <= i + Rows; j += kTile) gram_tile<Rows, kTile>(z, m, d, i, j, out);
-  for (; j < i + Rows; ++j) gram_tile<Rows, 1>(z, m, d, i, j, out);
-}
-
-// The lower triangle, four rows at a time, mirrored.
+// The lower triangle, eight rows at a time, mirrored.
 torch::Tensor gram_avx512(const torch::Tensor& z) {
-  const std::int64_t h = z.size(0), m = z.size(1), d = z.size(2), strips = (m + kTile - 1) / kTile;
-  const torch::Tensor gram = torch::empty({h, m, m}, z.options().dtype(torch::kFloat64));
-  at::parallel_for(0, h * strips, 4, [&](std::int64_t begin, std::int64_t end) {
-    for (std::int64_t s = begin; s < end; ++s) {
-      const std::int64_t head = s / strips;
-      // long and short strips in turn, so that threads get equal work
-      const std::int64_t strip = s % 2 == 0 ? s % strips / 2 : strips - 1 - s % strips / 2;
-      const float* rows = z.data_ptr<float>() + head * m * d;
-      double* out = gram.data_ptr<double>() + head * m * m;
-      const std::int64_t first = strip * kTile;
-      if (first + kTile <= m) {
-        gram_rows<kTile>(rows, m, d, first, out);
-      } else {
-        for (std::int64_t i = first; i < m; ++i) gram_rows<1>(rows, m, d, i, out);
+  const std::int64_t h = z.size(0), m = z.size(1), d = z.size(2), strips = strips_of(m);
+  const torch::Tensor gram = torch::zeros({h, m, m}, z.options().dtype(torch::kFloat64));
+  constexpr std::int64_t kWorthAThread = 4'000'000;  // products; waking one takes tens of microseconds
+  const std::int64_t grain = std::max<std::int64_t>(1, kWorthAThread / (kStrip * (m / 2 + 1) * d));
+  at::parallel_for(0, h * strips, grain, [&](std::int64_t begin, std::int64_t end) {
+    AlignedDoubles wide;
+    for (std::int64_t first = begin; first < end;) {
+      const std::int64_t head = first / strips, last = std::min(end, (head + 1) * strips);
+      for (std::int64_t k = 0; k < d; k += kDepth) {
+        const std::int64_t width = std::min(kDepth, d - k), stride = ((width + kLanes - 1) / kLanes | 1) * kLanes;
+        widen(z.data_ptr<float>() + head * m * d, m, d, k, width, wide, stride);
+        for (std::int64_t s = first; s < last; ++s) {
+          // long and short strips in turn, so that threads get equal work
+          const std::int64_t at = s % strips, strip = at % 2 == 0 ? at / 2 : strips - 1 - at / 2;
+          add_strip(wide, stride, m, strip * kStrip, gram.data_ptr<double>() + head * m * m);
+        }
       }
+      first = last;
     }
   });
   return gram;
@@ -93,28 +120,37 @@ torch::Tensor gram_matrix(const torch::Tensor& z) {
   return wide.bmm(wide.transpose(1, 2));
 }
 
-Eigen eigen_decomposition(const torch::Tensor& symmetric) {
-  if (!symmetric.is_cpu()) {
-    const auto [values, vectors] = torch::linalg_eigh(symmetric, "L");
-    return {values, vectors};
-  }
-  const double nan = std::numeric_limits<double>::quiet_NaN();  // LAPACK would refuse it
-  const Eigen out{torch::full({symmetric.size(0), symmetric.size(1)}, nan, symmetric.options()),
-                  torch::full_like(symmetric, nan)};
-  // A small eigenproblem is many times slower on two OpenMP threads than on one. Within a parallel region LAPACK keeps
-  // to its own thread, so one is opened even for a single head.
-  const std::int64_t heads = symmetric.size(0);
-  at::parallel_for(0, std::max<std::int64_t>(heads, at::get_num_threads()), 1,
-                   [&](std::int64_t begin, std::int64_t end) {
-                     const torch::NoGradGuard no_grad;
-                     for (std::int64_t h = begin; h < std::min(end, heads); ++h) {
-                       if (!torch::isfinite(symmetric[h]).all().item<bool>()) continue;
-                       const auto [values, vectors] = torch::linalg_eigh(symmetric[h], "L");
-                       out.values[h].copy_(values);
-                       out.vectors[h].copy_(vectors);
-                     }
-                   });
-  return out;
+GramRoots gram_roots_by_eigenvectors(const torch::Tensor& gram, std::int64_t largest) {
+  constexpr double kFade = 1e-12;  // as TridiagonalForm::inverse_root
+  const auto [values, columns] = torch::linalg_eigh(gram, "L");
+  const std::int64_t m = gram.size(1);
+  const torch::Tensor eigenvalues = values.clamp_min(0), sigma = eigenvalues.sqrt(), vectors = columns.transpose(1, 2);
+  const torch::Tensor most = eigenvalues.slice(1, m - 1, m);
+  const torch::Tensor scale = (sigma / (eigenvalues + most * kFade)).nan_to_num(0.0);
+  return {sigma.sum(1), sigma.slice(1, m - largest, m).flip(1), vectors.slice(1, m - largest, m).flip(1),
+          (columns * scale.unsqueeze(1)).bmm(vectors)};
+}
+
+GramRoots gram_roots(const torch::Tensor& gram, std::int64_t largest) {
+  if (!gram.is_cpu()) return gram_roots_by_eigenvectors(gram, largest);
+  const std::int64_t h = gram.size(0), m = gram.size(1);
+  const double nan = std::numeric_limits<double>::quiet_NaN();
+  GramRoots roots{torch::full({h}, nan, gram.options()), torch::full({h, largest}, nan, gram.options()),
+                  torch::full({h, largest, m}, nan, gram.options()), torch::full({h, m, m}, nan, gram.options())};
+  const torch::Tensor rows = gram.contiguous();
+  at::parallel_for(0, h, 1, [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t head = begin; head < end; ++head) {
+      const double* k = rows.data_ptr<double>() + head * m * m;
+      if (!std::all_of(k, k + m * m, [](double x) { return std::isfinite(x); })) continue;
+      const TridiagonalForm form(k, m);
+      double* values = roots.largest.data_ptr<double>() + head * largest;
+      form.largest(largest, values, roots.vectors.data_ptr<double>() + head * largest * m);
+      roots.sum.data_ptr<double>()[head] =
+          form.inverse_root(values[0], roots.inverse.data_ptr<double>() + head * m * m);
+    }
+  });
+  roots.largest.sqrt_();
+  return roots;
 }
 
 }  // namespace nmlbench::plugins

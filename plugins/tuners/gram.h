@@ -9,11 +9,20 @@ namespace nmlbench::plugins {
 // z [H, M, D] -> z z^T [H, M, M], float64. Singular values below 3e-4 of the largest drown in a float32 Gram matrix.
 torch::Tensor gram_matrix(const torch::Tensor& z);
 
-// Eigenvalues [H, K], ascending, and eigenvectors [H, K, K] (columns) of symmetric float64 matrices. A head with
-// numbers that are not finite gets NaN and leaves the others alone.
-struct Eigen {
-  torch::Tensor values, vectors;
+// What the dominance loss asks of Gram matrices, float64 [H, M, M]: with sigma the square roots of the eigenvalues,
+// that is, the singular values of z.
+struct GramRoots {
+  torch::Tensor sum;      // [H], of sigma
+  torch::Tensor largest;  // [H, K], the K largest sigma, descending
+  torch::Tensor vectors;  // [H, K, M], their eigenvectors
+  torch::Tensor inverse;  // [H, M, M], symmetric: 1 / sigma along each eigenvector; sigma below 1e-6 of the largest,
+                          // which are rounding, fade out
 };
-Eigen eigen_decomposition(const torch::Tensor& symmetric);
+
+// A head with numbers that are not finite gets NaN and leaves the others alone.
+GramRoots gram_roots(const torch::Tensor& gram, std::int64_t largest);
+
+// The same from all eigenvectors: for devices whose libraries solve a batch of eigenproblems at once.
+GramRoots gram_roots_by_eigenvectors(const torch::Tensor& gram, std::int64_t largest);
 
 }  // namespace nmlbench::plugins

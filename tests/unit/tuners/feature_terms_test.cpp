@@ -6,7 +6,9 @@
 
 #include <nmlbench/random.h>
 
+#include <cmath>
 #include <functional>
+#include <limits>
 
 #include <gtest/gtest.h>
 #include <torch/autograd.h>
@@ -105,6 +107,29 @@ TEST_P(FeatureTerms, SpectralTermsAreTheWeightedSum) {
   EXPECT_LT(relative_error(both.loss, (a * covariance.loss + b * dominance.loss).to(torch::kFloat64)), 1e-5);
   const Tensor expected = a.view({2, 1, 1}) * covariance.gradient + b.view({2, 1, 1}) * dominance.gradient;
   EXPECT_LT(relative_error(both.gradient, expected.to(torch::kFloat64)), 1e-5);
+}
+
+// The way of other devices, on this one.
+TEST_P(FeatureTerms, RootsOfAGramMatrixByEigenvectorsAreTheSame) {
+  const auto [m, d] = GetParam();
+  const Tensor gram = gram_matrix(features(3, m, d) + 0.3);
+  const std::int64_t k = std::min<std::int64_t>({5, m, d});
+  const GramRoots ours = gram_roots(gram, k), theirs = gram_roots_by_eigenvectors(gram, k);
+  EXPECT_LT(relative_error(ours.sum, theirs.sum), 1e-6);
+  EXPECT_LT(relative_error(ours.largest, theirs.largest), 1e-12);
+  EXPECT_LT(relative_error(ours.vectors.square(), theirs.vectors.square()), 1e-9);  // up to sign
+  const Tensor z = features(3, m, d) + 0.3;
+  EXPECT_LT(relative_error(ours.inverse.matmul(z.to(torch::kFloat64)), theirs.inverse.matmul(z.to(torch::kFloat64))),
+            1e-5);
+}
+
+TEST(FeatureTerms, NumbersThatAreNotFiniteStayWithTheirHead) {
+  Tensor z = features(3, 8, 20);
+  z[1][2][3] = std::numeric_limits<float>::quiet_NaN();
+  const Tensor k = torch::ones({3}, torch::kInt64);
+  const Term term = dominance_term(z, k);
+  EXPECT_TRUE(std::isnan(term.loss[1].item<float>()));
+  EXPECT_EQ(term.loss[2].item<float>(), dominance_term(z.slice(0, 2, 3), k.slice(0, 2, 3)).loss.item<float>());
 }
 
 TEST_P(FeatureTerms, GramMatrixIsExactInFloat64) {
