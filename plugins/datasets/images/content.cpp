@@ -5,9 +5,8 @@
 #include <nmlbench/digest.h>
 #include <nmlbench/error.h>
 
-#include <array>
+#include <algorithm>
 #include <atomic>
-#include <cstdint>
 #include <cstdlib>
 #include <ctime>
 #include <fstream>
@@ -20,13 +19,13 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// Clocks of file systems are coarse: a file changed that recently may change again without a trace.
 constexpr std::time_t kSettled = 3;  // s
 
-struct FileState {
-  std::array<std::int64_t, 7> fields;
-  std::time_t changed;
-};
+}  // namespace
+
+bool FileState::settled() const {
+  return changed + kSettled < std::time(nullptr);
+}
 
 FileState state_of(const fs::path& file) {
   struct stat s {};
@@ -38,21 +37,20 @@ FileState state_of(const fs::path& file) {
           std::max(s.st_mtim.tv_sec, s.st_ctim.tv_sec)};
 }
 
-// A memo that cannot be written costs time only.
-void remember(const fs::path& place, const std::string& digest) {
+void keep_in_cache(const fs::path& place, std::string_view bytes) {
+  static std::atomic<int> counter{0};
   std::error_code ignored;
   fs::create_directories(place.parent_path(), ignored);
-  const fs::path part = place.string() + "." + std::to_string(::getpid());
-  {
-    std::ofstream out(part);
-    out << digest;
-    out.close();
-    if (!out) return;
+  const fs::path part = place.string() + "." + std::to_string(::getpid()) + "." + std::to_string(counter++);
+  std::ofstream out(part, std::ios::binary);
+  out << bytes;
+  out.close();
+  if (out) {
+    fs::rename(part, place, ignored);
+  } else {
+    fs::remove(part, ignored);
   }
-  fs::rename(part, place, ignored);
 }
-
-}  // namespace
 
 fs::path cache_folder() {
   const auto variable = [](const char* name) {
@@ -75,10 +73,10 @@ std::string content_digest(const std::vector<fs::path>& files) {
     states[static_cast<std::size_t>(i)] = state_of(files[static_cast<std::size_t>(i)]);
   });
   Digest key;
-  std::time_t changed = 0;
+  bool settled = true;
   for (std::size_t i = 0; i < files.size(); ++i) {
     key.update(files[i].string()).update(states[i].fields.data(), sizeof states[i].fields);
-    changed = std::max(changed, states[i].changed);
+    settled = settled && states[i].settled();
   }
   const fs::path root = cache_folder();
   const fs::path memo = root / "digests" / key.hex();
@@ -91,7 +89,7 @@ std::string content_digest(const std::vector<fs::path>& files) {
   });
   Digest all;
   for (const std::string& digest : digests) all.update(digest);
-  if (!root.empty() && changed + kSettled < std::time(nullptr)) remember(memo, all.hex());
+  if (!root.empty() && settled) keep_in_cache(memo, all.hex());
   return all.hex();
 }
 

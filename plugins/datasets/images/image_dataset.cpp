@@ -110,21 +110,29 @@ SplitInfo ImageDataset::open() {
   return info;
 }
 
+std::optional<CacheSpace> ImageDataset::cache_space() const {
+  const std::filesystem::path root = cache_folder();
+  if (!params_.boolean("cache") || root.empty()) return std::nullopt;
+  const CacheSpace space = CacheSpace::below(root);
+  if (space.limit() > 0) return space;
+  space.make_room(0);  // nothing is to be kept
+  return std::nullopt;
+}
+
 // A cache that cannot be had costs time only.
 void ImageDataset::open_cache() {
-  const std::filesystem::path root = cache_folder();
-  if (!params_.boolean("cache") || root.empty()) return;
-  const CacheSpace space = CacheSpace::below(root);
-  if (space.limit() > 0 && listing().source->worth_caching()) {
+  const std::optional<CacheSpace> space = cache_space();
+  if (!space) return;
+  if (listing().source->worth_caching()) {
     const std::string id = decoded_id();
     try {
-      cache_ = std::make_unique<RowCache>(space, id, static_cast<std::int64_t>(listing().labels.size()),
+      cache_ = std::make_unique<RowCache>(*space, id, static_cast<std::int64_t>(listing().labels.size()),
                                           channels_ * height_ * width_);
     } catch (const Error& error) {
       warn_once(std::string(error.what()) + kGoesOn);
     }
   }
-  space.make_room(0);  // the limit may be lower than it was
+  space->make_room(0);  // the limit may be lower than it was
 }
 
 void ImageDataset::keep(std::int64_t row, const std::uint8_t* pixels) const {

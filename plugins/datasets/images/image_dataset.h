@@ -12,6 +12,7 @@
 
 #include <atomic>
 #include <memory>
+#include <optional>
 #include <string>
 
 namespace nmlbench::plugins {
@@ -31,7 +32,8 @@ namespace nmlbench::plugins {
       ::nmlbench::integer("max_pixels", "89478485", "images with more count as broken").in("px").range(1, 4e9),       \
       ::nmlbench::choice("broken", "fail", "fail|skip",                                                               \
                          "images that cannot be decoded: an error that names them, or left out and counted"),         \
-      ::nmlbench::boolean("cache", "true", "keep decoded images in the cache folder").resource(),                     \
+      ::nmlbench::boolean("cache", "true", "keep decoded images, and where they lie in shards, in the cache folder")  \
+          .resource(),                                                                                                \
       ::nmlbench::integer("threads", "0", "that decode; 0 uses --threads").range(0, 1024).resource()
 #define NMLBENCH_IMAGE_PARAMS(size, resize, pct, interpolation) \
   NMLBENCH_DECODE_PARAMS(size, resize, pct, interpolation), NMLBENCH_LABELLED_IMAGES_PARAMS
@@ -55,6 +57,8 @@ class ImageDataset : public Dataset {
   virtual ImageListing list() = 0;
 
   const Params& params() const { return params_; }
+  // Where decoded images, and what else is slow to find, may be kept; nothing when that is not wanted.
+  std::optional<CacheSpace> cache_space() const;
 
  private:
   struct Broken;

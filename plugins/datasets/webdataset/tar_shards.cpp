@@ -1,6 +1,8 @@
 #include "tar_shards.h"
 
 #include "../images/content.h"
+#include "../images/workers.h"
+#include "shard_index.h"
 
 #include <nmlbench/digest.h>
 #include <nmlbench/error.h>
@@ -75,15 +77,14 @@ bool is_image(const std::string& ending) {
   return ending == "jpg" || ending == "jpeg" || ending == "png" || ending == "webp";
 }
 
-void read_shard(const fs::path& shard, std::size_t number, const std::vector<std::string>& endings,
-                std::vector<TarSample>& samples) {
+std::vector<TarSample> read_shard(const fs::path& shard, const std::vector<std::string>& endings) {
+  std::vector<TarSample> samples;
   const Archive tar = open_tar();
   const auto fail = [&] {
     throw DataError(shard.string() + ": " + reason(tar.get()) + "; shards are plain tar files, not compressed");
   };
   if (archive_read_open_filename(tar.get(), shard.c_str(), kBlock) != ARCHIVE_OK) fail();
   archive_entry* entry = nullptr;
-  const std::size_t before = samples.size();
   for (int status = archive_read_next_header(tar.get(), &entry); status != ARCHIVE_EOF;
        status = archive_read_next_header(tar.get(), &entry)) {
     if (status < ARCHIVE_WARN) fail();
@@ -94,7 +95,7 @@ void read_shard(const fs::path& shard, std::size_t number, const std::vector<std
     const auto [key, ending] = split_name(name);
     const bool field = std::find(endings.begin(), endings.end(), ending) != endings.end();
     if (!is_image(ending) && !field) continue;
-    if (samples.size() == before || samples.back().key != key) samples.push_back({key, number, -1, {}});
+    if (samples.empty() || samples.back().key != key) samples.push_back({key, 0, -1, {}});
     if (is_image(ending)) {
       samples.back().image = archive_read_header_position(tar.get());
       continue;
@@ -109,7 +110,18 @@ void read_shard(const fs::path& shard, std::size_t number, const std::vector<std
     }
     samples.back().fields[ending] = std::move(content);
   }
-  if (samples.size() == before) throw DataError(shard.string() + ": holds no sample (.jpg, .png or .webp members)");
+  if (samples.empty()) throw DataError(shard.string() + ": holds no sample (.jpg, .png or .webp members)");
+  return samples;
+}
+
+std::vector<TarSample> samples_of(const fs::path& shard, const std::vector<std::string>& endings,
+                                  const std::optional<CacheSpace>& space) {
+  if (!space) return read_shard(shard, endings);
+  const ShardIndex index(*space, shard, endings);
+  if (std::optional<std::vector<TarSample>> known = index.load()) return *std::move(known);
+  std::vector<TarSample> samples = read_shard(shard, endings);
+  index.save(samples);
+  return samples;
 }
 
 // Feeds libarchive from some place of a file, whatever other threads read of it.
@@ -129,9 +141,19 @@ struct Cursor {
 
 }  // namespace
 
-std::vector<TarSample> read_shards(const std::vector<fs::path>& shards, const std::vector<std::string>& endings) {
+std::vector<TarSample> read_shards(const std::vector<fs::path>& shards, const std::vector<std::string>& endings,
+                                   const std::optional<CacheSpace>& space) {
+  std::vector<std::vector<TarSample>> read(shards.size());
+  for_each_index(static_cast<std::int64_t>(shards.size()), worker_threads(), [&](std::int64_t i) {
+    const auto shard = static_cast<std::size_t>(i);
+    read[shard] = samples_of(shards[shard], endings, space);
+    for (TarSample& sample : read[shard]) sample.shard = shard;
+  });
   std::vector<TarSample> samples;
-  for (std::size_t i = 0; i < shards.size(); ++i) read_shard(shards[i], i, endings, samples);
+  for (std::vector<TarSample>& part : read) {
+    samples.insert(samples.end(), std::make_move_iterator(part.begin()), std::make_move_iterator(part.end()));
+    part = {};
+  }
   return samples;
 }
 

@@ -1,14 +1,16 @@
 // Samples in tar shards, as WebDataset writes them: members that share the part of their name before the first dot
-// ("0001.jpg", "0001.cls", "0001.txt") are one sample. Nothing is unpacked: the headers are read once, and an image is
-// read at its place in the shard when it is asked for.
+// ("0001.jpg", "0001.cls", "0001.txt") are one sample. Nothing is unpacked: the headers are read once for each state of
+// a shard, and an image is read at its place in it when it is asked for.
 #pragma once
 
+#include "../images/cache_space.h"
 #include "../images/source.h"
 
 #include <cstdint>
 #include <filesystem>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -21,10 +23,12 @@ struct TarSample {
   std::map<std::string, std::string> fields;  // ending without its dot ("cls", "json", "txt") -> content
 };
 
-// The samples of shards in their order. Of fields, only those with one of the `endings` are read. Throws DataError
-// naming the shard: no tar, compressed, truncated, a member with an absolute name, "..", or that is a link.
+// The samples of shards in their order; what headers say is remembered in `space`. Of fields, only those with one of
+// the `endings` are read. Throws DataError naming the shard: no tar, compressed, truncated, a member with an absolute
+// name,
+// "..", or that is a link.
 std::vector<TarSample> read_shards(const std::vector<std::filesystem::path>& shards,
-                                   const std::vector<std::string>& endings);
+                                   const std::vector<std::string>& endings, const std::optional<CacheSpace>& space);
 
 class TarImages : public ImageSource {
  public:

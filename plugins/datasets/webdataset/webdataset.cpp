@@ -8,6 +8,7 @@
 #include <nmlbench/random.h>
 
 #include <algorithm>
+#include <functional>
 #include <set>
 
 #include <fnmatch.h>
@@ -18,6 +19,9 @@ namespace {
 
 namespace fs = std::filesystem;
 using nlohmann::json;
+
+// Names a sample in messages, which of a million samples hardly one needs.
+using Where = std::function<std::string()>;
 
 class WebDataset : public ImageDataset {
  public:
@@ -44,13 +48,13 @@ class WebDataset : public ImageDataset {
     for (const std::string& ending : {params().text("label"), params().text("caption")}) {
       if (ending != "folder" && ending != "none") endings.push_back(ending);
     }
-    const std::vector<TarSample> samples = read_shards(files, endings);
+    const std::vector<TarSample> samples = read_shards(files, endings, cache_space());
     ImageListing listing;
     listing.source = std::make_shared<TarImages>(files, samples);
     std::vector<std::string> labels;
     for (std::size_t i = 0; i < samples.size(); ++i) {
-      const std::string where = listing.source->name(static_cast<std::int64_t>(i));
-      if (samples[i].image < 0) throw DataError(where + ": the sample has no image");
+      const Where where = [&] { return listing.source->name(static_cast<std::int64_t>(i)); };
+      if (samples[i].image < 0) throw DataError(where() + ": the sample has no image");
       labels.push_back(label_of(samples[i], where));
       if (params().text("caption") != "none") {
         listing.captions.push_back(field(samples[i], params().text("caption"), params().text("caption_field"), where));
@@ -83,12 +87,12 @@ class WebDataset : public ImageDataset {
     return shuffled;
   }
 
-  std::string label_of(const TarSample& sample, const std::string& where) const {
+  std::string label_of(const TarSample& sample, const Where& where) const {
     const std::string& from = params().text("label");
     if (from == "none") return "0";
     if (from == "folder") {
       const std::string folder = fs::path(sample.key).parent_path().filename().string();
-      if (folder.empty()) throw DataError(where + ": lies in no folder, and label = \"folder\"");
+      if (folder.empty()) throw DataError(where() + ": lies in no folder, and label = \"folder\"");
       return folder;
     }
     std::string label = field(sample, from, params().text("label_field"), where);
@@ -98,13 +102,13 @@ class WebDataset : public ImageDataset {
 
   // The text of a member, or of one field of a JSON member.
   static std::string field(const TarSample& sample, const std::string& ending, const std::string& name,
-                           const std::string& where) {
+                           const Where& where) {
     const auto found = sample.fields.find(ending);
-    if (found == sample.fields.end()) throw DataError(where + ": the sample has no ." + ending);
+    if (found == sample.fields.end()) throw DataError(where() + ": the sample has no ." + ending);
     if (ending != "json") return found->second;
     const json object = json::parse(found->second, nullptr, /*allow_exceptions=*/false);
     if (!object.is_object() || !object.contains(name)) {
-      throw DataError(where + ".json: has no field \"" + name + "\"");
+      throw DataError(where() + ".json: has no field \"" + name + "\"");
     }
     const json& value = object.at(name);
     return value.is_string() ? value.get<std::string>() : value.dump();
@@ -129,14 +133,14 @@ class WebDataset : public ImageDataset {
     const std::int64_t declared = names.empty() ? params().integer("classes") : static_cast<std::int64_t>(names.size());
     std::int64_t largest = 0;
     for (std::size_t i = 0; i < labels.size(); ++i) {
-      const std::string where = listing.source->name(static_cast<std::int64_t>(i));
+      const Where where = [&] { return listing.source->name(static_cast<std::int64_t>(i)); };
       if (!numbers && position.count(labels[i]) == 0) {
-        throw DataError(where + ": its class \"" + labels[i] + "\" is not in the class file");
+        throw DataError(where() + ": its class \"" + labels[i] + "\" is not in the class file");
       }
-      const std::int64_t label = numbers ? parse_number(labels[i], where) : position.at(labels[i]);
+      const std::int64_t label = numbers ? parse_number(labels[i], where()) : position.at(labels[i]);
       const std::int64_t most = declared > 0 ? declared : 10'000'000;
       if (label < 0 || label >= most) {
-        throw DataError(where + ": label " + labels[i] + " is outside [0, " + std::to_string(most) + ")");
+        throw DataError(where() + ": label " + labels[i] + " is outside [0, " + std::to_string(most) + ")");
       }
       largest = std::max(largest, label);
       listing.labels.push_back(label);

@@ -2,12 +2,11 @@
 #include "support/datasets.h"
 #include "support/images.h"
 #include "support/npy.h"
+#include "support/tar.h"
 
 #include <cstdlib>
 #include <filesystem>
 
-#include <archive.h>
-#include <archive_entry.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -21,6 +20,7 @@ using testing::jpeg_of;
 using testing::png_of;
 using Opened = testing::OpenedDataset;
 using testing::Scratch;
+using testing::tar_of;
 using torch::Tensor;
 
 Opened open(const std::string& name, const testing::Values& values) {
@@ -235,33 +235,6 @@ TEST_F(Readers, NpyImagesAreReadByteForByte) {
   EXPECT_THAT(failure("npy-images",
                       {{"x", at("x.npy")}, {"y", at("y.npy")}, {"first", std::int64_t{5}}, {"rows", std::int64_t{2}}}),
               HasSubstr("has 6 rows"));
-}
-
-struct Member {
-  std::string name, content;
-  std::string link = {};
-};
-
-std::string tar_of(const std::vector<Member>& members, bool pax = false) {
-  std::string bytes(1 << 20, '\0');
-  std::size_t used = 0;
-  archive* tar = archive_write_new();
-  pax ? archive_write_set_format_pax(tar) : archive_write_set_format_ustar(tar);
-  archive_write_open_memory(tar, bytes.data(), bytes.size(), &used);
-  for (const Member& member : members) {
-    archive_entry* entry = archive_entry_new();
-    archive_entry_set_pathname(entry, member.name.c_str());
-    archive_entry_set_filetype(entry, member.link.empty() ? AE_IFREG : AE_IFLNK);
-    if (!member.link.empty()) archive_entry_set_symlink(entry, member.link.c_str());
-    archive_entry_set_size(entry, static_cast<la_int64_t>(member.content.size()));
-    archive_entry_set_perm(entry, 0644);
-    archive_write_header(tar, entry);
-    archive_write_data(tar, member.content.data(), member.content.size());
-    archive_entry_free(entry);
-  }
-  archive_write_close(tar);
-  archive_write_free(tar);
-  return bytes.substr(0, used);
 }
 
 TEST_F(Readers, ShardsAreReadInPlace) {
