@@ -50,24 +50,31 @@ class Executor {
     std::vector<CellRecord> failed;
     for (std::size_t i = 0; i < plan_.cells.size(); ++i) {
       const Cell& cell = plan_.cells[i];
-      const std::string obstacle = plan_.obstacle(cell);
       if (!options_.wanted(cell)) {
         ++summary_.skipped;
-      } else if (obstacle.empty()) {
+      } else if (const std::string obstacle = obstacle_of(cell); obstacle.empty()) {
         pending_.insert(i);
       } else {
         failed.push_back(failed_cell(plan_, cell, options_.device, obstacle));
       }
     }
+    // a mistake in the matrix rather than a bad cell
+    if (!failed.empty() && failed.size() == plan_.cells.size()) throw Error(failed.front().message);
     report(failed);
+  }
+
+  // Why this cell cannot run: data that cannot be read, or an encoder that refuses them; else "".
+  std::string obstacle_of(const Cell& cell) {
+    const std::string of_data = plan_.obstacle(cell);
+    return of_data.empty() ? built(cell).error : of_data;
   }
 
   // Packed from all cells; what cannot run and what has nothing left to do is dropped afterwards.
   std::vector<Stack> wanted_stacks() {
-    // cells whose data cannot be read have no shape; they are dropped below
+    // cells that cannot run have no shape; they are dropped below
     const auto shape_of = [&](const Cell& cell) {
-      if (!plan_.obstacle(cell).empty()) return HeadShape{};
-      return HeadShape{feature_dim(cell), plan_.splits[plan_.tasks[cell.task].train].facts.info.classes};
+      if (!obstacle_of(cell).empty()) return HeadShape{};
+      return HeadShape{built(cell).dim, plan_.splits[plan_.tasks[cell.task].train].facts.info.classes};
     };
     StackSizer sizer(plan_, cache_, options_.device, options_.threads, options_.stop);
     std::vector<Stack> stacks = make_stacks(plan_, shape_of, [&](const std::vector<std::size_t>& cells) {
@@ -76,7 +83,7 @@ class Executor {
     });
     all_stacks_ = stacks.size();
     for (Stack& stack : stacks) {
-      std::erase_if(stack.units, [&](const Unit& unit) { return !plan_.obstacle(plan_.cells[unit.cells[0]]).empty(); });
+      std::erase_if(stack.units, [&](const Unit& unit) { return !obstacle_of(plan_.cells[unit.cells[0]]).empty(); });
     }
     std::erase_if(stacks, [&](const Stack& stack) { return pending_of(stack).empty(); });
     return stacks;
@@ -91,14 +98,26 @@ class Executor {
     return cells;
   }
 
-  // D, found by building the encoder once for each kind of input.
-  std::int64_t feature_dim(const Cell& cell) {
+  // What building an encoder tells: D, or why it cannot be built for these data.
+  struct Built {
+    std::int64_t dim = 0;
+    std::string error;
+  };
+
+  // Builds the encoder once for each kind of input.
+  const Built& built(const Cell& cell) {
     const Checkpoint& checkpoint = plan_.checkpoints[cell.checkpoint];
     const InputInfo input = input_of(plan_, checkpoint, plan_.tasks[cell.task].train);
-    const std::string key = fmt::format("{} {}", checkpoint.encoder.identity(), fmt::join(input.sample_shape, "x"));
-    const auto found = dims_.find(key);
-    if (found != dims_.end()) return found->second;
-    return dims_[key] = build_encoder(checkpoint, input, torch::kCPU)->feature_dim();
+    const std::string key = fmt::format("{} {} {} {}", checkpoint.encoder.identity(), static_cast<int>(input.kind),
+                                        fmt::join(input.sample_shape, "x"), input.classes);
+    const auto [place, is_new] = built_.try_emplace(key);
+    if (!is_new) return place->second;
+    try {
+      place->second.dim = build_encoder(checkpoint, input, torch::kCPU)->feature_dim();
+    } catch (...) {
+      place->second.error = message_of_current_exception();
+    }
+    return place->second;
   }
 
   std::set<std::size_t> encodings_of(const std::vector<Stack>& stacks) const {
@@ -224,7 +243,7 @@ class Executor {
   ProgressListener& progress_;
 
   std::set<std::size_t> pending_;  // Plan::cells
-  std::map<std::string, std::int64_t> dims_;
+  std::map<std::string, Built> built_;
   std::map<std::size_t, std::string> encoding_errors_;
   std::size_t all_stacks_ = 0;
   std::mutex mutex_;  // of the sink and the summary

@@ -243,7 +243,11 @@ CheckpointFacts read_checkpoint_facts(const std::filesystem::path& folder) {
 
 std::shared_ptr<Encoder> build_encoder(const Checkpoint& checkpoint, const InputInfo& input, torch::Device device) {
   std::shared_ptr<Encoder> encoder = make_encoder(checkpoint.encoder);
-  encoder->build(input, Stream(static_cast<std::uint64_t>(checkpoint.seed)).at("init"));
+  try {
+    encoder->build(input, Stream(static_cast<std::uint64_t>(checkpoint.seed)).at("init"));
+  } catch (const Error& error) {  // the encoder refuses the data
+    throw Error(fmt::format("{}: {}", checkpoint.encoder.where.text(), error.what()));
+  }
   encoder->to(device);
   return encoder;
 }

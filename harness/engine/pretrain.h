@@ -36,7 +36,8 @@ struct StageContext {
   }
 };
 
-// The encoder of `checkpoint`, built for data like `input`, on the device, with its weights as built.
+// The encoder of `checkpoint`, built for data like `input`, on the device, with its weights as built. Throws Error with
+// the place in the matrix when the encoder refuses such data.
 std::shared_ptr<Encoder> build_encoder(const Checkpoint& checkpoint, const InputInfo& input, torch::Device device);
 
 // Trains and publishes the checkpoint, or loads it when the cache has it; `encoder` holds its weights afterwards.
