@@ -1,4 +1,5 @@
 // The embedded data set: splits of the procedural image world.
+#include "captions.h"
 #include "world.h"
 
 #include <nmlbench/digest.h>
@@ -51,6 +52,8 @@ class Procedural : public Dataset {
       real("rotation", "0.5", "largest rotation of a sample").in("rad").range(0, 3.15),
       integer("occluders", "2", "discs in front of the scene").range(0, 3),
       real("pixel_noise", "0.04", "deviation of the camera's noise").range(0, 1),
+      boolean("captions", "false",
+              "image-text pairs: each image with a sentence on what it shows; UTF-8 bytes + 1 are its tokens"),
   };
 
   explicit Procedural(const Params& params)
@@ -74,7 +77,7 @@ class Procedural : public Dataset {
     SplitInfo info;
     info.size = classes_ * per_class_;
     info.classes = classes_;
-    info.kind = SampleKind::image;
+    info.kind = params_.boolean("captions") ? SampleKind::image_text : SampleKind::image;
     const std::int64_t side = params_.integer("size");
     info.sample_shape = {3, side, side};
     info.domain = params_.text("domain");
@@ -87,12 +90,14 @@ class Procedural : public Dataset {
     Digest digest;
     digest.update("procedural/1");
     for (const ParamSpec& spec : kParams) {
+      if (spec.type == ParamType::boolean) continue;
       digest.update(spec.name);
       const ParamValue& value = params_.values().at(spec.name);
       if (const auto* text = std::get_if<std::string>(&value)) digest.update(*text);
       if (const auto* integer = std::get_if<std::int64_t>(&value)) digest.update(std::to_string(*integer));
       if (const auto* real = std::get_if<double>(&value)) digest.update(real, sizeof(*real));
     }
+    if (params_.boolean("captions")) digest.update("captions/1");  // without, the data are what they always were
     return digest.hex();
   }
 
@@ -102,17 +107,16 @@ class Procedural : public Dataset {
   torch::Tensor samples(const torch::Tensor& indices, torch::Device device) override {
     const std::int64_t side = params_.integer("size");
     torch::Tensor images = torch::empty({indices.size(0), 3, side, side}, torch::dtype(torch::kUInt8).device(device));
-    const std::vector<Domain> domains = domains_of(indices);
-    for (int d = 0; d <= static_cast<int>(Domain::silhouette); ++d) {
-      std::vector<std::int64_t> rows;
-      for (std::size_t i = 0; i < domains.size(); ++i) {
-        if (static_cast<int>(domains[i]) == d) rows.push_back(static_cast<std::int64_t>(i));
-      }
-      if (rows.empty()) continue;
-      const torch::Tensor row = torch::tensor(rows, torch::kInt64);
-      images.index_copy_(0, row.to(device), render(indices.index_select(0, row), static_cast<Domain>(d), device));
-    }
+    for_each_domain(indices, [&](Domain domain, const torch::Tensor& rows) {
+      images.index_copy_(0, rows.to(device), render(indices.index_select(0, rows), domain, device));
+    });
     return images;
+  }
+
+  torch::Tensor captions(const torch::Tensor& indices, torch::Device device) override {
+    if (!params_.boolean("captions")) return Dataset::captions(indices, device);
+    if (!tokens_.defined()) tokens_ = tokens_of(all_captions());
+    return tokens_.index_select(0, indices).to(device, torch::kInt64);
   }
 
  private:
@@ -139,19 +143,41 @@ class Procedural : public Dataset {
     return domains;
   }
 
-  torch::Tensor render(const torch::Tensor& indices, Domain domain, torch::Device device) const {
+  // Calls work(domain, positions in `indices`, int64) for every domain that those samples are drawn in.
+  template <typename Work>
+  void for_each_domain(const torch::Tensor& indices, const Work& work) const {
+    const std::vector<Domain> domains = domains_of(indices);
+    for (int d = 0; d <= static_cast<int>(Domain::silhouette); ++d) {
+      std::vector<std::int64_t> rows;
+      for (std::size_t i = 0; i < domains.size(); ++i) {
+        if (static_cast<int>(domains[i]) == d) rows.push_back(static_cast<std::int64_t>(i));
+      }
+      if (!rows.empty()) work(static_cast<Domain>(d), torch::tensor(rows, torch::kInt64));
+    }
+  }
+
+  // Samples as the world names them: `number[i]` of class `classes[which[i]]`.
+  struct Scenes {
     std::vector<ClassId> classes;
+    std::vector<std::int64_t> which, number;
+  };
+
+  Scenes scenes_of(const torch::Tensor& indices) const {
+    Scenes scenes;
     for (std::int64_t c = 0; c < classes_; ++c) {
       const std::int64_t id = task_.first_class + c;
-      classes.push_back({task_.shared_shape >= 0 ? task_.shared_shape : id,
-                         task_.shared_texture >= 0 ? task_.shared_texture : id, id});
+      scenes.classes.push_back({task_.shared_shape >= 0 ? task_.shared_shape : id,
+                                task_.shared_texture >= 0 ? task_.shared_texture : id, id});
     }
-    std::vector<std::int64_t> which, number;
     const auto* index = indices.data_ptr<std::int64_t>();
     for (std::int64_t i = 0; i < indices.size(0); ++i) {
-      which.push_back(index[i] % classes_);
-      number.push_back(index[i] / classes_);
+      scenes.which.push_back(index[i] % classes_);
+      scenes.number.push_back(index[i] / classes_);
     }
+    return scenes;
+  }
+
+  World world() const {
     WorldOptions options;
     options.seed = static_cast<std::uint64_t>(params_.integer("seed"));
     options.size = params_.integer("size");
@@ -159,7 +185,46 @@ class Procedural : public Dataset {
     options.rotation = params_.real("rotation");
     options.occluders = params_.integer("occluders");
     options.pixel_noise = params_.real("pixel_noise");
-    return World(options).render(classes, which, number, params_.text("split"), domain, device);
+    return World(options);
+  }
+
+  torch::Tensor render(const torch::Tensor& indices, Domain domain, torch::Device device) const {
+    const Scenes scenes = scenes_of(indices);
+    return world().render(scenes.classes, scenes.which, scenes.number, params_.text("split"), domain, device);
+  }
+
+  // Of all samples, in order.
+  std::vector<std::string> all_captions() const {
+    const torch::Tensor all = torch::arange(classes_ * per_class_);
+    const Stream draws =
+        Stream(static_cast<std::uint64_t>(params_.integer("seed"))).at("caption").at(params_.text("split"));
+    std::vector<std::string> captions(static_cast<std::size_t>(all.size(0)));
+    for_each_domain(all, [&](Domain domain, const torch::Tensor& rows) {
+      const Scenes scenes = scenes_of(rows);
+      const Looks looks = world().looks(scenes.classes, scenes.which, scenes.number, params_.text("split"), domain);
+      const auto* row = rows.data_ptr<std::int64_t>();
+      for (std::int64_t i = 0; i < rows.size(0); ++i) {
+        const auto scene = static_cast<std::size_t>(i);
+        const std::int64_t id = task_.first_class + scenes.which[scene];
+        captions[static_cast<std::size_t>(row[i])] =
+            caption_of(looks, i, domain, id, draws.at(id).at(scenes.number[scene]));
+      }
+    });
+    return captions;
+  }
+
+  // uint8 [N, L]: a byte + 1 for each, zeros up to the longest; captions are ASCII.
+  static torch::Tensor tokens_of(const std::vector<std::string>& captions) {
+    std::size_t longest = 0;
+    for (const std::string& caption : captions) longest = std::max(longest, caption.size());
+    torch::Tensor tokens =
+        torch::zeros({static_cast<std::int64_t>(captions.size()), static_cast<std::int64_t>(longest)}, torch::kUInt8);
+    auto* out = tokens.data_ptr<std::uint8_t>();
+    for (const std::string& caption : captions) {
+      std::transform(caption.begin(), caption.end(), out, [](char c) { return static_cast<std::uint8_t>(c + 1); });
+      out += longest;
+    }
+    return tokens;
   }
 
   Params params_;
@@ -167,6 +232,7 @@ class Procedural : public Dataset {
   TaskInfo task_;
   std::int64_t classes_ = 0;
   std::int64_t per_class_ = 0;
+  torch::Tensor tokens_;  // of all captions; made when the first are asked for
 };
 
 }  // namespace

@@ -21,7 +21,7 @@ constexpr std::int64_t kNormals = 18;
 struct Draws {
   Tensor u;      // [B, 64] uniform
   Tensor n;      // [B, 18] normal
-  Tensor pixel;  // [B, 3, S, S], mean 0, deviation 1
+  Tensor pixel;  // [B, 3, S, S], mean 0, deviation 1; undefined where nothing is rendered
 
   // Column i as [B, 1, 1], to combine with images.
   Tensor at(std::int64_t i) const { return u.select(1, i).view({-1, 1, 1}); }
@@ -60,22 +60,38 @@ Tensor blur3(const Tensor& image) {
   return F::avg_pool2d(padded, F::AvgPool2dFuncOptions(3).stride(1));
 }
 
-Draws make_draws(const WorldOptions& options, const std::vector<ClassId>& classes,
-                 const std::vector<std::int64_t>& which, const std::vector<std::int64_t>& index,
-                 std::string_view purpose, Domain domain, torch::Device device) {
+// The streams of samples, by seed, class and index.
+std::vector<Stream> sample_streams(const WorldOptions& options, const std::vector<ClassId>& classes,
+                                   const std::vector<std::int64_t>& which, const std::vector<std::int64_t>& index,
+                                   std::string_view purpose, Domain domain) {
   const Stream root = Stream(options.seed).at("sample").at(purpose).at(static_cast<std::int64_t>(domain));
-  const auto b = static_cast<std::int64_t>(index.size());
-  Draws draws{torch::empty({b, kUniforms}), torch::empty({b, kNormals}),
-              torch::empty({b, 3, options.size, options.size})};
+  std::vector<Stream> streams;
+  for (std::size_t i = 0; i < index.size(); ++i) {
+    const ClassId& c = classes[static_cast<std::size_t>(which[i])];
+    streams.push_back(root.at(c.shape).at(c.texture).at(index[i]));
+  }
+  return streams;
+}
+
+// All but the pixels' noise.
+Draws scene_draws(const std::vector<Stream>& streams) {
+  const auto b = static_cast<std::int64_t>(streams.size());
+  Draws draws{torch::empty({b, kUniforms}), torch::empty({b, kNormals}), {}};
   for (std::int64_t i = 0; i < b; ++i) {
-    const ClassId& c = classes[static_cast<std::size_t>(which[static_cast<std::size_t>(i)])];
-    const Stream own = root.at(c.shape).at(c.texture).at(index[static_cast<std::size_t>(i)]);
+    const Stream& own = streams[static_cast<std::size_t>(i)];
     draws.u[i].copy_(own.at("uniform").uniform({kUniforms}));
     draws.n[i].copy_(own.at("normal").normal({kNormals}));
-    draws.pixel[i].copy_(own.at("pixel").uniform({3, options.size, options.size}));
   }
-  draws.pixel.sub_(0.5).mul_(std::sqrt(12.0));
-  return {draws.u.to(device), draws.n.to(device), draws.pixel.to(device)};
+  return draws;
+}
+
+Tensor pixel_draws(const std::vector<Stream>& streams, std::int64_t size) {
+  const auto b = static_cast<std::int64_t>(streams.size());
+  Tensor pixel = torch::empty({b, 3, size, size});
+  for (std::int64_t i = 0; i < b; ++i) {
+    pixel[i].copy_(streams[static_cast<std::size_t>(i)].at("pixel").uniform({3, size, size}));
+  }
+  return pixel.sub_(0.5).mul_(std::sqrt(12.0));
 }
 
 Traits make_traits(const WorldOptions& options, const std::vector<ClassId>& classes,
@@ -103,14 +119,32 @@ Traits make_traits(const WorldOptions& options, const std::vector<ClassId>& clas
           palette.slice(1, 3, 6).view({-1, 3, 1, 1})};
 }
 
+// Of one sample's contour: the coefficients of its class, deformed; [B, 6] each.
+struct Contour {
+  Tensor cosine, sine;
+};
+
+Contour contour_of(const Traits& traits, const Draws& draws, double deform) {
+  return {traits.cosine + deform * draws.n.slice(1, 0, kHarmonics),
+          traits.sine + deform * draws.n.slice(1, kHarmonics, 2 * kHarmonics)};
+}
+
+// Of one sample's texture, before its pose: [B, 3] each.
+struct Waves {
+  Tensor frequency, angle;
+};
+
+Waves waves_of(const Traits& traits, const Draws& draws) {
+  return {traits.frequency * (1 + 0.08 * draws.n.slice(1, 12, 15)), traits.angle + 0.06 * draws.n.slice(1, 15, 18)};
+}
+
 // r(phi) = 0.55 (1 + sum_k a_k cos k phi + b_k sin k phi), k from 2: a shift and a size are pose, not shape.
-Tensor contour_radius(const Traits& traits, const Draws& draws, double deform, const Tensor& cos1, const Tensor& sin1) {
+Tensor contour_radius(const Contour& contour, const Tensor& cos1, const Tensor& sin1) {
   Tensor cos_k = cos1 * cos1 - sin1 * sin1;  // cos 2 phi
   Tensor sin_k = 2 * sin1 * cos1;
   Tensor r = torch::ones_like(cos1);
   for (std::int64_t k = 0; k < kHarmonics; ++k) {
-    const Tensor a = column(traits.cosine + deform * draws.n.slice(1, 0, kHarmonics), k);
-    const Tensor b = column(traits.sine + deform * draws.n.slice(1, kHarmonics, 2 * kHarmonics), k);
+    const Tensor a = column(contour.cosine, k), b = column(contour.sine, k);
     r = r + a * cos_k + b * sin_k;
     const Tensor next = cos_k * cos1 - sin_k * sin1;
     sin_k = sin_k * cos1 + cos_k * sin1;
@@ -120,10 +154,10 @@ Tensor contour_radius(const Traits& traits, const Draws& draws, double deform, c
 }
 
 Tensor texture_of(const Traits& traits, const Draws& draws, const Tensor& x, const Tensor& y) {
+  const Waves waves = waves_of(traits, draws);
   Tensor sum = torch::zeros_like(x);
   for (std::int64_t j = 0; j < kWaves; ++j) {
-    const Tensor f = column(traits.frequency * (1 + 0.08 * draws.n.slice(1, 12, 15)), j);
-    const Tensor angle = column(traits.angle + 0.06 * draws.n.slice(1, 15, 18), j);
+    const Tensor f = column(waves.frequency, j), angle = column(waves.angle, j);
     const Tensor along = angle.cos() * x + angle.sin() * y;
     sum = sum + column(traits.weight, j) * (2 * kPi * (f * along + draws.at(4 + j))).sin();
   }
@@ -152,25 +186,45 @@ Tensor occlude(Tensor image, const Draws& draws, std::int64_t count, const Tenso
   return image;
 }
 
+// Where a sample stands; [B, 1, 1] each.
+struct Pose {
+  Tensor angle, scale, x, y;
+};
+
+Pose pose_of(const WorldOptions& options, const Draws& draws) {
+  return {(2 * draws.at(0) - 1) * options.rotation, 0.75 + 0.40 * draws.at(1), (2 * draws.at(2) - 1) * 0.18,
+          (2 * draws.at(3) - 1) * 0.18};
+}
+
+// The two colours of the figure and the first of the ground; [B, 3, 1, 1] each.
+struct Colours {
+  Tensor first, second, ground;
+};
+
+Colours colours_of(const Traits& traits, const Draws& draws) {
+  const Tensor sign = torch::where(draws.u.select(1, 22) < 0.5, 1.0, -1.0).to(draws.u.options()).view({-1, 1, 1, 1});
+  return {(0.35 * traits.first + 0.65 * draws.colour(16) + 0.22 * sign).clamp(0, 1),
+          (0.35 * traits.second + 0.65 * draws.colour(19) - 0.22 * sign).clamp(0, 1), draws.colour(24)};
+}
+
 Scene make_scene(const WorldOptions& options, const Traits& traits, const Draws& draws) {
   const Tensor axis =
       (torch::arange(options.size, draws.u.options()) + 0.5) * (2.0 / static_cast<double>(options.size)) - 1;
   const Tensor px = axis.view({1, 1, -1}), py = axis.view({1, -1, 1});
-  const Tensor angle = (2 * draws.at(0) - 1) * options.rotation;
-  const Tensor scale = 0.75 + 0.40 * draws.at(1);
-  const Tensor dx = px - (2 * draws.at(2) - 1) * 0.18, dy = py - (2 * draws.at(3) - 1) * 0.18;
-  const Tensor x = (angle.cos() * dx + angle.sin() * dy) / scale;
-  const Tensor y = (angle.cos() * dy - angle.sin() * dx) / scale;
+  const Pose pose = pose_of(options, draws);
+  const Tensor dx = px - pose.x, dy = py - pose.y;
+  const Tensor x = (pose.angle.cos() * dx + pose.angle.sin() * dy) / pose.scale;
+  const Tensor y = (pose.angle.cos() * dy - pose.angle.sin() * dx) / pose.scale;
   const Tensor rho = (x.square() + y.square()).sqrt().clamp_min(1e-6);
 
   Scene scene;
-  scene.distance = (contour_radius(traits, draws, options.deform, x / rho, y / rho) - rho) * scale;
+  scene.distance = (contour_radius(contour_of(traits, draws, options.deform), x / rho, y / rho) - rho) * pose.scale;
   scene.mask = (scene.distance / 0.03).sigmoid();
   scene.texture = texture_of(traits, draws, x, y);
-  const Tensor sign = torch::where(draws.u.select(1, 22) < 0.5, 1.0, -1.0).to(draws.u.options()).view({-1, 1, 1, 1});
-  scene.colour1 = (0.35 * traits.first + 0.65 * draws.colour(16) + 0.22 * sign).clamp(0, 1);
-  scene.colour2 = (0.35 * traits.second + 0.65 * draws.colour(19) - 0.22 * sign).clamp(0, 1);
-  scene.ground1 = draws.colour(24);
+  const Colours colours = colours_of(traits, draws);
+  scene.colour1 = colours.first;
+  scene.colour2 = colours.second;
+  scene.ground1 = colours.ground;
 
   const Tensor figure = mix(scene.colour2, scene.colour1, scalar_image((1 + scene.texture) / 2));
   const Tensor ground = mix(draws.colour(27), scene.ground1, scalar_image((1 + 0.8 * clutter_of(draws, px, py)) / 2));
@@ -220,13 +274,51 @@ Tensor draw(const Scene& scene, const Draws& draws, Domain domain, double noise)
   return scene.lit;
 }
 
+// A colour [B, 3, 1, 1] of the photo as the domain shows it, without light and noise.
+Tensor shown_colour(const Tensor& colour, const Draws& draws, Domain domain) {
+  if (domain == Domain::negative) return 1 - colour;
+  if (domain == Domain::painting) return colour.roll({-1}, {1}) * 0.85 + 0.15 * draws.colour(56);
+  if (domain == Domain::corrupted) return (colour - 0.5) * 0.7 + 0.5;
+  return colour;
+}
+
 }  // namespace
+
+Looks World::looks(const std::vector<ClassId>& classes, const std::vector<std::int64_t>& which,
+                   const std::vector<std::int64_t>& index, std::string_view purpose, Domain domain) const {
+  const torch::NoGradGuard no_grad;
+  const Draws draws = scene_draws(sample_streams(options_, classes, which, index, purpose, domain));
+  const Traits traits = make_traits(options_, classes, which, torch::kCPU);
+  const Pose pose = pose_of(options_, draws);
+  const Colours colours = colours_of(traits, draws);
+  const auto vector = [](const Tensor& x) { return x.reshape({-1}); };
+  const auto shown = [&](const Tensor& colour) { return shown_colour(colour, draws, domain).flatten(1).contiguous(); };
+
+  Looks looks;
+  const Contour contour = contour_of(traits, draws, options_.deform);
+  const auto [relief, wave] = (contour.cosine.square() + contour.sine.square()).max(1);
+  looks.lobes = wave + 2;
+  looks.relief = relief.sqrt();
+  const Tensor strongest = traits.weight.argsort(/*stable=*/true, 1, /*descending=*/true).slice(1, 0, 2);
+  const Waves waves = waves_of(traits, draws);
+  looks.stripes = waves.frequency.gather(1, strongest) / vector(pose.scale).unsqueeze(1);
+  looks.direction = (waves.angle.gather(1, strongest) + vector(pose.angle).unsqueeze(1)).remainder(kPi);
+  looks.figure = shown(colours.first);
+  looks.stripe = shown(colours.second);
+  looks.ground = shown(colours.ground);
+  looks.size = vector(pose.scale);
+  looks.x = vector(pose.x);
+  looks.y = vector(pose.y);
+  return looks;
+}
 
 torch::Tensor World::render(const std::vector<ClassId>& classes, const std::vector<std::int64_t>& which,
                             const std::vector<std::int64_t>& index, std::string_view purpose, Domain domain,
                             torch::Device device) const {
   const torch::NoGradGuard no_grad;
-  const Draws draws = make_draws(options_, classes, which, index, purpose, domain, device);
+  const std::vector<Stream> streams = sample_streams(options_, classes, which, index, purpose, domain);
+  Draws draws = scene_draws(streams);
+  draws = {draws.u.to(device), draws.n.to(device), pixel_draws(streams, options_.size).to(device)};
   const Scene scene = make_scene(options_, make_traits(options_, classes, which, device), draws);
   return draw(scene, draws, domain, options_.pixel_noise).clamp(0, 1).mul(255).round().to(torch::kUInt8);
 }

@@ -1,7 +1,14 @@
 #include "support/datasets.h"
 
-#include <set>
+#include <nmlbench/digest.h>
 
+#include <iterator>
+#include <map>
+#include <numeric>
+#include <set>
+#include <sstream>
+
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 namespace nmlbench {
@@ -65,6 +72,119 @@ TEST(Procedural, AMixDrawsTheAskedShareInOtherDomains) {
   const auto changed = (a != b).flatten(1).any(1).sum().item<std::int64_t>();
   EXPECT_GT(changed, 65);  // 100 expected, four deviations
   EXPECT_LT(changed, 135);
+}
+
+// Digests of results that people have: data without captions stay what they were before there were any.
+TEST(Procedural, CaptionsLeaveImagesAndDigestsAlone) {
+  EXPECT_EQ(open({}).dataset->digest(), "a350f484a67f41753e1cc717626594aa");
+  EXPECT_EQ(open({{"split", "pretrain"}, {"mix", 0.25}}).dataset->digest(), "2134c2057df1f1a9896dd1423305c874");
+  const testing::Values plain = {{"split", "pretrain"}, {"mix", 0.5}};
+  testing::Values told = plain;
+  told.emplace_back("captions", true);
+  const Opened without = open(plain), with = open(told);
+  EXPECT_EQ(without.info.kind, SampleKind::image);
+  EXPECT_EQ(with.info.kind, SampleKind::image_text);
+  EXPECT_NE(with.dataset->digest(), without.dataset->digest());
+  const Tensor some = torch::arange(200);
+  const Tensor images = with.dataset->samples(some, torch::kCPU);
+  EXPECT_TRUE(torch::equal(images, without.dataset->samples(some, torch::kCPU)));
+  EXPECT_THROW(without.dataset->captions(some, torch::kCPU), Error);
+  EXPECT_EQ(digest_of({static_cast<const char*>(images.data_ptr()), static_cast<std::size_t>(images.numel())}),
+            "4c872b466c2324c18326fc86b9e81cee");
+}
+
+std::vector<std::string> captions_of(const Opened& split, const std::vector<std::int64_t>& rows) {
+  const Tensor tokens = split.dataset->captions(torch::tensor(rows, torch::kInt64), torch::kCPU);
+  EXPECT_EQ(tokens.scalar_type(), torch::kInt64);
+  std::vector<std::string> captions;
+  for (std::int64_t i = 0; i < tokens.size(0); ++i) {
+    std::string text;
+    for (std::int64_t t = 0; t < tokens.size(1) && tokens[i][t].item<std::int64_t>() > 0; ++t) {
+      text += static_cast<char>(tokens[i][t].item<std::int64_t>() - 1);
+    }
+    captions.push_back(text);
+  }
+  return captions;
+}
+
+Opened captioned(testing::Values values) {
+  values.emplace_back("captions", true);
+  values.emplace_back("per_class", std::int64_t{30});
+  return open(values);
+}
+
+std::vector<std::int64_t> first(std::int64_t count) {
+  std::vector<std::int64_t> rows(static_cast<std::size_t>(count));
+  std::iota(rows.begin(), rows.end(), 0);
+  return rows;
+}
+
+TEST(Procedural, CaptionsDifferWithinAClassAndMostNameIt) {
+  const Opened split = captioned({{"split", "pretrain"}, {"classes", std::int64_t{4}}});
+  const std::vector<std::string> captions = captions_of(split, first(120));
+  for (std::size_t c = 0; c < 4; ++c) {
+    std::set<std::string> different;
+    std::map<std::string, int> words;
+    for (std::size_t i = c; i < captions.size(); i += 4) {
+      different.insert(captions[i]);
+      std::istringstream in(captions[i]);
+      std::set<std::string> once{std::istream_iterator<std::string>(in), {}};
+      for (const std::string& word : once) ++words[word];
+    }
+    EXPECT_GT(different.size(), 20U);
+    // one word stands in five of six captions of its class and in none of another
+    bool named = false;
+    for (const auto& [word, count] : words) {
+      const auto elsewhere = [&, name = &word](std::size_t i) {
+        return i % 4 != c && (" " + captions[i] + " ").find(" " + *name + " ") != std::string::npos;
+      };
+      bool alone = count >= 18 && count < 30;
+      for (std::size_t i = 0; i < captions.size() && alone; ++i) alone = !elsewhere(i);
+      named = named || alone;
+    }
+    EXPECT_TRUE(named) << captions[c];
+  }
+}
+
+TEST(Procedural, ACaptionIsTheSameAloneAndInAnotherObject) {
+  const testing::Values values = {{"split", "pretrain"}, {"classes", std::int64_t{10}}, {"mix", 0.5}};
+  const Opened one = captioned(values), two = captioned(values);
+  const std::vector<std::string> all = captions_of(one, first(300));
+  EXPECT_EQ(captions_of(two, {250})[0], all[250]);
+  EXPECT_EQ(captions_of(one, {7, 250, 7}), (std::vector<std::string>{all[7], all[250], all[7]}));
+}
+
+TEST(Procedural, CaptionsSayNothingThatTheirDomainDoesNotShow) {
+  using ::testing::AllOf;
+  using ::testing::Each;
+  using ::testing::HasSubstr;
+  using ::testing::Not;
+  const auto of = [](const char* domain) { return captions_of(captioned({{"domain", domain}}), first(200)); };
+  EXPECT_THAT(of("sketch"),
+              Each(Not(::testing::ContainsRegex("\\b(red|green|blue|grey|yellow|purple|black|white)\\b"))));
+  EXPECT_THAT(of("silhouette"), Each(AllOf(Not(HasSubstr("upright")), Not(HasSubstr("rising")), Not(HasSubstr("level")),
+                                           Not(HasSubstr("falling")))));
+  EXPECT_THAT(of("photo"), ::testing::Contains(HasSubstr("upright")));
+  EXPECT_THAT(of("photo"), ::testing::Contains(HasSubstr("red")));
+}
+
+// The ground of silhouettes is one flat colour, so the image itself tells whether its caption is right.
+TEST(Procedural, CaptionsNameTheColourThatIsThere) {
+  const Opened split = captioned({{"domain", "silhouette"}, {"occluders", std::int64_t{0}}});
+  const std::vector<std::string> captions = captions_of(split, first(600));
+  const Tensor corners = split.all().to(torch::kFloat32).select(3, 0).select(2, 0) / 255;  // [N, 3]
+  int seen = 0;
+  for (std::size_t i = 0; i < captions.size(); ++i) {
+    const Tensor rgb = corners[static_cast<std::int64_t>(i)];
+    const auto ends_with = [&](const std::string& end) {
+      return captions[i].size() > end.size() && captions[i].substr(captions[i].size() - end.size()) == end;
+    };
+    seen += ends_with(" on black") || ends_with(" on white") || ends_with(" on green");
+    if (ends_with(" on black")) EXPECT_LT(rgb.max().item<float>(), 0.45) << captions[i];
+    if (ends_with(" on white")) EXPECT_GT(rgb.min().item<float>(), 0.55) << captions[i];
+    if (ends_with(" on green")) EXPECT_EQ(rgb.argmax().item<std::int64_t>(), 1) << captions[i];
+  }
+  EXPECT_GT(seen, 5);
 }
 
 // Not trivial for raw pixels, and not hopeless: nearest class mean on the clean outlines, chance is 5 %.
