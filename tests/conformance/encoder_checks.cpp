@@ -12,32 +12,52 @@ namespace {
 
 constexpr std::int64_t kClasses = 5;
 
-// An encoder built for images, or, when it refuses those, for features.
+// An encoder built for images, or, when it refuses those, for image-text pairs or for features.
 struct Built {
   std::shared_ptr<Encoder> encoder;
   InputInfo input;
 };
 
 Built build(const Subject& subject, std::uint64_t seed = 1) {
-  InputInfo images{SampleKind::image, {3, 32, 32}, kClasses}, features{SampleKind::feature, {20}, kClasses};
-  const auto encoder = make_encoder(subject.plugin);
-  try {
-    encoder->build(images, Stream(seed));
-    return {encoder, images};
-  } catch (const Error&) {
-    const auto other = make_encoder(subject.plugin);
-    other->build(features, Stream(seed));
-    return {other, features};
+  const InputInfo inputs[] = {{SampleKind::image, {3, 32, 32}, kClasses},
+                              {SampleKind::image_text, {3, 32, 32}, kClasses},
+                              {SampleKind::feature, {20}, kClasses}};
+  for (const InputInfo& input : inputs) {
+    const auto encoder = make_encoder(subject.plugin);
+    try {
+      encoder->build(input, Stream(seed));
+      return {encoder, input};
+    } catch (const Error&) {
+      if (input.kind == SampleKind::feature) throw;
+    }
   }
+  return {};
 }
 
+// What encoding hands over: no targets and, whatever the encoder was trained on, no captions.
 Batch make_batch(const Built& built, std::int64_t rows) {
   const torch::Tensor samples = built.input.kind == SampleKind::feature
                                     ? Stream(3).normal({rows, 20})
                                     : Stream(3).integers({rows, 3, 32, 32}, 256).to(torch::kUInt8);
   Batch batch;
   batch.x = prepare(samples, built.encoder->input());
+  return batch;
+}
+
+// int64 [rows, 24]: words of random letters, of any length, as UTF-8 bytes + 1.
+torch::Tensor make_captions(std::int64_t rows) {
+  constexpr std::int64_t kLength = 24;
+  const torch::Tensor letters = Stream(5).integers({rows, kLength}, 26) + 'a' + 1;
+  const torch::Tensor spaces = Stream(6).integers({rows, kLength}, 5) == 0;
+  const torch::Tensor lengths = 3 + Stream(7).integers({rows, 1}, kLength - 2);
+  return letters.masked_fill(spaces, ' ' + 1).masked_fill(torch::arange(kLength) >= lengths, 0);
+}
+
+// What pre-training hands over.
+Batch training_batch(const Built& built, std::int64_t rows) {
+  Batch batch = make_batch(built, rows);
   batch.y = Stream(4).integers({rows}, kClasses);
+  if (built.input.kind == SampleKind::image_text) batch.text = make_captions(rows);
   return batch;
 }
 
@@ -75,7 +95,7 @@ void gradients_reach_every_parameter(const Subject& subject) {
   const Built built = build(subject);
   if (!built.encoder->trainable()) GTEST_SKIP() << "nothing to train";
   built.encoder->train();
-  const torch::Tensor loss = built.encoder->pretrain_loss(make_batch(built, 8));
+  const torch::Tensor loss = built.encoder->pretrain_loss(training_batch(built, 8));
   ASSERT_EQ(loss.dim(), 0);
   ASSERT_TRUE(torch::isfinite(loss).item<bool>());
   loss.backward();
@@ -90,7 +110,7 @@ void training_lowers_the_loss(const Subject& subject) {
   const Built built = build(subject);
   if (!built.encoder->trainable()) GTEST_SKIP() << "nothing to train";
   built.encoder->train();
-  const Batch batch = make_batch(built, 16);
+  const Batch batch = training_batch(built, 16);
   torch::optim::SGD optimizer(built.encoder->parameters(), torch::optim::SGDOptions(0.02).momentum(0.9));
   double first = 0, last = 0;
   for (int step = 0; step < 30; ++step) {
@@ -104,6 +124,36 @@ void training_lowers_the_loss(const Subject& subject) {
   EXPECT_LT(last, 0.9 * first);
 }
 
+void captions_are_read(const Subject& subject) {
+  const Built built = build(subject);
+  if (built.input.kind != SampleKind::image_text) GTEST_SKIP() << "needs no captions";
+  const torch::NoGradGuard no_grad;
+  built.encoder->train();
+  Batch batch = training_batch(built, 8);
+  const double own = built.encoder->pretrain_loss(batch).item<double>();
+  batch.text = batch.text.roll({1}, {0});
+  EXPECT_NE(built.encoder->pretrain_loss(batch).item<double>(), own) << "with the captions of other images";
+}
+
+// caption-drop leaves zeros where a caption was.
+void lost_captions_do_no_harm(const Subject& subject) {
+  const Built built = build(subject);
+  if (built.input.kind != SampleKind::image_text) GTEST_SKIP() << "needs no captions";
+  built.encoder->train();
+  for (const std::int64_t lost : {1, 8}) {
+    Batch batch = training_batch(built, 8);
+    batch.text.slice(0, 0, lost).zero_();
+    const torch::Tensor loss = built.encoder->pretrain_loss(batch);
+    EXPECT_TRUE(torch::isfinite(loss).item<bool>()) << lost << " of 8 captions lost";
+    built.encoder->zero_grad();
+    loss.backward();
+    for (const auto& item : built.encoder->named_parameters()) {
+      const torch::Tensor gradient = item.value().grad();
+      EXPECT_TRUE(!gradient.defined() || torch::isfinite(gradient).all().item<bool>()) << item.key();
+    }
+  }
+}
+
 }  // namespace
 
 const std::vector<Check>& encoder_checks() {
@@ -112,7 +162,9 @@ const std::vector<Check>& encoder_checks() {
       {"EvaluationDoesNotDependOnTheBatch", evaluation_does_not_depend_on_the_batch},
       {"EqualDrawsAreEqualWeights", equal_draws_are_equal_weights},
       {"GradientsReachEveryParameter", gradients_reach_every_parameter},
-      {"TrainingLowersTheLoss", training_lowers_the_loss}};
+      {"TrainingLowersTheLoss", training_lowers_the_loss},
+      {"CaptionsAreRead", captions_are_read},
+      {"LostCaptionsDoNoHarm", lost_captions_do_no_harm}};
   return checks;
 }
 

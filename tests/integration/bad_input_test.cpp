@@ -116,6 +116,17 @@ TEST(BadInput, DataThatEveryCellNeeds) {
   expect_one_line(run(scratch, {"run", "frozen.toml"}), {"frozen.toml:", "x.npy"});
 }
 
+TEST(BadInput, AnEncoderThatCannotReadItsData) {
+  const Scratch scratch;
+  std::string text = kTiny;
+  const std::string from = "\"resnet-tiny\", width = 4";
+  scratch.write("tiny.toml", text.replace(text.find(from), from.size(), "\"clip-tiny\""));
+  expect_one_line(run(scratch, {"run", "tiny.toml"}),
+                  {"tiny.toml:7:", "clip-tiny is pre-trained on image-text pairs, and the data have no captions",
+                   "captions = true"});
+  EXPECT_EQ(count(scratch / "nmlbench.sqlite", "SELECT count(*) FROM v_cells"), 0);
+}
+
 TEST(BadInput, APluginFolderThatIsNotThere) {
   const Scratch scratch;
   expect_one_line(run(scratch, {"plugins", "--plugin-dir", "nowhere"}), {"nowhere"});

@@ -2,6 +2,7 @@
 #include "integration/matrices.h"
 #include "support/program.h"
 
+#include <map>
 #include <sstream>
 
 #include <gmock/gmock.h>
@@ -68,6 +69,62 @@ TEST(NoiseOfAMatrix, WebImagesComeFromADeclaredSource) {
   EXPECT_THAT(row.noise, HasSubstr("web(source=procedural("));
   EXPECT_DOUBLE_EQ(row.realised, 0.5);
   EXPECT_THAT(row.transition, HasSubstr("[1.0,0.0,0.0,0.0]"));
+}
+
+// The tiny matrix on image-text pairs.
+std::string pairs(std::string text) {
+  for (const auto& [from, to] : std::map<std::string, std::string>{
+           {"\"resnet-tiny\", width = 4", "\"clip-tiny\", width = 4, embedding = 8, text_width = 8"},
+           {"classes = 4, per_class = 40", "classes = 4, per_class = 40, captions = true"}}) {
+    text.replace(text.find(from), from.size(), to);
+  }
+  return text;
+}
+
+TEST(NoiseOfAMatrix, SwappedCaptionsReachAnEncoderOfPairs) {
+  const Scratch scratch;
+  std::string text = with_noise(pairs(kTiny), "{ plugin = \"caption-swap\", ratio = [0.0, 0.25] }");
+  text.erase(text.find("[[tuner]]\nplugin = \"mlp\""));
+  scratch.write("tiny.toml", text);
+  const Finished finished = run(scratch, {"run", "tiny.toml", "--set", "matrix.seeds=[0]"});
+  ASSERT_EQ(finished.status, 0) << finished.err;
+  const auto db = scratch / "nmlbench.sqlite";
+  EXPECT_EQ(count(db, "SELECT count(*) FROM v_cells WHERE status = 'done'"), 2);
+  const SQLite::Database database(db.string());
+  SQLite::Statement query(database,
+                          "SELECT encoder, noise, noise_ratio, realised_rate, transition FROM v_noise ORDER BY 3");
+  for (const double ratio : {0.0, 0.25}) {  // of 160 pairs
+    ASSERT_TRUE(query.executeStep());
+    EXPECT_EQ(query.getColumn(0).getString(), "clip-tiny");
+    EXPECT_EQ(query.getColumn(1).getString(), "caption-swap");
+    EXPECT_EQ(query.getColumn(2).getDouble(), ratio);
+    EXPECT_EQ(query.getColumn(3).getDouble(), ratio);
+    EXPECT_TRUE(query.getColumn(4).isNull());
+  }
+  EXPECT_FALSE(query.executeStep());
+  // the noise is in the weights: the two encoders see the same test images differently
+  EXPECT_EQ(count(db, "SELECT count(DISTINCT value) FROM v_results WHERE metric = 'sve_raw' AND test_kind = 'id'"), 2);
+}
+
+TEST(NoiseOfAMatrix, AnEncoderOfPairsThatGetsNoneFailsItsCellsAlone) {
+  const Scratch scratch;
+  std::string text = with_noise(kTiny, "{ plugin = \"symmetric\", ratio = 0.3 }");
+  const std::string from = "encoder = { plugin = \"resnet-tiny\", width = 4 }";
+  const std::size_t section = text.find("[[pretrain]]"), end = text.find("[[task]]");
+  std::string other = text.substr(section, end - section);
+  other.replace(other.find(from), from.size(), "encoder = { plugin = \"clip-tiny\" }");
+  text.insert(end, other);
+  text.erase(text.find("[[tuner]]\nplugin = \"mlp\""));
+  scratch.write("tiny.toml", text);
+  const Finished finished =
+      run(scratch, {"run", "tiny.toml", "--set", "matrix.seeds=[0]", "--set", "pretrain[0].optim.epochs=1"});
+  EXPECT_EQ(finished.status, 1);
+  EXPECT_THAT(finished.err, ::testing::ContainsRegex("1 cells failed: [^\n]*tiny.toml:[0-9]+:[^\n]*: clip-tiny is "
+                                                     "pre-trained on image-text pairs, and the data have no captions"));
+  EXPECT_EQ(finished.err.find("clip-tiny is"), finished.err.rfind("clip-tiny is")) << finished.err;
+  const auto db = scratch / "nmlbench.sqlite";
+  EXPECT_EQ(count(db, "SELECT count(*) FROM v_cells WHERE status = 'failed' AND encoder = 'clip-tiny'"), 1);
+  EXPECT_EQ(count(db, "SELECT count(*) FROM v_cells WHERE status = 'done' AND encoder = 'resnet-tiny'"), 1);
 }
 
 TEST(NoiseOfAMatrix, AFileThatDoesNotFitIsSaidWithItsPlace) {

@@ -78,6 +78,23 @@ class HungryEncoder : public Encoder {
   }
 };
 
+// Takes image-text pairs and trains on their images alone.
+class IgnoresCaptions : public Encoder {
+ public:
+  explicit IgnoresCaptions(const Params&) {}
+  void build(const InputInfo& input, const Stream& init) override {
+    if (input.kind != SampleKind::image_text) throw Error("ignores-captions wants captions");
+    weight_ = register_parameter("weight", init.normal({3}));
+  }
+  InputSpec input() const override { return {}; }
+  std::int64_t feature_dim() const override { return 3; }
+  torch::Tensor features(const Batch& batch) override { return weight_ * batch.x.mean({2, 3}); }
+  torch::Tensor pretrain_loss(const Batch& batch) override { return features(batch).square().sum(); }
+
+ private:
+  torch::Tensor weight_;
+};
+
 class ThrowsOddThings : public Base {
  public:
   using Base::Base;
@@ -175,12 +192,25 @@ class WrongLabels : public Dataset {
   }
 };
 
+// Captions that belong to no image.
+class WrongCaptions : public WrongLabels {
+ public:
+  using WrongLabels::WrongLabels;
+  SplitInfo open() override {
+    SplitInfo info = WrongLabels::open();
+    info.kind = SampleKind::image_text;
+    return info;
+  }
+  torch::Tensor captions(const torch::Tensor&, torch::Device) override { return torch::ones({1, 5}, torch::kInt64); }
+};
+
 }  // namespace
 
 NMLBENCH_PLUGINS("misbehaving", "1.0.0", "MIT", "", entry<ThrowsInFit>("throws-in-fit", 1, "for tests", ""),
                  entry<ThrowsOddThings>("throws-odd-things", 1, "for tests", ""),
                  entry<Hungry>("hungry", 1, "for tests", ""),
                  entry<HungryEncoder>("hungry-encoder", 1, "for tests", ""),
+                 entry<IgnoresCaptions>("ignores-captions", 1, "for tests", ""),
                  entry<PredictsNaN>("predicts-nan", 1, "for tests", ""),
                  entry<LooksAtItsNeighbours>("looks-at-its-neighbours", 1, "for tests", ""),
                  entry<ThrowsInFactory>("throws-in-factory", 1, "for tests", ""),
@@ -188,4 +218,5 @@ NMLBENCH_PLUGINS("misbehaving", "1.0.0", "MIT", "", entry<ThrowsInFit>("throws-i
                  entry<LiesAboutItself>("lies-about-itself", 1, "for tests", ""),
                  entry<KeepsSamplesTwice>("keeps-samples-twice", 1, "for tests", ""),
                  entry<NeverClean>("never-clean", 1, "for tests", ""),
-                 entry<WrongLabels>("wrong-labels", 1, "for tests", ""));
+                 entry<WrongLabels>("wrong-labels", 1, "for tests", ""),
+                 entry<WrongCaptions>("wrong-captions", 1, "for tests", ""));

@@ -1,0 +1,17 @@
+// The loss of contrastive image-text pre-training.
+#pragma once
+
+#include <nmlbench/torch.h>
+
+namespace nmlbench::plugins {
+
+// Symmetric InfoNCE (Radford et al., ICML 2021, figure 3): the mean of two cross-entropies, of every image choosing its
+// text among the texts and of every text choosing its image among the images, over logits scale * cos(image, text).
+//
+// image, text: [B, E], any length; scale: scalar. paired: bool [B]; an image and a text that are no pair take no part,
+// neither as a question nor as a wrong answer. Without any pair the loss is 0. In float32 also under autocast (float64
+// for float64 embeddings): bfloat16 would round a logit of 100 by up to a quarter.
+torch::Tensor info_nce(const torch::Tensor& image, const torch::Tensor& text, const torch::Tensor& scale,
+                       const torch::Tensor& paired);
+
+}  // namespace nmlbench::plugins

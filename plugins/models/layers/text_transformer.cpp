@@ -1,0 +1,113 @@
+#include "text_transformer.h"
+
+#include <nmlbench/error.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include <torch/nn.h>
+
+namespace nmlbench::plugins {
+namespace {
+
+using torch::Tensor;
+
+constexpr std::int64_t kVocabulary = 257;  // padding and 256 bytes
+
+constexpr std::int64_t kSpace = ' ' + 1;
+
+void check_tokens(std::int64_t least, std::int64_t largest) {
+  if (least >= 0 && largest < kVocabulary) return;
+  throw Error("a caption has the token " + std::to_string(least < 0 ? least : largest) +
+              ", and the text tower reads UTF-8 bytes + 1, which are 1 to 256 (0 is padding)");
+}
+
+bool ends_with(const std::string& text, const std::string& end) {
+  return text.size() >= end.size() && text.compare(text.size() - end.size(), end.size(), end) == 0;
+}
+
+}  // namespace
+
+Tensor words_of(const Tensor& tokens, std::int64_t most) {
+  const Tensor letter = (tokens != 0) & (tokens != kSpace);
+  const Tensor place = torch::arange(tokens.size(1), tokens.options()).expand_as(tokens);
+  const Tensor last_break = std::get<0>(torch::cummax(place.masked_fill(letter, -1), 1));
+  const Tensor in_word = (place - last_break - 1).remainder(kWordBytes);
+  const Tensor word = (letter & (in_word == 0)).cumsum(1) - 1;
+  // three numbers at once: they wait for the device
+  const Tensor facts = torch::stack({word.max(), tokens.min(), tokens.max()}).cpu();
+  const auto* fact = facts.data_ptr<std::int64_t>();
+  check_tokens(fact[1], fact[2]);
+  const std::int64_t count = std::clamp<std::int64_t>(fact[0] + 1, 1, most), end = count * kWordBytes;
+  // what is no letter, or of a word too many, goes into one column behind the words
+  const Tensor column = torch::where(letter & (word < count), word * kWordBytes + in_word, end);
+  return torch::zeros({tokens.size(0), end + 1}, tokens.options())
+      .scatter(1, column, tokens)
+      .slice(1, 0, end)
+      .reshape({tokens.size(0), count, kWordBytes});
+}
+
+TextTransformerImpl::TextTransformerImpl(const TextShape& shape) : shape_(shape) {
+  embedding_ = register_parameter("embedding", torch::empty({kWordBytes * kVocabulary, shape.width}));
+  position_ = register_parameter("position", torch::empty({shape.context, shape.width}));
+  for (std::int64_t i = 0; i < shape.layers; ++i) blocks_.push_back(add_block(i));
+  norm_ = register_module("norm", torch::nn::LayerNorm(torch::nn::LayerNormOptions({shape.width})));
+}
+
+TextTransformerImpl::Block TextTransformerImpl::add_block(std::int64_t index) {
+  const std::string name = "block" + std::to_string(index) + "_";  // a module's name holds no dot
+  const std::int64_t width = shape_.width;
+  const auto norm = [&](const char* part) {
+    return register_module(name + part, torch::nn::LayerNorm(torch::nn::LayerNormOptions({width})));
+  };
+  const auto linear = [&](const char* part, std::int64_t in, std::int64_t out) {
+    return register_module(name + part, torch::nn::Linear(in, out));
+  };
+  return {norm("norm1"), linear("qkv", width, 3 * width),   linear("out", width, width),
+          norm("norm2"), linear("widen", width, 4 * width), linear("narrow", 4 * width, width)};
+}
+
+void TextTransformerImpl::initialise(const Stream& init, const std::string& name) {
+  const torch::NoGradGuard no_grad;
+  const double into_stream = 1 / std::sqrt(2.0 * static_cast<double>(shape_.layers));
+  for (auto& item : named_parameters()) {
+    Tensor& weight = item.value();
+    const std::string& key = item.key();
+    if (weight.dim() != 2) {
+      if (ends_with(key, "bias")) weight.zero_();
+      continue;  // weights of norms are 1
+    }
+    double deviation = 1 / std::sqrt(static_cast<double>(weight.size(1)));
+    if (key == "embedding") deviation = 1 / std::sqrt(static_cast<double>(kWordBytes));
+    if (key == "position") deviation = 0.01;
+    if (ends_with(key, "out.weight") || ends_with(key, "narrow.weight")) deviation *= into_stream;
+    weight.copy_(init.at(name + "." + key).normal(weight.sizes(), 0, deviation));
+  }
+}
+
+Tensor TextTransformerImpl::attend(Block& block, const Tensor& x, const Tensor& bias) const {
+  const std::int64_t b = x.size(0), l = x.size(1), head = shape_.width / shape_.heads;
+  const Tensor qkv = block.qkv(x).view({b, l, 3, shape_.heads, head}).permute({2, 0, 3, 1, 4});
+  const Tensor query = qkv[0] / std::sqrt(static_cast<double>(head));
+  const Tensor weights = (query.matmul(qkv[1].transpose(-2, -1)) + bias).softmax(-1);
+  return block.out(weights.matmul(qkv[2]).transpose(1, 2).reshape({b, l, shape_.width}));
+}
+
+Tensor TextTransformerImpl::forward(const Tensor& tokens) {
+  const Tensor words = words_of(tokens, shape_.context);  // [B, W, kWordBytes]
+  const std::int64_t b = words.size(0), w = words.size(1);
+  const Tensor letter = words != 0, there = letter.select(2, 0);
+  const Tensor row = words + torch::arange(kWordBytes, words.options()) * kVocabulary;
+  const Tensor bytes = embedding_.index_select(0, row.flatten()).view({b, w, kWordBytes, -1});
+  Tensor x = (bytes * letter.to(bytes.scalar_type()).unsqueeze(-1)).sum(2) + position_.slice(0, 0, w);
+  // finite: a caption without words attends to nothing, and must not become NaN
+  const Tensor bias = torch::zeros({b, 1, 1, w}, x.options()).masked_fill(there.logical_not().view({b, 1, 1, w}), -1e9);
+  for (Block& block : blocks_) {
+    x = x + attend(block, block.norm1(x), bias);
+    x = x + block.narrow(torch::gelu(block.widen(block.norm2(x))));
+  }
+  const Tensor share = there.to(x.scalar_type()).unsqueeze(-1);
+  return (norm_(x) * share).sum(1) / share.sum(1).clamp_min(1);
+}
+
+}  // namespace nmlbench::plugins
