@@ -7,7 +7,9 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cerrno>
 #include <cstdlib>
+#include <cstring>
 #include <ctime>
 #include <fstream>
 
@@ -29,9 +31,11 @@ bool FileState::settled() const {
 
 FileState state_of(const fs::path& file) {
   struct stat s {};
-  if (::stat(file.c_str(), &s) != 0 || !S_ISREG(s.st_mode)) {
-    throw DataError(file.string() + ": cannot be read; check the path and its permissions");
+  if (::stat(file.c_str(), &s) != 0) {
+    throw DataError(file.string() + ": cannot be read: " + std::strerror(errno) +
+                    "; check the path and its permissions");
   }
+  if (!S_ISREG(s.st_mode)) throw DataError(file.string() + ": is no regular file");
   return {{s.st_size, static_cast<std::int64_t>(s.st_ino), static_cast<std::int64_t>(s.st_dev), s.st_mtim.tv_sec,
            s.st_mtim.tv_nsec, s.st_ctim.tv_sec, s.st_ctim.tv_nsec},
           std::max(s.st_mtim.tv_sec, s.st_ctim.tv_sec)};

@@ -28,7 +28,8 @@ ResizeOptions resize_options(const Params& params) {
 }
 
 // A data set is opened for planning and again for work: one warning is enough.
-void warn_once(const std::string& line) {
+void warn_once(const std::string& text) {
+  const std::string line = Error(text).what();  // printable, whatever files are called
   static std::mutex mutex;
   static std::set<std::string> said;
   const std::lock_guard lock(mutex);

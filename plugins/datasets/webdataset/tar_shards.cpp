@@ -48,6 +48,11 @@ void read_content(archive* tar, void* out, std::int64_t bytes) {
   }
 }
 
+std::string name_of(archive_entry* entry) {
+  const char* name = archive_entry_pathname(entry);
+  return name != nullptr ? name : "";
+}
+
 // Members are never unpacked; a name that would escape shows that the shard is not what it should be.
 void check_member(const fs::path& shard, archive_entry* entry, const std::string& name) {
   const auto refuse = [&](const char* why) {
@@ -81,15 +86,15 @@ std::vector<TarSample> read_shard(const fs::path& shard, const std::vector<std::
   std::vector<TarSample> samples;
   const Archive tar = open_tar();
   const auto fail = [&] {
-    throw DataError(shard.string() + ": " + reason(tar.get()) + "; shards are plain tar files, not compressed");
+    throw DataError(shard.string() + ": " + reason(tar.get()) +
+                    (samples.empty() ? "; shards are plain tar files, not compressed" : "; the shard is damaged"));
   };
   if (archive_read_open_filename(tar.get(), shard.c_str(), kBlock) != ARCHIVE_OK) fail();
   archive_entry* entry = nullptr;
   for (int status = archive_read_next_header(tar.get(), &entry); status != ARCHIVE_EOF;
        status = archive_read_next_header(tar.get(), &entry)) {
     if (status < ARCHIVE_WARN) fail();
-    const char* raw = archive_entry_pathname(entry);
-    const std::string name = raw != nullptr ? raw : "";
+    const std::string name = name_of(entry);
     check_member(shard, entry, name);
     if (archive_entry_filetype(entry) != AE_IFREG) continue;
     const auto [key, ending] = split_name(name);
@@ -116,7 +121,10 @@ std::vector<TarSample> read_shard(const fs::path& shard, const std::vector<std::
 
 std::vector<TarSample> samples_of(const fs::path& shard, const std::vector<std::string>& endings,
                                   const std::optional<CacheSpace>& space) {
-  if (!space) return read_shard(shard, endings);
+  if (!space) {
+    state_of(shard);  // that it is a file: a pipe would be waited for
+    return read_shard(shard, endings);
+  }
   const ShardIndex index(*space, shard, endings);
   if (std::optional<std::vector<TarSample>> known = index.load()) return *std::move(known);
   std::vector<TarSample> samples = read_shard(shard, endings);
@@ -180,8 +188,7 @@ Image TarImages::image(std::int64_t row, const DecodeOptions& options) const {
   Cursor cursor{descriptors_[place.shard], place.offset};
   archive_entry* entry = nullptr;
   if (archive_read_open(tar.get(), &cursor, nullptr, Cursor::read, nullptr) != ARCHIVE_OK ||
-      archive_read_next_header(tar.get(), &entry) < ARCHIVE_WARN ||
-      split_name(archive_entry_pathname(entry)).key != place.key) {
+      archive_read_next_header(tar.get(), &entry) < ARCHIVE_WARN || split_name(name_of(entry)).key != place.key) {
     throw DataError(name(row) + ": the shard changed while it was in use");
   }
   const std::int64_t size = archive_entry_size(entry);
