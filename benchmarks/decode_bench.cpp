@@ -14,6 +14,8 @@
 #include <string>
 #include <vector>
 
+#include <malloc.h>
+
 namespace {
 
 using namespace nmlbench::plugins;
@@ -37,6 +39,8 @@ int main(int argc, char** argv) {
     std::fprintf(stderr, "usage: %s SIZE FILE...\n", argv[0]);
     return 2;
   }
+  ::mallopt(M_MMAP_THRESHOLD, 32 << 20);  // as nmlbench does: freed memory stays with the process
+  ::mallopt(M_TRIM_THRESHOLD, 512 << 20);
   const ResizeOptions resize = {std::atoll(argv[1]), ResizeMode::squash, 1.0, Interpolation::bilinear};
   std::vector<Bytes> files;
   for (int i = 2; i < argc; ++i) {

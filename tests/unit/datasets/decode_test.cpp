@@ -184,16 +184,28 @@ TEST(Resize, FollowsTheFilterWithinOneLevel) {
 }
 
 TEST(Resize, VectorsAndPlainCodeAgree) {
-  const bool had = use_vectors;
-  for (const auto& [height, width, side] :
-       {std::tuple{50, 70, 16}, {300, 41, 33}, {16, 16, 40}, {3, 1000, 7}, {1, 1, 5}, {64, 64, 224}}) {
+  const VectorLevel best = best_vector_level();
+  for (const auto& [height, width, side] : {std::tuple{50, 70, 16},
+                                            {300, 41, 33},
+                                            {16, 16, 40},
+                                            {3, 1000, 7},
+                                            {1, 1, 5},
+                                            {64, 64, 224},
+                                            {2000, 3, 5},
+                                            {5, 7, 6}}) {
     const std::string png = png_of(noise(8, height, width));
     for (const Interpolation kind : {Interpolation::bilinear, Interpolation::bicubic}) {
       for (const ResizeMode mode : {ResizeMode::squash, ResizeMode::crop}) {
-        use_vectors = false;
-        const Tensor plain = planes(resize_image(decode(png), {side, mode, 0.9, kind}));
-        use_vectors = had;
-        EXPECT_TRUE(torch::equal(planes(resize_image(decode(png), {side, mode, 0.9, kind})), plain)) << height;
+        const auto resized = [&](VectorLevel level) {
+          vector_level = level;
+          return planes(resize_image(decode(png), {side, mode, 0.9, kind}));
+        };
+        const Tensor plain = resized(VectorLevel::plain);
+        for (const VectorLevel level : {VectorLevel::avx2, VectorLevel::avx512}) {
+          if (level <= best)
+            EXPECT_TRUE(torch::equal(resized(level), plain)) << height << " " << static_cast<int>(level);
+        }
+        vector_level = best;
       }
     }
   }
