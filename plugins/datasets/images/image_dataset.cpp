@@ -27,6 +27,14 @@ ResizeOptions resize_options(const Params& params) {
   return options;
 }
 
+// What `size` may ask for at most: batches of larger images fill any memory.
+void check_served_size(const std::string& name, std::int64_t width, std::int64_t height) {
+  if (width * height <= kLargestServed * kLargestServed) return;
+  throw DataError(name + ": is " + std::to_string(width) + " x " + std::to_string(height) +
+                  " px, more than images may have that are served as they are (" + std::to_string(kLargestServed) +
+                  " x " + std::to_string(kLargestServed) + " px); set `size`");
+}
+
 // A data set is opened for planning and again for work: one warning is enough.
 void warn_once(const std::string& text) {
   const std::string line = Error(text).what();  // printable, whatever files are called
@@ -89,6 +97,7 @@ SplitInfo ImageDataset::open() {
       const Image image = load(first);
       height_ = image.height;
       width_ = image.width;
+      check_served_size(all.source->name(first), width_, height_);
     } catch (const BrokenImage& error) {
       throw DataError(all.source->name(first) + ": " + error.what() +
                       "; it should tell the size of all, so set `size`");

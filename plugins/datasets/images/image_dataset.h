@@ -17,11 +17,13 @@
 
 namespace nmlbench::plugins {
 
+inline constexpr std::int64_t kLargestServed = 4096;  // px, the largest `size`
+
 // The defaults of a reader are its own: size 0 for images that have one size anyway.
 #define NMLBENCH_DECODE_PARAMS(size, resize, pct, interpolation)                                                      \
   ::nmlbench::integer("size", size, "side of the served images; 0 keeps them as they are, all of one size")           \
       .in("px")                                                                                                       \
-      .range(0, 4096),                                                                                                \
+      .range(0, ::nmlbench::plugins::kLargestServed),                                                                 \
       ::nmlbench::choice("resize", resize, "squash|crop",                                                             \
                          "squash to size x size, or the shorter side to size / crop_pct, then the centre"),           \
       ::nmlbench::real("crop_pct", pct, "resize = \"crop\": side of the crop by the shorter side").range(0.05, 1),    \

@@ -1,6 +1,7 @@
 // Images that end early, and names that would break a line.
 #include "../../../plugins/datasets/images/decode.h"
 #include "support/datasets.h"
+#include "support/images.h"
 #include "support/scratch.h"
 
 #include <nmlbench/error.h>
@@ -72,6 +73,20 @@ TEST(HostileNames, AnErrorIsOnePrintableLine) {
   EXPECT_STREQ(Error("caf\xc3\xa9 \xe2\x82\xac \xf0\x9f\x90\x9d").what(), "caf\xc3\xa9 \xe2\x82\xac \xf0\x9f\x90\x9d");
   EXPECT_STREQ(Error("\xff \xc3( \xc0\x80 \xed\xa0\x80 \xe2\x82").what(),
                "\\xff \\xc3( \\xc0\\x80 \\xed\\xa0\\x80 \\xe2\\x82");
+}
+
+TEST(HostileImages, VeryLargeOnesNeedASize) {
+  const testing::Scratch scratch;
+  constexpr std::uint32_t kSide = 4097;
+  scratch.write("a/1.png",
+                testing::png_bytes(std::string(kSide * kSide, '\0'), kSide, kSide, SPNG_COLOR_TYPE_GRAYSCALE));
+  const auto open = [&](std::int64_t size) {
+    return testing::data_error([&] {
+      testing::OpenedDataset("image-folder", {{"path", scratch.path().string()}, {"size", size}, {"cache", false}});
+    });
+  };
+  EXPECT_THAT(open(0), HasSubstr("1.png: is 4097 x 4097 px, more than images may have that are served as they are"));
+  EXPECT_EQ(open(4096), "no error");
 }
 
 TEST(HostileNames, APipeAmongShardsIsRefusedNotWaitedFor) {
