@@ -1,6 +1,7 @@
 // Rare guests of photo collections (ten of Oxford-IIIT Pet's "JPEG" files, for one).
 #include "decode.h"
 
+#include <array>
 #include <cstdlib>
 #include <cstring>
 
@@ -32,12 +33,72 @@ std::size_t skip_blocks(const Bytes& gif, std::size_t at) {
   return at + 1;
 }
 
-// Decoders take the end of the file for the end of the image. False when that comes before the first frame's end.
+// Counts what the LZW codes of a frame stand for, without making pixels of them.
+class LzwCount {
+ public:
+  explicit LzwCount(int bits) : least_bits_(bits + 1), clear_(1U << bits) { reset(); }
+
+  std::int64_t pixels() const { return pixels_; }
+  bool ended() const { return ended_; }
+
+  void add(std::uint8_t byte) {
+    buffer_ |= std::uint32_t{byte} << buffered_;
+    for (buffered_ += 8; buffered_ >= bits_ && !ended_; buffered_ -= used_) {
+      used_ = bits_;
+      code(buffer_ & ((1U << bits_) - 1));
+      buffer_ >>= used_;
+    }
+  }
+
+ private:
+  static constexpr std::uint32_t kCodes = 4096;
+
+  void reset() {
+    bits_ = least_bits_;
+    next_ = clear_ + 2;
+    last_ = 0;
+  }
+  // A code is worth the pixels of an earlier one and one more.
+  void code(std::uint32_t code) {
+    if (code == clear_) return reset();
+    ended_ = code == clear_ + 1 || code > next_;  // the latter is damage, which the decoder reports
+    if (ended_) return;
+    const std::int64_t length = code < clear_ ? 1 : code < next_ ? lengths_[code] : last_ + 1;
+    pixels_ += length;
+    if (last_ > 0 && next_ < kCodes) {
+      lengths_[next_++] = last_ + 1;
+      if (next_ == 1U << bits_ && bits_ < 12) ++bits_;
+    }
+    last_ = length;
+  }
+
+  int least_bits_, bits_ = 0, used_ = 0, buffered_ = 0;
+  std::uint32_t clear_, next_ = 0, buffer_ = 0;
+  std::int64_t pixels_ = 0, last_ = 0;  // last_: length of the code before; 0 after a reset
+  bool ended_ = false;
+  std::array<std::int64_t, kCodes> lengths_{};
+};
+
+// Pixels in the blocks at `at`, which begin with the number of bits of a pixel.
+std::int64_t pixels_in(const Bytes& gif, std::size_t at) {
+  const int bits = gif.at(at++);
+  if (bits > 11) return 0;
+  LzwCount count(bits);
+  for (; at < gif.size && gif.at(at) != 0 && !count.ended(); at += 1 + gif.at(at)) {
+    for (std::size_t i = 1; i <= gif.at(at); ++i) count.add(gif.at(at + i));
+  }
+  return count.pixels();
+}
+
+// The decoder takes the end of the file for the end of the image, and what is missing for background. False when the
+// first frame's blocks have no end or hold too little.
 bool gif_is_whole(const Bytes& gif) {
   std::size_t at = 13 + colour_table(gif.at(10));
   while (at < gif.size && gif.at(at) == '!') at = skip_blocks(gif, at + 2);
   if (gif.at(at) != ',') return at < gif.size;  // of another kind; the decoder says which
-  return skip_blocks(gif, at + 11 + colour_table(gif.at(at + 9))) <= gif.size;
+  const std::size_t content = at + 10 + colour_table(gif.at(at + 9));
+  const std::int64_t promised = std::int64_t{gif.number(at + 5, 2)} * gif.number(at + 7, 2);
+  return skip_blocks(gif, content + 1) <= gif.size && pixels_in(gif, content) >= promised;
 }
 
 // Of uncompressed pixels, which is what the decoder takes; the last row needs no padding.

@@ -75,6 +75,16 @@ TEST(HostileNames, AnErrorIsOnePrintableLine) {
                "\\xff \\xc3( \\xc0\\x80 \\xed\\xa0\\x80 \\xe2\\x82");
 }
 
+TEST(HostileImages, AGifWithTooFewPixelsIsBroken) {
+  std::string taller = kGif;
+  taller[8] = 2;                   // the screen, and
+  taller[kGif.find(',') + 7] = 2;  // the frame: 2 x 2 px
+  EXPECT_EQ(decoded(taller), "truncated GIF");
+  std::string small_frame = kGif;
+  small_frame[8] = 2;
+  EXPECT_EQ(decoded(small_frame), "2 x 2");  // need not fill the screen
+}
+
 TEST(HostileImages, VeryLargeOnesNeedASize) {
   const testing::Scratch scratch;
   constexpr std::uint32_t kSide = 4097;
