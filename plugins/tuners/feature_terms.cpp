@@ -70,7 +70,9 @@ torch::Tensor by_head(const torch::Tensor& weight) {
   return weight.view({-1, 1, 1});
 }
 
+// In float64 where products of that are cheap: numbers of very different size cancel in the inverse root.
 torch::Tensor times_z(const torch::Tensor& middle, const torch::Tensor& z) {
+  if (!z.is_cpu()) return middle.bmm(z.to(middle.scalar_type())).to(z.scalar_type());
   return thin_product(middle.to(z.scalar_type()), z, Weights::in_by_out);
 }
 

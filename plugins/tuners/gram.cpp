@@ -120,19 +120,8 @@ torch::Tensor gram_matrix(const torch::Tensor& z) {
   return wide.bmm(wide.transpose(1, 2));
 }
 
-GramRoots gram_roots_by_eigenvectors(const torch::Tensor& gram, std::int64_t largest) {
-  constexpr double kFade = 1e-12;  // as TridiagonalForm::inverse_root
-  const auto [values, columns] = torch::linalg_eigh(gram, "L");
-  const std::int64_t m = gram.size(1);
-  const torch::Tensor eigenvalues = values.clamp_min(0), sigma = eigenvalues.sqrt(), vectors = columns.transpose(1, 2);
-  const torch::Tensor most = eigenvalues.slice(1, m - 1, m);
-  const torch::Tensor scale = (sigma / (eigenvalues + most * kFade)).nan_to_num(0.0);
-  return {sigma.sum(1), sigma.slice(1, m - largest, m).flip(1), vectors.slice(1, m - largest, m).flip(1),
-          (columns * scale.unsqueeze(1)).bmm(vectors)};
-}
-
 GramRoots gram_roots(const torch::Tensor& gram, std::int64_t largest) {
-  if (!gram.is_cpu()) return gram_roots_by_eigenvectors(gram, largest);
+  if (!gram.is_cpu()) return gram_roots_by_products(gram, largest);
   const std::int64_t h = gram.size(0), m = gram.size(1);
   const double nan = std::numeric_limits<double>::quiet_NaN();
   GramRoots roots{torch::full({h}, nan, gram.options()), torch::full({h, largest}, nan, gram.options()),

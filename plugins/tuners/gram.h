@@ -15,14 +15,16 @@ struct GramRoots {
   torch::Tensor sum;      // [H], of sigma
   torch::Tensor largest;  // [H, K], the K largest sigma, descending
   torch::Tensor vectors;  // [H, K, M], their eigenvectors
-  torch::Tensor inverse;  // [H, M, M], symmetric: 1 / sigma along each eigenvector; sigma below 1e-6 of the largest,
-                          // which are rounding, fade out
+  // [H, M, M]: 1 / sigma along each eigenvector, at most some 1e5 times that of the largest: smaller sigma are
+  // rounding, and z has nothing to speak of along their eigenvectors.
+  torch::Tensor inverse;
 };
 
 // A head with numbers that are not finite gets NaN and leaves the others alone.
 GramRoots gram_roots(const torch::Tensor& gram, std::int64_t largest);
 
-// The same from all eigenvectors: for devices whose libraries solve a batch of eigenproblems at once.
-GramRoots gram_roots_by_eigenvectors(const torch::Tensor& gram, std::int64_t largest);
+// The same by products of matrices alone, some hundred of them for any number of heads: for devices, where eigensolvers
+// take the heads one after the other.
+GramRoots gram_roots_by_products(const torch::Tensor& gram, std::int64_t largest);
 
 }  // namespace nmlbench::plugins
