@@ -34,8 +34,8 @@ class ClipTiny : public Encoder {
           .in("words")
           .range(1, 1024),
       choice("features", "embedding", "embedding|trunk",
-             "frozen features: the joint embedding, not normalised, as Chen 2024's code takes them (encode_image), or "
-             "the pooled trunk before that projection, as CLIP's probes of its ViTs do"),
+             "frozen features: the joint embedding, not normalised (encode_image in Chen 2024's code), or the pooled "
+             "trunk before it (CLIP's own probes of ViTs)"),
   };
 
   explicit ClipTiny(const Params& params)
