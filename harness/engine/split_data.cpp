@@ -1,10 +1,12 @@
 #include "engine/split_data.h"
 
+#include "engine/process.h"
 #include "registry/registry.h"
 
 #include <algorithm>
 
 #include <fmt/format.h>
+#include <spdlog/spdlog.h>
 
 namespace nmlbench {
 namespace {
@@ -74,7 +76,23 @@ torch::Tensor SplitData::read(const torch::Tensor& indices, torch::Device device
 
 torch::Tensor SplitData::samples(const torch::Tensor& indices, torch::Device device) const {
   if (!resident_.defined()) return read(indices, device);
+  if (!device.is_cpu()) {
+    if (const torch::Tensor all = copy_on(device); all.defined()) return all.index_select(0, indices.to(device));
+  }
   return resident_.index_select(0, indices).to(device);
+}
+
+torch::Tensor SplitData::copy_on(torch::Device device) const {
+  const std::lock_guard lock(copy_mutex_);
+  if (copy_.defined() || no_room_) return copy_;
+  try {
+    copy_ = resident_.to(device);
+  } catch (...) {
+    if (!current_exception_is_out_of_memory()) throw;
+    no_room_ = true;
+    spdlog::warn("{} has no room for a split of {} samples; they are sent batch by batch", device.str(), info_.size);
+  }
+  return copy_;
 }
 
 torch::Tensor SplitData::captions(const torch::Tensor& indices, torch::Device device) const {

@@ -38,6 +38,12 @@ class SplitData {
   torch::Tensor labels_;
   torch::Tensor rows_;
   torch::Tensor resident_;  // all samples, CPU; undefined when they do not fit
+
+  // On a GPU a second copy, made when it is first asked for; none when its memory does not hold it.
+  torch::Tensor copy_on(torch::Device device) const;
+  mutable std::mutex copy_mutex_;
+  mutable torch::Tensor copy_;
+  mutable bool no_room_ = false;
 };
 
 // Hands out splits and drops each one after its last use. [any-thread]

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <map>
+#include <tuple>
 #include <utility>
 
 namespace nmlbench {
@@ -21,27 +22,61 @@ torch::Tensor subset_rows(const torch::Tensor& labels, double fraction, const St
   return std::get<0>(torch::cat(chosen).sort());
 }
 
-StackRows::StackRows(std::vector<UnitRows> units, const StackShape& shape, torch::Device device)
-    : units_(std::move(units)), shape_(shape), device_(device) {
-  if (device_.is_cpu()) return;
-  std::map<const void*, std::pair<torch::Tensor, torch::Tensor>> moved;
-  for (UnitRows& unit : units_) {
-    auto& [x, y] = moved[unit.x.data_ptr()];
-    if (!x.defined()) {
-      x = unit.x.to(device_);
-      y = unit.y.to(device_);
+RowPool::RowPool(const std::vector<UnitRows>& units, torch::Device device) {
+  std::map<const void*, std::pair<std::int64_t, std::int64_t>> placed;  // where x and y of some features begin
+  std::vector<const UnitRows*> distinct;
+  std::int64_t x_rows = 0, y_rows = 0, subset_rows = 0;
+  places_ = torch::empty({5, static_cast<std::int64_t>(units.size())}, torch::kInt64);
+  std::vector<torch::Tensor> subsets;
+  for (std::size_t i = 0; i < units.size(); ++i) {
+    const UnitRows& unit = units[i];
+    const auto [at, is_new] = placed.try_emplace(unit.x.data_ptr(), x_rows, y_rows);
+    if (is_new) {
+      distinct.push_back(&unit);
+      x_rows += unit.x.size(0);
+      y_rows += unit.y.size(0);
     }
-    unit.x = x;
-    unit.y = y;
+    places_.select(1, static_cast<std::int64_t>(i))
+        .copy_(torch::tensor({at->second.first, at->second.second, unit.y.size(0), subset_rows, unit.rows.size(0)}));
+    subset_rows += unit.rows.size(0);
+    subsets.push_back(unit.rows);
   }
+  subset_ = torch::cat(subsets);
+  x_ = torch::empty({x_rows, units.front().x.size(1)}, torch::dtype(torch::kFloat32).device(device));
+  y_ = torch::empty({y_rows}, torch::dtype(torch::kInt64).device(device));
+  for (const UnitRows* unit : distinct) {
+    const auto [first_x, first_y] = placed.at(unit->x.data_ptr());
+    x_.narrow(0, first_x, unit->x.size(0)).copy_(unit->x);
+    y_.narrow(0, first_y, unit->y.size(0)).copy_(unit->y);
+  }
+}
+
+std::pair<torch::Tensor, torch::Tensor> RowPool::gather(std::int64_t first_unit, const torch::Tensor& rows) const {
+  const std::int64_t u = rows.size(0), b = rows.size(1);
+  const auto place = [&](Place which) { return places_[which].narrow(0, first_unit, u).unsqueeze(1); };
+  const torch::Tensor size = place(kSubsetSize), view = rows.div(size, "floor");
+  const torch::Tensor of_subset = (rows - view * size + place(kFirstOfSubset)).view(-1);
+  const torch::Tensor sample = subset_.index_select(0, of_subset).view({u, b});
+  const torch::Tensor at =
+      torch::stack({sample + view * place(kSamples) + place(kFirstX), sample + place(kFirstY)}).to(x_.device());
+  return {x_.index_select(0, at[0].reshape(-1)).view({u, b, -1}), y_.index_select(0, at[1].reshape(-1)).view({u, b})};
+}
+
+StackRows::StackRows(std::vector<UnitRows> units, const StackShape& shape, torch::Device device, bool pooled)
+    : units_(std::move(units)), shape_(shape) {
+  if (pooled) pool_.emplace(units_, device);
 }
 
 Minibatch StackRows::gather(std::int64_t first_unit, const torch::Tensor& rows) const {
   const std::int64_t u = rows.size(0), b = rows.size(1);
   Minibatch batch;
   batch.heads_per_unit = shape_.heads_per_unit;
-  batch.x = torch::empty({u, b, shape_.dim}, torch::dtype(torch::kFloat32).device(device_));
-  batch.y = torch::empty({u, b}, torch::dtype(torch::kInt64).device(device_));
+  if (pool_) {
+    std::tie(batch.x, batch.y) = pool_->gather(first_unit, rows);
+    return batch;
+  }
+  batch.x = torch::empty({u, b, shape_.dim}, torch::kFloat32);
+  batch.y = torch::empty({u, b}, torch::kInt64);
   for (std::int64_t i = 0; i < u; ++i) {
     const UnitRows& unit = of(first_unit + i);
     torch::Tensor sample = rows[i], place = sample;
@@ -52,8 +87,8 @@ Minibatch StackRows::gather(std::int64_t first_unit, const torch::Tensor& rows) 
     }
     const torch::Tensor index = unit.rows.index_select(0, sample);
     torch::Tensor x = batch.x[i], y = batch.y[i];
-    torch::index_select_out(y, unit.y, 0, index.to(device_));
-    torch::index_select_out(x, unit.x, 0, (unit.views > 1 ? place + index : index).to(device_));
+    torch::index_select_out(y, unit.y, 0, index);
+    torch::index_select_out(x, unit.x, 0, unit.views > 1 ? place + index : index);
   }
   return batch;
 }

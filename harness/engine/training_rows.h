@@ -4,6 +4,8 @@
 #include <nmlbench/random.h>
 #include <nmlbench/tuner.h>
 
+#include <optional>
+#include <utility>
 #include <vector>
 
 namespace nmlbench {
@@ -14,17 +16,35 @@ torch::Tensor subset_rows(const torch::Tensor& labels, double fraction, const St
 
 // The training rows of one unit.
 struct UnitRows {
-  torch::Tensor x;         // float32 [views * N, D], on any device
+  torch::Tensor x;         // float32 [views * N, D], CPU
   torch::Tensor y;         // int64 [N]
   torch::Tensor rows;      // int64 [n], the subset in use
   std::int64_t views = 1;  // of each row
   bool pairs = false;      // the same in all units of a stack
 };
 
+// All units' rows in one place on a device, so that a minibatch of any number of units is one transfer of indices and
+// two kernels.
+class RowPool {
+ public:
+  RowPool(const std::vector<UnitRows>& units, torch::Device device);
+
+  // x [U, B, D] and y [U, B] of units first_unit, ... at `rows` [U, B], as TrainingSet::gather.
+  std::pair<torch::Tensor, torch::Tensor> gather(std::int64_t first_unit, const torch::Tensor& rows) const;
+
+ private:
+  torch::Tensor x_, y_;   // on the device: what the units read, each once
+  torch::Tensor subset_;  // int64, CPU: the units' rows, one after the other
+  torch::Tensor places_;  // int64 [5, units], CPU: see Place
+  enum Place { kFirstX, kFirstY, kSamples, kFirstOfSubset, kSubsetSize };
+};
+
 class StackRows : public TrainingSet {
  public:
-  // In order of falling size. On a GPU, features that several units read are moved there once.
-  StackRows(std::vector<UnitRows> units, const StackShape& shape, torch::Device device);
+  // In order of falling size. Pooled on a GPU; on a CPU features stay where they are, a memory-mapped file perhaps.
+  StackRows(std::vector<UnitRows> units, const StackShape& shape, torch::Device device)
+      : StackRows(std::move(units), shape, device, /*pooled=*/!device.is_cpu()) {}
+  StackRows(std::vector<UnitRows> units, const StackShape& shape, torch::Device device, bool pooled);
 
   StackShape shape() const override { return shape_; }
   std::int64_t size(std::int64_t unit) const override { return of(unit).rows.size(0); }
@@ -37,7 +57,7 @@ class StackRows : public TrainingSet {
 
   std::vector<UnitRows> units_;
   StackShape shape_;
-  torch::Device device_;
+  std::optional<RowPool> pool_;
 };
 
 }  // namespace nmlbench
