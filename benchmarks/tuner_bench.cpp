@@ -1,8 +1,12 @@
 // A training step of each tuner at several stack sizes, M = 64 rows, D = 512 features, 10 classes; and the rate of a
-// plain matrix product, the limit that the steps are held against.
+// plain matrix product, the limit that the steps are held against. NMLBENCH_DEVICE=cuda: on a GPU, in larger stacks.
 #include "support/plugins.h"
 
+#include <nmlbench/compat.h>
 #include <nmlbench/gradient_tuner.h>
+
+#include <cstdlib>
+#include <string>
 
 #include <benchmark/benchmark.h>
 
@@ -10,6 +14,11 @@ namespace nmlbench {
 namespace {
 
 constexpr std::int64_t kRows = 64, kDim = 512, kClasses = 10;
+
+torch::Device device() {
+  const char* name = std::getenv("NMLBENCH_DEVICE");
+  return torch::Device(name != nullptr ? name : "cpu");
+}
 
 // Products of one head's forward and backward pass, in floating-point operations.
 double flops(const std::string& tuner) {
@@ -27,27 +36,29 @@ void train_step(benchmark::State& state, const std::string& name) {
   for (std::int64_t h = 0; h < shape.heads(); ++h)
     heads.push_back({plugin.params, Stream(static_cast<std::uint64_t>(h))});
   const auto tuner = make_tuner(plugin);
-  tuner->init(shape, heads, torch::kCPU);
+  tuner->init(shape, heads, device());
   auto& trainer = dynamic_cast<GradientTuner&>(*tuner);
-  const Minibatch batch{torch::randn({shape.units, kRows, kDim}),
-                        torch::randint(kClasses, {shape.units, kRows}, torch::kInt64), shape.heads_per_unit};
+  const Minibatch batch{torch::randn({shape.units, kRows, kDim}, device()),
+                        torch::randint(kClasses, {shape.units, kRows}, torch::dtype(torch::kInt64).device(device())),
+                        shape.heads_per_unit};
   const torch::NoGradGuard no_grad;
   trainer.train_step(batch, 0, 1000000);
   std::int64_t step = 1;
-  for (auto _ : state) benchmark::DoNotOptimize(trainer.train_step(batch, step++, 1000000));
+  for (auto _ : state) {
+    benchmark::DoNotOptimize(trainer.train_step(batch, step++, 1000000));
+    synchronize(device());
+  }
   const auto head_steps = static_cast<double>(state.iterations() * shape.heads());
   state.counters["head-steps/s"] = benchmark::Counter(head_steps, benchmark::Counter::kIsRate);
   state.counters["GFLOP/s"] = benchmark::Counter(head_steps * flops(name) / 1e9, benchmark::Counter::kIsRate);
 }
 
 void stacks(benchmark::internal::Benchmark* bench) {
-  bench->ArgNames({"units", "heads"})
-      ->Args({1, 1})
-      ->Args({4, 1})
-      ->Args({16, 1})
-      ->Args({15, 3})
-      ->UseRealTime()
-      ->Unit(benchmark::kMillisecond);
+  bench->ArgNames({"units", "heads"})->UseRealTime()->Unit(benchmark::kMillisecond);
+  for (const std::int64_t units : {1, 4, 16}) bench->Args({units, 1});
+  bench->Args({15, 3});
+  if (device().is_cpu()) return;
+  for (const std::int64_t units : {64, 256, 1024}) bench->Args({units, 1});
 }
 BENCHMARK_CAPTURE(train_step, linear_probe, "linear-probe")->Apply(stacks);
 BENCHMARK_CAPTURE(train_step, mlp, "mlp")->Apply(stacks);
@@ -55,13 +66,31 @@ BENCHMARK_CAPTURE(train_step, nmtune, "nmtune")->Apply(stacks);
 
 void gemm(benchmark::State& state) {
   const std::int64_t n = state.range(0);
-  const torch::Tensor a = torch::randn({n, n}), b = torch::randn({n, n});
-  torch::Tensor c = torch::empty({n, n});
-  for (auto _ : state) torch::mm_out(c, a, b);
+  const torch::Tensor a = torch::randn({n, n}, device()), b = torch::randn({n, n}, device());
+  torch::Tensor c = torch::empty({n, n}, device());
+  for (auto _ : state) {
+    torch::mm_out(c, a, b);
+    synchronize(device());
+  }
   state.counters["GFLOP/s"] =
       benchmark::Counter(2e-9 * static_cast<double>(n * n * n * state.iterations()), benchmark::Counter::kIsRate);
 }
 BENCHMARK(gemm)->Arg(512)->Arg(1024)->UseRealTime()->Unit(benchmark::kMillisecond);
+
+// What the products of a stack of MLPs could reach: [H, 64, 512] times [H, 512, 2048].
+void stacked_gemm(benchmark::State& state) {
+  const std::int64_t heads = state.range(0);
+  const torch::Tensor a = torch::randn({heads, kRows, kDim}, device());
+  const torch::Tensor b = torch::randn({heads, kDim, 4 * kDim}, device());
+  torch::Tensor c = torch::empty({heads, kRows, 4 * kDim}, device());
+  for (auto _ : state) {
+    torch::bmm_out(c, a, b);
+    synchronize(device());
+  }
+  const auto products = static_cast<double>(heads * state.iterations());
+  state.counters["GFLOP/s"] = benchmark::Counter(8e-9 * products * kRows * kDim * kDim, benchmark::Counter::kIsRate);
+}
+BENCHMARK(stacked_gemm)->Arg(1)->Arg(64)->UseRealTime()->Unit(benchmark::kMillisecond);
 
 }  // namespace
 }  // namespace nmlbench

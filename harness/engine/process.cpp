@@ -8,7 +8,23 @@
 #include <spdlog/spdlog.h>
 #include <sys/resource.h>
 
+#ifdef NMLBENCH_CUDA  // the headers of CUDA, which only a CUDA build of LibTorch brings
+#include <c10/cuda/CUDACachingAllocator.h>
+#include <c10/cuda/CUDAGuard.h>
+#include <cuda_runtime_api.h>
+#endif
+
 namespace nmlbench {
+
+#ifdef NMLBENCH_CUDA
+namespace {
+
+c10::DeviceIndex index_of(torch::Device device) {
+  return device.has_index() ? device.index() : c10::DeviceIndex{0};
+}
+
+}  // namespace
+#endif
 
 void keep_freed_memory() {
 #ifdef __GLIBC__
@@ -18,10 +34,29 @@ void keep_freed_memory() {
 }
 
 std::int64_t peak_bytes(torch::Device device) {
-  if (!device.is_cpu()) return 0;
-  rusage usage{};
-  ::getrusage(RUSAGE_SELF, &usage);
-  return usage.ru_maxrss * std::int64_t{1024};
+  if (device.is_cpu()) {
+    rusage usage{};
+    ::getrusage(RUSAGE_SELF, &usage);
+    return usage.ru_maxrss * std::int64_t{1024};
+  }
+#ifdef NMLBENCH_CUDA
+  if (device.is_cuda())
+    return c10::cuda::CUDACachingAllocator::getDeviceStats(index_of(device)).allocated_bytes[0].peak;
+#endif
+  return 0;
+}
+
+std::int64_t free_bytes(torch::Device device) {
+#ifdef NMLBENCH_CUDA
+  if (device.is_cuda()) {
+    const c10::cuda::CUDAGuard here(index_of(device));
+    std::size_t free = 0, total = 0;
+    if (cudaMemGetInfo(&free, &total) == cudaSuccess) return static_cast<std::int64_t>(free);
+  }
+#else
+  (void)device;
+#endif
+  return 0;
 }
 
 std::string message_of_current_exception() {

@@ -12,8 +12,11 @@ namespace nmlbench {
 // time. To be called before anything else.
 void keep_freed_memory();
 
-// Peak memory of the process so far; 0 when unknown (GPU).
+// Peak memory so far: of the process, or of LibTorch's tensors on a GPU. 0 when unknown.
 std::int64_t peak_bytes(torch::Device device);
+
+// Free memory of a GPU; 0 when unknown, and for a CPU.
+std::int64_t free_bytes(torch::Device device);
 
 // Inside a catch block: what went wrong, of whatever type, LibTorch's messages without their stack trace. Interrupted
 // is no failure and is thrown on.

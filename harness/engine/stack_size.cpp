@@ -1,5 +1,6 @@
 #include "engine/stack_size.h"
 
+#include "engine/process.h"
 #include "engine/workers.h"
 #include "registry/registry.h"
 
@@ -22,7 +23,11 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-constexpr std::int64_t kStackBytes = std::int64_t{1} << 30;  // memory that a stack may take
+// Memory that a stack may take: several share a host's, one has a GPU to itself.
+std::int64_t stack_bytes(torch::Device device) {
+  return std::max(std::int64_t{1} << 30, free_bytes(device) / 2);
+}
+
 constexpr double kGain = 1.03;  // a doubled stack that is not faster by this ends the search
 constexpr double kSampleSeconds = 0.02;
 constexpr int kSampleSteps = 5;
@@ -116,7 +121,7 @@ std::int64_t StackSizer::memory_bound(const std::vector<std::size_t>& cells, con
       static_cast<std::int64_t>(sizeof(float)) * (test_rows * shape.classes + spectrum_rows * shape.dim);
   const std::int64_t training =
       make_tuner(plan_.tuners[plan_.cells[cells.front()].tuner])->bytes_per_head({1, 1, shape.dim, shape.classes});
-  return std::max<std::int64_t>(1, kStackBytes / std::max<std::int64_t>(1, evaluating + training));
+  return std::max<std::int64_t>(1, stack_bytes(device_) / std::max<std::int64_t>(1, evaluating + training));
 }
 
 std::int64_t StackSizer::fastest(const std::vector<std::size_t>& cells, const HeadShape& shape, std::int64_t most) {

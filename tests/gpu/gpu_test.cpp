@@ -1,0 +1,88 @@
+// What a GPU computes against what the CPU computes. NMLBENCH_TEST_DEVICE names another device; `cpu` tries the tests
+// themselves.
+#include "feature_terms.h"
+#include "integration/matrices.h"
+#include "support/program.h"
+#include "support/tuning.h"
+
+#include <cstdlib>
+#include <string>
+
+#include <gtest/gtest.h>
+
+namespace nmlbench::testing {
+namespace {
+
+using torch::Tensor;
+
+class Gpu : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    const char* name = std::getenv("NMLBENCH_TEST_DEVICE");
+    if (name == nullptr && !torch::cuda::is_available()) GTEST_SKIP() << "no CUDA device";
+    device_ = torch::Device(name != nullptr ? name : "cuda:0");
+  }
+
+  torch::Device device_{torch::kCPU};
+};
+
+double relative_error(const Tensor& got, const Tensor& expected) {
+  return ((got.cpu().to(torch::kFloat64) - expected).norm() / expected.norm().clamp_min(1e-300)).item<double>();
+}
+
+TEST_F(Gpu, FeatureTermsAreThoseOfTheCpu) {
+  const Tensor z = Stream(1).at("z").normal({4, 64, 512}) + 0.3, f = Stream(2).at("f").normal({4, 64, 512});
+  const Tensor k = torch::tensor({1, 5, 2, 5}), a = torch::full({4}, 0.04F), b = torch::full({4}, 0.3F);
+  const auto expect_same = [](const plugins::Term& got, const plugins::Term& expected) {
+    EXPECT_LT(relative_error(got.loss, expected.loss), 1e-4);
+    EXPECT_LT(relative_error(got.gradient, expected.gradient), 1e-3);
+  };
+  const auto there = [&](const Tensor& t) { return t.to(device_); };
+  expect_same(plugins::consistency_term(there(z), there(f)), plugins::consistency_term(z, f));
+  expect_same(plugins::covariance_term(there(z)), plugins::covariance_term(z));
+  expect_same(plugins::dominance_term(there(z), there(k)), plugins::dominance_term(z, k));
+  expect_same(plugins::spectral_terms(there(z), there(a), there(b), there(k)), plugins::spectral_terms(z, a, b, k));
+}
+
+class GpuTuner : public Gpu, public ::testing::WithParamInterface<const char*> {};
+INSTANTIATE_TEST_SUITE_P(Tuners, GpuTuner, ::testing::Values("linear-probe", "mlp", "nmtune"), [](const auto& info) {
+  return info.param[0] == 'l' ? std::string("probe") : std::string(info.param);
+});
+
+// Training sets of two sizes, two heads each: losses and predictions of every head.
+TEST_P(GpuTuner, TrainsAsOnTheCpu) {
+  const ResolvedPlugin plugin = testing::plugin(PluginKind::tuner, GetParam(), {{"epochs", std::int64_t{3}}});
+  const Blobs large = make_blobs(1, 300, 24, 5, 1.0), small = make_blobs(2, 150, 24, 5, 1.0);
+  const StackShape shape{2, 2, 24, 5};
+  struct Outcome {
+    Tensor loss, logits;
+  };
+  const auto train = [&](torch::Device device) {
+    std::vector<HeadSpec> heads;
+    for (std::int64_t h = 0; h < shape.heads(); ++h) heads.push_back({plugin.params, Stream(7).at(h / 2)});
+    const auto tuner = make_tuner(plugin);
+    tuner->init(shape, heads, device);
+    const StackRows rows({{large.x, large.y, torch::arange(300)}, {small.x, small.y, torch::arange(150)}}, shape,
+                         device, /*pooled=*/true);
+    const Tensor loss = tuner->fit(rows, Context{}).loss;
+    const Tensor x = torch::stack({large.x.slice(0, 0, 150), small.x}).to(device);
+    return Outcome{loss.to(torch::kFloat64), tuner->predict(x, 0).logits.cpu().to(torch::kFloat64)};
+  };
+  const Outcome expected = train(torch::kCPU), got = train(device_);
+  EXPECT_LT(relative_error(got.loss, expected.loss), 1e-3);
+  EXPECT_LT(relative_error(got.logits, expected.logits), 1e-2);
+}
+
+TEST_F(Gpu, RunsAMatrix) {
+  const Scratch scratch;
+  scratch.write("tiny.toml", kTiny);
+  const Finished there = run(scratch, {"run", "tiny.toml", "--device", device_.str(), "--db", "there.sqlite"});
+  ASSERT_EQ(there.status, 0) << there.err;
+  EXPECT_EQ(count(scratch / "there.sqlite", "SELECT count(DISTINCT cell_id) FROM v_results WHERE status = 'done'"), 12);
+  EXPECT_EQ(count(scratch / "there.sqlite", "SELECT count(*) FROM v_throughput WHERE peak_bytes <= 0"), 0);
+  EXPECT_EQ(
+      count(scratch / "there.sqlite", "SELECT count(*) FROM v_throughput WHERE device <> '" + device_.str() + "'"), 0);
+}
+
+}  // namespace
+}  // namespace nmlbench::testing
