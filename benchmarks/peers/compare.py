@@ -23,7 +23,7 @@ from torch.nn import functional as F
 import nml
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-PROGRAM = os.path.join(ROOT, "build", "nmlbench_bench")
+PROGRAM = os.path.join(ROOT, os.environ.get("NMLBENCH_PROGRAM_DIR", "build"), "nmlbench_bench")
 ROWS, DIM, CLASSES = 64, 512, 10
 
 
