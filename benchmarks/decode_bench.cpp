@@ -55,7 +55,7 @@ int main(int argc, char** argv) {
   };
   const auto serve = [&](const DecodeOptions& options) {
     return [&](const Bytes& file) {
-      write_planes(resize_image(decode_image(file.data(), file.size(), options), resize), 3, planes.data());
+      write_planes(decode_and_resize(file.data(), file.size(), options, resize), 3, planes.data());
     };
   };
   std::printf("decode %.1f\n", rate(files, decode(full)));

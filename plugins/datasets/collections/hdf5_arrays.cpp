@@ -96,9 +96,9 @@ std::string Hdf5Images::name(std::int64_t row) const {
   return file_.string() + ", row " + std::to_string(row);
 }
 
-Image Hdf5Images::image(std::int64_t row, const DecodeOptions& options) const {
+Image Hdf5Images::image(std::int64_t row, const DecodeOptions& decode, const ResizeOptions& resize) const {
   const std::int64_t height = sizes_[1], width = sizes_[2];
-  check_size(width, height, options);
+  check_size(width, height, decode);
   std::vector<std::uint8_t> rgb(static_cast<std::size_t>(3 * height * width));
   {
     const std::lock_guard lock(library_mutex());
@@ -116,7 +116,7 @@ Image Hdf5Images::image(std::int64_t row, const DecodeOptions& options) const {
     for (int c = 0; c < 3; ++c) pixel[c] = rgb[static_cast<std::size_t>(3 * i + c)];
     pixel[3] = 255;
   }
-  return image;
+  return resize_image(std::move(image), resize);
 }
 
 std::string Hdf5Images::digest() const {

@@ -22,7 +22,7 @@ class Hdf5Images : public ImageSource {
 
   std::int64_t size() const { return sizes_[0]; }
   std::string name(std::int64_t row) const override;
-  Image image(std::int64_t row, const DecodeOptions& options) const override;
+  Image image(std::int64_t row, const DecodeOptions& decode, const ResizeOptions& resize) const override;
   std::string digest() const override;
 
   struct Handles;

@@ -1,5 +1,7 @@
 #include "decode.h"
 
+#include "jpeg.h"
+
 #include <cstring>
 #include <string_view>
 
@@ -27,7 +29,7 @@ Image decode_image(const std::uint8_t* data, std::size_t size, const DecodeOptio
   if (size == 0) throw BrokenImage("the file is empty");
   const std::string_view bytes(reinterpret_cast<const char*>(data), size);
   const auto begins = [&](std::string_view signature) { return bytes.substr(0, signature.size()) == signature; };
-  if (begins("\xFF\xD8")) return decode_jpeg(data, size, options);
+  if (is_jpeg(data, size)) return decode_jpeg(data, size, options);
   if (begins("\x89PNG\r\n\x1A\n")) return decode_png(data, size, options);
   if (begins("RIFF") && bytes.substr(0, 12).substr(std::min<std::size_t>(size, 8)) == "WEBP") {
     return decode_webp(data, size, options);

@@ -157,7 +157,7 @@ void ImageDataset::keep(std::int64_t row, const std::uint8_t* pixels) const {
 
 // The image at its served size.
 Image ImageDataset::load(std::int64_t row) const {
-  return resize_image(listing_->source->image(row, decode_), resize_);
+  return listing_->source->image(row, decode_, resize_);
 }
 
 // One row of the listing, from the cache or decoded and put there.

@@ -1,49 +1,81 @@
-#include "decode.h"
+#include "jpeg.h"
 
 #include <algorithm>
-#include <cstring>
+#include <csetjmp>
+#include <cstdio>
 #include <string_view>
 
-#include <turbojpeg.h>
+#include <jerror.h>
+#include <jpeglib.h>
 
 namespace nmlbench::plugins {
 namespace {
 
-// One decompressor a thread: making one costs as much as decoding a small image. After a fatal error it is made anew,
-// because TurboJPEG leaves it in the middle of the damaged file.
+constexpr int kMostScans = 500;  // a few kilobytes can ask for thousands, each as long as the whole image
+
+// One decompressor a thread: making one costs as much as decoding a small image.
+//
+// libjpeg reports a fatal error by a call that may not return. It jumps back into guarded(), over frames of libjpeg's
+// own and of lambdas that hold nothing.
 class Decompressor {
  public:
-  ~Decompressor() { tjDestroy(handle_); }
+  Decompressor() {
+    info.err = jpeg_std_error(&errors_);
+    errors_.error_exit = [](j_common_ptr common) { std::longjmp(of(common).back_, 1); };
+    errors_.emit_message = [](j_common_ptr common, int level) {
+      if (level < 0 && common->err->msg_code == JWRN_JPEG_EOF) of(common).ended_early_ = true;
+    };
+    progress_.progress_monitor = [](j_common_ptr common) {
+      if (reinterpret_cast<j_decompress_ptr>(common)->input_scan_number <= kMostScans) return;
+      of(common).too_many_scans_ = true;
+      std::longjmp(of(common).back_, 1);
+    };
+    info.client_data = this;
+    jpeg_create_decompress(&info);
+    info.client_data = this;
+    info.progress = &progress_;
+  }
+  ~Decompressor() { jpeg_destroy_decompress(&info); }
+  Decompressor(const Decompressor&) = delete;
+  Decompressor& operator=(const Decompressor&) = delete;
 
-  tjhandle get() {
-    if (handle_ == nullptr) handle_ = tjInitDecompress();
-    if (handle_ == nullptr) throw BrokenImage("the JPEG decoder cannot be started");
-    return handle_;
+  // Runs `call`; what libjpeg cannot repair becomes BrokenImage.
+  template <typename Call>
+  void guarded(const Call& call) {
+    if (setjmp(back_) != 0) {
+      char reason[JMSG_LENGTH_MAX] = "too many scans";
+      if (!too_many_scans_) errors_.format_message(reinterpret_cast<j_common_ptr>(&info), reason);
+      jpeg_abort_decompress(&info);
+      throw BrokenImage(std::string("damaged JPEG: ") + reason);
+    }
+    call();
   }
-  [[noreturn]] void fail() {
-    const std::string reason = tjGetErrorStr2(handle_);
-    tjDestroy(handle_);
-    handle_ = nullptr;
-    throw BrokenImage("damaged JPEG: " + reason);
-  }
+
+  void begin() { ended_early_ = too_many_scans_ = false; }
+  bool ended_early() const { return ended_early_; }
+
+  jpeg_decompress_struct info{};
 
  private:
-  tjhandle handle_ = nullptr;
+  static Decompressor& of(j_common_ptr common) { return *static_cast<Decompressor*>(common->client_data); }
+
+  jpeg_error_mgr errors_{};
+  jpeg_progress_mgr progress_{};
+  std::jmp_buf back_;
+  bool ended_early_ = false, too_many_scans_ = false;
 };
 
-// 1, 2, 4 or 8.
-int reduction(int width, int height, std::int64_t at_least_px) {
-  if (at_least_px <= 0) return 1;
-  int by = 8;
-  while (by > 1 && std::min(width, height) / by < at_least_px) by /= 2;
-  return by;
+Decompressor& decompressor() {
+  thread_local Decompressor one;
+  return one;
 }
 
-// libjpeg repairs what it can and warns. Pillow accepts that, except for data that end too early, and so do we.
-bool ends_early(const std::uint8_t* data, std::size_t size, tjhandle handle) {
-  if (std::strstr(tjGetErrorStr2(handle), "Premature end") != nullptr) return true;
-  const std::string_view bytes(reinterpret_cast<const char*>(data), size);
-  return bytes.rfind("\xFF\xD9") == std::string_view::npos;  // only the first warning has a text
+// 1, 2, 4 or 8.
+unsigned reduction(std::int64_t width, std::int64_t height, std::int64_t at_least_px) {
+  if (at_least_px <= 0) return 1;
+  unsigned by = 8;
+  while (by > 1 && std::min(width, height) / by < at_least_px) by /= 2;
+  return by;
 }
 
 std::uint8_t product(int a, int b) {  // a * b / 255, rounded
@@ -52,8 +84,8 @@ std::uint8_t product(int a, int b) {  // a * b / 255, rounded
 }
 
 // Adobe stores 255 - ink.
-void inverted_cmyk_to_rgb(Image& image) {
-  for (std::uint8_t *p = image.rgbx.get(), *end = p + image.bytes(); p < end; p += 4) {
+void inverted_cmyk_to_rgb(std::uint8_t* pixels, std::int64_t count) {
+  for (std::uint8_t *p = pixels, *end = p + 4 * count; p < end; p += 4) {
     const int light = p[3];
     for (int c = 0; c < 3; ++c) p[c] = static_cast<std::uint8_t>(std::max(0, light - product(255 - p[c], light)));
   }
@@ -61,26 +93,65 @@ void inverted_cmyk_to_rgb(Image& image) {
 
 }  // namespace
 
+bool is_jpeg(const std::uint8_t* data, std::size_t size) {
+  return size >= 2 && data[0] == 0xFF && data[1] == 0xD8;
+}
+
+JpegReader::JpegReader(const std::uint8_t* data, std::size_t size, const DecodeOptions& options)
+    : data_(data), size_(size) {
+  Decompressor& jpeg = decompressor();
+  jpeg_decompress_struct& info = jpeg.info;
+  jpeg.begin();
+  jpeg.guarded([&] {
+    jpeg_mem_src(&info, data, static_cast<unsigned long>(size));
+    jpeg_read_header(&info, TRUE);
+  });
+  try {
+    check_size(info.image_width, info.image_height, options);
+  } catch (const BrokenImage&) {
+    jpeg_abort_decompress(&info);
+    throw;
+  }
+  cmyk_ = info.jpeg_color_space == JCS_CMYK || info.jpeg_color_space == JCS_YCCK;
+  info.out_color_space = cmyk_ ? JCS_CMYK : JCS_EXT_RGBX;
+  info.scale_num = 1;
+  info.scale_denom = reduction(info.image_width, info.image_height, options.at_least_px);
+  jpeg.guarded([&] { jpeg_start_decompress(&info); });
+  width_ = info.output_width;
+  height_ = info.output_height;
+}
+
+JpegReader::~JpegReader() {
+  jpeg_abort_decompress(&decompressor().info);
+}
+
+void JpegReader::read(std::int64_t rows, std::uint8_t* rgbx) {
+  Decompressor& jpeg = decompressor();
+  const std::int64_t pitch = 4 * width_;
+  jpeg.guarded([&] {
+    for (std::int64_t y = 0; y < rows;) {
+      JSAMPROW lines[16];
+      const auto some = static_cast<JDIMENSION>(std::min<std::int64_t>(std::size(lines), rows - y));
+      for (JDIMENSION i = 0; i < some; ++i) lines[i] = rgbx + pitch * (y + i);
+      y += jpeg_read_scanlines(&jpeg.info, lines, some);
+    }
+  });
+  if (cmyk_) inverted_cmyk_to_rgb(rgbx, rows * width_);
+  done_ += rows;
+  if (done_ == height_) finish();
+}
+
+// libjpeg repairs what it can and warns. Pillow accepts that, except for data that end too early, and so do we.
+void JpegReader::finish() {
+  Decompressor& jpeg = decompressor();
+  jpeg.guarded([&] { jpeg_finish_decompress(&jpeg.info); });
+  if (jpeg.ended_early()) throw BrokenImage("truncated JPEG");
+}
+
 Image decode_jpeg(const std::uint8_t* data, std::size_t size, const DecodeOptions& options) {
-  thread_local Decompressor decompressor;
-  tjhandle handle = decompressor.get();
-  int width = 0, height = 0, subsampling = 0, colours = 0;
-  if (tjDecompressHeader3(handle, data, size, &width, &height, &subsampling, &colours) != 0 &&
-      tjGetErrorCode(handle) == TJERR_FATAL) {
-    decompressor.fail();
-  }
-  if (width == 0 && height == 0) throw BrokenImage("truncated JPEG");
-  check_size(width, height, options);
-  const tjscalingfactor factor = {1, reduction(width, height, options.at_least_px)};
-  Image image(TJSCALED(width, factor), TJSCALED(height, factor));
-  const bool cmyk = colours == TJCS_CMYK || colours == TJCS_YCCK;
-  const int status = tjDecompress2(handle, data, size, image.rgbx.get(), static_cast<int>(image.width), 0,
-                                   static_cast<int>(image.height), cmyk ? TJPF_CMYK : TJPF_RGBX, TJFLAG_LIMITSCANS);
-  if (status != 0 && tjGetErrorCode(handle) == TJERR_FATAL) {
-    decompressor.fail();
-  }
-  if (status != 0 && ends_early(data, size, handle)) throw BrokenImage("truncated JPEG");
-  if (cmyk) inverted_cmyk_to_rgb(image);
+  JpegReader reader(data, size, options);
+  Image image(reader.width(), reader.height());
+  reader.read(image.height, image.rgbx.get());
   return image;
 }
 

@@ -21,9 +21,9 @@ std::string PixelArray::name(std::int64_t row) const {
 }
 
 // Strided copy by hand: called from worker threads once a row, where tensor calls would cost more than the copy.
-Image PixelArray::image(std::int64_t row, const DecodeOptions& options) const {
+Image PixelArray::image(std::int64_t row, const DecodeOptions& decode, const ResizeOptions& resize) const {
   const std::int64_t height = pixels_.size(1), width = pixels_.size(2);
-  check_size(width, height, options);
+  check_size(width, height, decode);
   const std::int64_t down = pixels_.stride(1), right = pixels_.stride(2), deep = pixels_.stride(3);
   const auto* begin = static_cast<const std::uint8_t*>(pixels_.data_ptr()) + row * pixels_.stride(0);
   Image image(width, height);
@@ -35,7 +35,7 @@ Image PixelArray::image(std::int64_t row, const DecodeOptions& options) const {
       out[3] = 255;
     }
   }
-  return image;
+  return resize_image(std::move(image), resize);
 }
 
 ImageListing array_listing(const std::shared_ptr<const ImageSource>& source, const torch::Tensor& labels,

@@ -16,7 +16,7 @@ class PixelArray : public ImageSource {
   PixelArray(torch::Tensor pixels, std::string file, std::string digest);
 
   std::string name(std::int64_t row) const override;
-  Image image(std::int64_t row, const DecodeOptions& options) const override;
+  Image image(std::int64_t row, const DecodeOptions& decode, const ResizeOptions& resize) const override;
   std::string digest() const override { return digest_; }
   bool worth_caching() const override { return false; }
 

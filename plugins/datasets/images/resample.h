@@ -4,6 +4,7 @@
 #include "decode.h"
 
 #include <cstdint>
+#include <utility>
 #include <vector>
 
 #if defined(__x86_64__) && defined(__GNUC__)
@@ -24,15 +25,29 @@ struct Axis {
   std::vector<std::int32_t> weight;        // [outputs * taps]
 };
 
-// across: rows first_row, first_row + 1, ... of `in`, each to the axis' outputs.
-// down: columns of `in` to the axis' outputs; first_row is the image row that row 0 of `in` stands for.
+// Rows of a result, and where in `in` the first of them comes from.
+struct RowRange {
+  std::int64_t from, begin, end;
+};
+
+// across: row from + i of `in` to row begin + i of `out`.
+// down: all columns of `in` to the axis' outputs; first_row is the image row that row 0 of `in` stands for.
 // Both write up to kImagePadding bytes behind the last pixel.
 // planes: pixels r g b x to all r, all g, all b.
 struct Resampler {
-  void (*across)(const Image& in, std::int64_t first_row, const Axis& axis, Image& out);
+  void (*across)(const Image& in, const Axis& axis, Image& out, RowRange rows);
   void (*down)(const Image& in, std::int64_t first_row, const Axis& axis, Image& out);
   void (*planes)(const std::uint8_t* in, std::int64_t pixels, std::uint8_t* out);
 };
+
+// What Make(axis) gives, made again only when the thread's last axis was another one.
+template <auto Make>
+const auto& of_axis(const Axis& axis) {
+  thread_local decltype(Make(axis)) made;
+  thread_local std::uint64_t id = 0;
+  if (std::exchange(id, axis.id) != axis.id) made = Make(axis);
+  return made;
+}
 
 void split_planes(const std::uint8_t* in, std::int64_t pixels, std::uint8_t* out);
 

@@ -27,6 +27,13 @@ std::vector<std::int16_t> halves(const Axis& axis, bool high, int channels) {
   return out;
 }
 
+struct Halves {
+  std::vector<std::int16_t> high, low;
+};
+Halves halves_of_pixels(const Axis& axis) {
+  return {halves(axis, true, 4), halves(axis, false, 4)};
+}
+
 __attribute__((target("avx2"))) inline __m256i join(__m256i high, __m256i low) {
   return _mm256_add_epi32(_mm256_slli_epi32(high, kLowBits), low);
 }
@@ -49,15 +56,14 @@ struct PixelSums {
 };
 
 // Four pixels of two rows at a time; pixels behind the last tap may lie outside the row, under zero weights.
-__attribute__((target("avx2"))) void resample_rows_avx2(const Image& in, std::int64_t first_row, const Axis& axis,
-                                                        Image& out) {
-  const std::vector<std::int16_t> high = halves(axis, true, 4), low = halves(axis, false, 4);
+__attribute__((target("avx2"))) void resample_rows_avx2(const Image& in, const Axis& axis, Image& out, RowRange rows) {
+  const auto& [high, low] = of_axis<halves_of_pixels>(axis);
   // bytes of two neighbouring pixels to r0 r1 g0 g1 b0 b1 x0 x1
   const __m128i pairs = _mm_setr_epi8(0, 4, 1, 5, 2, 6, 3, 7, 8, 12, 9, 13, 10, 14, 11, 15);
   const std::int64_t pitch = 4 * in.width, out_pitch = 4 * out.width;
-  for (std::int64_t y = 0; y < out.height; y += 2) {
-    const std::int64_t second = y + 1 < out.height ? 1 : 0;  // an odd last row is computed twice
-    const std::uint8_t* row = in.rgbx.get() + pitch * (first_row + y);
+  for (std::int64_t y = rows.begin; y < rows.end; y += 2) {
+    const std::int64_t second = y + 1 < rows.end ? 1 : 0;  // an odd last row is computed twice
+    const std::uint8_t* row = in.rgbx.get() + pitch * (rows.from + y - rows.begin);
     std::uint8_t* target = out.rgbx.get() + out_pitch * y;
     for (std::size_t i = 0; i < axis.first.size(); ++i, target += 4) {
       const std::uint8_t* pixel = row + 4 * axis.first[i];

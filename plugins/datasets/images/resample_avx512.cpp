@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <cstring>
 #include <optional>
-#include <utility>
 
 #pragma GCC diagnostic ignored "-Wuninitialized"  // GCC 12 in its own immintrin.h (bug 105593)
 #pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
@@ -101,10 +100,10 @@ struct FourRows {
   const std::uint8_t* from[kRows];
   std::uint8_t* to[kRows];
 
-  FourRows(const Image& in, std::int64_t first_row, Image& out, std::int64_t y) {
+  FourRows(const Image& in, Image& out, RowRange rows, std::int64_t y) {
     for (int r = 0; r < kRows; ++r) {
-      const std::int64_t row = std::min(y + r, out.height - 1);
-      from[r] = in.rgbx.get() + 4 * in.width * (first_row + row);
+      const std::int64_t row = std::min(y + r, rows.end - 1);
+      from[r] = in.rgbx.get() + 4 * in.width * (rows.from + row - rows.begin);
       to[r] = out.rgbx.get() + 4 * out.width * row;
     }
   }
@@ -151,13 +150,11 @@ __attribute__((noinline)) NMLBENCH_TARGET void resample_four_rows(const Across& 
   }
 }
 
-void resample_rows(const Image& in, std::int64_t first_row, const Axis& axis, Image& out) {
-  thread_local std::optional<Across> across;  // images of a set tend to have one size
-  thread_local std::uint64_t of_axis = 0;
-  if (std::exchange(of_axis, axis.id) != axis.id) across = make_across(axis);
-  if (!across) return kAvx2Resampler.across(in, first_row, axis, out);
-  for (std::int64_t y = 0; y < out.height; y += kRows) {
-    resample_four_rows(*across, FourRows(in, first_row, out, y));
+void resample_rows(const Image& in, const Axis& axis, Image& out, RowRange rows) {
+  const std::optional<Across>& across = of_axis<make_across>(axis);
+  if (!across) return kAvx2Resampler.across(in, axis, out, rows);
+  for (std::int64_t y = rows.begin; y < rows.end; y += kRows) {
+    resample_four_rows(*across, FourRows(in, out, rows, y));
   }
 }
 

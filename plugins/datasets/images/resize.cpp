@@ -1,11 +1,13 @@
 #include "resize.h"
 
+#include "jpeg.h"
 #include "resample.h"
 
 #include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <tuple>
+#include <utility>
 #include <vector>
 
 namespace nmlbench::plugins {
@@ -80,9 +82,9 @@ std::uint8_t clip(std::int32_t sum) {
   return static_cast<std::uint8_t>(std::clamp(sum >> kPrecisionBits, 0, 255));
 }
 
-void resample_rows(const Image& in, std::int64_t first_row, const Axis& axis, Image& out) {
-  for (std::int64_t y = 0; y < out.height; ++y) {
-    const std::uint8_t* row = in.rgbx.get() + 4 * in.width * (first_row + y);
+void resample_rows(const Image& in, const Axis& axis, Image& out, RowRange rows) {
+  for (std::int64_t y = rows.begin; y < rows.end; ++y) {
+    const std::uint8_t* row = in.rgbx.get() + 4 * in.width * (rows.from + y - rows.begin);
     std::uint8_t* target = out.rgbx.get() + 4 * out.width * y;
     for (std::size_t i = 0; i < axis.first.size(); ++i, target += 4) {
       const std::uint8_t* pixel = row + 4 * axis.first[i];
@@ -119,37 +121,6 @@ const Resampler& resampler() {
   return kPlainResampler;
 }
 
-Image window(const Image& in, std::int64_t left, std::int64_t top, std::int64_t width, std::int64_t height) {
-  Image out(width, height);
-  for (std::int64_t y = 0; y < height; ++y) {
-    std::memcpy(out.rgbx.get() + 4 * width * y, in.rgbx.get() + 4 * (in.width * (top + y) + left),
-                static_cast<std::size_t>(4 * width));
-  }
-  return out;
-}
-
-// The window (left, top, side, side) of the image brought to width x height. Only what the window needs is computed.
-Image resample(const Image& in, std::int64_t width, std::int64_t height, std::int64_t left, std::int64_t top,
-               std::int64_t side, Interpolation kind) {
-  thread_local AxisMemo down_axis, across_axis;
-  const Axis& vertical = down_axis.get(in.height, height, top, side, kind);
-  const bool across = width != in.width, down = height != in.height;
-  const std::int64_t first_row = down ? vertical.first.front() : top;
-  const std::int64_t rows = down ? vertical.first.back() + vertical.count.back() - first_row : side;
-  Image middle;
-  if (across) {
-    const Axis& horizontal = across_axis.get(in.width, width, left, side, kind);
-    middle = Image(side, rows);
-    resampler().across(in, first_row, horizontal, middle);
-  } else {
-    middle = window(in, left, first_row, side, rows);
-  }
-  if (!down) return middle;
-  Image out(side, side);
-  resampler().down(middle, first_row, vertical, out);
-  return out;
-}
-
 // Python's round(): half to even.
 std::int64_t centred(std::int64_t whole, std::int64_t part) {
   return std::llrint(static_cast<double>(whole - part) / 2.0);
@@ -182,13 +153,72 @@ std::int64_t shorter_side(const ResizeOptions& options) {
   return static_cast<std::int64_t>(std::floor(static_cast<double>(options.size) / options.crop_pct));
 }
 
-Image resize_image(Image image, const ResizeOptions& options) {
+bool keeps_size(std::int64_t width, std::int64_t height, const ResizeOptions& options) {
   const std::int64_t size = options.size;
-  if (size == 0 || (image.width == size && image.height == size && shorter_side(options) == size)) return image;
-  if (options.mode == ResizeMode::squash) return resample(image, size, size, 0, 0, size, options.interpolation);
-  const std::int64_t shorter = shorter_side(options), w = image.width, h = image.height;
-  const std::int64_t width = w <= h ? shorter : shorter * w / h, height = w <= h ? shorter * h / w : shorter;
-  return resample(image, width, height, centred(width, size), centred(height, size), size, options.interpolation);
+  return size == 0 || (width == size && height == size && shorter_side(options) == size);
+}
+
+Resizer::Resizer(std::int64_t width, std::int64_t height, const ResizeOptions& options) : side_(options.size) {
+  const std::int64_t shorter = shorter_side(options);
+  std::int64_t new_width = side_, new_height = side_, top = 0;
+  if (options.mode == ResizeMode::crop) {
+    new_width = width <= height ? shorter : shorter * width / height;
+    new_height = width <= height ? shorter * height / width : shorter;
+    left_ = centred(new_width, side_);
+    top = centred(new_height, side_);
+  }
+  thread_local AxisMemo across, down;
+  if (new_width != width) across_ = &across.get(width, new_width, left_, side_, options.interpolation);
+  if (new_height != height) down_ = &down.get(height, new_height, top, side_, options.interpolation);
+  first_row_ = down_ == nullptr ? top : down_->first.front();
+  middle_ = Image(side_, down_ == nullptr ? side_ : down_->first.back() + down_->count.back() - first_row_);
+}
+
+void Resizer::feed(const Image& rows, std::int64_t first, std::int64_t count) {
+  const std::int64_t begin = std::max(first, first_row_), end = std::min(first + count, first_row_ + middle_.height);
+  if (begin >= end) return;
+  const RowRange range = {begin - first, begin - first_row_, end - first_row_};
+  if (across_ != nullptr) return resampler().across(rows, *across_, middle_, range);
+  for (std::int64_t y = range.begin; y < range.end; ++y) {
+    const std::uint8_t* from = rows.rgbx.get() + 4 * (rows.width * (range.from + y - range.begin) + left_);
+    std::memcpy(middle_.rgbx.get() + 4 * side_ * y, from, static_cast<std::size_t>(4 * side_));
+  }
+}
+
+Image Resizer::finish() {
+  if (down_ == nullptr) return std::move(middle_);
+  Image out(side_, side_);
+  resampler().down(middle_, first_row_, *down_, out);
+  return out;
+}
+
+Image resize_image(Image image, const ResizeOptions& options) {
+  if (keeps_size(image.width, image.height, options)) return image;
+  Resizer resizer(image.width, image.height, options);
+  resizer.feed(image, 0, image.height);
+  return resizer.finish();
+}
+
+Image decode_and_resize(const std::uint8_t* data, std::size_t size, const DecodeOptions& decode,
+                        const ResizeOptions& resize) {
+  if (!is_jpeg(data, size) || resize.size == 0) return resize_image(decode_image(data, size, decode), resize);
+  JpegReader reader(data, size, decode);
+  const std::int64_t width = reader.width(), height = reader.height();
+  if (keeps_size(width, height, resize)) {
+    Image image(width, height);
+    reader.read(height, image.rgbx.get());
+    return image;
+  }
+  constexpr std::int64_t kStripBytes = 256 << 10, kBlock = 16;  // of rows, of which JPEG decodes some at a time
+  const std::int64_t strip_rows = std::max(kBlock, kStripBytes / (4 * width) / kBlock * kBlock);
+  Image strip(width, std::min(strip_rows, height));
+  Resizer resizer(width, height, resize);
+  for (std::int64_t first = 0; first < height; first += strip_rows) {
+    const std::int64_t count = std::min(strip_rows, height - first);
+    reader.read(count, strip.rgbx.get());
+    resizer.feed(strip, first, count);
+  }
+  return resizer.finish();
 }
 
 void write_planes(const Image& image, int channels, std::uint8_t* out) {

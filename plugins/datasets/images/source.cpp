@@ -48,9 +48,9 @@ std::string ImageFiles::name(std::int64_t row) const {
   return (root_ / names_[static_cast<std::size_t>(row)]).string();
 }
 
-Image ImageFiles::image(std::int64_t row, const DecodeOptions& options) const {
+Image ImageFiles::image(std::int64_t row, const DecodeOptions& decode, const ResizeOptions& resize) const {
   const std::vector<std::uint8_t> bytes = read_encoded(root_ / names_[static_cast<std::size_t>(row)]);
-  return decode_image(bytes.data(), bytes.size(), options);
+  return decode_and_resize(bytes.data(), bytes.size(), decode, resize);
 }
 
 std::string ImageFiles::digest() const {

@@ -1,7 +1,7 @@
 // Where the images of a split come from.
 #pragma once
 
-#include "decode.h"
+#include "resize.h"
 
 #include <cstdint>
 #include <filesystem>
@@ -17,8 +17,8 @@ class ImageSource {  // [any-thread]
 
   // For messages: "daisy/1.jpg", "train.tar: 0001.jpg", "x.npy, row 3".
   virtual std::string name(std::int64_t row) const = 0;
-  // Throws BrokenImage; DataError when the file itself is not what it was.
-  virtual Image image(std::int64_t row, const DecodeOptions& options) const = 0;
+  // At its served size. Throws BrokenImage; DataError when the file itself is not what it was.
+  virtual Image image(std::int64_t row, const DecodeOptions& decode, const ResizeOptions& resize) const = 0;
   // Of everything that image() may serve.
   virtual std::string digest() const = 0;
   // Throws DataError when files of the split are missing, without reading them.
@@ -45,7 +45,7 @@ class ImageFiles : public ImageSource {
       : root_(std::move(root)), names_(std::move(names)) {}
 
   std::string name(std::int64_t row) const override;
-  Image image(std::int64_t row, const DecodeOptions& options) const override;
+  Image image(std::int64_t row, const DecodeOptions& decode, const ResizeOptions& resize) const override;
   std::string digest() const override;
   void check_present() const override;
 

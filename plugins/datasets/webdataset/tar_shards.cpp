@@ -182,7 +182,7 @@ std::string TarImages::name(std::int64_t row) const {
   return shards_[place.shard].string() + ": " + place.key;
 }
 
-Image TarImages::image(std::int64_t row, const DecodeOptions& options) const {
+Image TarImages::image(std::int64_t row, const DecodeOptions& decode, const ResizeOptions& resize) const {
   const Place& place = places_[static_cast<std::size_t>(row)];
   const Archive tar = open_tar();
   Cursor cursor{descriptors_[place.shard], place.offset};
@@ -195,7 +195,7 @@ Image TarImages::image(std::int64_t row, const DecodeOptions& options) const {
   if (size > kLargestImage) throw BrokenImage("is above 1 GiB, which no image is");
   std::vector<std::uint8_t> bytes(static_cast<std::size_t>(size));
   read_content(tar.get(), bytes.data(), size);
-  return decode_image(bytes.data(), bytes.size(), options);
+  return decode_and_resize(bytes.data(), bytes.size(), decode, resize);
 }
 
 std::string TarImages::digest() const {

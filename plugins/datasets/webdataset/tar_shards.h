@@ -36,7 +36,7 @@ class TarImages : public ImageSource {
   ~TarImages() override;
 
   std::string name(std::int64_t row) const override;
-  Image image(std::int64_t row, const DecodeOptions& options) const override;
+  Image image(std::int64_t row, const DecodeOptions& decode, const ResizeOptions& resize) const override;
   std::string digest() const override;
 
  private:
