@@ -2,6 +2,7 @@
 
 #include "engine/augment.h"
 #include "engine/flat_optimizer.h"
+#include "engine/gradient_step.h"
 #include "engine/prepare.h"
 #include "registry/registry.h"
 
@@ -53,7 +54,8 @@ class Trainer {
         draws_(static_cast<std::uint64_t>(checkpoint.seed)),
         data_(checkpoint.noise, splits(*checkpoint.split), splits, draws_.at("noise")),
         spec_(encoder.input()),
-        steps_per_epoch_(data_.size() / optim_.batch_size) {
+        steps_per_epoch_(data_.size() / optim_.batch_size),
+        gradients_([this](const Batch& batch) { return loss_and_gradients(batch); }, context.device) {
     if (steps_per_epoch_ == 0) {
       throw Error(fmt::format("optim.batch_size {} is larger than the {} samples to train on", optim_.batch_size,
                               data_.size()));
@@ -108,7 +110,13 @@ class Trainer {
 
   torch::Tensor step(std::int64_t step, const torch::Tensor& rows) {
     const double total = static_cast<double>(steps_per_epoch_ * optim_.epochs);
-    const Batch batch = make_batch(rows, draws_.at("augment").at(step));
+    const torch::Tensor loss = gradients_(make_batch(rows, draws_.at("augment").at(step)));
+    optimizer_->step(optim_.lr *
+                     schedule_factor(optim_, static_cast<double>(step), total, static_cast<double>(steps_per_epoch_)));
+    return loss;
+  }
+
+  torch::Tensor loss_and_gradients(const Batch& batch) {
     optimizer_->zero_grad();
     torch::Tensor loss;
     {
@@ -116,8 +124,6 @@ class Trainer {
       loss = encoder_.pretrain_loss(batch);
     }
     loss.backward();
-    optimizer_->step(optim_.lr *
-                     schedule_factor(optim_, static_cast<double>(step), total, static_cast<double>(steps_per_epoch_)));
     return loss.detach();
   }
 
@@ -189,6 +195,7 @@ class Trainer {
   std::optional<FlatOptimizer> optimizer_;
   InputSpec spec_;
   std::int64_t steps_per_epoch_;
+  GradientStep gradients_;
   CheckpointFacts facts_;
   bool warm_ = false;
   std::future<void> save_;  // last: it ends before what it uses
