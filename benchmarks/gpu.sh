@@ -9,4 +9,9 @@ cmake -S . -B build-gpu -G Ninja -DCMAKE_PREFIX_PATH="$(python3 -c 'import torch
 cmake --build build-gpu -j "$(nproc)"
 export OMP_WAIT_POLICY=passive
 ctest --test-dir build-gpu --output-on-failure -R '^gpu\.'
+for graphs in 0 1; do  # pre-training kernel by kernel and as one graph
+  NMLBENCH_CUDA_GRAPHS=$graphs build-gpu/nmlbench run quick --device cuda --db "quick-$graphs.sqlite" \
+    --cache-dir "build-gpu/cache-$graphs" --quiet
+  build-gpu/nmlbench throughput --db "quick-$graphs.sqlite"
+done
 NMLBENCH_PROGRAM_DIR=build-gpu python3 benchmarks/peers/gpu.py

@@ -84,5 +84,25 @@ TEST_F(Gpu, RunsAMatrix) {
       count(scratch / "there.sqlite", "SELECT count(*) FROM v_throughput WHERE device <> '" + device_.str() + "'"), 0);
 }
 
+// One graph for the gradients of a step against kernel by kernel: the losses that pre-training logs.
+TEST_F(Gpu, CapturedStepsTrainAlike) {
+  const Scratch scratch;
+  scratch.write("tiny.toml", kTiny);
+  const auto losses = [&](const char* graphs, const std::string& tag) {
+    ::setenv("NMLBENCH_CUDA_GRAPHS", graphs, 1);
+    const Finished finished =
+        run(scratch, {"run", "tiny.toml", "--device", device_.str(), "--db", tag + ".sqlite", "--cache-dir", tag});
+    EXPECT_EQ(finished.status, 0) << finished.err;
+    EXPECT_EQ(finished.err.find("cannot be captured"), std::string::npos) << finished.err;
+    SQLite::Database db((scratch / (tag + ".sqlite")).string());
+    SQLite::Statement query(db, "SELECT avg(value) FROM v_results WHERE metric = 'loss' AND tuner = 'linear-probe'");
+    query.executeStep();
+    return query.getColumn(0).getDouble();
+  };
+  const double plain = losses("0", "plain"), captured = losses("1", "captured");
+  ::unsetenv("NMLBENCH_CUDA_GRAPHS");
+  EXPECT_NEAR(captured / plain, 1, 0.05);
+}
+
 }  // namespace
 }  // namespace nmlbench::testing
