@@ -135,9 +135,9 @@ class TridiagonalSolver {
   std::vector<char> exchanged_;
 };
 
-// x^{-1/2} as the sum over poles of weight / (x + shift), to 1e-9 on [kSmallest, 1]: the best rational approximation,
-// by the midpoint rule in elliptic co-ordinates (Hale, Higham & Trefethen 2008, method 3). And the same times x / (x +
-// kFade), which has one pole more.
+// x^{-1/2} as the sum over poles of weight / (x + shift), to 1e-9 on [kSmallest, 1]: a nearly best rational
+// approximation, by the midpoint rule in elliptic co-ordinates (Hale, Higham & Trefethen 2008, method 3). And the same
+// times x / (x + kFade), which has one pole more.
 struct Poles {
   static constexpr int kOfRoot = 31, kAll = kOfRoot + 1;
   static constexpr double kSmallest = 1e-11, kFade = 1e-12;

@@ -18,8 +18,8 @@ namespace {
 // vpdpbusd adds four products of unsigned pixels and signed bytes, so a weight is three signed bytes:
 // (w2 * 256 + w1) * 256 + w0. Sums of each are joined at the end; integers, so nothing is lost.
 constexpr int kDigits = 3, kGroup = 4;
-constexpr std::int64_t kQuad = 4;         // output pixels in a vector
-constexpr std::int64_t kMostOffset = 12;  // of a quad's last output: its four pixels end a vector of 16
+constexpr std::int64_t kQuad = 4;           // outputs at a time
+constexpr std::int64_t kVectorPixels = 16;  // pixels in a vector
 
 struct Digits {
   std::int8_t of[kDigits];  // the highest first
@@ -47,10 +47,13 @@ struct Sums {
 
 // The horizontal filter, for four outputs at a time.
 struct Across {
-  std::int64_t groups = 0;                  // of four taps
-  std::vector<std::int64_t> output, start;  // [quads]: first output, first pixel; the last quad may overlap the others
-  std::vector<std::uint8_t> gather;         // [quads, 64]: of the bytes behind start, four r for output 0, four g, ...
-  std::vector<std::int32_t> weight;         // [quads, groups, digits, 4 outputs, 4 channels], of four taps each
+  std::int64_t groups = 0;           // of four taps
+  std::vector<std::int64_t> output;  // [quads]: the first output; the last quad may overlap the one before
+  std::vector<std::int64_t> start;   // [quads, 4]: the first pixel of each output
+  std::vector<std::int32_t> weight;  // [quads, groups, digits, 4 outputs, 4 channels], of four taps each
+  // A group's pixels of four outputs lie within one vector, as in images up to four times as wide as the result, and
+  // gather [quads, 64] says which of its bytes make four r for output 0, four g, ... Empty: they lie further apart.
+  std::vector<std::uint8_t> gather;
 };
 
 // Four signed bytes, of taps t .. t + 3, at `digit`.
@@ -62,34 +65,45 @@ std::int32_t packed_digits(const std::int32_t* weight, std::int64_t taps, int di
   return packed;
 }
 
-// Nothing when four outputs need more pixels than a vector holds (images more than four times as wide as the result),
-// or would read past the padding.
+void add_weights(const Axis& axis, std::size_t output, Across& across) {
+  for (std::int64_t tap = 0; tap < across.groups * kGroup; tap += kGroup) {
+    for (int digit = 0; digit < kDigits; ++digit) {
+      for (std::size_t i = output; i < output + kQuad; ++i) {
+        const std::int32_t* weight = axis.weight.data() + axis.taps * i + tap;
+        across.weight.insert(across.weight.end(), 4, packed_digits(weight, axis.count[i] - tap, digit));
+      }
+    }
+  }
+}
+
+void add_gather(const std::int64_t* start, Across& across) {
+  for (int i = 0; i < 64; ++i) {
+    const std::int64_t offset = start[i / 16] - start[0], channel = i / 4 % 4, tap = i % 4;
+    across.gather.push_back(static_cast<std::uint8_t>(4 * (offset + tap) + channel));
+  }
+}
+
+// Nothing for results that are narrow, or so much smaller than the image that vectors would read past the padding.
 std::optional<Across> make_across(const Axis& axis) {
   const auto outputs = static_cast<std::int64_t>(axis.first.size()), quads = (outputs + kQuad - 1) / kQuad;
   if (outputs < kQuad) return std::nullopt;
   Across across;
   across.groups = (*std::max_element(axis.count.begin(), axis.count.end()) + kGroup - 1) / kGroup;
-  const std::int64_t readable = axis.first.back() + axis.count.back() + static_cast<std::int64_t>(kImagePadding) / 4;
   across.weight.reserve(static_cast<std::size_t>(quads * across.groups * kDigits * 16));
+  bool together = true;
+  std::int64_t furthest = 0;
   for (std::int64_t q = 0; q < quads; ++q) {
     const auto output = static_cast<std::size_t>(std::min(q * kQuad, outputs - kQuad));
+    const std::int64_t first = axis.first[output], last = axis.first[output + kQuad - 1];
     across.output.push_back(static_cast<std::int64_t>(output));
-    across.start.push_back(axis.first[output]);
-    if (axis.first[output] + kGroup * (across.groups - 1) + 16 > readable) return std::nullopt;
-    for (std::size_t i = 0; i < 64; ++i) {
-      const std::int64_t offset = axis.first[output + i / 16] - axis.first[output], channel = i / 4 % 4, tap = i % 4;
-      if (offset > kMostOffset) return std::nullopt;
-      across.gather.push_back(static_cast<std::uint8_t>(4 * (offset + tap) + channel));
-    }
-    for (std::int64_t tap = 0; tap < across.groups * kGroup; tap += kGroup) {
-      for (int digit = 0; digit < kDigits; ++digit) {
-        for (std::size_t i = output; i < output + kQuad; ++i) {
-          const std::int32_t* weight = axis.weight.data() + axis.taps * i + tap;
-          across.weight.insert(across.weight.end(), 4, packed_digits(weight, axis.count[i] - tap, digit));
-        }
-      }
-    }
+    for (std::size_t i = output; i < output + kQuad; ++i) across.start.push_back(axis.first[i]);
+    together = together && last - first + kGroup <= kVectorPixels;
+    furthest = std::max({furthest, first + kVectorPixels, last + kGroup});
+    add_weights(axis, output, across);
   }
+  const std::int64_t readable = axis.first.back() + axis.count.back() + static_cast<std::int64_t>(kImagePadding) / 4;
+  if (furthest + kGroup * (across.groups - 1) > readable) return std::nullopt;
+  for (std::int64_t q = 0; together && q < quads; ++q) add_gather(across.start.data() + kQuad * q, across);
   return across;
 }
 
@@ -116,24 +130,36 @@ NMLBENCH_INLINE void add_products(const __m512i (&pixels)[kRows], const std::int
   for (int r = 0; r < kRows; ++r) sums[r].of[Digit] = _mm512_dpbusd_epi32(sums[r].of[Digit], pixels[r], digit);
 }
 
+// A group's pixels of four outputs, from `byte` of `row` on: four r of output 0, four g, ...
+template <bool together>
+NMLBENCH_INLINE __m512i load_quad(const std::uint8_t* row, const std::int64_t* start, std::int64_t byte,
+                                  __m512i gather) {
+  if (together) return _mm512_permutexvar_epi8(gather, _mm512_loadu_si512(row + 4 * start[0] + byte));
+  const auto at = [&](int i) { return reinterpret_cast<const __m128i*>(row + 4 * start[i] + byte); };
+  __m512i quad = _mm512_castsi128_si512(_mm_loadu_si128(at(0)));
+  quad = _mm512_inserti32x4(quad, _mm_loadu_si128(at(1)), 1);
+  quad = _mm512_inserti32x4(quad, _mm_loadu_si128(at(2)), 2);
+  return _mm512_shuffle_epi8(_mm512_inserti32x4(quad, _mm_loadu_si128(at(3)), 3), gather);
+}
+
 // Not inlined: GCC would ask for the address of the thread's own filter in each turn of the loop.
+template <bool together>
 __attribute__((noinline)) NMLBENCH_TARGET void resample_four_rows(const Across& across, const FourRows& rows) {
   const std::uint8_t *from0 = rows.from[0], *from1 = rows.from[1], *from2 = rows.from[2], *from3 = rows.from[3];
   const std::int32_t* weight = across.weight.data();
-  const std::uint8_t* gathers = across.gather.data();
+  const std::int64_t* start = across.start.data();
   const std::int64_t groups = across.groups;
   const __m512i by_row = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
-  for (std::size_t q = 0, quads = across.start.size(); q < quads; ++q, gathers += 64) {
-    const __m512i gather = _mm512_loadu_si512(gathers);
+  __m512i gather = _mm512_broadcast_i32x4(_mm_setr_epi8(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15));
+  for (std::size_t q = 0, quads = across.output.size(); q < quads; ++q, start += kQuad) {
+    if (together) gather = _mm512_loadu_si512(across.gather.data() + 64 * q);
     Sums sums[kRows];
 #pragma GCC unroll 4
     for (Sums& one : sums) one.clear();
-    std::int64_t byte = 4 * across.start[q];
-    for (std::int64_t g = 0; g < groups; ++g, byte += 16, weight += kDigits * 16) {
-      const __m512i pixels[kRows] = {_mm512_permutexvar_epi8(gather, _mm512_loadu_si512(from0 + byte)),
-                                     _mm512_permutexvar_epi8(gather, _mm512_loadu_si512(from1 + byte)),
-                                     _mm512_permutexvar_epi8(gather, _mm512_loadu_si512(from2 + byte)),
-                                     _mm512_permutexvar_epi8(gather, _mm512_loadu_si512(from3 + byte))};
+    for (std::int64_t g = 0, byte = 0; g < groups; ++g, byte += 16, weight += kDigits * 16) {
+      const __m512i pixels[kRows] = {
+          load_quad<together>(from0, start, byte, gather), load_quad<together>(from1, start, byte, gather),
+          load_quad<together>(from2, start, byte, gather), load_quad<together>(from3, start, byte, gather)};
       add_products<0>(pixels, weight, sums);
       add_products<1>(pixels, weight, sums);
       add_products<2>(pixels, weight, sums);
@@ -154,7 +180,8 @@ void resample_rows(const Image& in, const Axis& axis, Image& out, RowRange rows)
   const std::optional<Across>& across = of_axis<make_across>(axis);
   if (!across) return kAvx2Resampler.across(in, axis, out, rows);
   for (std::int64_t y = rows.begin; y < rows.end; y += kRows) {
-    resample_four_rows(*across, FourRows(in, out, rows, y));
+    const FourRows four(in, out, rows, y);
+    across->gather.empty() ? resample_four_rows<false>(*across, four) : resample_four_rows<true>(*across, four);
   }
 }
 
