@@ -42,6 +42,7 @@ class LzwCount {
   bool ended() const { return ended_; }
 
   void add(std::uint8_t byte) {
+    if (ended_) return;
     buffer_ |= std::uint32_t{byte} << buffered_;
     for (buffered_ += 8; buffered_ >= bits_ && !ended_; buffered_ -= used_) {
       used_ = bits_;
