@@ -15,6 +15,7 @@ namespace nmlbench::plugins {
 namespace {
 
 constexpr double kEpsilon = std::numeric_limits<double>::epsilon();
+constexpr double kNothing = 1e-140;  // beside numbers around 1; its square and that one's reciprocal are numbers
 
 // Numbers too small for the normal format are zero here, and would be many times slower to compute with.
 class FlushDenormals {
@@ -184,8 +185,11 @@ TridiagonalForm::TridiagonalForm(const double* k, std::int64_t n)
       diagonal_(static_cast<std::size_t>(n)),
       beside_(static_cast<std::size_t>(n - 1)) {
   const FlushDenormals flush;
+  double largest = 0;  // of K: its diagonal has it
+  for (std::int64_t i = 0; i < n; ++i) largest = std::max(largest, k[i * (n + 1)]);
+  if (largest > 0) root_scale_ = std::ldexp(1.0, -std::ilogb(largest) / 2);  // a power of two: nothing is rounded
   AlignedDoubles a(static_cast<std::size_t>(stride_ * stride_));
-  for (std::int64_t i = 0; i < n; ++i) std::copy_n(k + i * n, n, a.data() + i * stride_);
+  for (std::int64_t i = 0; i < n; ++i) add(a.data() + i * stride_, root_scale_ * root_scale_, k + i * n, n);
   reduce(a);
 }
 
@@ -206,7 +210,7 @@ void TridiagonalForm::reduce(AlignedDoubles& a) {
     std::copy(line + k + 1, line + stride_, x + k + 1);
     beside_[at] = x[k + 1];
     const double norm = std::sqrt(dot(x, x, stride_)), first = std::abs(x[k + 1]);
-    if (k + 2 < n_ && norm > 0) {
+    if (k + 2 < n_ && norm > kNothing) {
       beside_[at] = -std::copysign(norm, x[k + 1]);
       beta_[at] = 1 / (norm * (norm + first));
       x[k + 1] += std::copysign(norm, x[k + 1]);
@@ -274,9 +278,10 @@ void TridiagonalForm::largest(std::int64_t count, double* values, double* vector
   const double most = bound();
   AlignedDoubles found(static_cast<std::size_t>(count * stride_));
   for (std::int64_t i = 0; i < count; ++i) {
-    values[i] = bisect(i, most);
+    const double value = bisect(i, most);
+    values[i] = value / (root_scale_ * root_scale_);
     if (most > 0) {
-      inverse_iteration(values[i], kEpsilon * most, i, found);
+      inverse_iteration(value, kEpsilon * most, i, found);
     } else {
       found[static_cast<std::size_t>(i * stride_ + i)] = 1;
     }
@@ -300,14 +305,14 @@ double TridiagonalForm::inverse_root(double largest, double* root) const {
   if (!(largest > 0)) return 0;
   const FlushDenormals flush;
   AlignedDoubles matrix(static_cast<std::size_t>(stride_ * stride_));
-  const double sum = inverse_root_of_form(largest, matrix);
+  const double sum = inverse_root_of_form(largest * root_scale_ * root_scale_, matrix);
   back_transform_both_sides(matrix);
   for (std::int64_t i = 0; i < n_; ++i) {
     for (std::int64_t j = i; j < n_; ++j) {
-      root[i * n_ + j] = root[j * n_ + i] = matrix[static_cast<std::size_t>(i * stride_ + j)];
+      root[i * n_ + j] = root[j * n_ + i] = root_scale_ * matrix[static_cast<std::size_t>(i * stride_ + j)];
     }
   }
-  return sum;
+  return sum / root_scale_;
 }
 
 // Of T, the upper triangle. Each pole's inverse goes by T + shift = L D L^T: its row i, right of the diagonal, is row

@@ -38,6 +38,7 @@ class TridiagonalForm {
   double inverse_root_of_form(double largest, AlignedDoubles& upper) const;
   void back_transform_both_sides(AlignedDoubles& a) const;
 
+  double root_scale_ = 1;      // T is of K root_scale^2, whose largest number is around 1
   std::int64_t n_, stride_;    // stride: n in whole vectors
   AlignedDoubles reflectors_;  // row i: v of H_i = 1 - beta_i v v^T, zero up to column i
   AlignedDoubles beta_;

@@ -99,6 +99,22 @@ TEST(Tridiagonal, DirectionsWithoutAnEigenvalueFadeOut) {
   EXPECT_LT(frobenius(root), 1e4 * frobenius(expected));  // 1 / sigma of rounding would be 1e7 and more
 }
 
+// Features as small or large as float32 has them.
+TEST(Tridiagonal, AnyScale) {
+  const Tensor z = Stream(1).at("z").normal({20, 9}).to(torch::kFloat64).repeat({2, 1});
+  for (const double scale : {1e-37, 1.0, 1e38}) {
+    const Tensor k = (z * scale).mm((z * scale).t());
+    const Tensor values = torch::empty({2}, torch::kFloat64), vectors = torch::empty({2, 40}, torch::kFloat64);
+    const Tensor root = torch::empty({40, 40}, torch::kFloat64);
+    form_of(k).largest(2, values.data_ptr<double>(), vectors.data_ptr<double>());
+    const double sum = form_of(k).inverse_root(values[0].item<double>(), root.data_ptr<double>());
+    const Tensor sigma = torch::linalg_svdvals(z);
+    EXPECT_LT(frobenius(values.sqrt() / scale - sigma.slice(0, 0, 2)), 1e-12) << scale;
+    EXPECT_NEAR(sum / scale / sigma.sum().item<double>(), 1, 1e-5) << scale;
+    EXPECT_NEAR(frobenius(root.mm(z) * scale), 3, 1e-5) << scale;  // an isometry of rank 9
+  }
+}
+
 TEST(Tridiagonal, AMatrixOfZerosHasNoRoot) {
   const Tensor k = torch::zeros({9, 9}, torch::kFloat64), root = torch::ones({9, 9}, torch::kFloat64);
   const Tensor values = torch::ones({2}, torch::kFloat64), vectors = torch::empty({2, 9}, torch::kFloat64);
