@@ -101,4 +101,18 @@ void sweep_matrix(const Sweep& sweep, std::int64_t first, std::int64_t corner) {
   for (std::int64_t i = first; i < sweep.stride; ++i) sweep_row(sweep, i, std::max(corner, whole_blocks(i)));
 }
 
+NMLBENCH_VECTOR_CLONES
+double dot(const double* a, const double* b, std::int64_t n) {
+  double sum = 0;
+#pragma omp simd reduction(+ : sum)
+  for (std::int64_t i = 0; i < n; ++i) sum += a[i] * b[i];
+  return sum;
+}
+
+NMLBENCH_VECTOR_CLONES
+void add(double* a, double factor, const double* b, std::int64_t n) {
+#pragma omp simd
+  for (std::int64_t i = 0; i < n; ++i) a[i] += factor * b[i];
+}
+
 }  // namespace nmlbench::plugins

@@ -1,4 +1,4 @@
-// The inner loop of Householder's tridiagonal reduction and of its way back.
+// The inner loops of Householder's tridiagonal reduction and of its way back.
 #pragma once
 
 #include <cstdint>
@@ -26,5 +26,10 @@ struct Sweep {
 
 // Rows from `first` on, columns from `corner` on, both whole blocks. Above row `corner` next has no entries.
 void sweep_matrix(const Sweep& sweep, std::int64_t first, std::int64_t corner);
+
+double dot(const double* a, const double* b, std::int64_t n);
+
+// a += factor b.
+void add(double* a, double factor, const double* b, std::int64_t n);
 
 }  // namespace nmlbench::plugins

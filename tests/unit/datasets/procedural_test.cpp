@@ -180,9 +180,15 @@ TEST(Procedural, CaptionsNameTheColourThatIsThere) {
       return captions[i].size() > end.size() && captions[i].substr(captions[i].size() - end.size()) == end;
     };
     seen += ends_with(" on black") || ends_with(" on white") || ends_with(" on green");
-    if (ends_with(" on black")) EXPECT_LT(rgb.max().item<float>(), 0.45) << captions[i];
-    if (ends_with(" on white")) EXPECT_GT(rgb.min().item<float>(), 0.55) << captions[i];
-    if (ends_with(" on green")) EXPECT_EQ(rgb.argmax().item<std::int64_t>(), 1) << captions[i];
+    if (ends_with(" on black")) {
+      EXPECT_LT(rgb.max().item<float>(), 0.45) << captions[i];
+    }
+    if (ends_with(" on white")) {
+      EXPECT_GT(rgb.min().item<float>(), 0.55) << captions[i];
+    }
+    if (ends_with(" on green")) {
+      EXPECT_EQ(rgb.argmax().item<std::int64_t>(), 1) << captions[i];
+    }
   }
   EXPECT_GT(seen, 5);
 }
