@@ -4,6 +4,7 @@
 //                            library is loaded
 //   NMLBENCH_X86             <immintrin.h> is there; a function that uses it needs its own target attribute, and a
 //                            caller that asks the processor
+//   NMLBENCH_AVX512F         such an attribute
 #pragma once
 
 #if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && !defined(__SANITIZE_ADDRESS__)
@@ -17,4 +18,5 @@
 #pragma GCC diagnostic ignored "-Wuninitialized"  // GCC 12 in its own immintrin.h (bug 105593)
 #pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
 #include <immintrin.h>
+#define NMLBENCH_AVX512F __attribute__((target("avx512f")))
 #endif

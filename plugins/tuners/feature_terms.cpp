@@ -9,8 +9,7 @@ namespace nmlbench::plugins {
 namespace {
 
 constexpr double kSmallestNorm = 1e-12;  // as torch.nn.functional.normalize
-constexpr double kSmallestRatio =
-    1e-7;  // of the largest sigma, below which a Gram matrix in float64 holds rounding only
+constexpr double kSmallestRatio = 1e-7;  // of the largest sigma; below, a float64 Gram matrix holds rounding only
 
 torch::Tensor row_norms(const torch::Tensor& x) {
   return x.norm(2, {-1}, /*keepdim=*/true).clamp_min(kSmallestNorm);

@@ -14,8 +14,6 @@ namespace nmlbench::plugins {
 namespace {
 
 #ifdef NMLBENCH_X86
-#define NMLBENCH_TARGET __attribute__((target("avx512f")))
-
 constexpr std::int64_t kLanes = 8;
 constexpr std::int64_t kStrip = 8, kColumns = 3;  // a tile: 24 accumulators of the 32 registers
 constexpr std::int64_t kDepth = 512;  // columns at a time, so that their float64 copy stays in a core's own cache
@@ -25,8 +23,8 @@ std::int64_t strips_of(std::int64_t rows) {
 }
 
 // Columns [k, k + width) of z [m, d] in float64, [rows, stride], with zeros around; rows: what the tiles reach.
-NMLBENCH_TARGET void widen(const float* z, std::int64_t m, std::int64_t d, std::int64_t k, std::int64_t width,
-                           AlignedDoubles& wide, std::int64_t stride) {
+NMLBENCH_AVX512F void widen(const float* z, std::int64_t m, std::int64_t d, std::int64_t k, std::int64_t width,
+                            AlignedDoubles& wide, std::int64_t stride) {
   const std::int64_t rows = strips_of(m) * kStrip + kColumns;
   wide.resize(static_cast<std::size_t>(rows * stride));
   for (std::int64_t i = 0; i < m; ++i) {
@@ -40,8 +38,8 @@ NMLBENCH_TARGET void widen(const float* z, std::int64_t m, std::int64_t d, std::
 }
 
 // sums[r][c] = row r of `left` times row c of `right`.
-NMLBENCH_TARGET void multiply_tile(const double* left, const double* right, std::int64_t stride,
-                                   double (&sums)[kStrip][kColumns]) {
+NMLBENCH_AVX512F void multiply_tile(const double* left, const double* right, std::int64_t stride,
+                                    double (&sums)[kStrip][kColumns]) {
   __m512d sum[kStrip][kColumns];
 #pragma GCC unroll 8
   for (auto& row : sum) {

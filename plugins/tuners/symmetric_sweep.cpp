@@ -7,7 +7,6 @@
 namespace nmlbench::plugins {
 
 #ifdef NMLBENCH_X86
-#define NMLBENCH_TARGET __attribute__((target("avx512f")))
 bool use_wide_vectors = __builtin_cpu_supports("avx512f") != 0;
 #else
 bool use_wide_vectors = false;
@@ -32,7 +31,7 @@ void sweep_row(const Sweep& sweep, std::int64_t i, std::int64_t from) {
 constexpr int kRows = 4;
 
 // The sums of four vectors.
-NMLBENCH_TARGET inline __m256d sum_each(const __m512d (&x)[kRows]) {
+NMLBENCH_AVX512F inline __m256d sum_each(const __m512d (&x)[kRows]) {
   const __m512d low = _mm512_add_pd(_mm512_unpacklo_pd(x[0], x[1]), _mm512_unpackhi_pd(x[0], x[1]));
   const __m512d high = _mm512_add_pd(_mm512_unpacklo_pd(x[2], x[3]), _mm512_unpackhi_pd(x[2], x[3]));
   const __m256d first = _mm256_add_pd(_mm512_castpd512_pd256(low), _mm512_extractf64x4_pd(low, 1));
@@ -46,9 +45,9 @@ struct Lines {
 };
 
 template <bool mirrored>
-NMLBENCH_TARGET inline __attribute__((always_inline)) void sweep_vector(double* a, std::int64_t stride, __m512d v,
-                                                                        __m512d w, __m512d next, double* product,
-                                                                        Lines& lines) {
+NMLBENCH_AVX512F inline __attribute__((always_inline)) void sweep_vector(double* a, std::int64_t stride, __m512d v,
+                                                                         __m512d w, __m512d next, double* product,
+                                                                         Lines& lines) {
   __m512d below = mirrored ? _mm512_loadu_pd(product) : _mm512_setzero_pd();
 #pragma GCC unroll 4
   for (int r = 0; r < kRows; ++r) {
@@ -62,7 +61,7 @@ NMLBENCH_TARGET inline __attribute__((always_inline)) void sweep_vector(double* 
 }
 
 // Rows i .. i + 3, i from `first` on.
-NMLBENCH_TARGET void sweep_rows(const Sweep& sweep, std::int64_t first, std::int64_t corner) {
+NMLBENCH_AVX512F void sweep_rows(const Sweep& sweep, std::int64_t first, std::int64_t corner) {
   const std::int64_t stride = sweep.stride;
   const double *v = sweep.v, *w = sweep.w, *next = sweep.next;
   double* product = sweep.product;
@@ -76,7 +75,7 @@ NMLBENCH_TARGET void sweep_rows(const Sweep& sweep, std::int64_t first, std::int
       lines.sum[r] = _mm512_setzero_pd();
     }
     double* a = sweep.a + i * stride;
-    const auto at = [&](const double* x, std::int64_t j) NMLBENCH_TARGET { return _mm512_loadu_pd(x + j); };
+    const auto at = [&](const double* x, std::int64_t j) NMLBENCH_AVX512F { return _mm512_loadu_pd(x + j); };
     const std::int64_t block = whole_blocks(i);
     std::int64_t j = std::max(corner, block);
     if (j == block) {

@@ -17,8 +17,6 @@ torch::Tensor general_product(const torch::Tensor& a, const torch::Tensor& weigh
 }
 
 #ifdef NMLBENCH_X86
-#define NMLBENCH_TARGET __attribute__((target("avx512f")))
-
 constexpr int kLanes = 16;
 constexpr int kWide = 4, kNarrow = 2;  // vectors in a tile's row: for few columns a narrow tile wastes less
 constexpr int kAccumulators = 24;      // of the 32 registers
@@ -33,8 +31,8 @@ struct Operands {
 
 // 16 numbers of each of 16 rows into 16 panel rows: a transposition. Rows past `height` repeat the last one; what
 // comes of them is never stored.
-NMLBENCH_TARGET void transpose_block(const float* from, std::int64_t stride, std::int64_t height, float* to,
-                                     std::int64_t panel) {
+NMLBENCH_AVX512F void transpose_block(const float* from, std::int64_t stride, std::int64_t height, float* to,
+                                      std::int64_t panel) {
   __m512 r[kLanes], t[kLanes];
 #pragma GCC unroll 16
   for (int i = 0; i < kLanes; ++i) r[i] = _mm512_loadu_ps(from + std::min<std::int64_t>(i, height - 1) * stride);
@@ -90,8 +88,8 @@ void pack(const Operands& product, Weights layout, std::int64_t column, std::int
 }
 
 template <int Rows, int Vectors>
-NMLBENCH_TARGET void multiply_tile(const float* a, std::int64_t inner, const float* panel, float* out,
-                                   std::int64_t stride, std::int64_t width) {
+NMLBENCH_AVX512F void multiply_tile(const float* a, std::int64_t inner, const float* panel, float* out,
+                                    std::int64_t stride, std::int64_t width) {
   __m512 sum[Rows][Vectors];
 #pragma GCC unroll 16
   for (int i = 0; i < Rows; ++i) {
