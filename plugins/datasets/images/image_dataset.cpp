@@ -1,5 +1,6 @@
 #include "image_dataset.h"
 
+#include "../common/caption_tokens.h"
 #include "content.h"
 #include "workers.h"
 
@@ -233,10 +234,7 @@ torch::Tensor ImageDataset::captions(const torch::Tensor& indices, torch::Device
   auto* out = tokens.data_ptr<std::int64_t>();
   for (std::int64_t i = 0; i < indices.size(0); ++i, out += kCaptionTokens) {
     const auto row = static_cast<std::size_t>(kept_[indices[i].item<std::int64_t>()].item<std::int64_t>());
-    const std::string& text = listing().captions[row];
-    for (std::size_t t = 0; t < std::min<std::size_t>(text.size(), kCaptionTokens); ++t) {
-      out[t] = static_cast<unsigned char>(text[t]) + 1;
-    }
+    write_caption_tokens(listing().captions[row], kCaptionTokens, out);
   }
   return tokens.to(device);
 }

@@ -1,4 +1,5 @@
 // The embedded data set: splits of the procedural image world.
+#include "../common/caption_tokens.h"
 #include "captions.h"
 #include "world.h"
 
@@ -221,7 +222,7 @@ class Procedural : public Dataset {
         torch::zeros({static_cast<std::int64_t>(captions.size()), static_cast<std::int64_t>(longest)}, torch::kUInt8);
     auto* out = tokens.data_ptr<std::uint8_t>();
     for (const std::string& caption : captions) {
-      std::transform(caption.begin(), caption.end(), out, [](char c) { return static_cast<std::uint8_t>(c + 1); });
+      write_caption_tokens(caption, longest, out);
       out += longest;
     }
     return tokens;
