@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <csetjmp>
 #include <cstdio>
-#include <string_view>
+#include <string>
 
 #include <jerror.h>
 #include <jpeglib.h>
@@ -32,7 +32,6 @@ class Decompressor {
     };
     info.client_data = this;
     jpeg_create_decompress(&info);
-    info.client_data = this;
     info.progress = &progress_;
   }
   ~Decompressor() { jpeg_destroy_decompress(&info); }
@@ -51,7 +50,11 @@ class Decompressor {
     call();
   }
 
-  void begin() { ended_early_ = too_many_scans_ = false; }
+  // Forgets what was left in the middle of another file.
+  void begin() {
+    jpeg_abort_decompress(&info);
+    ended_early_ = too_many_scans_ = false;
+  }
   bool ended_early() const { return ended_early_; }
 
   jpeg_decompress_struct info{};
@@ -97,8 +100,7 @@ bool is_jpeg(const std::uint8_t* data, std::size_t size) {
   return size >= 2 && data[0] == 0xFF && data[1] == 0xD8;
 }
 
-JpegReader::JpegReader(const std::uint8_t* data, std::size_t size, const DecodeOptions& options)
-    : data_(data), size_(size) {
+JpegReader::JpegReader(const std::uint8_t* data, std::size_t size, const DecodeOptions& options) {
   Decompressor& jpeg = decompressor();
   jpeg_decompress_struct& info = jpeg.info;
   jpeg.begin();
@@ -106,12 +108,7 @@ JpegReader::JpegReader(const std::uint8_t* data, std::size_t size, const DecodeO
     jpeg_mem_src(&info, data, static_cast<unsigned long>(size));
     jpeg_read_header(&info, TRUE);
   });
-  try {
-    check_size(info.image_width, info.image_height, options);
-  } catch (const BrokenImage&) {
-    jpeg_abort_decompress(&info);
-    throw;
-  }
+  check_size(info.image_width, info.image_height, options);
   cmyk_ = info.jpeg_color_space == JCS_CMYK || info.jpeg_color_space == JCS_YCCK;
   info.out_color_space = cmyk_ ? JCS_CMYK : JCS_EXT_RGBX;
   info.scale_num = 1;
@@ -141,6 +138,12 @@ void JpegReader::read(std::int64_t rows, std::uint8_t* rgbx) {
   if (done_ == height_) finish();
 }
 
+Image JpegReader::read_all() {
+  Image image(width_, height_);
+  read(height_, image.rgbx.get());
+  return image;
+}
+
 // libjpeg repairs what it can and warns. Pillow accepts that, except for data that end too early, and so do we.
 void JpegReader::finish() {
   Decompressor& jpeg = decompressor();
@@ -149,10 +152,7 @@ void JpegReader::finish() {
 }
 
 Image decode_jpeg(const std::uint8_t* data, std::size_t size, const DecodeOptions& options) {
-  JpegReader reader(data, size, options);
-  Image image(reader.width(), reader.height());
-  reader.read(image.height, image.rgbx.get());
-  return image;
+  return JpegReader(data, size, options).read_all();
 }
 
 }  // namespace nmlbench::plugins

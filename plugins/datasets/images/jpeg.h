@@ -22,12 +22,12 @@ class JpegReader {
 
   // The next rows, as pixels r g b x. After the last one the file is found to be whole or not.
   void read(std::int64_t rows, std::uint8_t* rgbx);
+  // All rows.
+  Image read_all();
 
  private:
   void finish();
 
-  const std::uint8_t* data_;
-  std::size_t size_;
   std::int64_t width_ = 0, height_ = 0, done_ = 0;
   bool cmyk_ = false;
 };

@@ -1,15 +1,12 @@
 // The passes over the pixels of a resize, plain and for wide vectors; all give the same bytes.
 #pragma once
 
+#include "../../vectors.h"
 #include "decode.h"
 
 #include <cstdint>
 #include <utility>
 #include <vector>
-
-#if defined(__x86_64__) && defined(__GNUC__)
-#define NMLBENCH_X86_RESAMPLE 1
-#endif
 
 namespace nmlbench::plugins {
 
@@ -52,7 +49,7 @@ const auto& of_axis(const Axis& axis) {
 void split_planes(const std::uint8_t* in, std::int64_t pixels, std::uint8_t* out);
 
 extern const Resampler kPlainResampler;
-#ifdef NMLBENCH_X86_RESAMPLE
+#ifdef NMLBENCH_X86
 extern const Resampler kAvx2Resampler;    // needs AVX2
 extern const Resampler kAvx512Resampler;  // needs AVX-512 with BW, VL, VNNI and VBMI
 #endif

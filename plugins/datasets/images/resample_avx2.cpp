@@ -1,10 +1,8 @@
 #include "resample.h"
 
-#ifdef NMLBENCH_X86_RESAMPLE
+#ifdef NMLBENCH_X86
 #include <algorithm>
 #include <cstring>
-
-#include <immintrin.h>
 
 namespace nmlbench::plugins {
 namespace {
@@ -12,7 +10,7 @@ namespace {
 // The same sums with 16-bit products: a weight is high * 2^11 + low, and vpmaddwd adds two products of each half.
 constexpr int kLowBits = 11;
 
-// One 16-bit half of every weight. Outputs x taps; `pairs` = 4 repeats each pair of weights for the four channels.
+// One 16-bit half of every weight, [outputs, taps / 2, channels, 2]: each pair of weights once for each channel.
 std::vector<std::int16_t> halves(const Axis& axis, bool high, int channels) {
   std::vector<std::int16_t> out;
   out.reserve(axis.weight.size() * static_cast<std::size_t>(channels));
@@ -30,8 +28,9 @@ std::vector<std::int16_t> halves(const Axis& axis, bool high, int channels) {
 struct Halves {
   std::vector<std::int16_t> high, low;
 };
-Halves halves_of_pixels(const Axis& axis) {
-  return {halves(axis, true, 4), halves(axis, false, 4)};
+template <int channels>
+Halves halves_of(const Axis& axis) {
+  return {halves(axis, true, channels), halves(axis, false, channels)};
 }
 
 __attribute__((target("avx2"))) inline __m256i join(__m256i high, __m256i low) {
@@ -57,7 +56,7 @@ struct PixelSums {
 
 // Four pixels of two rows at a time; pixels behind the last tap may lie outside the row, under zero weights.
 __attribute__((target("avx2"))) void resample_rows_avx2(const Image& in, const Axis& axis, Image& out, RowRange rows) {
-  const auto& [high, low] = of_axis<halves_of_pixels>(axis);
+  const auto& [high, low] = of_axis<halves_of<4>>(axis);
   // bytes of two neighbouring pixels to r0 r1 g0 g1 b0 b1 x0 x1
   const __m128i pairs = _mm_setr_epi8(0, 4, 1, 5, 2, 6, 3, 7, 8, 12, 9, 13, 10, 14, 11, 15);
   const std::int64_t pitch = 4 * in.width, out_pitch = 4 * out.width;
@@ -115,7 +114,7 @@ __attribute__((target("avx2"))) inline __m128i column_block(const std::uint8_t* 
 
 __attribute__((target("avx2"))) void resample_columns_avx2(const Image& in, std::int64_t first_row, const Axis& axis,
                                                            Image& out) {
-  const std::vector<std::int16_t> high = halves(axis, true, 1), low = halves(axis, false, 1);
+  const auto& [high, low] = of_axis<halves_of<1>>(axis);
   const std::int64_t pitch = 4 * in.width;
   for (std::size_t y = 0; y < axis.first.size(); ++y) {
     const std::uint8_t* row = in.rgbx.get() + pitch * (axis.first[y] - first_row);

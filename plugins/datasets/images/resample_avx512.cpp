@@ -1,13 +1,9 @@
 #include "resample.h"
 
-#ifdef NMLBENCH_X86_RESAMPLE
+#ifdef NMLBENCH_X86
 #include <algorithm>
 #include <cstring>
 #include <optional>
-
-#pragma GCC diagnostic ignored "-Wuninitialized"  // GCC 12 in its own immintrin.h (bug 105593)
-#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
-#include <immintrin.h>
 
 namespace nmlbench::plugins {
 namespace {
@@ -30,6 +26,17 @@ Digits digits(std::int32_t weight) {
   const std::int32_t rest = (weight - low) / 256;
   const auto middle = static_cast<std::int8_t>(rest & 255);
   return {{static_cast<std::int8_t>((rest - middle) / 256), middle, low}};
+}
+
+// In each quarter of a vector, four pixels r g b x to four r, four g, four b, four x; its own inverse.
+NMLBENCH_INLINE __m512i bytes_by_channel() {
+  return _mm512_broadcast_i32x4(_mm_setr_epi8(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15));
+}
+
+// Number j of quarter i, of four bytes, to number i of quarter j.
+NMLBENCH_INLINE __m512i transpose_quarters(__m512i x) {
+  const __m512i order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
+  return _mm512_permutexvar_epi32(order, x);
 }
 
 struct Sums {
@@ -149,8 +156,7 @@ __attribute__((noinline)) NMLBENCH_TARGET void resample_four_rows(const Across& 
   const std::int32_t* weight = across.weight.data();
   const std::int64_t* start = across.start.data();
   const std::int64_t groups = across.groups;
-  const __m512i by_row = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
-  __m512i gather = _mm512_broadcast_i32x4(_mm_setr_epi8(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15));
+  __m512i gather = bytes_by_channel();
   for (std::size_t q = 0, quads = across.output.size(); q < quads; ++q, start += kQuad) {
     if (together) gather = _mm512_loadu_si512(across.gather.data() + 64 * q);
     Sums sums[kRows];
@@ -167,7 +173,7 @@ __attribute__((noinline)) NMLBENCH_TARGET void resample_four_rows(const Across& 
     // bytes with the rows of each output side by side, then each row's four outputs
     const __m512i upper = _mm512_packs_epi32(sums[0].joined(), sums[1].joined());
     const __m512i lower = _mm512_packs_epi32(sums[2].joined(), sums[3].joined());
-    const __m512i out = _mm512_permutexvar_epi32(by_row, _mm512_packus_epi16(upper, lower));
+    const __m512i out = transpose_quarters(_mm512_packus_epi16(upper, lower));
     const std::int64_t at = 4 * across.output[q];
     _mm_storeu_si128(reinterpret_cast<__m128i*>(rows.to[0] + at), _mm512_castsi512_si128(out));
     _mm_storeu_si128(reinterpret_cast<__m128i*>(rows.to[1] + at), _mm512_extracti32x4_epi32(out, 1));
@@ -250,12 +256,9 @@ NMLBENCH_TARGET void resample_columns(const Image& in, std::int64_t first_row, c
 }
 
 NMLBENCH_TARGET void split_planes_avx512(const std::uint8_t* in, std::int64_t pixels, std::uint8_t* out) {
-  const __m512i by_channel =
-      _mm512_broadcast_i32x4(_mm_setr_epi8(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15));
-  const __m512i by_plane = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
   for (std::int64_t i = 0; i < pixels; i += 16) {
-    const __m512i sixteen = _mm512_shuffle_epi8(_mm512_loadu_si512(in + 4 * i), by_channel);
-    const __m512i planes = _mm512_permutexvar_epi32(by_plane, sixteen);
+    const __m512i sixteen = _mm512_shuffle_epi8(_mm512_loadu_si512(in + 4 * i), bytes_by_channel());
+    const __m512i planes = transpose_quarters(sixteen);
     const auto left = static_cast<__mmask16>(pixels - i >= 16 ? 0xFFFF : (1 << (pixels - i)) - 1);
     _mm_mask_storeu_epi8(out + i, left, _mm512_castsi512_si128(planes));
     _mm_mask_storeu_epi8(out + i + pixels, left, _mm512_extracti32x4_epi32(planes, 1));

@@ -79,7 +79,7 @@ class AxisMemo {
 };
 
 const Resampler& resampler() {
-#ifdef NMLBENCH_X86_RESAMPLE
+#ifdef NMLBENCH_X86
   if (vector_level == VectorLevel::avx512) return kAvx512Resampler;
   if (vector_level == VectorLevel::avx2) return kAvx2Resampler;
 #endif
@@ -91,27 +91,28 @@ std::int64_t centred(std::int64_t whole, std::int64_t part) {
   return std::llrint(static_cast<double>(whole - part) / 2.0);
 }
 
-}  // namespace
-
-VectorLevel best_vector_level() {
-#ifdef NMLBENCH_X86_RESAMPLE
-  if (__builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512vnni") &&
-      __builtin_cpu_supports("avx512vbmi"))
-    return VectorLevel::avx512;
-  if (__builtin_cpu_supports("avx2")) return VectorLevel::avx2;
-#endif
-  return VectorLevel::plain;
-}
-
-std::int64_t shorter_side(const ResizeOptions& options) {
-  if (options.mode == ResizeMode::squash) return options.size;
-  return static_cast<std::int64_t>(std::floor(static_cast<double>(options.size) / options.crop_pct));
-}
-
+// Whether an image of this size needs no resizing.
 bool keeps_size(std::int64_t width, std::int64_t height, const ResizeOptions& options) {
   const std::int64_t size = options.size;
   return size == 0 || (width == size && height == size && shorter_side(options) == size);
 }
+
+// Resizes an image whose rows come from above. One at a time in each thread.
+class Resizer {
+ public:
+  // Not for sizes that are kept.
+  Resizer(std::int64_t width, std::int64_t height, const ResizeOptions& options);
+
+  // Rows first .. first + count - 1 of the image, which stand at the top of `rows`.
+  void feed(const Image& rows, std::int64_t first, std::int64_t count);
+  Image finish();
+
+ private:
+  std::int64_t side_, left_ = 0, first_row_ = 0;
+  const Axis* across_ = nullptr;  // null: the width stays
+  const Axis* down_ = nullptr;
+  Image middle_;  // [rows that `down_` needs, side]: first_row_ and what follows, brought to their width
+};
 
 Resizer::Resizer(std::int64_t width, std::int64_t height, const ResizeOptions& options) : side_(options.size) {
   const std::int64_t shorter = shorter_side(options);
@@ -147,6 +148,23 @@ Image Resizer::finish() {
   return out;
 }
 
+}  // namespace
+
+VectorLevel best_vector_level() {
+#ifdef NMLBENCH_X86
+  if (__builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512vnni") &&
+      __builtin_cpu_supports("avx512vbmi"))
+    return VectorLevel::avx512;
+  if (__builtin_cpu_supports("avx2")) return VectorLevel::avx2;
+#endif
+  return VectorLevel::plain;
+}
+
+std::int64_t shorter_side(const ResizeOptions& options) {
+  if (options.mode == ResizeMode::squash) return options.size;
+  return static_cast<std::int64_t>(std::floor(static_cast<double>(options.size) / options.crop_pct));
+}
+
 Image resize_image(Image image, const ResizeOptions& options) {
   if (keeps_size(image.width, image.height, options)) return image;
   Resizer resizer(image.width, image.height, options);
@@ -156,14 +174,10 @@ Image resize_image(Image image, const ResizeOptions& options) {
 
 Image decode_and_resize(const std::uint8_t* data, std::size_t size, const DecodeOptions& decode,
                         const ResizeOptions& resize) {
-  if (!is_jpeg(data, size) || resize.size == 0) return resize_image(decode_image(data, size, decode), resize);
+  if (!is_jpeg(data, size)) return resize_image(decode_image(data, size, decode), resize);
   JpegReader reader(data, size, decode);
   const std::int64_t width = reader.width(), height = reader.height();
-  if (keeps_size(width, height, resize)) {
-    Image image(width, height);
-    reader.read(height, image.rgbx.get());
-    return image;
-  }
+  if (keeps_size(width, height, resize)) return reader.read_all();
   constexpr std::int64_t kStripBytes = 256 << 10, kBlock = 16;  // of rows, of which JPEG decodes some at a time
   const std::int64_t strip_rows = std::max(kBlock, kStripBytes / (4 * width) / kBlock * kBlock);
   Image strip(width, std::min(strip_rows, height));

@@ -37,28 +37,6 @@ Image resize_image(Image image, const ResizeOptions& options);
 Image decode_and_resize(const std::uint8_t* data, std::size_t size, const DecodeOptions& decode,
                         const ResizeOptions& resize);
 
-// Whether an image of this size needs no resizing.
-bool keeps_size(std::int64_t width, std::int64_t height, const ResizeOptions& options);
-
-struct Axis;
-
-// Resizes an image whose rows come from above. One at a time in each thread.
-class Resizer {
- public:
-  // Not for sizes that are kept.
-  Resizer(std::int64_t width, std::int64_t height, const ResizeOptions& options);
-
-  // Rows first .. first + count - 1 of the image, which stand at the top of `rows`.
-  void feed(const Image& rows, std::int64_t first, std::int64_t count);
-  Image finish();
-
- private:
-  std::int64_t side_, left_ = 0, first_row_ = 0;
-  const Axis* across_ = nullptr;  // null: the width stays
-  const Axis* down_ = nullptr;
-  Image middle_;  // [rows that `down_` needs, side]: first_row_ and what follows, brought to their width
-};
-
 // Writes an image as planes: R, G, B (channels = 3), or luma as Pillow's convert("L") (channels = 1).
 void write_planes(const Image& image, int channels, std::uint8_t* out);
 

@@ -25,8 +25,7 @@ struct TarSample {
 
 // The samples of shards in their order; what headers say is remembered in `space`. Of fields, only those with one of
 // the `endings` are read. Throws DataError naming the shard: no tar, compressed, truncated, a member with an absolute
-// name,
-// "..", or that is a link.
+// name, "..", or that is a link.
 std::vector<TarSample> read_shards(const std::vector<std::filesystem::path>& shards,
                                    const std::vector<std::string>& endings, const std::optional<CacheSpace>& space);
 
