@@ -1,5 +1,7 @@
 #include "adamw.h"
 
+#include <nmlbench/cpu_level.h>
+
 #include <algorithm>
 #include <cmath>
 
@@ -125,7 +127,7 @@ constexpr Tile kTiles[] = {nullptr,       adamw_tile<1>, adamw_tile<2>, adamw_ti
 
 bool ProductOperand::supported() {
 #ifdef NMLBENCH_AVX512
-  static const bool supported = __builtin_cpu_supports("avx512f") != 0;
+  static const bool supported = cpu_level() >= CpuLevel::avx512;
   return supported;
 #else
   return false;

@@ -1,6 +1,8 @@
 #include "adamw.h"
 
+#include <nmlbench/dense.h>
 #include <nmlbench/gradient_tuner.h>
+#include <nmlbench/one_thread.h>
 
 #include <algorithm>
 #include <cmath>
@@ -27,7 +29,7 @@ std::vector<AdamWConstants> constants_of(std::int64_t steps, const torch::Tensor
   const double c2 = bias_correction(AdamWConstants::kBeta2, steps);
   std::vector<AdamWConstants> constants;
   for (std::int64_t h = 0; h < lr.size(0); ++h) {
-    constants.push_back({1, static_cast<float>(lr.data_ptr<float>()[h] / c1), static_cast<float>(1 / std::sqrt(c2))});
+    constants.push_back({1, static_cast<float>(dense_data<float>(lr)[h] / c1), static_cast<float>(1 / std::sqrt(c2))});
   }
   return constants;
 }
@@ -129,9 +131,16 @@ void ParameterStack::set_product_gradient(std::string_view name, const torch::Te
   }
 }
 
-// right [U', B, C] serves the heads of a unit; one product forms the gradients of all of them.
+// right [U', B, C] serves the heads of a unit; one product forms the gradients of all of them. On a CPU each head has
+// a product of its own: one of another size may round otherwise, and a head must not depend on its neighbours.
 void ParameterStack::form_product(const Slot& slot, const torch::Tensor& left, const torch::Tensor& right) {
   const std::int64_t u = right.size(0), b = right.size(1), g = left.size(0) / u;
+  if (left.is_cpu()) {
+    const OneThread serial;
+    torch::Tensor out = slot.gradient;
+    torch::bmm_out(out, left.transpose(1, 2), g == 1 ? right : right.repeat_interleave(g, 0));
+    return;
+  }
   const torch::Tensor by_unit =
       g == 1 ? left : left.view({u, g, b, -1}).permute({0, 2, 1, 3}).reshape({u, b, -1});  // [U', B, G * R]
   torch::Tensor out = slot.gradient.view({u, -1, right.size(2)});
@@ -155,8 +164,8 @@ void ParameterStack::adamw_step(std::int64_t step, const torch::Tensor& lr, cons
       continue;
     }
     for (std::int64_t h = 0; h < selected_; ++h) {
-      const float decay = slot.spec.decay ? weight_decay.data_ptr<float>()[h] : 0.0F;
-      constants[static_cast<std::size_t>(h)].keep = 1 - lr.data_ptr<float>()[h] * decay;
+      const float decay = slot.spec.decay ? dense_data<float>(weight_decay)[h] : 0.0F;
+      constants[static_cast<std::size_t>(h)].keep = 1 - dense_data<float>(lr)[h] * decay;
     }
     slot.left.defined() ? adamw_products(slot, constants) : adamw_ranges(slot, constants);
     slot.left = slot.right = torch::Tensor();
@@ -164,10 +173,10 @@ void ParameterStack::adamw_step(std::int64_t step, const torch::Tensor& lr, cons
 }
 
 void ParameterStack::adamw_ranges(const Slot& slot, const std::vector<AdamWConstants>& constants) {
-  float* p = slot.value.data_ptr<float>();
-  const float* g = slot.gradient.data_ptr<float>();
-  float* m = slot.first_moment.data_ptr<float>();
-  float* v = slot.second_moment.data_ptr<float>();
+  float* p = dense_data<float>(slot.value);
+  const float* g = dense_data<float>(slot.gradient);
+  float* m = dense_data<float>(slot.first_moment);
+  float* v = dense_data<float>(slot.second_moment);
   at::parallel_for(0, selected_ * slot.count, at::internal::GRAIN_SIZE, [&](std::int64_t begin, std::int64_t end) {
     while (begin < end) {  // one head's share at a time
       const std::int64_t head = begin / slot.count;
@@ -181,8 +190,8 @@ void ParameterStack::adamw_ranges(const Slot& slot, const std::vector<AdamWConst
 void ParameterStack::adamw_products(const Slot& slot, const std::vector<AdamWConstants>& constants) {
   const std::int64_t units = slot.right.size(0), batch = slot.right.size(1), columns = slot.right.size(2);
   const std::int64_t rows = slot.left.size(2), heads_per_unit = selected_ / units;
-  const float* left = slot.left.data_ptr<float>();
-  const float* right = slot.right.data_ptr<float>();
+  const float* left = dense_data<float>(slot.left);
+  const float* right = dense_data<float>(slot.right);
   for (std::int64_t unit = 0; unit < units; ++unit) {
     const ProductOperand shared(right + unit * batch * columns, batch, columns);
     // rows of all the unit's heads, numbered through
@@ -193,9 +202,9 @@ void ParameterStack::adamw_products(const Slot& slot, const std::vector<AdamWCon
                          const std::int64_t first = begin % rows;
                          const std::int64_t last = std::min(rows, first + end - begin);
                          const std::int64_t at = head * slot.count;
-                         shared.adamw(left + head * batch * rows, rows, slot.value.data_ptr<float>() + at,
-                                      slot.first_moment.data_ptr<float>() + at,
-                                      slot.second_moment.data_ptr<float>() + at, first, last,
+                         shared.adamw(left + head * batch * rows, rows, dense_data<float>(slot.value) + at,
+                                      dense_data<float>(slot.first_moment) + at,
+                                      dense_data<float>(slot.second_moment) + at, first, last,
                                       constants[static_cast<std::size_t>(head)]);
                          begin += last - first;
                        }

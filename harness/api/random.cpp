@@ -1,3 +1,4 @@
+#include <nmlbench/dense.h>
 #include <nmlbench/random.h>
 
 #include <cmath>
@@ -65,7 +66,7 @@ Stream Stream::at(std::int64_t index) const {
 torch::Tensor Stream::uniform(torch::IntArrayRef sizes, double low, double high) const {
   torch::Tensor out = torch::empty(sizes, torch::kFloat32);
   at::philox_engine engine(key_);
-  float* values = out.data_ptr<float>();
+  float* values = dense_data<float>(out);
   const auto scale = static_cast<float>(high - low);
   for (std::int64_t i = 0; i < out.numel(); ++i) {
     // Rounding of low + scale * u can reach `high`; the interval stays half open.
@@ -78,7 +79,7 @@ torch::Tensor Stream::uniform(torch::IntArrayRef sizes, double low, double high)
 torch::Tensor Stream::normal(torch::IntArrayRef sizes, double mean, double deviation) const {
   torch::Tensor out = torch::empty(sizes, torch::kFloat32);
   at::philox_engine engine(key_);
-  float* values = out.data_ptr<float>();
+  float* values = dense_data<float>(out);
   const std::int64_t n = out.numel();
   // Box-Muller: two uniforms give two normals. 1 - u keeps the logarithm's argument off zero.
   for (std::int64_t i = 0; i < n; i += 2) {
@@ -94,14 +95,14 @@ torch::Tensor Stream::integers(torch::IntArrayRef sizes, std::int64_t bound) con
   if (bound < 1) throw Error("Stream::integers needs a bound of at least 1, got " + std::to_string(bound));
   torch::Tensor out = torch::empty(sizes, torch::kInt64);
   at::philox_engine engine(key_);
-  std::int64_t* values = out.data_ptr<std::int64_t>();
+  std::int64_t* values = dense_data<std::int64_t>(out);
   for (std::int64_t i = 0; i < out.numel(); ++i) values[i] = below(engine, static_cast<std::uint64_t>(bound));
   return out;
 }
 
 torch::Tensor Stream::permutation(std::int64_t n) const {
   torch::Tensor out = torch::empty({n}, torch::kInt64);
-  std::int64_t* values = out.data_ptr<std::int64_t>();
+  std::int64_t* values = dense_data<std::int64_t>(out);
   std::iota(values, values + n, std::int64_t{0});
   at::philox_engine engine(key_);
   for (std::int64_t i = n - 1; i > 0; --i) {

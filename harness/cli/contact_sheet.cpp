@@ -1,5 +1,6 @@
 #include "cli/contact_sheet.h"
 
+#include <nmlbench/dense.h>
 #include <nmlbench/error.h>
 
 #include <algorithm>
@@ -50,7 +51,8 @@ void write_png(const std::filesystem::path& file, const torch::Tensor& image) {
   header.color_type = SPNG_COLOR_TYPE_TRUECOLOR;
   spng_set_option(context.get(), SPNG_ENCODE_TO_BUFFER, 1);
   spng_set_ihdr(context.get(), &header);
-  int error = spng_encode_image(context.get(), pixels.data_ptr(), pixels.nbytes(), SPNG_FMT_PNG, SPNG_ENCODE_FINALIZE);
+  int error =
+      spng_encode_image(context.get(), dense_bytes(pixels), pixels.nbytes(), SPNG_FMT_PNG, SPNG_ENCODE_FINALIZE);
   std::size_t bytes = 0;
   const std::unique_ptr<void, void (*)(void*)> png(
       error == 0 ? spng_get_png_buffer(context.get(), &bytes, &error) : nullptr, std::free);

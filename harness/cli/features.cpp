@@ -3,6 +3,8 @@
 #include "cli/progress.h"
 #include "cli/session.h"
 
+#include <nmlbench/dense.h>
+
 #include <cstdint>
 #include <cstring>
 #include <fstream>
@@ -30,7 +32,7 @@ void write_npy(const fs::path& file, const torch::Tensor& tensor) {
   const auto length = static_cast<std::uint16_t>(header.size());
   out.put(static_cast<char>(length & 0xFF)).put(static_cast<char>(length >> 8));
   out << header;
-  out.write(static_cast<const char*>(data.data_ptr()), static_cast<std::streamsize>(data.nbytes()));
+  out.write(reinterpret_cast<const char*>(dense_bytes(data)), static_cast<std::streamsize>(data.nbytes()));
   out.close();
   if (!out) throw Error(fmt::format("{}: cannot write: {}", file.string(), std::strerror(errno)));
 }
@@ -78,7 +80,7 @@ int write_features(const Globals& globals, const MatrixOptions& options, const f
   }
   {
     RunProgress progress(plan.matrix, 0, globals.quiet);
-    const auto errors = make_encodings(plan, wanted, engine_options(globals, options, planned), cache, sink, progress);
+    const auto errors = make_encodings(plan, wanted, engine_options(globals, options), cache, sink, progress);
     if (!errors.empty()) {  // each is in the log already
       throw Error(fmt::format("{} of {} encodings failed, so nothing was written", errors.size(), wanted.size()));
     }

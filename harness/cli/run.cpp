@@ -25,6 +25,7 @@ struct RunOptions {
   bool dry_run = false;
   bool retry_failed = false;
   bool fail_fast = false;
+  std::int64_t stack_heads = 0;
 };
 
 // Everything the engine finishes goes into the database at once, and then on the screen.
@@ -80,8 +81,9 @@ int run_matrix(const Globals& globals, const RunOptions& options) {
   }
 
   ExecutorOptions engine;
-  static_cast<EngineOptions&>(engine) = engine_options(globals, options.matrix, planned);
+  static_cast<EngineOptions&>(engine) = engine_options(globals, options.matrix);
   engine.fail_fast = options.fail_fast;
+  engine.stack_heads = options.stack_heads;
   Store store = Store::open(options.db);
   const KnownCells known{store.cells_with_status("done"), store.cells_with_status("failed")};
   engine.wanted = [&](const Cell& cell) {
@@ -116,6 +118,9 @@ void add_run(CLI::App& app, Globals& globals, Action& action) {
   verb->add_flag("--dry-run", options->dry_run, "Show what would be done, and stop");
   verb->add_flag("--retry-failed", options->retry_failed, "Run cells again that failed before");
   verb->add_flag("--fail-fast", options->fail_fast, "Stop at the first failure");
+  verb->add_option("--stack-heads", options->stack_heads, "Heads that train together at most; 0 measures what is fast")
+      ->envname("NMLBENCH_STACK_HEADS")
+      ->check(CLI::Range(0, 1 << 20));
   verb->callback(
       [&globals, &action, options] { action = [&globals, options] { return run_matrix(globals, *options); }; });
 }

@@ -111,11 +111,8 @@ int resolve_threads(const Globals& globals) {
 
 PlannedMatrix plan_matrix(const Globals& globals, const MatrixOptions& options) {
   const MatrixSpec spec = read_matrix(find_matrix(options.matrix), options.set);
-  PlannedMatrix planned{load_plugins(globals), {}, 0};
+  PlannedMatrix planned{load_plugins(globals), {}};
   planned.plan = make_plan(spec, planned.registry, PluginInspector());
-  const auto& checkpoints = planned.plan.checkpoints;
-  planned.trained_checkpoints =
-      std::count_if(checkpoints.begin(), checkpoints.end(), [](const Checkpoint& c) { return c.trained(); });
   if (!options.shard.empty()) {
     const auto [index, count] = parse_shard(options.shard);
     keep_shard(planned.plan, index, count);
@@ -124,13 +121,12 @@ PlannedMatrix plan_matrix(const Globals& globals, const MatrixOptions& options) 
   return planned;
 }
 
-EngineOptions engine_options(const Globals& globals, const MatrixOptions& options, const PlannedMatrix& planned) {
+EngineOptions engine_options(const Globals& globals, const MatrixOptions& options) {
   std::signal(SIGINT, on_interrupt);
   std::signal(SIGTERM, on_interrupt);
   EngineOptions engine;
   engine.device = resolve_device(options.device);
   engine.threads = resolve_threads(globals);
-  engine.trained_checkpoints = planned.trained_checkpoints;
   engine.stop = &stop_requested;
   return engine;
 }

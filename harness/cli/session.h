@@ -32,7 +32,6 @@ Registry load_plugins(const Globals& globals);
 struct PlannedMatrix {
   Registry registry;
   Plan plan;
-  std::int64_t trained_checkpoints = 0;  // of the whole matrix, before sharding
 };
 
 // Throws ConfigError; DataError when no cell at all can run because of data that cannot be read.
@@ -44,6 +43,6 @@ torch::Device resolve_device(const std::string& text);
 int resolve_threads(const Globals& globals);
 
 // Device, threads and interrupt flag for the engine. Ctrl-C sets the flag; a second one ends the program at once.
-EngineOptions engine_options(const Globals& globals, const MatrixOptions& options, const PlannedMatrix& planned);
+EngineOptions engine_options(const Globals& globals, const MatrixOptions& options);
 
 }  // namespace nmlbench::cli

@@ -3,6 +3,8 @@
 #include "engine/encode.h"
 #include "engine/process.h"
 
+#include <nmlbench/dense.h>
+
 #include <nlohmann/json.hpp>
 #include <spdlog/spdlog.h>
 
@@ -15,7 +17,7 @@ std::string transition_json(const torch::Tensor& transition) {
   nlohmann::json rows = nlohmann::json::array();
   for (std::int64_t i = 0; i < transition.size(0); ++i) {
     const torch::Tensor row = transition[i].contiguous();
-    rows.push_back(std::vector<double>(row.data_ptr<double>(), row.data_ptr<double>() + row.numel()));
+    rows.push_back(std::vector<double>(dense_data<double>(row), dense_data<double>(row) + row.numel()));
   }
   return rows.dump();
 }
@@ -124,6 +126,10 @@ double job_images(const Plan& plan, const CheckpointJob& job, const ArtifactCach
     images += static_cast<double>(plan.rows(plan.encodings[encoding]));
   }
   return images;
+}
+
+int job_threads(const Checkpoint& checkpoint, int share) {
+  return checkpoint.trained() ? checkpoint.optim.threads : share;
 }
 
 CheckpointJobResult run_checkpoint_job(const Plan& plan, const CheckpointJob& job, SplitPool& splits,

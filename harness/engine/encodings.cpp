@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <mutex>
 
+#include <ATen/Parallel.h>
 #include <spdlog/spdlog.h>
 
 namespace nmlbench {
@@ -30,9 +31,14 @@ class EncodingMaker {
     }
     if (jobs.empty()) return {};
     SplitPool splits(plan_, count_uses(jobs));
+    const int workers = worker_count(jobs), share = std::max(1, options_.threads / workers);
     progress_.begin("pre-train, encode", images, "images");
     run_workers(
-        worker_count(), options_.threads, jobs.size(), [&](std::size_t i) { run_job(jobs[i], splits); },
+        workers, options_.threads, jobs.size(),
+        [&](std::size_t i) {
+          at::set_num_threads(job_threads(plan_.checkpoints[jobs[i].checkpoint], share));
+          run_job(jobs[i], splits);
+        },
         [&] { return abandon_.load(); });
     progress_.end();
     return std::move(errors_);
@@ -76,9 +82,21 @@ class EncodingMaker {
   }
 
   // A GPU takes one checkpoint at a time. On a CPU small encoders train fastest on few threads each, several at once.
-  int worker_count() const {
+  int worker_count(const std::vector<CheckpointJob>& jobs) const {
     if (!options_.device.is_cpu()) return 1;
-    return static_cast<int>(std::clamp<std::int64_t>(options_.trained_checkpoints, 1, options_.threads));
+    int trained = 0, threads = 1;
+    for (const CheckpointJob& job : jobs) {
+      const Checkpoint& checkpoint = plan_.checkpoints[job.checkpoint];
+      trained += checkpoint.trained() ? 1 : 0;
+      threads = std::max(threads, job_threads(checkpoint, 1));
+    }
+    const int most = std::max(1, options_.threads / threads);
+    if (trained > 0 && trained < most) {
+      spdlog::info(
+          "{} checkpoints train on {} of {} CPU threads each; a larger optim.threads is faster, in other last bits",
+          trained, threads, options_.threads);
+    }
+    return std::clamp(trained, 1, most);
   }
 
   void run_job(const CheckpointJob& job, SplitPool& splits) {

@@ -18,9 +18,6 @@ namespace nmlbench {
 struct EngineOptions {
   torch::Device device = torch::kCPU;
   int threads = 1;  // CPU threads to use, all stages together
-  // Checkpoints of the whole matrix that are trained. It decides how many train at a time, on how many threads each:
-  // neither a shard nor an earlier, interrupted run may change that, because the last bits of the weights depend on it.
-  std::int64_t trained_checkpoints = 0;
   bool fail_fast = false;
   const std::atomic<bool>* stop = nullptr;
 };

@@ -6,6 +6,8 @@
 #include "engine/metrics.h"
 #include "engine/process.h"
 
+#include <nmlbench/dense.h>
+
 #include <algorithm>
 #include <utility>
 
@@ -14,7 +16,7 @@
 namespace nmlbench {
 namespace {
 
-constexpr std::int64_t kEvaluateRows = 1024;  // test rows in one prediction, unless memory wants fewer
+constexpr std::int64_t kEvaluateRows = 512;  // test rows in one prediction, unless memory wants fewer
 
 void check_test_labels(const Features& test, std::int64_t classes, const std::string& name) {
   const auto largest = test.y.max().item<std::int64_t>();
@@ -84,7 +86,7 @@ SpectrumRow to_row(const Spectrum& spectrum, const std::string& test_set, const 
                    std::int64_t rows) {
   const torch::Tensor values = spectrum.values.to(torch::kFloat32).contiguous();
   return {test_set, space, center_rows ? "row" : "column", rows,
-          std::vector<float>(values.data_ptr<float>(), values.data_ptr<float>() + values.numel())};
+          std::vector<float>(dense_data<float>(values), dense_data<float>(values) + values.numel())};
 }
 
 void write_metrics(CellRecord& record, const TestSet& test, Metrics metrics, const Spectrum& tuned, const Spectrum& raw,

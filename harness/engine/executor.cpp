@@ -78,6 +78,7 @@ class Executor {
     };
     StackSizer sizer(plan_, cache_, options_.device, options_.threads, options_.stop);
     std::vector<Stack> stacks = make_stacks(plan_, shape_of, [&](const std::vector<std::size_t>& cells) {
+      if (options_.stack_heads > 0) return options_.stack_heads;
       const HeadShape shape = shape_of(plan_.cells[cells.front()]);
       return shape.dim > 0 ? sizer.bound(cells, shape) : 1;
     });

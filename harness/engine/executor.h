@@ -16,6 +16,7 @@ namespace nmlbench {
 
 struct ExecutorOptions : EngineOptions {
   std::function<bool(const Cell&)> wanted = [](const Cell&) { return true; };  // false: already in the database
+  std::int64_t stack_heads = 0;  // heads of a stack at most; 0: as many as measurement says are fast
 };
 
 struct ExecutionSummary {

@@ -1,5 +1,7 @@
 #include "engine/metrics.h"
 
+#include <nmlbench/dense.h>
+
 namespace nmlbench {
 namespace {
 
@@ -17,8 +19,8 @@ std::vector<std::array<std::int64_t, 3>> confusion_counts(const torch::Tensor& l
                                                           std::int64_t classes) {
   const auto [pairs, inverse, counts] =
       torch::_unique2(labels * classes + predicted, /*sorted=*/true, /*return_inverse=*/false, /*return_counts=*/true);
-  const auto* pair = pairs.data_ptr<std::int64_t>();
-  const auto* count = counts.data_ptr<std::int64_t>();
+  const auto* pair = dense_data<std::int64_t>(pairs);
+  const auto* count = dense_data<std::int64_t>(counts);
   std::vector<std::array<std::int64_t, 3>> result;
   for (std::int64_t i = 0; i < pairs.size(0); ++i) result.push_back({pair[i] / classes, pair[i] % classes, count[i]});
   return result;

@@ -7,6 +7,7 @@
 #include "registry/registry.h"
 
 #include <nmlbench/compat.h>
+#include <nmlbench/dense.h>
 
 #include <chrono>
 #include <cmath>
@@ -179,7 +180,7 @@ class Trainer {
       throw Error(fmt::format("{}: damaged; remove the file and run again", file.string()));
     }
     losses = losses.cpu();
-    facts_.loss_curve.assign(losses.data_ptr<double>(), losses.data_ptr<double>() + losses.numel());
+    facts_.loss_curve.assign(dense_data<double>(losses), dense_data<double>(losses) + losses.numel());
     context_.progress.advance(static_cast<double>(losses.numel() * steps_per_epoch_ * optim_.batch_size));
     spdlog::info("checkpoint {}: resumes after epoch {} of {}", checkpoint_.id.substr(0, 12), losses.numel(),
                  optim_.epochs);
@@ -215,7 +216,7 @@ json to_json(const Checkpoint& checkpoint, const CheckpointFacts& facts) {
   if (facts.transition.defined()) {
     const torch::Tensor t = facts.transition.contiguous();
     about["classes"] = t.size(0);
-    about["transition"] = std::vector<double>(t.data_ptr<double>(), t.data_ptr<double>() + t.numel());
+    about["transition"] = std::vector<double>(dense_data<double>(t), dense_data<double>(t) + t.numel());
   }
   return about;
 }

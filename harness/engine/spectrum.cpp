@@ -1,6 +1,7 @@
 #include "engine/spectrum.h"
 
 #include <nmlbench/error.h>
+#include <nmlbench/one_thread.h>
 
 #include <algorithm>
 
@@ -23,6 +24,7 @@ torch::Tensor spectrum_rows(std::int64_t size, std::int64_t max_rows) {
 }
 
 Spectrum feature_spectrum(const torch::Tensor& features, bool center_rows) {
+  const OneThread serial;
   torch::Tensor x = features.to(torch::kCPU, torch::kFloat64);
   if (!torch::isfinite(x).all().item<bool>()) throw Error("the features contain NaN or infinity");
   x = x / x.norm(2, {1}, /*keepdim=*/true).clamp_min(1e-12);

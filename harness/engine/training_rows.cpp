@@ -1,5 +1,7 @@
 #include "engine/training_rows.h"
 
+#include <nmlbench/dense.h>
+
 #include <algorithm>
 #include <map>
 #include <tuple>
@@ -30,7 +32,7 @@ RowPool::RowPool(const std::vector<UnitRows>& units, torch::Device device) {
   std::vector<torch::Tensor> subsets;
   for (std::size_t i = 0; i < units.size(); ++i) {
     const UnitRows& unit = units[i];
-    const auto [at, is_new] = placed.try_emplace(unit.x.data_ptr(), x_rows, y_rows);
+    const auto [at, is_new] = placed.try_emplace(dense_data<float>(unit.x), x_rows, y_rows);
     if (is_new) {
       distinct.push_back(&unit);
       x_rows += unit.x.size(0);
@@ -45,7 +47,7 @@ RowPool::RowPool(const std::vector<UnitRows>& units, torch::Device device) {
   x_ = torch::empty({x_rows, units.front().x.size(1)}, torch::dtype(torch::kFloat32).device(device));
   y_ = torch::empty({y_rows}, torch::dtype(torch::kInt64).device(device));
   for (const UnitRows* unit : distinct) {
-    const auto [first_x, first_y] = placed.at(unit->x.data_ptr());
+    const auto [first_x, first_y] = placed.at(dense_data<float>(unit->x));
     x_.narrow(0, first_x, unit->x.size(0)).copy_(unit->x);
     y_.narrow(0, first_y, unit->y.size(0)).copy_(unit->y);
   }

@@ -7,6 +7,7 @@
 #include "registry/registry.h"
 
 #include <nmlbench/compat.h>
+#include <nmlbench/dense.h>
 
 #include <algorithm>
 #include <chrono>
@@ -35,7 +36,7 @@ void write_curves(const torch::Tensor& loss, std::vector<CellRecord>& records) {
   const std::int64_t epochs = by_head.size(1);
   for (std::size_t h = 0; h < records.size(); ++h) {
     std::vector<float>& curve = records[h].loss_curve;
-    const float* first = by_head.data_ptr<float>() + static_cast<std::int64_t>(h) * epochs;
+    const float* first = dense_data<float>(by_head) + static_cast<std::int64_t>(h) * epochs;
     curve.assign(first, first + epochs);
     const auto bad = std::find_if(curve.begin(), curve.end(), [](float v) { return !std::isfinite(v); });
     if (bad != curve.end()) {

@@ -18,6 +18,7 @@ Optim to_optim(const DeclaredValues& values, const Location& where) {
   optim.clip = p.real("clip");
   optim.bf16 = p.text("precision") == "bf16";
   optim.ema = p.real("ema");
+  optim.threads = static_cast<int>(p.integer("threads"));
   optim.augment = to_augmentation(p, where);
   optim.canonical = values.canonical;
   return optim;

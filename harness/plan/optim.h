@@ -27,6 +27,8 @@ inline constexpr ParamSpec kOptimParams[] = {
     jitter_param(),
     real("ema", "0", "decay of an exponential moving average of the weights, which is then kept; 0 means none")
         .range(0, 0.999999),
+    integer("threads", "1", "CPU threads of one training; as many checkpoints train at once as fit on all")
+        .range(1, 1024),
 };
 
 struct Optim {
@@ -42,6 +44,8 @@ struct Optim {
   double clip = 0;    // 0: off
   bool bf16 = false;
   double ema = 0;  // 0: off
+  // Part of the recipe: sums over a batch round differently on another number of threads, and training amplifies it.
+  int threads = 1;
   Augmentation augment;
   std::string canonical;  // JSON, part of the checkpoint's identity
 };

@@ -2,6 +2,8 @@
 
 #include "config/declared.h"
 
+#include <nmlbench/cpu_level.h>
+
 #include <algorithm>
 #include <cstring>
 #include <fstream>
@@ -151,6 +153,7 @@ const LoadedLibrary& open_library(const fs::path& file) {
   if (const auto found = accepted->find(path); found != accepted->end()) return *found->second;
   if (!fs::is_regular_file(path)) throw Error("is not a file");
 
+  cpu_level();  // plugins ask while they are loaded, where an exception has nowhere to go
   require_symbol(path);
   auto entry = std::make_unique<Kept>();
   entry->handle = load(path);

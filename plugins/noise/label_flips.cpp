@@ -1,5 +1,7 @@
 #include "label_flips.h"
 
+#include <nmlbench/dense.h>
+
 #include <algorithm>
 #include <cmath>
 #include <vector>
@@ -29,16 +31,16 @@ torch::Tensor pick_classes(const torch::Tensor& weight, const torch::Tensor& uni
   torch::Tensor picked = torch::empty({rows}, torch::kInt64);
   std::vector<double> cumulative(static_cast<std::size_t>(classes));
   for (std::int64_t i = 0; i < rows; ++i) {
-    const double* row = w.data_ptr<double>() + i * classes;
+    const double* row = dense_data<double>(w) + i * classes;
     double sum = 0;
     std::int64_t last = 0;  // of the classes that can be picked: rounding must not lead past it
     for (std::int64_t j = 0; j < classes; ++j) {
       if (row[j] > 0) last = j;
       cumulative[static_cast<std::size_t>(j)] = sum += row[j];
     }
-    const double at = u.data_ptr<double>()[i] * sum;
+    const double at = dense_data<double>(u)[i] * sum;
     const auto found = std::upper_bound(cumulative.begin(), cumulative.end(), at);
-    picked.data_ptr<std::int64_t>()[i] = std::min<std::int64_t>(found - cumulative.begin(), last);
+    dense_data<std::int64_t>(picked)[i] = std::min<std::int64_t>(found - cumulative.begin(), last);
   }
   return picked;
 }

@@ -2,6 +2,8 @@
 
 #include "../vectors.h"
 
+#include <nmlbench/dense.h>
+
 #include <algorithm>
 #include <cmath>
 
@@ -95,7 +97,7 @@ void for_each_block(const torch::Tensor& x, const Work& work) {
 }
 
 float* data(const torch::Tensor& t) {
-  return t.data_ptr<float>();
+  return dense_data<float>(t);
 }
 
 }  // namespace

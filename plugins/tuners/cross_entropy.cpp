@@ -1,5 +1,7 @@
 #include "cross_entropy.h"
 
+#include <nmlbench/dense.h>
+
 #include <algorithm>
 #include <cmath>
 
@@ -49,9 +51,9 @@ CrossEntropy cross_entropy(const torch::Tensor& logits, const torch::Tensor& lab
   const std::int64_t u = from.size(0), b = from.size(1), g = heads_per_unit, c = from.size(2) / g;
   const CrossEntropy out{torch::empty({u * g}, from.options()), torch::empty({u * g, b, c}, from.options())};
   const auto rows_of = [&](std::int64_t h) {
-    return HeadRows{from.data_ptr<float>() + h / g * b * g * c + h % g * c,
-                    truth.data_ptr<std::int64_t>() + h / g * b,
-                    out.gradient.data_ptr<float>() + h * b * c,
+    return HeadRows{dense_data<float>(from) + h / g * b * g * c + h % g * c,
+                    dense_data<std::int64_t>(truth) + h / g * b,
+                    dense_data<float>(out.gradient) + h * b * c,
                     b,
                     g * c,
                     c};
@@ -62,7 +64,7 @@ CrossEntropy cross_entropy(const torch::Tensor& logits, const torch::Tensor& lab
   torch::Tensor gradient = out.gradient;
   gradient.exp_();
   for (std::int64_t h = 0; h < u * g; ++h) {
-    out.loss.data_ptr<float>()[h] = finish(rows_of(h), shifted.data_ptr<float>() + h * b);
+    dense_data<float>(out.loss)[h] = finish(rows_of(h), dense_data<float>(shifted) + h * b);
   }
   return out;
 }

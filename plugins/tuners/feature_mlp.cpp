@@ -59,14 +59,15 @@ std::int64_t FeatureMlp::activations_per_row(const StackShape& shape) const {
   return 6 * hidden_factor_ * shape.dim + 8 * shape.dim + 2 * shape.classes;
 }
 
+// Contiguous, which reshape() alone does not promise: of one unit's heads it makes a view.
 torch::Tensor FeatureMlp::to_heads(const torch::Tensor& by_unit) const {
   const std::int64_t u = shape().units, g = shape().heads_per_unit, b = by_unit.size(1);
-  return by_unit.view({u, b, g, -1}).transpose(1, 2).reshape({u * g, b, -1});
+  return by_unit.view({u, b, g, -1}).transpose(1, 2).reshape({u * g, b, -1}).contiguous();
 }
 
 // x [U, B, D] -> [H, B, K], without the bias; one product for all heads of a unit.
 torch::Tensor FeatureMlp::first_layer(const torch::Tensor& x) const {
-  return to_heads(thin_product(x, stack().value("w1").view({shape().units, -1, shape().dim}), Weights::out_by_in));
+  return to_heads(shared_product(x, stack().value("w1")));
 }
 
 torch::Tensor FeatureMlp::second_layer(const torch::Tensor& active) const {

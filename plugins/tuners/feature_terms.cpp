@@ -11,6 +11,12 @@ namespace {
 constexpr double kSmallestNorm = 1e-12;  // as torch.nn.functional.normalize
 constexpr double kSmallestRatio = 1e-7;  // of the largest sigma; below, a float64 Gram matrix holds rounding only
 
+// [H, M, N] -> [H], in two steps: a sum of one head to a single number would be shared out over threads, and round by
+// how many there are.
+torch::Tensor sum_of_squares(const torch::Tensor& x) {
+  return x.square().sum(2).sum(1);
+}
+
 torch::Tensor row_norms(const torch::Tensor& x) {
   return x.norm(2, {-1}, /*keepdim=*/true).clamp_min(kSmallestNorm);
 }
@@ -61,8 +67,7 @@ Diagonal diagonal_of(const torch::Tensor& z) {
 // Of ||C||_F^2 / D; a centred matrix times z is the same matrix times the centred z.
 GramTerm covariance_of_gram(const torch::Tensor& centred_gram, std::int64_t dim) {
   const auto freedom = static_cast<double>(centred_gram.size(1) - 1), d = static_cast<double>(dim);
-  return {centred_gram.square().sum({1, 2}).div_(freedom * freedom * d),
-          centred_gram * (4.0 / (freedom * freedom * d))};
+  return {sum_of_squares(centred_gram).div_(freedom * freedom * d), centred_gram * (4.0 / (freedom * freedom * d))};
 }
 
 torch::Tensor by_head(const torch::Tensor& weight) {
@@ -73,6 +78,19 @@ torch::Tensor by_head(const torch::Tensor& weight) {
 torch::Tensor times_z(const torch::Tensor& middle, const torch::Tensor& z) {
   if (!z.is_cpu()) return middle.bmm(z.to(middle.scalar_type())).to(z.scalar_type());
   return thin_product(middle.to(z.scalar_type()), z, Weights::in_by_out);
+}
+
+// Where the two terms want different Gram matrices.
+Term spectral_terms_apart(const torch::Tensor& z, const torch::Tensor& covariance_weight,
+                          const torch::Tensor& dominance_weight, const torch::Tensor& top_k) {
+  Term sum{torch::zeros({z.size(0)}, z.options()), torch::zeros_like(z)};
+  const auto add = [&](const Term& term, const torch::Tensor& weight) {
+    sum.loss.addcmul_(term.loss, weight);
+    sum.gradient.addcmul_(term.gradient, by_head(weight));
+  };
+  if (dominance_weight.defined()) add(dominance_term(z, top_k), dominance_weight);
+  if (covariance_weight.defined()) add(covariance_term(z), covariance_weight);
+  return sum;
 }
 
 }  // namespace
@@ -86,7 +104,7 @@ Term consistency_term(const torch::Tensor& z, const torch::Tensor& f) {
   const torch::Tensor along = (difference * unit).sum(-1, /*keepdim=*/true);
   torch::Tensor gradient = (difference - unit * along).mul_(2.0 / count).div_(norm);
   gradient.masked_fill_(norm <= kSmallestNorm, 0.0);
-  return {difference.square().sum({1, 2}).div_(count), gradient};
+  return {sum_of_squares(difference).div_(count), gradient};
 }
 
 Term covariance_term(const torch::Tensor& z) {
@@ -97,11 +115,11 @@ Term covariance_term(const torch::Tensor& z) {
   // ||C||_F^2 and, up to 4 / (M-1)^2, its gradient
   const bool by_rows = m < d;
   const torch::Tensor gram = by_rows ? centred.bmm(centred.transpose(1, 2)) : centred.transpose(1, 2).bmm(centred);
-  const torch::Tensor norm2 = gram.square().sum({1, 2}).div_(freedom * freedom);
+  const torch::Tensor norm2 = sum_of_squares(gram).div_(freedom * freedom);
   torch::Tensor gradient = by_rows ? thin_product(gram, centred, Weights::in_by_out) : centred.bmm(gram);
   gradient.mul_(4.0 / (freedom * freedom * static_cast<double>(d)));
   gradient.addcmul_(centred, variance, -4.0 / (freedom * static_cast<double>(d)));
-  return {(norm2 - variance.square().sum({1, 2})).div_(static_cast<double>(d)), gradient};
+  return {(norm2 - sum_of_squares(variance)).div_(static_cast<double>(d)), gradient};
 }
 
 Term dominance_term(const torch::Tensor& z, const torch::Tensor& top_k) {
@@ -117,22 +135,22 @@ Term dominance_term(const torch::Tensor& z, const torch::Tensor& top_k) {
 Term spectral_terms(const torch::Tensor& z, const torch::Tensor& covariance_weight,
                     const torch::Tensor& dominance_weight, const torch::Tensor& top_k) {
   const std::int64_t m = z.size(1), d = z.size(2);
-  if (m < 2 || m > d) {  // other Gram matrices: apart
-    const Term covariance = covariance_term(z), dominance = dominance_term(z, top_k);
-    return {covariance_weight * covariance.loss + dominance_weight * dominance.loss,
-            by_head(covariance_weight) * covariance.gradient + by_head(dominance_weight) * dominance.gradient};
-  }
+  if (m < 2 || m > d) return spectral_terms_apart(z, covariance_weight, dominance_weight, top_k);
   const torch::Tensor gram = gram_matrix(z);
-  GramTerm dominance = dominance_of_gram(gram, top_k);
-  const GramTerm covariance = covariance_of_gram(centre(gram), d);
-  const auto [centred, variance] = diagonal_of(z);
-  const torch::Tensor excess = variance.square().sum({1, 2}).div_(static_cast<double>(d));
+  torch::Tensor loss = torch::zeros({z.size(0)}, gram.options()), middle = torch::zeros_like(gram);
+  const auto add = [&](const GramTerm& term, const torch::Tensor& weight) {
+    const torch::Tensor wide = weight.to(torch::kFloat64);
+    loss.addcmul_(term.loss, wide);
+    middle.addcmul_(term.middle, by_head(wide));
+  };
+  if (dominance_weight.defined()) add(dominance_of_gram(gram, top_k), dominance_weight);
+  if (!covariance_weight.defined()) return {loss.to(z.scalar_type()), times_z(middle, z)};
 
-  const torch::Tensor wide_covariance = covariance_weight.to(torch::kFloat64);
-  const torch::Tensor wide_dominance = dominance_weight.to(torch::kFloat64);
-  const torch::Tensor loss = (covariance.loss - excess) * wide_covariance + dominance.loss * wide_dominance;
-  dominance.middle.mul_(by_head(wide_dominance)).addcmul_(covariance.middle, by_head(wide_covariance));
-  torch::Tensor gradient = times_z(dominance.middle, z);
+  const auto [centred, variance] = diagonal_of(z);
+  GramTerm covariance = covariance_of_gram(centre(gram), d);
+  covariance.loss.sub_(sum_of_squares(variance).div_(static_cast<double>(d)));
+  add(covariance, covariance_weight);
+  torch::Tensor gradient = times_z(middle, z);
   const double factor = -4.0 / (static_cast<double>(m - 1) * static_cast<double>(d));
   gradient.addcmul_(centred, variance * by_head(covariance_weight), factor);
   return {loss.to(z.scalar_type()), gradient};

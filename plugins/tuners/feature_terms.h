@@ -24,6 +24,7 @@ Term covariance_term(const torch::Tensor& z);
 Term dominance_term(const torch::Tensor& z, const torch::Tensor& top_k);
 
 // covariance_weight[h] * covariance + dominance_weight[h] * dominance, with one Gram matrix and one product for both.
+// An undefined weight stands for zero in all heads and saves the work; a head's numbers do not depend on that.
 Term spectral_terms(const torch::Tensor& z, const torch::Tensor& covariance_weight,
                     const torch::Tensor& dominance_weight, const torch::Tensor& top_k);
 

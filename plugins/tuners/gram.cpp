@@ -3,6 +3,9 @@
 #include "../vectors.h"
 #include "tridiagonal.h"
 
+#include <nmlbench/cpu_level.h>
+#include <nmlbench/dense.h>
+
 #include <algorithm>
 #include <cmath>
 #include <limits>
@@ -93,11 +96,11 @@ torch::Tensor gram_avx512(const torch::Tensor& z) {
       const std::int64_t head = first / strips, last = std::min(end, (head + 1) * strips);
       for (std::int64_t k = 0; k < d; k += kDepth) {
         const std::int64_t width = std::min(kDepth, d - k), stride = ((width + kLanes - 1) / kLanes | 1) * kLanes;
-        widen(z.data_ptr<float>() + head * m * d, m, d, k, width, wide, stride);
+        widen(dense_data<float>(z) + head * m * d, m, d, k, width, wide, stride);
         for (std::int64_t s = first; s < last; ++s) {
           // long and short strips in turn, so that threads get equal work
           const std::int64_t at = s % strips, strip = at % 2 == 0 ? at / 2 : strips - 1 - at / 2;
-          add_strip(wide, stride, m, strip * kStrip, gram.data_ptr<double>() + head * m * m);
+          add_strip(wide, stride, m, strip * kStrip, dense_data<double>(gram) + head * m * m);
         }
       }
       first = last;
@@ -111,7 +114,7 @@ torch::Tensor gram_avx512(const torch::Tensor& z) {
 
 torch::Tensor gram_matrix(const torch::Tensor& z) {
 #ifdef NMLBENCH_X86
-  static const bool supported = __builtin_cpu_supports("avx512f") != 0;
+  static const bool supported = cpu_level() >= CpuLevel::avx512;
   if (supported && z.is_cpu() && z.scalar_type() == torch::kFloat32) return gram_avx512(z.contiguous());
 #endif
   const torch::Tensor wide = z.to(torch::kFloat64);
@@ -127,13 +130,13 @@ GramRoots gram_roots(const torch::Tensor& gram, std::int64_t largest) {
   const torch::Tensor rows = gram.contiguous();
   at::parallel_for(0, h, 1, [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t head = begin; head < end; ++head) {
-      const double* k = rows.data_ptr<double>() + head * m * m;
+      const double* k = dense_data<double>(rows) + head * m * m;
       if (!std::all_of(k, k + m * m, [](double x) { return std::isfinite(x); })) continue;
       const TridiagonalForm form(k, m);
-      double* values = roots.largest.data_ptr<double>() + head * largest;
-      form.largest(largest, values, roots.vectors.data_ptr<double>() + head * largest * m);
-      roots.sum.data_ptr<double>()[head] =
-          form.inverse_root(values[0], roots.inverse.data_ptr<double>() + head * m * m);
+      double* values = dense_data<double>(roots.largest) + head * largest;
+      form.largest(largest, values, dense_data<double>(roots.vectors) + head * largest * m);
+      dense_data<double>(roots.sum)[head] =
+          form.inverse_root(values[0], dense_data<double>(roots.inverse) + head * m * m);
     }
   });
   roots.largest.sqrt_();

@@ -18,9 +18,7 @@ std::vector<ParameterSpec> LinearProbe::parameters(const StackShape& shape) cons
 
 // [U, B, G * C]: the heads of a unit see the same rows, so one product serves them all.
 torch::Tensor LinearProbe::logits(const torch::Tensor& x) const {
-  const std::int64_t gc = shape().heads_per_unit * shape().classes;
-  const torch::Tensor weight = stack().value("weight").view({shape().units, gc, shape().dim});
-  return thin_product(x, weight, Weights::out_by_in).add_(stack().value("bias").view({shape().units, 1, gc}));
+  return shared_product(x, stack().value("weight")).add_(stack().value("bias").view({shape().units, 1, -1}));
 }
 
 torch::Tensor LinearProbe::gradients(const Minibatch& batch) {

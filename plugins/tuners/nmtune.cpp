@@ -11,22 +11,19 @@ void NmTune::on_init() {
 }
 
 torch::Tensor NmTune::regularise(const torch::Tensor& z, const torch::Tensor& f, torch::Tensor& d_z) const {
-  torch::Tensor loss;
-  const auto add = [&](const Term& term) {
+  torch::Tensor loss = torch::zeros({z.size(0)}, z.options());
+  if (use_consistency_) {
+    const torch::Tensor weight = per_head("consistency");
+    const Term term = consistency_term(z, f);
+    d_z.addcmul_(term.gradient, weight.view({-1, 1, 1}));
+    loss.addcmul_(term.loss, weight);
+  }
+  if (use_covariance_ || use_dominance_) {
+    const auto weight = [&](bool used, const char* name) { return used ? per_head(name) : torch::Tensor(); };
+    const Term term = spectral_terms(z, weight(use_covariance_, "covariance"), weight(use_dominance_, "dominance"),
+                                     per_head("top_k"));
     d_z.add_(term.gradient);
-    loss = loss.defined() ? loss + term.loss : term.loss;
-  };
-  const auto weigh = [&](const torch::Tensor& weight, Term term) {
-    term.gradient.mul_(weight.view({-1, 1, 1}));
-    add({weight * term.loss, term.gradient});
-  };
-  if (use_consistency_) weigh(per_head("consistency"), consistency_term(z, f));
-  if (use_covariance_ && use_dominance_) {
-    add(spectral_terms(z, per_head("covariance"), per_head("dominance"), per_head("top_k")));
-  } else if (use_covariance_) {
-    weigh(per_head("covariance"), covariance_term(z));
-  } else if (use_dominance_) {
-    weigh(per_head("dominance"), dominance_term(z, per_head("top_k")));
+    loss.add_(term.loss);
   }
   return loss;
 }

@@ -2,15 +2,13 @@
 
 #include "../vectors.h"
 
+#include <nmlbench/cpu_level.h>
+
 #include <algorithm>
 
 namespace nmlbench::plugins {
 
-#ifdef NMLBENCH_X86
-bool use_wide_vectors = __builtin_cpu_supports("avx512f") != 0;
-#else
-bool use_wide_vectors = false;
-#endif
+bool use_wide_vectors = cpu_level() >= CpuLevel::avx512;
 
 namespace {
 

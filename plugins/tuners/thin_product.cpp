@@ -2,6 +2,10 @@
 
 #include "../vectors.h"
 
+#include <nmlbench/cpu_level.h>
+#include <nmlbench/dense.h>
+#include <nmlbench/one_thread.h>
+
 #include <algorithm>
 #include <array>
 #include <utility>
@@ -13,6 +17,7 @@ namespace nmlbench::plugins {
 namespace {
 
 torch::Tensor general_product(const torch::Tensor& a, const torch::Tensor& weights, Weights layout) {
+  const OneThread serial;
   return a.bmm(layout == Weights::in_by_out ? weights : weights.transpose(1, 2));
 }
 
@@ -140,11 +145,16 @@ void multiply_panel(const Operands& product, Weights layout, std::int64_t column
   }
 }
 
-bool is_thin(const torch::Tensor& a, const torch::Tensor& weights) {
-  static const bool supported = __builtin_cpu_supports("avx512f") != 0;
+// Does not ask for the number of columns: heads that share their rows are columns of one product, and none may get
+// another rounding for the company it has.
+bool is_thin(const torch::Tensor& a) {
+  static const bool supported = cpu_level() >= CpuLevel::avx512;
   constexpr std::int64_t kMostRows = 512;  // beyond, a library's blocking over rows pays
-  return supported && a.is_cpu() && a.scalar_type() == torch::kFloat32 && a.size(1) <= kMostRows &&
-         std::min(weights.size(1), weights.size(2)) >= kLanes;
+  return supported && a.is_cpu() && a.scalar_type() == torch::kFloat32 && a.size(1) <= kMostRows && a.size(2) >= kLanes;
+}
+#else
+bool is_thin(const torch::Tensor&) {
+  return false;
 }
 #endif
 
@@ -152,7 +162,7 @@ bool is_thin(const torch::Tensor& a, const torch::Tensor& weights) {
 
 torch::Tensor thin_product(const torch::Tensor& a, const torch::Tensor& weights, Weights layout) {
 #ifdef NMLBENCH_X86
-  if (is_thin(a, weights)) {
+  if (is_thin(a)) {
     const torch::Tensor left = a.contiguous(), right = weights.contiguous();
     const std::int64_t h = left.size(0), b = left.size(1), k = left.size(2);
     const bool narrow = right.size(layout == Weights::in_by_out ? 2 : 1) <= kNarrow * kLanes;
@@ -164,8 +174,8 @@ torch::Tensor thin_product(const torch::Tensor& a, const torch::Tensor& weights,
       for (std::int64_t i = begin; i < end; ++i) {
         const std::int64_t head = i / panels;
         const auto multiply = narrow ? multiply_panel<kNarrow> : multiply_panel<kWide>;
-        multiply({left.data_ptr<float>() + head * b * k, right.data_ptr<float>() + head * n * k,
-                  out.data_ptr<float>() + head * b * n, b, k, n},
+        multiply({dense_data<float>(left) + head * b * k, dense_data<float>(right) + head * n * k,
+                  dense_data<float>(out) + head * b * n, b, k, n},
                  layout, i % panels * panel, packed);
       }
     });
@@ -173,6 +183,15 @@ torch::Tensor thin_product(const torch::Tensor& a, const torch::Tensor& weights,
   }
 #endif
   return general_product(a, weights, layout);
+}
+
+torch::Tensor shared_product(const torch::Tensor& x, const torch::Tensor& weights) {
+  const std::int64_t u = x.size(0), g = weights.size(0) / u, n = weights.size(1);
+  if (g == 1 || !x.is_cpu() || is_thin(x)) {
+    return thin_product(x, weights.view({u, g * n, weights.size(2)}), Weights::out_by_in);
+  }
+  const torch::Tensor by_head = general_product(x.repeat_interleave(g, 0), weights, Weights::out_by_in);
+  return by_head.view({u, g, x.size(1), n}).transpose(1, 2).reshape({u, x.size(1), g * n});
 }
 
 }  // namespace nmlbench::plugins

@@ -2,6 +2,7 @@
 
 #include "../images/content.h"
 
+#include <nmlbench/dense.h>
 #include <nmlbench/error.h>
 
 #include <mutex>
@@ -70,7 +71,7 @@ torch::Tensor hdf5_array(const fs::path& file, const std::string& name, torch::S
   const Hdf5Images::Handles handles(file, name);
   torch::Tensor out = torch::empty(handles.sizes(), type);
   const hid_t native = type == torch::kFloat64 ? H5T_NATIVE_DOUBLE : H5T_NATIVE_INT64;
-  if (H5Dread(handles.data, native, H5S_ALL, H5S_ALL, H5P_DEFAULT, out.data_ptr()) < 0) {
+  if (H5Dread(handles.data, native, H5S_ALL, H5S_ALL, H5P_DEFAULT, dense_bytes(out)) < 0) {
     throw DataError(file.string() + ": array \"" + name + "\" is damaged or truncated");
   }
   return out;

@@ -1,5 +1,6 @@
 #include "mat_files.h"
 
+#include <nmlbench/dense.h>
 #include <nmlbench/error.h>
 
 #include <cstring>
@@ -105,16 +106,14 @@ torch::Tensor mat_bytes(const fs::path& file, const std::string& name) {
   const Variable variable = read_variable(file, name);
   const matvar_t& value = *variable.value;
   if (value.class_type != MAT_C_UINT8) variable.fail("is no uint8 array");
-  std::vector<std::int64_t> sizes, strides;
-  std::int64_t stride = 1;
-  for (int i = 0; i < value.rank; ++i) {
+  std::vector<std::int64_t> sizes, order;  // the file is column-major: its last dimension is the slowest
+  for (int i = value.rank - 1; i >= 0; --i) {
     sizes.push_back(static_cast<std::int64_t>(value.dims[i]));
-    strides.push_back(stride);
-    stride *= sizes.back();
+    order.push_back(i);
   }
-  torch::Tensor out = torch::empty_strided(sizes, strides, torch::kUInt8);
-  std::memcpy(out.data_ptr(), value.data, static_cast<std::size_t>(stride));
-  return out;
+  const torch::Tensor out = torch::empty(sizes, torch::kUInt8);
+  std::memcpy(dense_bytes(out), value.data, out.nbytes());
+  return out.permute(order);
 }
 
 std::vector<std::string> mat_texts(const fs::path& file, const std::string& name) {

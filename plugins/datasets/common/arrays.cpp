@@ -1,5 +1,6 @@
 #include "arrays.h"
 
+#include <nmlbench/dense.h>
 #include <nmlbench/error.h>
 
 #include <bit>
@@ -78,7 +79,7 @@ torch::Tensor tensor_at(const std::shared_ptr<Mapping>& mapping, std::uint64_t o
   std::uint8_t* begin = mapping->data() + offset;
   if (offset % c10::elementSize(type) != 0) {  // not aligned: copy
     torch::Tensor copy = torch::empty(sizes, type);
-    std::memcpy(copy.data_ptr(), begin, bytes);
+    std::memcpy(dense_bytes(copy), begin, bytes);
     return copy;
   }
   return torch::from_blob(

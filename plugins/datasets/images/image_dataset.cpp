@@ -4,6 +4,7 @@
 #include "content.h"
 #include "workers.h"
 
+#include <nmlbench/dense.h>
 #include <nmlbench/digest.h>
 
 #include <algorithm>
@@ -177,7 +178,7 @@ void ImageDataset::serve(std::int64_t row, std::uint8_t* out) const {
 ImageDataset::Broken ImageDataset::read_rows(const torch::Tensor& rows, std::uint8_t* out) const {
   Broken broken;
   std::mutex mutex;
-  const auto* row = rows.data_ptr<std::int64_t>();
+  const auto* row = dense_data<std::int64_t>(rows);
   const std::int64_t bytes = channels_ * height_ * width_;
   for_each_index(rows.size(0), threads_, [&](std::int64_t i) {
     try {
@@ -195,7 +196,7 @@ void ImageDataset::leave_out_broken() {
   torch::Tensor scratch = torch::empty({kCheckRows, channels_, height_, width_}, torch::kUInt8);
   for (std::int64_t begin = 0; begin < kept_.size(0); begin += kCheckRows) {
     const torch::Tensor rows = kept_.slice(0, begin, std::min(begin + kCheckRows, kept_.size(0))).contiguous();
-    broken.rows.merge(read_rows(rows, scratch.data_ptr<std::uint8_t>()).rows);
+    broken.rows.merge(read_rows(rows, dense_data<std::uint8_t>(scratch)).rows);
   }
   if (broken.rows.empty()) return;
   const auto& [first, reason] = *broken.rows.begin();
@@ -215,7 +216,7 @@ torch::Tensor ImageDataset::samples(const torch::Tensor& indices, torch::Device 
   const torch::NoGradGuard no_grad;
   const torch::Tensor rows = kept_.index_select(0, indices).contiguous();
   torch::Tensor images = torch::empty({rows.size(0), channels_, height_, width_}, torch::kUInt8);
-  const Broken broken = read_rows(rows, images.data_ptr<std::uint8_t>());
+  const Broken broken = read_rows(rows, dense_data<std::uint8_t>(images));
   if (!broken.rows.empty()) {
     const auto& [first, reason] = *broken.rows.begin();
     const std::string more = broken.rows.size() == 1
@@ -231,7 +232,7 @@ torch::Tensor ImageDataset::samples(const torch::Tensor& indices, torch::Device 
 torch::Tensor ImageDataset::captions(const torch::Tensor& indices, torch::Device device) {
   if (listing().captions.empty()) return Dataset::captions(indices, device);
   torch::Tensor tokens = torch::zeros({indices.size(0), kCaptionTokens}, torch::kInt64);
-  auto* out = tokens.data_ptr<std::int64_t>();
+  auto* out = dense_data<std::int64_t>(tokens);
   for (std::int64_t i = 0; i < indices.size(0); ++i, out += kCaptionTokens) {
     const auto row = static_cast<std::size_t>(kept_[indices[i].item<std::int64_t>()].item<std::int64_t>());
     write_caption_tokens(listing().captions[row], kCaptionTokens, out);

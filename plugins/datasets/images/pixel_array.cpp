@@ -1,5 +1,6 @@
 #include "pixel_array.h"
 
+#include <nmlbench/dense.h>
 #include <nmlbench/error.h>
 
 namespace nmlbench::plugins {
@@ -25,7 +26,7 @@ Image PixelArray::image(std::int64_t row, const DecodeOptions& decode, const Res
   const std::int64_t height = pixels_.size(1), width = pixels_.size(2);
   check_size(width, height, decode);
   const std::int64_t down = pixels_.stride(1), right = pixels_.stride(2), deep = pixels_.stride(3);
-  const auto* begin = static_cast<const std::uint8_t*>(pixels_.data_ptr()) + row * pixels_.stride(0);
+  const auto* begin = strided_data<const std::uint8_t>(pixels_) + row * pixels_.stride(0);
   Image image(width, height);
   std::uint8_t* out = image.rgbx.get();
   for (std::int64_t y = 0; y < height; ++y) {
@@ -41,7 +42,7 @@ Image PixelArray::image(std::int64_t row, const DecodeOptions& decode, const Res
 ImageListing array_listing(const std::shared_ptr<const ImageSource>& source, const torch::Tensor& labels,
                            std::int64_t classes, const std::string& label_file) {
   const torch::Tensor y = labels.to(torch::kInt64).contiguous();
-  const auto* values = y.data_ptr<std::int64_t>();
+  const auto* values = dense_data<std::int64_t>(y);
   ImageListing listing;
   listing.source = source;
   listing.labels.assign(values, values + y.numel());

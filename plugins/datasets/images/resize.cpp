@@ -3,6 +3,8 @@
 #include "jpeg.h"
 #include "resample.h"
 
+#include <nmlbench/cpu_level.h>
+
 #include <algorithm>
 #include <cmath>
 #include <cstring>
@@ -152,12 +154,10 @@ Image Resizer::finish() {
 
 VectorLevel best_vector_level() {
 #ifdef NMLBENCH_X86
-  if (__builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512vnni") &&
-      __builtin_cpu_supports("avx512vbmi"))
+  if (cpu_level() >= CpuLevel::avx512 && __builtin_cpu_supports("avx512vnni") && __builtin_cpu_supports("avx512vbmi"))
     return VectorLevel::avx512;
-  if (__builtin_cpu_supports("avx2")) return VectorLevel::avx2;
 #endif
-  return VectorLevel::plain;
+  return cpu_level() >= CpuLevel::avx2 ? VectorLevel::avx2 : VectorLevel::plain;
 }
 
 std::int64_t shorter_side(const ResizeOptions& options) {

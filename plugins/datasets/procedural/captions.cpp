@@ -1,5 +1,7 @@
 #include "captions.h"
 
+#include <nmlbench/dense.h>
+
 #include <array>
 #include <cmath>
 #include <limits>
@@ -21,11 +23,11 @@ constexpr NamedColour kColours[] = {
     {"navy", 0.15F, 0.15F, 0.5F},  {"purple", 0.5F, 0.2F, 0.6F}, {"pink", 0.9F, 0.5F, 0.75F}};
 
 float at(const torch::Tensor& column, std::int64_t row) {
-  return column.data_ptr<float>()[row];
+  return dense_data<float>(column)[row];
 }
 
 std::string colour_word(const torch::Tensor& colours, std::int64_t row) {
-  const float* c = colours.data_ptr<float>() + 3 * row;
+  const float* c = dense_data<float>(colours) + 3 * row;
   const char* nearest = "";
   float least = std::numeric_limits<float>::infinity();
   for (const NamedColour& named : kColours) {
@@ -43,7 +45,7 @@ std::string shape_word(const Looks& looks, std::int64_t row) {
   constexpr const char* kWords[] = {"long",       "three-cornered", "four-cornered",
                                     "five-armed", "six-armed",      "seven-armed"};
   if (at(looks.relief, row) < 0.15F) return "round";
-  return kWords[looks.lobes.data_ptr<std::int64_t>()[row] - 2];
+  return kWords[dense_data<std::int64_t>(looks.lobes)[row] - 2];
 }
 
 // Wave `wave` (0: the strongest) of the texture: "fine rising stripes".

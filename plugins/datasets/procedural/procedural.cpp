@@ -3,6 +3,7 @@
 #include "captions.h"
 #include "world.h"
 
+#include <nmlbench/dense.h>
 #include <nmlbench/digest.h>
 #include <nmlbench/plugin.h>
 
@@ -132,7 +133,7 @@ class Procedural : public Dataset {
     const double mix = params_.real("mix");
     if (mix == 0) return domains;
     const Stream draws = Stream(static_cast<std::uint64_t>(params_.integer("seed"))).at("mix");
-    const auto* index = indices.data_ptr<std::int64_t>();
+    const auto* index = dense_data<std::int64_t>(indices);
     constexpr std::int64_t kOthers = static_cast<std::int64_t>(Domain::silhouette);
     for (std::size_t i = 0; i < domains.size(); ++i) {
       const torch::Tensor u = draws.at(index[i]).uniform({2});
@@ -170,7 +171,7 @@ class Procedural : public Dataset {
       scenes.classes.push_back({task_.shared_shape >= 0 ? task_.shared_shape : id,
                                 task_.shared_texture >= 0 ? task_.shared_texture : id, id});
     }
-    const auto* index = indices.data_ptr<std::int64_t>();
+    const auto* index = dense_data<std::int64_t>(indices);
     for (std::int64_t i = 0; i < indices.size(0); ++i) {
       scenes.which.push_back(index[i] % classes_);
       scenes.number.push_back(index[i] / classes_);
@@ -203,7 +204,7 @@ class Procedural : public Dataset {
     for_each_domain(all, [&](Domain domain, const torch::Tensor& rows) {
       const Scenes scenes = scenes_of(rows);
       const Looks looks = world().looks(scenes.classes, scenes.which, scenes.number, params_.text("split"), domain);
-      const auto* row = rows.data_ptr<std::int64_t>();
+      const auto* row = dense_data<std::int64_t>(rows);
       for (std::int64_t i = 0; i < rows.size(0); ++i) {
         const auto scene = static_cast<std::size_t>(i);
         const std::int64_t id = task_.first_class + scenes.which[scene];
@@ -220,7 +221,7 @@ class Procedural : public Dataset {
     for (const std::string& caption : captions) longest = std::max(longest, caption.size());
     torch::Tensor tokens =
         torch::zeros({static_cast<std::int64_t>(captions.size()), static_cast<std::int64_t>(longest)}, torch::kUInt8);
-    auto* out = tokens.data_ptr<std::uint8_t>();
+    auto* out = dense_data<std::uint8_t>(tokens);
     for (const std::string& caption : captions) {
       write_caption_tokens(caption, longest, out);
       out += longest;

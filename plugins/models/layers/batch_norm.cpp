@@ -2,6 +2,8 @@
 
 #include "../../vectors.h"
 
+#include <nmlbench/dense.h>
+
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
@@ -141,10 +143,10 @@ struct Sums {
 };
 
 const Bits* bits(const Tensor& t) {
-  return reinterpret_cast<const Bits*>(t.data_ptr<at::BFloat16>());
+  return reinterpret_cast<const Bits*>(dense_data<at::BFloat16>(t, torch::MemoryFormat::ChannelsLast));
 }
 Bits* writable(const Tensor& t) {
-  return reinterpret_cast<Bits*>(t.data_ptr<at::BFloat16>());
+  return reinterpret_cast<Bits*>(dense_data<at::BFloat16>(t, torch::MemoryFormat::ChannelsLast));
 }
 
 Tensor channels_last(const Tensor& x) {
@@ -178,8 +180,8 @@ class FusedBatchNorm : public torch::autograd::Function<FusedBatchNorm> {
       mean[c] /= n;
       variance[c] = std::max(0.0, variance[c] / n - mean[c] * mean[c]);
       inverse[c] = 1 / std::sqrt(variance[c] + norm->options.eps());
-      scale[c] = static_cast<double>(gamma.data_ptr<float>()[c]) * inverse[c];
-      shift[c] = static_cast<double>(beta.data_ptr<float>()[c]) - mean[c] * scale[c];
+      scale[c] = static_cast<double>(dense_data<float>(gamma)[c]) * inverse[c];
+      shift[c] = static_cast<double>(dense_data<float>(beta)[c]) - mean[c] * scale[c];
     }
     update_running(*norm, mean, variance, n);
 
@@ -199,7 +201,7 @@ class FusedBatchNorm : public torch::autograd::Function<FusedBatchNorm> {
   static torch::autograd::variable_list backward(Context* ctx, const torch::autograd::variable_list& gradients) {
     const auto saved = ctx->get_saved_variables();
     const Tensor &x = saved[0], &y = saved[1], &gamma = saved[2];
-    const double *mean = saved[3].data_ptr<double>(), *inverse = saved[4].data_ptr<double>();
+    const double *mean = dense_data<double>(saved[3]), *inverse = dense_data<double>(saved[4]);
     const Tensor dy = channels_last(gradients[0]);
     const bool skip = ctx->saved_data["skip"].toBool();
     // what comes through the ReLU; without one it is dy itself
@@ -216,9 +218,9 @@ class FusedBatchNorm : public torch::autograd::Function<FusedBatchNorm> {
     const Tensor d_gamma = torch::empty_like(gamma), d_beta = torch::empty_like(gamma);
     for (std::size_t k = 0; k < channels; ++k) {
       const double along_centred = sums.second[k] - mean[k] * sums.first[k];
-      d_gamma.data_ptr<float>()[k] = static_cast<float>(along_centred * inverse[k]);
-      d_beta.data_ptr<float>()[k] = static_cast<float>(sums.first[k]);
-      a[k] = static_cast<double>(gamma.data_ptr<float>()[k]) * inverse[k];
+      dense_data<float>(d_gamma)[k] = static_cast<float>(along_centred * inverse[k]);
+      dense_data<float>(d_beta)[k] = static_cast<float>(sums.first[k]);
+      a[k] = static_cast<double>(dense_data<float>(gamma)[k]) * inverse[k];
       b[k] = -a[k] * inverse[k] * inverse[k] * along_centred / n;
       c[k] = -a[k] * sums.first[k] / n - b[k] * mean[k];
     }

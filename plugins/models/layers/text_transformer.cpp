@@ -1,5 +1,6 @@
 #include "text_transformer.h"
 
+#include <nmlbench/dense.h>
 #include <nmlbench/error.h>
 
 #include <algorithm>
@@ -36,7 +37,7 @@ Tensor words_of(const Tensor& tokens, std::int64_t most) {
   const Tensor word = (letter & (in_word == 0)).cumsum(1) - 1;
   // three numbers at once: they wait for the device
   const Tensor facts = torch::stack({word.max(), tokens.min(), tokens.max()}).cpu();
-  const auto* fact = facts.data_ptr<std::int64_t>();
+  const auto* fact = dense_data<std::int64_t>(facts);
   check_tokens(fact[1], fact[2]);
   const std::int64_t count = std::clamp<std::int64_t>(fact[0] + 1, 1, most), end = count * kWordBytes;
   // what is no letter, or of a word too many, goes into one column behind the words

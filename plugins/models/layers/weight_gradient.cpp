@@ -7,6 +7,9 @@
 
 #include "../../vectors.h"
 
+#include <nmlbench/cpu_level.h>
+#include <nmlbench/dense.h>
+
 #include <algorithm>
 #include <vector>
 
@@ -14,9 +17,6 @@
 
 #if defined(__x86_64__) && defined(__linux__) && defined(__GNUC__) && !defined(__clang__)
 #define NMLBENCH_AMX 1
-#include <cpuid.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 #endif
 
 namespace nmlbench::plugins {
@@ -32,18 +32,6 @@ constexpr std::int64_t kTile = 16;                   // channels of a tile
 constexpr std::int64_t kPixels = 32;                 // pixels of a tile: 16 pairs
 constexpr std::int64_t kTileBits = kTile * kPixels;  // numbers of a tile
 constexpr std::int64_t kPacked = 1 << 20;  // bytes of packed operands that are worked on together: half a cache
-
-bool allowed_by_kernel() {
-  constexpr int kRequestPermission = 0x1023, kTileData = 18;  // ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA
-  return syscall(SYS_arch_prctl, kRequestPermission, kTileData) == 0;
-}
-
-bool has_amx() {
-  unsigned a = 0, b = 0, c = 0, d = 0;
-  if (__get_cpuid_count(7, 0, &a, &b, &c, &d) == 0) return false;
-  constexpr unsigned kBf16 = 1U << 22, kTiles = 1U << 24;
-  return (d & kBf16) != 0 && (d & kTiles) != 0 && __builtin_cpu_supports("avx512bw") && allowed_by_kernel();
-}
 
 // Where one axis of an image stands: output positions 0 .. out - 1, and for each phase of x its first `in` positions.
 struct Axis {
@@ -200,7 +188,10 @@ class Product {
   }
 
  private:
-  static Bits* bits(const torch::Tensor& t) { return static_cast<Bits*>(t.data_ptr()); }
+  static Bits* bits(const torch::Tensor& t) { return reinterpret_cast<Bits*>(dense_data<std::int16_t>(t)); }
+  static const Bits* image_bits(const torch::Tensor& t) {  // of x and dy [N, C, H, W]
+    return reinterpret_cast<const Bits*>(dense_data<at::BFloat16>(t, torch::MemoryFormat::ChannelsLast));
+  }
 
   // Images first .. first + count - 1 into rows of pixels; the zeros between stay.
   void lay_out(std::int64_t first, std::int64_t count) {
@@ -217,7 +208,7 @@ class Product {
 
   void lay_out_dy(std::int64_t image, Bits* to) const {
     const std::int64_t height = dy_.size(2), width = dy_.size(3);
-    const Bits* from = bits(dy_) + image * height * width * out_;
+    const Bits* from = image_bits(dy_) + image * height * width * out_;
     for (std::int64_t row = 0; row < height; ++row) {
       std::copy_n(from + row * width * out_, width * out_, to + row * columns_.pitch * out_);
     }
@@ -225,7 +216,7 @@ class Product {
 
   void lay_out_x(std::int64_t image, std::int64_t row_phase, std::int64_t column_phase, Bits* to) const {
     const std::int64_t height = x_.size(2), width = x_.size(3), step = shape_.stride;
-    const Bits* from = bits(x_) + image * height * width * in_;
+    const Bits* from = image_bits(x_) + image * height * width * in_;
     const auto inside = [&](const Axis& axis, std::int64_t size, std::int64_t phase) {
       return std::min(axis.in, (size - phase + step - 1) / step);
     };
@@ -287,7 +278,7 @@ class Product {
     const bool two_rows = out_tile + 1 < out_ / kTile;
     for (std::int64_t in_tile = 0; in_tile < in_tiles; in_tile += 2) {
       const Bits* right = packed_x(phase * in_tiles + in_tile, at % 2) + at / 2 * 2 * kTile;
-      float* to = gradient_.data_ptr<float>() + out_tile * kTile * pitch + tap * in_ + in_tile * kTile;
+      float* to = dense_data<float>(gradient_) + out_tile * kTile * pitch + tap * in_ + in_tile * kTile;
       const bool two_columns = in_tile + 1 < in_tiles;
       const auto kernel =
           two_rows ? (two_columns ? multiply<2, 2> : multiply<2, 1>) : (two_columns ? multiply<1, 2> : multiply<1, 1>);
@@ -313,7 +304,7 @@ class Product {
 }  // namespace
 
 bool weight_gradient_supported(std::int64_t in_channels, std::int64_t out_channels) {
-  static const bool available = has_amx();
+  static const bool available = cpu_level() >= CpuLevel::amx;
   return available && in_channels % kTile == 0 && out_channels % kTile == 0;
 }
 
