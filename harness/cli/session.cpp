@@ -3,6 +3,8 @@
 #include "cache/artifacts.h"
 #include "registry/inspector.h"
 
+#include <nmlbench/cpu_level.h>
+
 #include <algorithm>
 #include <charconv>
 #include <csignal>
@@ -65,6 +67,7 @@ void add_matrix_options(CLI::App& verb, MatrixOptions& options) {
 }
 
 Registry load_plugins(const Globals& globals) {
+  cpu_level();  // says what is wrong with NMLBENCH_CPU_LEVEL before a plugin stumbles over it
   Registry registry = Registry::load(plugin_search_path(globals.plugin_dirs));
   for (const RejectedLibrary& library : registry.rejected()) {
     spdlog::warn("plugin library left out: {}: {}", library.file.string(), library.reason);

@@ -141,5 +141,15 @@ TEST(BadInput, AnUnknownVerbOrFlag) {
   EXPECT_EQ(run(scratch, {"--version"}).status, 0);
 }
 
+TEST(BadInput, AProcessorLevelThatDoesNotExistIsNamed) {
+  const Scratch scratch;
+  scratch.write("m.toml", kTiny);
+  ::setenv("NMLBENCH_CPU_LEVEL", "avx1024", 1);
+  const Finished finished = run(scratch, {"plan", "m.toml"});
+  ::unsetenv("NMLBENCH_CPU_LEVEL");
+  EXPECT_EQ(finished.status, 2);
+  EXPECT_EQ(finished.err, "nmlbench: error: NMLBENCH_CPU_LEVEL=avx1024: expected plain, avx2, avx512 or amx\n");
+}
+
 }  // namespace
 }  // namespace nmlbench::testing

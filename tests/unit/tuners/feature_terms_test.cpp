@@ -109,6 +109,19 @@ TEST_P(FeatureTerms, SpectralTermsAreTheWeightedSum) {
   EXPECT_LT(relative_error(both.gradient, expected.to(torch::kFloat64)), 1e-5);
 }
 
+// What a head gets does not depend on which terms its neighbours use.
+TEST_P(FeatureTerms, ATermWithoutWeightCountsNothingAndMayBeLeftOut) {
+  const auto [m, d] = GetParam();
+  const Tensor z = features(2, m, d) + 0.3, top_k = torch::tensor({1.0F, 2.0F}), weight = torch::tensor({0.04F, 0.5F});
+  const Tensor none = torch::zeros({2});
+  const Term covariance = spectral_terms(z, weight, Tensor(), top_k), same = spectral_terms(z, weight, none, top_k);
+  EXPECT_TRUE(torch::equal(covariance.gradient, same.gradient));
+  EXPECT_TRUE(torch::equal(covariance.loss, same.loss));
+  const Term dominance = spectral_terms(z, Tensor(), weight, top_k), also = spectral_terms(z, none, weight, top_k);
+  EXPECT_TRUE(torch::equal(dominance.gradient, also.gradient));
+  EXPECT_TRUE(torch::equal(dominance.loss, also.loss));
+}
+
 // The way of other devices, on this one.
 TEST_P(FeatureTerms, RootsOfAGramMatrixByProductsAreTheSame) {
   const auto [m, d] = GetParam();

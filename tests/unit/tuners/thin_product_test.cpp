@@ -38,5 +38,18 @@ TEST_P(ThinProduct, OfAHeadIsTheSameAlone) {
   EXPECT_TRUE(torch::equal(thin_product(a, w, Weights::in_by_out).slice(0, h - 1), last));
 }
 
+// The heads of a unit, each as in a product of its own: to the last bit.
+TEST_P(ThinProduct, SharedByTheHeadsOfAUnitIsThatOfEachAlone) {
+  const auto [u, b, k, n] = GetParam();
+  constexpr std::int64_t kHeads = 3;
+  const Tensor x = Stream(2).at("x").normal({u, b, k}), w = Stream(2).at("w").normal({u * kHeads, n, k});
+  const Tensor together = shared_product(x, w);
+  ASSERT_EQ(together.sizes(), torch::IntArrayRef({u, b, kHeads * n}));
+  for (std::int64_t h = 0; h < u * kHeads; ++h) {
+    const Tensor alone = shared_product(x.narrow(0, h / kHeads, 1), w.narrow(0, h, 1));
+    EXPECT_TRUE(torch::equal(together.narrow(0, h / kHeads, 1).narrow(2, h % kHeads * n, n), alone)) << "head " << h;
+  }
+}
+
 }  // namespace
 }  // namespace nmlbench::plugins
