@@ -385,7 +385,7 @@ void GradientTuner::step_together(std::vector<Cohort>& cohorts, std::size_t firs
   open_window(first_unit, cohorts[last - 1].first_unit + cohorts[last - 1].units - first_unit);
   Minibatch batch = data.gather(first_unit, torch::cat(wanted));
   batch.pairs = data.pairs();
-  const torch::Tensor losses = gradients(batch);
+  const torch::Tensor losses = checked_gradients(batch);
   update(step);
   for (std::size_t c = first; c < last; ++c) {
     Cohort& cohort = cohorts[c];
@@ -415,7 +415,7 @@ torch::Tensor GradientTuner::train_step(const Minibatch& batch, std::int64_t ste
   const torch::NoGradGuard no_grad;
   open_window(0, shape_.units);
   schedule_.fill_(schedule_factor(step, total));
-  const torch::Tensor losses = gradients(batch);
+  const torch::Tensor losses = checked_gradients(batch);
   update(step);
   return losses;
 }
@@ -427,6 +427,14 @@ Prediction GradientTuner::predict(const torch::Tensor& x, std::int64_t first_uni
 
 torch::Tensor GradientTuner::loss(const Minibatch&) {
   throw Error("bug in the tuner: it overrides neither loss() nor gradients()");
+}
+
+torch::Tensor GradientTuner::checked_gradients(const Minibatch& batch) {
+  const torch::Tensor losses = gradients(batch);
+  if (losses.defined() && losses.dim() == 1 && losses.size(0) == window_.heads()) return losses;
+  throw Error("bug in the tuner plugin: its losses have the shape " +
+              (losses.defined() ? c10::str(losses.sizes()) : std::string("of an undefined tensor")) + ", expected [" +
+              std::to_string(window_.heads()) + "], one for each head");
 }
 
 torch::Tensor GradientTuner::gradients(const Minibatch& batch) {

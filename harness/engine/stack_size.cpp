@@ -100,6 +100,17 @@ std::int64_t smallest_fast_enough(const std::map<std::int64_t, double>& rates) {
 }
 
 std::int64_t StackSizer::bound(const std::vector<std::size_t>& cells, const HeadShape& shape) {
+  try {
+    return checked_bound(cells, shape);
+  } catch (...) {
+    const std::string why = message_of_current_exception();
+    spdlog::warn("tuner \"{}\" cannot be timed ({}); its heads train one by one",
+                 plan_.tuners[plan_.cells[cells.front()].tuner].name, why);
+    return 1;
+  }
+}
+
+std::int64_t StackSizer::checked_bound(const std::vector<std::size_t>& cells, const HeadShape& shape) {
   std::int64_t most = std::min(memory_bound(cells, shape), static_cast<std::int64_t>(cells.size()));
   if (device_.is_cpu()) {
     most = std::min(most, (static_cast<std::int64_t>(cells.size()) + threads_ - 1) / threads_);

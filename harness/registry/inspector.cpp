@@ -20,6 +20,9 @@ SplitFacts PluginInspector::split(const ResolvedPlugin& dataset) const {
     throw;
   } catch (const std::exception& error) {
     facts.error = fmt::format("{}: {}", dataset.where.text(), error.what());
+  } catch (...) {  // a stranger's dataset may throw anything
+    facts.error = fmt::format("{}: dataset \"{}\" threw an exception that is no std::exception", dataset.where.text(),
+                              dataset.name);
   }
   return facts;
 }

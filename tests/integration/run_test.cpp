@@ -245,6 +245,48 @@ TEST(Run, AnExceptionOfAnyTypeIsAFailedCell) {
   EXPECT_THAT(finished.err, HasSubstr("4 cells failed"));
 }
 
+// Whatever a stranger's tuner throws, wherever: its cells fail, with the plugin's fault in the message; the others' are
+// what they are without it.
+TEST(Run, ATunerThatThrowsCostsItsOwnCellsOnly) {
+  const Scratch healthy;
+  healthy.write("tiny.toml", kTiny);
+  ASSERT_EQ(run(healthy, {"run", "tiny.toml"}).status, 0);
+  const auto rows = result_rows(healthy / "nmlbench.sqlite");
+  for (const auto& [tuner, failed, message] :
+       {std::tuple{"wrong-losses", 8, "its losses have the shape [4], expected [1], one for each head"},
+        std::tuple{"throws-in-a-step", 8, "an exception that is no std::exception"},
+        std::tuple{"throws-odd-things", 8, "an exception that is no std::exception"},
+        std::tuple{"throws-when-asked", 0, "cannot be timed"}}) {
+    SCOPED_TRACE(tuner);
+    const Scratch scratch;
+    scratch.write("tiny.toml", std::string(kTiny) + "[[tuner]]\nplugin = \"" + tuner + "\"\nlr = [0.1, 0.2]\n");
+    const Finished finished =
+        run(scratch, {"run", "tiny.toml", "--plugin-dir", NMLBENCH_TEST_PLUGIN_DIR "/misbehaving"});
+    EXPECT_EQ(finished.status, failed > 0 ? 1 : 0) << finished.err;
+    EXPECT_THAT(finished.err, HasSubstr(message));
+    const auto db = scratch / "nmlbench.sqlite";
+    EXPECT_EQ(count(db, "SELECT count(*) FROM v_cells WHERE status = 'failed'"), failed);
+    const auto found = result_rows(db);
+    for (const auto& [row, value] : rows) {
+      ASSERT_EQ(found.count(row), 1U) << row;
+      EXPECT_EQ(found.at(row), value) << row;
+    }
+  }
+}
+
+TEST(Run, ADatasetThatThrowsOddThingsCostsItsOwnCellsOnly) {
+  const Scratch scratch;
+  std::string matrix = kTiny;
+  matrix.insert(matrix.find("[[tuner]]"),
+                "[[task]]\nname = \"odd\"\ntrain = { plugin = \"throws-on-open\" }\n"
+                "[[task.test]]\nkind = \"id\"\ndata = { plugin = \"throws-on-open\" }\n\n");
+  scratch.write("tiny.toml", matrix);
+  const Finished finished = run(scratch, {"run", "tiny.toml", "--plugin-dir", NMLBENCH_TEST_PLUGIN_DIR "/misbehaving"});
+  EXPECT_EQ(finished.status, 1) << finished.err;
+  EXPECT_THAT(finished.err, HasSubstr("dataset \"throws-on-open\" threw"));
+  EXPECT_EQ(count(scratch / "nmlbench.sqlite", "SELECT count(*) FROM v_cells WHERE status = 'done'"), 12);
+}
+
 TEST(Run, FailFastStops) {
   const Scratch scratch;
   scratch.write("tiny.toml", kTiny);

@@ -101,6 +101,52 @@ class ThrowsOddThings : public Base {
   FitReport fit(const TrainingSet&, const Context&) override { throw 42; }
 };
 
+// A gradient tuner in all but its losses.
+class WrongLosses : public GradientTuner {
+ public:
+  static constexpr ParamSpec kParams[] = {NMLBENCH_GRADIENT_TUNER_PARAMS("0.1")};
+  using GradientTuner::GradientTuner;
+
+ protected:
+  std::vector<ParameterSpec> parameters(const StackShape& shape) const override {
+    return {{"w", {shape.classes, shape.dim}, true, [=](const Stream& init) {
+               return init.normal({shape.classes, shape.dim});
+             }}};
+  }
+  torch::Tensor loss(const Minibatch& batch) override {
+    return logits(batch.features()).log_softmax(-1).mean(0).mean(0);  // of each class
+  }
+  Prediction on_predict(const torch::Tensor& x) override { return {logits(x), {}}; }
+
+ private:
+  torch::Tensor logits(const torch::Tensor& x) { return x.bmm(stack().value("w").transpose(1, 2)); }
+};
+
+// A gradient tuner whose steps throw what nobody expects.
+class ThrowsInAStep : public WrongLosses {
+ public:
+  using WrongLosses::WrongLosses;
+
+ protected:
+  torch::Tensor loss(const Minibatch&) override { throw 42; }
+};
+
+class ThrowsWhenAsked : public Base {
+ public:
+  using Base::Base;
+  std::int64_t bytes_per_head(const StackShape&) const override { throw 42; }
+};
+
+// A dataset that throws what is no std::exception when it is opened.
+class ThrowsOnOpen : public Dataset {
+ public:
+  explicit ThrowsOnOpen(const Params&) {}
+  SplitInfo open() override { throw 42; }
+  std::string digest() override { return "throws-on-open"; }
+  torch::Tensor labels() override { return {}; }
+  torch::Tensor samples(const torch::Tensor&, torch::Device) override { return {}; }
+};
+
 class PredictsNaN : public Base {
  public:
   static constexpr ParamSpec kParams[] = {real("lr", "0.1", "above 1 it predicts NaN").range(0, 100).per_head()};
@@ -208,7 +254,10 @@ class WrongCaptions : public WrongLabels {
 
 NMLBENCH_PLUGINS("misbehaving", "1.0.0", "MIT", "", entry<ThrowsInFit>("throws-in-fit", 1, "for tests", ""),
                  entry<ThrowsOddThings>("throws-odd-things", 1, "for tests", ""),
-                 entry<Hungry>("hungry", 1, "for tests", ""),
+                 entry<Hungry>("hungry", 1, "for tests", ""), entry<WrongLosses>("wrong-losses", 1, "for tests", ""),
+                 entry<ThrowsInAStep>("throws-in-a-step", 1, "for tests", ""),
+                 entry<ThrowsWhenAsked>("throws-when-asked", 1, "for tests", ""),
+                 entry<ThrowsOnOpen>("throws-on-open", 1, "for tests", ""),
                  entry<HungryEncoder>("hungry-encoder", 1, "for tests", ""),
                  entry<IgnoresCaptions>("ignores-captions", 1, "for tests", ""),
                  entry<PredictsNaN>("predicts-nan", 1, "for tests", ""),

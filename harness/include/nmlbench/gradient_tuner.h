@@ -146,6 +146,7 @@ class NMLBENCH_EXPORT GradientTuner : public Tuner {
   void open_window(std::int64_t first_unit, std::int64_t units);
   double schedule_factor(std::int64_t step, std::int64_t total) const;
   void update(std::int64_t step);
+  torch::Tensor checked_gradients(const Minibatch& batch);  // throws Error unless there is a loss for each head
 
   Params params_;
   StackShape shape_;
