@@ -1,6 +1,7 @@
 #include "database.h"
 
 #include "cell_writer.h"
+#include "schema.h"
 
 #include <nmlbench/error.h>
 
@@ -44,14 +45,30 @@ std::string advice(const std::filesystem::path& file, const SQLite::Exception& e
   }
 }
 
+void set_option(SQLite::Database& db, int option, bool on) {
+  sqlite3_db_config(db.getHandle(), option, on ? 1 : 0, nullptr);
+}
+
 }  // namespace
 
 Store::Impl::Impl(std::filesystem::path path, std::string uri_text, int flags, std::chrono::milliseconds patience)
     : file(std::move(path)),
       uri(std::move(uri_text)),
-      db(uri, flags | SQLite::OPEN_URI, static_cast<int>(patience.count())) {}
+      db(uri, flags | SQLite::OPEN_URI, static_cast<int>(patience.count())) {
+  // The file may come from anywhere, and nothing in it is run: no trigger, no write to the schema by hand, and until
+  // its views are known to be ours no function that they call.
+  set_option(db, SQLITE_DBCONFIG_ENABLE_TRIGGER, false);
+  set_option(db, SQLITE_DBCONFIG_DEFENSIVE, true);
+  set_option(db, SQLITE_DBCONFIG_TRUSTED_SCHEMA, false);
+  db.exec("PRAGMA cell_size_check = ON");
+}
 
 Store::Impl::~Impl() = default;
+
+void Store::Impl::require_our_schema(int version) {
+  nmlbench::require_our_schema(db, file, version);
+  set_option(db, SQLITE_DBCONFIG_TRUSTED_SCHEMA, true);  // v_confusion reads JSON
+}
 
 std::string sqlite_uri(const std::filesystem::path& file, const std::string& query) {
   std::string uri = "file:";

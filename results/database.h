@@ -24,6 +24,9 @@ struct Store::Impl {
 
   Impl(std::filesystem::path path, std::string uri_text, int flags, std::chrono::milliseconds patience);
   ~Impl();
+
+  // See schema.h; the views may call functions from then on.
+  void require_our_schema(int version);
 };
 
 // "file:/a/b.sqlite?mode=ro", with everything that a URI gives a meaning percent-encoded.

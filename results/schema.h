@@ -19,6 +19,9 @@ int schema_version();
 // The schema version of an open database; 0 for an empty one. Throws Error when the file belongs to another program
 // or to a newer nmlbench than `newest`.
 int checked_version(SQLite::Database& db, const std::filesystem::path& file, int newest);
+// A file may come from anywhere: throws Error when a table, view or index of ours is missing or is not what our scripts
+// make, or when there is a trigger, which none of them makes. Objects of other names are the user's own and left alone.
+void require_our_schema(SQLite::Database& db, const std::filesystem::path& file, int version);
 // Brings the database to version scripts.size() in one transaction: all of it or nothing.
 void migrate(SQLite::Database& db, const std::filesystem::path& file, std::span<const char* const> scripts);
 

@@ -71,7 +71,8 @@ Store Store::open(const fs::path& file, std::chrono::milliseconds patience) {
     auto impl = std::make_unique<Impl>(file, sqlite_uri(file, "mode=rwc"), SQLite::OPEN_READWRITE | SQLite::OPEN_CREATE,
                                        patience);
     SQLite::Database& db = impl->db;
-    checked_version(db, file, schema_version());  // before anything is written to somebody else's file
+    // before anything is written to somebody else's file
+    impl->require_our_schema(checked_version(db, file, schema_version()));
     if (sqlite3_db_readonly(db.getHandle(), "main") == 1) {
       throw Error(fmt::format("{}: is read-only; check its permissions or choose another file", file.string()));
     }
@@ -95,7 +96,10 @@ Store Store::open_read_only(const fs::path& file, std::chrono::milliseconds pati
   };
   const auto open_as = [&](const std::string& query, int flags) {
     auto impl = connect(query, flags);
-    if (is_current(impl->db, file)) return Store(std::move(impl));
+    if (is_current(impl->db, file)) {
+      impl->require_our_schema(schema_version());
+      return Store(std::move(impl));
+    }
     impl.reset();
     migrate_for_reading(file, patience);
     return Store(connect(query, flags));

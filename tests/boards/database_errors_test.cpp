@@ -49,6 +49,40 @@ TEST_F(DatabaseErrors, OfAnotherProgram) {
   expect_refused(scratch_, "other.sqlite", "SQLite database of another program");
 }
 
+// Somebody else's file runs nothing here: a trigger that would delete every cell as soon as a run is written.
+TEST_F(DatabaseErrors, ATriggerIsNamedAndNeverRuns) {
+  SQLite::Database(scratch_ / "good.sqlite", SQLite::OPEN_READWRITE)
+      .exec("CREATE TRIGGER sly AFTER INSERT ON runs BEGIN DELETE FROM cells; END");
+  std::filesystem::copy_file(scratch_ / "good.sqlite", scratch_ / "sly.sqlite");
+  write_synthetic(scratch_ / "fresh.sqlite", {.tasks = 2, .seeds = 3, .tuners = 2});
+  std::filesystem::rename(scratch_ / "fresh.sqlite", scratch_ / "good.sqlite");
+  const auto before = count(scratch_ / "sly.sqlite", "SELECT count(*) FROM cells");
+  expect_refused(scratch_, "sly.sqlite", "holds a trigger \"sly\"");
+  EXPECT_EQ(count(scratch_ / "sly.sqlite", "SELECT count(*) FROM cells"), before);
+}
+
+TEST_F(DatabaseErrors, AViewOfOursThatIsNotOurs) {
+  std::filesystem::copy_file(scratch_ / "good.sqlite", scratch_ / "endless.sqlite");
+  SQLite::Database(scratch_ / "endless.sqlite", SQLite::OPEN_READWRITE)
+      .exec(
+          "DROP VIEW v_results; CREATE VIEW v_results AS WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i FROM n) "
+          "SELECT i FROM n");
+  expect_refused(scratch_, "endless.sqlite", "its view \"v_results\" is not the one that nmlbench makes");
+}
+
+TEST_F(DatabaseErrors, ATableThatIsMissing) {
+  std::filesystem::copy_file(scratch_ / "good.sqlite", scratch_ / "less.sqlite");
+  SQLite::Database(scratch_ / "less.sqlite", SQLite::OPEN_READWRITE).exec("DROP TABLE curves");
+  expect_refused(scratch_, "less.sqlite", "its table \"curves\" is missing");
+}
+
+TEST_F(DatabaseErrors, TablesAndViewsOfTheUsersOwnAreLeftAlone) {
+  SQLite::Database(scratch_ / "good.sqlite", SQLite::OPEN_READWRITE)
+      .exec(
+          "CREATE TABLE notes (text); CREATE VIEW best AS SELECT * FROM v_results; CREATE INDEX mine ON cells (seed)");
+  EXPECT_EQ(run(scratch_, {"leaderboard", "--db", "good.sqlite"}).status, 0);
+}
+
 TEST_F(DatabaseErrors, Corrupt) {
   std::filesystem::copy_file(scratch_ / "good.sqlite", scratch_ / "bad.sqlite");
   std::fstream stream(scratch_ / "bad.sqlite", std::ios::in | std::ios::out | std::ios::binary);
