@@ -2,13 +2,18 @@
 
 #include <nmlbench/error.h>
 
+#include <cerrno>
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
 #include <exception>
+#include <new>
 
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <spdlog/sinks/stdout_color_sinks.h>
 #include <spdlog/spdlog.h>
+#include <unistd.h>
 
 namespace nmlbench::cli {
 namespace {
@@ -77,11 +82,40 @@ bool has_verb(std::span<const AddVerb> verbs, const std::string& name) {
   return !app.get_subcommands([&](const CLI::App* verb) { return verb->get_name() == name; }).empty();
 }
 
+namespace {
+
+// A file that is opened while standard output is closed would take its place, and results would be printed into it.
+// What takes the place here cannot be written, so that printing is an error.
+void occupy_standard_descriptors() {
+  for (const int descriptor : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) {
+    if (::fcntl(descriptor, F_GETFD) < 0 && errno == EBADF) {
+      ::open("/dev/null", descriptor == STDERR_FILENO ? O_WRONLY : O_RDONLY);
+    }
+  }
+}
+
+// What is buffered counts as printed only when it has arrived.
+void require_printed() {
+  errno = 0;
+  if (std::fflush(stdout) == 0 && std::ferror(stdout) == 0) return;
+  throw Error(fmt::format("standard output cannot be written{}{}", errno != 0 ? ": " : "",
+                          errno != 0 ? std::strerror(errno) : ""));
+}
+
+}  // namespace
+
 int run_program(int argc, char** argv, std::span<const AddVerb> verbs) {
+  occupy_standard_descriptors();
   try {
-    return parse_and_act(argc, argv, verbs);
+    const int status = parse_and_act(argc, argv, verbs);
+    require_printed();
+    return status;
   } catch (const Interrupted&) {
+    fmt::print(stderr, "nmlbench: interrupted; what was finished is stored, the same command goes on with the rest\n");
     return kInterrupted;
+  } catch (const std::bad_alloc&) {
+    std::fputs("nmlbench: error: out of memory; close other programs or use a smaller matrix\n", stderr);
+    return kBadInput;
   } catch (const std::exception& error) {
     fmt::print(stderr, "nmlbench: error: {}\n", error.what());
     return kBadInput;

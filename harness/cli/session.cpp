@@ -12,6 +12,8 @@
 
 #include <fmt/format.h>
 #include <spdlog/spdlog.h>
+#include <sys/time.h>
+#include <unistd.h>
 
 namespace nmlbench::cli {
 namespace {
@@ -20,9 +22,22 @@ namespace fs = std::filesystem;
 
 std::atomic<bool> stop_requested{false};
 
+// Time for work to stop by itself: a library's decomposition, or a plugin, may never look at the flag.
+constexpr timeval kPatience{1, 500'000};
+
+// Whatever is finished is stored, and being killed anywhere loses nothing.
+void on_patience_over(int) {
+  constexpr char kText[] = "nmlbench: interrupted in the middle of a stage; the same command goes on from there\n";
+  [[maybe_unused]] const ssize_t written = ::write(STDERR_FILENO, kText, sizeof kText - 1);
+  ::_exit(kInterrupted);
+}
+
 void on_interrupt(int signal) {
   stop_requested = true;
   std::signal(signal, SIG_DFL);
+  std::signal(SIGALRM, on_patience_over);
+  const itimerval once{{0, 0}, kPatience};
+  ::setitimer(ITIMER_REAL, &once, nullptr);
 }
 
 // Next to the program in a build tree, under share/ when installed.
@@ -113,6 +128,8 @@ int resolve_threads(const Globals& globals) {
 }
 
 PlannedMatrix plan_matrix(const Globals& globals, const MatrixOptions& options) {
+  std::signal(SIGINT, on_interrupt);
+  std::signal(SIGTERM, on_interrupt);
   const MatrixSpec spec = read_matrix(find_matrix(options.matrix), options.set);
   PlannedMatrix planned{load_plugins(globals), {}};
   planned.plan = make_plan(spec, planned.registry, PluginInspector());
@@ -125,8 +142,6 @@ PlannedMatrix plan_matrix(const Globals& globals, const MatrixOptions& options) 
 }
 
 EngineOptions engine_options(const Globals& globals, const MatrixOptions& options) {
-  std::signal(SIGINT, on_interrupt);
-  std::signal(SIGTERM, on_interrupt);
   EngineOptions engine;
   engine.device = resolve_device(options.device);
   engine.threads = resolve_threads(globals);

@@ -34,7 +34,9 @@ struct PlannedMatrix {
   Plan plan;
 };
 
-// Throws ConfigError; DataError when no cell at all can run because of data that cannot be read.
+// From here on Ctrl-C (SIGINT, or SIGTERM) asks the work to stop, ends the program where it has not done so after a
+// second and a half, and at once when it comes again; status 130. Throws ConfigError; DataError when no cell at all can
+// run because of data that cannot be read.
 PlannedMatrix plan_matrix(const Globals& globals, const MatrixOptions& options);
 
 std::filesystem::path find_matrix(const std::string& name);
@@ -42,7 +44,7 @@ std::filesystem::path cache_root(const Globals& globals);
 torch::Device resolve_device(const std::string& text);
 int resolve_threads(const Globals& globals);
 
-// Device, threads and interrupt flag for the engine. Ctrl-C sets the flag; a second one ends the program at once.
+// Device, threads and the flag that Ctrl-C sets, for the engine.
 EngineOptions engine_options(const Globals& globals, const MatrixOptions& options);
 
 }  // namespace nmlbench::cli

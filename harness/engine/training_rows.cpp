@@ -12,13 +12,15 @@ namespace nmlbench {
 torch::Tensor subset_rows(const torch::Tensor& labels, double fraction, const Stream& draws) {
   if (fraction >= 1.0) return torch::arange(labels.size(0));
   std::vector<torch::Tensor> chosen;
-  const auto classes = labels.max().item<std::int64_t>() + 1;
-  for (std::int64_t c = 0; c < classes; ++c) {
-    const torch::Tensor rows = (labels == c).nonzero().view(-1);
-    const std::int64_t n = rows.size(0);
-    if (n == 0) continue;
+  const torch::Tensor by_class = labels.argsort(/*stable=*/true, /*dim=*/0, /*descending=*/false);
+  const auto [classes, inverse, counts] = torch::_unique2(labels, /*sorted=*/true, false, /*return_counts=*/true);
+  const auto* label = dense_data<std::int64_t>(classes);
+  const auto* count = dense_data<std::int64_t>(counts);
+  for (std::int64_t i = 0, first = 0; i < classes.size(0); first += count[i], ++i) {
+    const std::int64_t n = count[i];
+    const torch::Tensor rows = by_class.narrow(0, first, n);  // ascending
     const auto keep = std::max<std::int64_t>(1, static_cast<std::int64_t>(static_cast<double>(n) * fraction));
-    const torch::Tensor order = draws.at("subset").at(c).permutation(n);
+    const torch::Tensor order = draws.at("subset").at(label[i]).permutation(n);
     chosen.push_back(rows.index_select(0, order.slice(0, 0, keep)));
   }
   return std::get<0>(torch::cat(chosen).sort());

@@ -467,15 +467,44 @@ Plan make_plan(const MatrixSpec& spec, const Catalog& catalog, const Inspector& 
   return Planner(spec, catalog, inspector).make();
 }
 
+namespace {
+
+// Labels that are ids of something else make as many classes as their largest says. Heads and tables have the size of
+// the number of classes, so more than `most` are believed only where the matrix or the data name them.
+std::string too_many_classes(const Split& split, std::int64_t most) {
+  const SplitInfo& info = split.facts.info;
+  const bool stated =
+      !info.class_names.empty() || (split.plugin.params.has("classes") && split.plugin.params.integer("classes") > 0);
+  if (info.classes <= most || stated) return "";
+  return fmt::format(
+      "{}: the labels go up to {}, which would be {} classes for {} rows; if they are ids, number the "
+      "classes from 0, and if so many are meant, say `classes = {}`",
+      split.plugin.where.text(), info.classes - 1, info.classes, std::max(info.size, info.full_size), info.classes);
+}
+
+constexpr std::int64_t kMostClassesUnstated = 1'000'000;
+
+}  // namespace
+
 std::string Plan::obstacle(const Cell& cell) const {
-  const auto error_of = [&](std::size_t split) { return splits[split].facts.error; };
+  const auto error_of = [&](std::size_t index) {
+    const Split& split = splits[index];
+    return split.facts.error.empty() ? too_many_classes(split, kMostClassesUnstated) : split.facts.error;
+  };
+  const auto error_of_training = [&](std::size_t index) {
+    const SplitInfo& info = splits[index].facts.info;
+    const std::string error = error_of(index);
+    return error.empty() ? too_many_classes(splits[index], std::max(info.size, info.full_size)) : error;
+  };
   const Checkpoint& checkpoint = checkpoints[cell.checkpoint];
-  if (checkpoint.trained() && !error_of(*checkpoint.split).empty()) return error_of(*checkpoint.split);
+  if (checkpoint.trained()) {
+    if (const std::string error = error_of_training(*checkpoint.split); !error.empty()) return error;
+  }
   for (const NoiseStep& step : checkpoint.noise) {
     if (step.source && !error_of(*step.source).empty()) return error_of(*step.source);
   }
   const Task& task = tasks[cell.task];
-  if (!error_of(task.train).empty()) return error_of(task.train);
+  if (const std::string error = error_of_training(task.train); !error.empty()) return error;
   for (const TestSet& test : task.tests) {
     if (!error_of(test.split).empty()) return error_of(test.split);
   }

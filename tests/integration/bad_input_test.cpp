@@ -1,5 +1,6 @@
 // Whatever a user gets wrong is one clear line on standard error and status 2.
 #include "integration/matrices.h"
+#include "support/npy.h"
 #include "support/program.h"
 
 #include <algorithm>
@@ -139,6 +140,45 @@ TEST(BadInput, AnUnknownVerbOrFlag) {
   EXPECT_EQ(run(scratch, {}).status, 2);
   EXPECT_EQ(run(scratch, {"--help"}).status, 0);
   EXPECT_EQ(run(scratch, {"--version"}).status, 0);
+}
+
+// Labels that are ids: one of 30 would make 67 million classes, and a head of that size for each.
+TEST(BadInput, MoreClassesThanRowsAreMeantOnlyWhereTheyAreStated) {
+  const Scratch scratch;
+  scratch.write("m.toml", kFrozen);
+  torch::Tensor y = torch::arange(30) % 3;
+  const torch::Tensor x = torch::randn({30, 4});
+  for (const char* name : {"x.npy", "test_x.npy"}) scratch.write(name, npy_bytes(x, "<f4"));
+  scratch.write("test_y.npy", npy_bytes(y, "<i8"));
+  y[7] = 67'108'866;
+  scratch.write("y.npy", npy_bytes(y, "<i8"));
+  const Finished refused = run(scratch, {"run", "m.toml"});
+  EXPECT_EQ(refused.status, 2);
+  EXPECT_THAT(refused.err, HasSubstr("m.toml:11"));
+  EXPECT_THAT(refused.err, HasSubstr("the labels go up to 67108866, which would be 67108867 classes for 30 rows"));
+
+  y[7] = 60;
+  scratch.write("y.npy", npy_bytes(y, "<i8"));
+  EXPECT_EQ(run(scratch, {"run", "m.toml"}).status, 2);
+  const Finished stated = run(scratch, {"run", "m.toml", "--set", "task.train.classes=61"});
+  EXPECT_EQ(stated.status, 0) << stated.err;
+}
+
+TEST(BadInput, OutputThatCannotBeWrittenIsAnError) {
+  const Scratch scratch;
+  scratch.write("m.toml", kTiny);
+  ASSERT_EQ(run(scratch, {"run", "m.toml"}).status, 0);
+  const std::string program = NMLBENCH_PROGRAM;
+  for (const std::string verb : {"plan m.toml", "leaderboard", "throughput", "export", "plugins list", "doctor",
+                                 "--help", "--version", "run m.toml"}) {
+    for (const std::string where : {">/dev/full", ">&-"}) {
+      const std::string command = "cd '" + scratch.path().string() + "' && NMLBENCH_CACHE_DIR=cache '" + program +
+                                  "' " + verb + " " + where + " 2>err";
+      const int status = std::system(command.c_str());
+      EXPECT_EQ(WEXITSTATUS(status), 2) << command;
+      EXPECT_THAT(read_text(scratch / "err"), HasSubstr("nmlbench: error:")) << command;
+    }
+  }
 }
 
 TEST(BadInput, AProcessorLevelThatDoesNotExistIsNamed) {

@@ -143,6 +143,27 @@ TEST(Run, InterruptedItKeepsWhatIsFinishedAndResumes) {
   for (const auto& [row, value] : kept) EXPECT_EQ(rows.at(row), value) << row;
 }
 
+TEST(Run, IsInterruptedWithinTwoSecondsWhateverItDoes) {
+  const Scratch scratch;
+  scratch.write("tiny.toml", std::string(kTiny) + "[[tuner]]\nplugin = \"loops-for-ever\"\n");
+  const Program endless(scratch, {"run", "tiny.toml", "--plugin-dir", NMLBENCH_TEST_PLUGIN_DIR "/misbehaving"});
+  const auto db = scratch / "nmlbench.sqlite";
+  for (int tenths = 0; tenths < 300; ++tenths) {  // until nothing but the endless tuner is left
+    std::this_thread::sleep_for(std::chrono::milliseconds(100));
+    if (std::filesystem::exists(db) && count(db, "SELECT count(*) FROM sqlite_schema WHERE name = 'cells'") > 0 &&
+        count(db, "SELECT count(*) FROM cells") == 12) {
+      break;
+    }
+  }
+  const auto begin = std::chrono::steady_clock::now();
+  endless.signal(SIGINT);
+  const Finished finished = endless.wait();
+  EXPECT_EQ(finished.status, 130);
+  EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(2));
+  EXPECT_THAT(finished.err, HasSubstr("the same command goes on"));
+  EXPECT_EQ(count(db, "SELECT count(*) FROM cells WHERE status = 'done'"), 12);
+}
+
 // kill -9 at random moments, then the same command: the rows of an undisturbed run, to the last bit.
 TEST(Run, KilledAnywhereItEndsInTheSameRows) {
   const Scratch calm, rough;

@@ -2,6 +2,7 @@
 #include <nmlbench/gradient_tuner.h>
 #include <nmlbench/plugin.h>
 
+#include <atomic>
 #include <limits>
 #include <new>
 
@@ -131,6 +132,17 @@ class ThrowsInAStep : public WrongLosses {
   torch::Tensor loss(const Minibatch&) override { throw 42; }
 };
 
+// Never comes back and never looks at the stop flag.
+class LoopsForEver : public Base {
+ public:
+  using Base::Base;
+  FitReport fit(const TrainingSet&, const Context&) override {
+    const std::atomic<bool> never{false};
+    while (!never.load(std::memory_order_relaxed)) continue;
+    return {};
+  }
+};
+
 class ThrowsWhenAsked : public Base {
  public:
   using Base::Base;
@@ -256,6 +268,7 @@ NMLBENCH_PLUGINS("misbehaving", "1.0.0", "MIT", "", entry<ThrowsInFit>("throws-i
                  entry<ThrowsOddThings>("throws-odd-things", 1, "for tests", ""),
                  entry<Hungry>("hungry", 1, "for tests", ""), entry<WrongLosses>("wrong-losses", 1, "for tests", ""),
                  entry<ThrowsInAStep>("throws-in-a-step", 1, "for tests", ""),
+                 entry<LoopsForEver>("loops-for-ever", 1, "for tests", ""),
                  entry<ThrowsWhenAsked>("throws-when-asked", 1, "for tests", ""),
                  entry<ThrowsOnOpen>("throws-on-open", 1, "for tests", ""),
                  entry<HungryEncoder>("hungry-encoder", 1, "for tests", ""),
