@@ -70,6 +70,7 @@ void print_leaderboard(const Store& store, const Plan& plan) {
 }
 
 int run_matrix(const Globals& globals, const RunOptions& options) {
+  LogLines lines;  // planning has things to say, too
   const PlannedMatrix planned = plan_matrix(globals, options.matrix);
   const Plan& plan = planned.plan;
   if (plan.cells.empty() && options.matrix.shard.empty())  // a shard of a small matrix may have none
@@ -94,7 +95,7 @@ int run_matrix(const Globals& globals, const RunOptions& options) {
 
   const auto wanted = std::count_if(plan.cells.begin(), plan.cells.end(), engine.wanted);
   const std::int64_t run = store.begin_run(make_run_record(globals, plan, planned.registry, engine.threads));
-  RunLog log(store, run);
+  RunLog log(store, run, lines);
   ExecutionSummary summary;
   {
     RunProgress progress(plan.matrix, wanted, globals.quiet);

@@ -14,7 +14,7 @@
 
 namespace nmlbench::cli {
 
-class RunLog::Sink : public spdlog::sinks::sink {
+class LogLines::Sink : public spdlog::sinks::sink {
  public:
   void log(const spdlog::details::log_msg& message) override {
     if (std::string_view(message.logger_name.data(), message.logger_name.size()) == kProgressLogger) return;
@@ -39,12 +39,19 @@ class RunLog::Sink : public spdlog::sinks::sink {
   std::vector<LogRecord> lines_;
 };
 
-RunLog::RunLog(Store& store, std::int64_t run) : store_(store), run_(run), sink_(std::make_shared<Sink>()) {
+LogLines::LogLines() : sink_(std::make_shared<Sink>()) {
   spdlog::default_logger()->sinks().push_back(sink_);
 }
 
-RunLog::~RunLog() {
+LogLines::~LogLines() {
   std::erase(spdlog::default_logger()->sinks(), std::static_pointer_cast<spdlog::sinks::sink>(sink_));
+}
+
+std::vector<LogRecord> LogLines::take() {
+  return sink_->take();
+}
+
+RunLog::~RunLog() {
   try {
     flush();
   } catch (const Error&) {  // a database that takes no more lines has been reported where it took no more cells
@@ -52,7 +59,7 @@ RunLog::~RunLog() {
 }
 
 void RunLog::flush() {
-  const std::vector<LogRecord> lines = sink_->take();
+  const std::vector<LogRecord> lines = lines_.take();
   if (!lines.empty()) store_.write_log(run_, lines);
 }
 

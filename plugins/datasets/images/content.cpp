@@ -4,6 +4,8 @@
 
 #include <nmlbench/digest.h>
 #include <nmlbench/error.h>
+#include <nmlbench/sealed.h>
+#include <nmlbench/warning.h>
 
 #include <algorithm>
 #include <atomic>
@@ -22,6 +24,7 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::time_t kSettled = 3;  // s
+constexpr const char* kMemoFormat = "nmlbench-content-digest/1";
 
 }  // namespace
 
@@ -56,6 +59,16 @@ void keep_in_cache(const fs::path& place, std::string_view bytes) {
   }
 }
 
+std::optional<std::string> read_from_cache(const fs::path& place, std::string_view format) {
+  std::ifstream in(place, std::ios::binary);
+  if (!in) return std::nullopt;
+  const std::string bytes{std::istreambuf_iterator<char>(in), {}};
+  const auto content = unsealed(format, bytes);
+  if (content) return std::string(*content);
+  warn_once(place.string() + ": is damaged or of another version; will be computed again");
+  return std::nullopt;
+}
+
 fs::path cache_folder() {
   const auto variable = [](const char* name) {
     const char* value = std::getenv(name);
@@ -84,8 +97,9 @@ std::string content_digest(const std::vector<fs::path>& files) {
   }
   const fs::path root = cache_folder();
   const fs::path memo = root / "digests" / key.hex();
-  std::string known;
-  if (!root.empty() && std::ifstream(memo) >> known && known.size() == 32) return known;
+  if (!root.empty()) {
+    if (std::optional<std::string> known = read_from_cache(memo, kMemoFormat)) return *std::move(known);
+  }
 
   std::vector<std::string> digests(files.size());
   for_each_index(n, threads, [&](std::int64_t i) {
@@ -93,7 +107,7 @@ std::string content_digest(const std::vector<fs::path>& files) {
   });
   Digest all;
   for (const std::string& digest : digests) all.update(digest);
-  if (!root.empty() && settled) keep_in_cache(memo, all.hex());
+  if (!root.empty() && settled) keep_in_cache(memo, sealed(kMemoFormat, all.hex()));
   return all.hex();
 }
 

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <ctime>
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -30,6 +31,9 @@ FileState state_of(const std::filesystem::path& file);
 
 // Puts a file into the cache, whole or not at all. One that cannot be written costs time only.
 void keep_in_cache(const std::filesystem::path& place, std::string_view bytes);
+// The content of a sealed file (nmlbench/sealed.h) of the cache; nothing when there is none or, which is said in a
+// warning, it is damaged.
+std::optional<std::string> read_from_cache(const std::filesystem::path& place, std::string_view format);
 
 // Digest of the bytes of all files, in this order. Remembered in the cache folder under the files' names, sizes, inodes
 // and times, so that a million images are hashed once and only looked at afterwards. Throws DataError naming a file

@@ -6,12 +6,11 @@
 
 #include <nmlbench/dense.h>
 #include <nmlbench/digest.h>
+#include <nmlbench/warning.h>
 
 #include <algorithm>
-#include <cstdio>
 #include <map>
 #include <mutex>
-#include <set>
 
 namespace nmlbench::plugins {
 namespace {
@@ -35,15 +34,6 @@ void check_served_size(const std::string& name, std::int64_t width, std::int64_t
   throw DataError(name + ": is " + std::to_string(width) + " x " + std::to_string(height) +
                   " px, more than images may have that are served as they are (" + std::to_string(kLargestServed) +
                   " x " + std::to_string(kLargestServed) + " px); set `size`");
-}
-
-// A data set is opened for planning and again for work: one warning is enough.
-void warn_once(const std::string& text) {
-  const std::string line = Error(text).what();  // printable, whatever files are called
-  static std::mutex mutex;
-  static std::set<std::string> said;
-  const std::lock_guard lock(mutex);
-  if (said.insert(line).second) std::fprintf(stderr, "warning: %s\n", line.c_str());
 }
 
 }  // namespace

@@ -1,8 +1,9 @@
 #include "row_cache.h"
 
 #include <nmlbench/error.h>
+#include <nmlbench/sealed.h>
+#include <nmlbench/warning.h>
 
-#define XXH_INLINE_ALL
 #include <cerrno>
 #include <cstring>
 
@@ -10,15 +11,9 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
-#include <xxhash.h>
 
 namespace nmlbench::plugins {
 namespace {
-
-// Never 0, which is what the hole of an absent row reads as.
-std::uint64_t checksum(const std::uint8_t* data, std::uint64_t bytes) {
-  return XXH3_64bits(data, bytes) | 1;
-}
 
 [[noreturn]] void fail(const std::filesystem::path& file, const char* what) {
   throw Error(file.string() + ": " + what + ": " + std::strerror(errno));
@@ -90,7 +85,9 @@ bool RowCache::read(std::int64_t row, std::uint8_t* out) const {
   std::memcpy(&sum, sums_.bytes + at * sizeof sum, sizeof sum);
   if (sum == 0) return false;
   std::memcpy(out, rows_.bytes + at * row_bytes_, row_bytes_);
-  return checksum(out, row_bytes_) == sum;
+  if (row_checksum(out, row_bytes_) == sum) return true;
+  warn_once(rows_.path.string() + ": damaged; images that do not fit their checksums are decoded again");
+  return false;
 }
 
 void RowCache::write(std::int64_t row, const std::uint8_t* data) {
@@ -99,7 +96,7 @@ void RowCache::write(std::int64_t row, const std::uint8_t* data) {
                 ": the limit of --image-cache-gb (NMLBENCH_IMAGE_CACHE_GB) is reached by data sets in use");
   }
   const auto at = static_cast<std::uint64_t>(row);
-  const std::uint64_t sum = checksum(data, row_bytes_);
+  const std::uint64_t sum = row_checksum(data, row_bytes_);
   rows_.write(data, row_bytes_, at * row_bytes_);
   sums_.write(&sum, sizeof sum, at * sizeof sum);
 }

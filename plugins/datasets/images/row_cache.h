@@ -1,6 +1,7 @@
 // The decode-once cache: rows of bytes in a sparse file, each with its checksum. Any number of threads and processes
 // may share one; whoever first needs a row writes it, and all would write the same. A row that a crash left
-// half-written does not fit its checksum and counts as absent. While one is open, eviction leaves its files alone.
+// half-written, or that has changed since, does not fit its checksum and counts as absent, with a warning. While one is
+// open, eviction leaves its files alone.
 #pragma once
 
 #include "cache_space.h"

@@ -1,9 +1,9 @@
 #include "shard_index.h"
 
 #include <nmlbench/digest.h>
+#include <nmlbench/sealed.h>
 
 #include <cstring>
-#include <fstream>
 #include <string_view>
 #include <type_traits>
 
@@ -16,8 +16,7 @@ namespace {
 namespace fs = std::filesystem;
 
 // Of the file's format and of how samples are formed of members.
-constexpr std::string_view kFormat = "nmlbench-shard-index/1\n";
-constexpr std::size_t kDigestLength = 32;
+constexpr std::string_view kFormat = "nmlbench-shard-index/2";
 constexpr std::size_t kLeastBytes = sizeof(std::int64_t) + 2 * sizeof(std::uint32_t);  // of a sample
 
 class Writer {
@@ -100,11 +99,6 @@ std::optional<std::vector<TarSample>> decode(std::string_view bytes) {
   return samples;
 }
 
-std::string read_all(const fs::path& file) {
-  std::ifstream in(file, std::ios::binary);
-  return {std::istreambuf_iterator<char>(in), {}};
-}
-
 }  // namespace
 
 ShardIndex::ShardIndex(const CacheSpace& space, const fs::path& shard, const std::vector<std::string>& endings)
@@ -116,19 +110,15 @@ ShardIndex::ShardIndex(const CacheSpace& space, const fs::path& shard, const std
 }
 
 std::optional<std::vector<TarSample>> ShardIndex::load() const {
-  const std::string bytes = read_all(file_);
-  const std::string_view view = bytes;
-  if (view.substr(0, kFormat.size()) != kFormat || view.size() < kFormat.size() + kDigestLength) return std::nullopt;
-  const std::string_view payload = view.substr(kFormat.size() + kDigestLength);
-  if (view.substr(kFormat.size(), kDigestLength) != digest_of(payload)) return std::nullopt;
+  const std::optional<std::string> content = read_from_cache(file_, kFormat);
+  if (!content) return std::nullopt;
   ::utimensat(AT_FDCWD, file_.c_str(), nullptr, 0);  // used now
-  return decode(payload);
+  return decode(*content);
 }
 
 void ShardIndex::save(const std::vector<TarSample>& samples) const {
   if (!state_.settled() || state_of(shard_) != state_) return;
-  const std::string payload = encode(samples);
-  keep_in_cache(file_, std::string(kFormat) + digest_of(payload) + payload);
+  keep_in_cache(file_, sealed(kFormat, encode(samples)));
 }
 
 }  // namespace nmlbench::plugins

@@ -1,4 +1,5 @@
 // The limit of the decode-once cache: who goes, who stays, and what happens when there is no room.
+#include "support/damage.h"
 #include "support/datasets.h"
 #include "support/images.h"
 #include "support/scratch.h"
@@ -8,6 +9,7 @@
 #include <csignal>
 #include <cstdlib>
 #include <filesystem>
+#include <random>
 #include <set>
 
 #include <fcntl.h>
@@ -194,6 +196,22 @@ TEST_F(ImageCache, EvictionThatACrashCutShortLosesNothing) {
   limit(1.2);
   read("a");
   EXPECT_EQ(ids(), std::set<std::string>{a});
+}
+
+TEST_F(ImageCache, FlippedBitsAreFoundAndNamedAndTheImagesDecodedAgain) {
+  const std::string a = fill("a");
+  std::mt19937_64 random(7);
+  ::testing::internal::CaptureStderr();
+  for (const char* ending : {".rows", ".sums"}) {
+    const auto bits = 8 * static_cast<std::int64_t>(fs::file_size(file(a, ending)));
+    for (int flip = 0; flip < 50; ++flip) {
+      const std::string whole = testing::read_text(file(a, ending));
+      testing::flip_bit(file(a, ending), static_cast<std::int64_t>(random() % static_cast<std::uint64_t>(bits)));
+      read("a");
+      EXPECT_EQ(testing::read_text(file(a, ending)), whole);  // mended
+    }
+  }
+  EXPECT_THAT(::testing::internal::GetCapturedStderr(), HasSubstr(file(a, ".rows").string() + ": damaged"));
 }
 
 TEST_F(ImageCache, AFolderRemovedWhileInUseChangesNothing) {

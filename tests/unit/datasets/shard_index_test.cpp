@@ -1,6 +1,7 @@
 // What is kept of a shard's headers: used when it fits the shard, ignored when it is damaged or the shard another.
 #include "../../../plugins/datasets/webdataset/shard_index.h"
 
+#include "support/damage.h"
 #include "support/datasets.h"
 #include "support/images.h"
 #include "support/scratch.h"
@@ -20,6 +21,7 @@ using plugins::CacheSpace;
 using plugins::ShardIndex;
 using plugins::TarSample;
 using ::testing::ElementsAre;
+using ::testing::HasSubstr;
 using testing::Scratch;
 
 // Only its state counts; it is old enough not to change again without a trace.
@@ -78,6 +80,7 @@ TEST_F(ShardIndexes, EveryDamageAndTruncationIsNoticed) {
   const std::string whole = saved(samples_);
   const fs::path file = index(kOldFile).file();
   ASSERT_TRUE(index(kOldFile).load());
+  ::testing::internal::CaptureStderr();
   for (std::size_t i = 0; i < whole.size(); ++i) {
     put(whole.substr(0, i), file);
     EXPECT_FALSE(index(kOldFile).load()) << i;
@@ -88,6 +91,20 @@ TEST_F(ShardIndexes, EveryDamageAndTruncationIsNoticed) {
   }
   put(whole + "x", file);
   EXPECT_FALSE(index(kOldFile).load());
+  EXPECT_THAT(::testing::internal::GetCapturedStderr(), HasSubstr(file.string() + ": is damaged"));
+}
+
+TEST_F(ShardIndexes, TheDigestOfAShardIsCheckedToo) {
+  const std::string expected = plugins::content_digest({kOldFile});
+  const fs::path memo = fs::directory_iterator(scratch_ / "cache/digests")->path();
+  const std::string whole = testing::read_text(memo);
+  ::testing::internal::CaptureStderr();
+  for (std::int64_t bit = 0; bit < 8 * static_cast<std::int64_t>(whole.size()); ++bit) {
+    testing::flip_bit(memo, bit);
+    EXPECT_EQ(plugins::content_digest({kOldFile}), expected) << bit;
+    EXPECT_EQ(testing::read_text(memo), whole) << bit;  // computed again, and kept
+  }
+  EXPECT_THAT(::testing::internal::GetCapturedStderr(), HasSubstr(memo.string() + ": is damaged"));
 }
 
 // Its clock cannot tell the next change.
