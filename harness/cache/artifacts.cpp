@@ -1,5 +1,7 @@
 #include "cache/artifacts.h"
 
+#include "cache/manifest.h"
+
 #include <cerrno>
 #include <chrono>
 #include <csignal>
@@ -41,10 +43,6 @@ std::string host_name() {
   return name;
 }
 
-fs::path meta_file(const fs::path& folder) {
-  return folder / "meta.json";
-}
-
 const char* folder_of(ArtifactKind kind) {
   switch (kind) {
     case ArtifactKind::checkpoint:
@@ -55,23 +53,6 @@ const char* folder_of(ArtifactKind kind) {
       return "measurements";
   }
   return "others";
-}
-
-std::optional<json> read_meta(const fs::path& folder) {
-  std::ifstream in(meta_file(folder));
-  json meta = json::parse(in, nullptr, /*allow_exceptions=*/false);
-  if (!meta.is_object() || !meta.contains("files") || !meta.contains("about")) return std::nullopt;
-  return meta;
-}
-
-bool is_whole(const fs::path& folder) {
-  const std::optional<json> meta = read_meta(folder);
-  if (!meta) return false;
-  for (const auto& [name, bytes] : meta->at("files").items()) {
-    std::error_code error;
-    if (fs::file_size(folder / name, error) != bytes.get<std::uintmax_t>() || error) return false;
-  }
-  return true;
 }
 
 }  // namespace
@@ -123,25 +104,66 @@ fs::path ArtifactCache::partial_file(const std::string& id) const {
   return fs::path(place(ArtifactKind::checkpoint, id).string() + ".partial");
 }
 
-std::optional<fs::path> ArtifactCache::find(ArtifactKind kind, const std::string& id) const {
-  const fs::path folder = place(kind, id);
-  std::error_code error;
-  if (!fs::is_directory(folder, error)) return std::nullopt;
-  if (is_whole(folder)) return folder;
-  spdlog::warn("{}: damaged, will be computed again", folder.string());
-  fs::remove_all(folder, error);
-  return std::nullopt;
+std::optional<Artifact> ArtifactCache::find(ArtifactKind kind, const std::string& id) const {
+  std::optional<Artifact> found;
+  use(kind, id, [&](const Artifact& artifact) { found = artifact; });
+  return found;
 }
 
-json ArtifactCache::about(const fs::path& folder) {
-  const std::optional<json> meta = read_meta(folder);
-  if (!meta) throw Error(fmt::format("{}: damaged; remove the folder and run again", meta_file(folder).string()));
-  return meta->at("about");
+bool ArtifactCache::use(ArtifactKind kind, const std::string& id,
+                        const std::function<void(const Artifact&)>& use) const {
+  const fs::path folder = place(kind, id);
+  return discard_unless(folder, [&] {
+    Manifest manifest = read_verified(folder, sums_);
+    use({folder, std::make_shared<const json>(std::move(manifest.about))});
+  });
+}
+
+bool ArtifactCache::use_about(ArtifactKind kind, const std::string& id,
+                              const std::function<void(const json&)>& use) const {
+  const fs::path folder = place(kind, id);
+  return discard_unless(folder, [&] { use(read_manifest(folder).about); });
+}
+
+// False when there is no such folder, or it does not work and is discarded.
+bool ArtifactCache::discard_unless(const fs::path& folder, const std::function<void()>& works) const {
+  std::error_code error;
+  if (!fs::is_directory(folder, error)) return false;
+  try {
+    works();
+    return true;
+  } catch (const DamagedFile& damage) {
+    discard(folder, damage);
+  } catch (const json::exception& what) {
+    discard(folder, DamagedFile(manifest_file(folder), what.what()));
+  }
+  return false;
+}
+
+bool ArtifactCache::has(ArtifactKind kind, const std::string& id) const {
+  try {
+    read_manifest(place(kind, id));
+    return true;
+  } catch (const DamagedFile&) {
+    return false;
+  }
+}
+
+// Moved away first: another process finds the whole of it or nothing.
+void ArtifactCache::discard(const fs::path& place, const DamagedFile& why) const {
+  spdlog::warn("{}; thrown away, will be computed again", why.what());
+  const Staging grave(unused_name());
+  std::error_code ignored;
+  fs::rename(place, grave.folder(), ignored);
+}
+
+fs::path ArtifactCache::unused_name() const {
+  static std::atomic<int> counter{0};
+  return root_ / "tmp" / fmt::format("{}.{}.{}", host_name(), ::getpid(), counter++);
 }
 
 Staging ArtifactCache::stage() {
-  static std::atomic<int> counter{0};
-  const fs::path folder = root_ / "tmp" / fmt::format("{}.{}.{}", host_name(), ::getpid(), counter++);
+  const fs::path folder = unused_name();
   std::error_code error;
   fs::create_directories(folder, error);
   if (error) fail(folder, "create", error.value());
@@ -149,20 +171,20 @@ Staging ArtifactCache::stage() {
 }
 
 void ArtifactCache::publish(ArtifactKind kind, const std::string& id, Staging staging, const json& about) {
-  json files = json::object();
+  const fs::path target = place(kind, id);
+  Manifest manifest{{}, about};
   for (const auto& entry : fs::directory_iterator(staging.folder())) {
     sync_path(entry.path(), O_RDONLY);
-    files[entry.path().filename().string()] = entry.file_size();
+    manifest.files[entry.path().filename().string()] = sums_.of(entry.path());
   }
-  write_file(meta_file(staging.folder()), json{{"files", files}, {"about", about}}.dump(2) + "\n");
-  sync_path(meta_file(staging.folder()), O_RDONLY);
+  write_file(manifest_file(staging.folder()), to_text(manifest, target));
+  sync_path(manifest_file(staging.folder()), O_RDONLY);
 
-  const fs::path target = place(kind, id);
   std::error_code error;
   fs::create_directories(target.parent_path(), error);
   if (error) fail(target.parent_path(), "create", error.value());
   fs::rename(staging.folder(), target, error);
-  if (error && !is_whole(target)) fail(target, "create", error.value());
+  if (error && !find(kind, id)) fail(target, "create", error.value());
   sync_path(target.parent_path(), O_RDONLY | O_DIRECTORY);
 }
 

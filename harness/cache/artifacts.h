@@ -1,11 +1,16 @@
 // Finished work on disk, addressed by identity: ROOT/KIND/ab/ID/{meta.json, files...}. A folder appears whole or not
-// at all: it is written under ROOT/tmp, synced, then renamed. Any number of processes may share a root.
+// at all: it is written under ROOT/tmp, synced, then renamed. Any number of processes may share a root. Nothing damaged
+// is used: every file is checked against its digest when a process first reads it, and what does not fit is named in
+// the log, thrown away and computed again.
 #pragma once
+
+#include "cache/checked_file.h"
 
 #include <nmlbench/error.h>
 
 #include <atomic>
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -42,7 +47,13 @@ class ArtifactLock {
   int descriptor_;
 };
 
-class ArtifactCache {
+// A finished artifact, whole.
+struct Artifact {
+  std::filesystem::path folder;
+  std::shared_ptr<const nlohmann::json> about;  // what publish() was given
+};
+
+class ArtifactCache {  // [any-thread]
  public:
   // Creates the folders. Throws Error when that is not possible.
   explicit ArtifactCache(std::filesystem::path root);
@@ -52,10 +63,18 @@ class ArtifactCache {
 
   const std::filesystem::path& root() const { return root_; }
 
-  // The folder of a finished artifact whose files are all there in full length. A damaged one is removed.
-  std::optional<std::filesystem::path> find(ArtifactKind kind, const std::string& id) const;
-  // What publish() was given.
-  static nlohmann::json about(const std::filesystem::path& folder);
+  // Reads all of it unless this process has done so before. A damaged one is discarded. Throws Error when it cannot be
+  // read for a passing reason.
+  std::optional<Artifact> find(ArtifactKind kind, const std::string& id) const;
+  // Gives the artifact to `use`; false when there is none. When `use` cannot do with what it says, and so throws
+  // DamagedFile or what nlohmann::json throws, it is discarded like a damaged one.
+  bool use(ArtifactKind kind, const std::string& id, const std::function<void(const Artifact&)>& use) const;
+  // The same with no more than what publish() was given: reads meta.json and no other file.
+  bool use_about(ArtifactKind kind, const std::string& id, const std::function<void(const nlohmann::json&)>& use) const;
+  // Whether there is one, by its meta.json alone: for forecasts. Reads no other file and removes nothing.
+  bool has(ArtifactKind kind, const std::string& id) const;
+  // Names `why` in the log and removes the file or folder.
+  void discard(const std::filesystem::path& place, const DamagedFile& why) const;
 
   Staging stage();
   // Moves the staged folder to its place. When another process was faster, its equal result stays.
@@ -69,9 +88,12 @@ class ArtifactCache {
 
  private:
   std::filesystem::path place(ArtifactKind kind, const std::string& id) const;
+  bool discard_unless(const std::filesystem::path& folder, const std::function<void()>& works) const;
+  std::filesystem::path unused_name() const;
   void remove_leftovers() const;
 
   std::filesystem::path root_;
+  mutable FileSums sums_;
 };
 
 // What the files below a folder take on the disk, which is less than their sizes where they have holes.

@@ -26,21 +26,35 @@ torch::Tensor map_file(const std::filesystem::path& file, bool writable, torch::
   return torch::from_file(file.string(), writable, count, torch::dtype(type));
 }
 
+// Reading a mapping beyond the end of its file would be a SIGBUS.
+void expect_bytes(const std::filesystem::path& file, std::int64_t bytes) {
+  if (bytes < 0 || std::filesystem::file_size(file) < static_cast<std::uintmax_t>(bytes)) {
+    throw DamagedFile(file, fmt::format("does not hold the {} bytes that its meta.json promises", bytes));
+  }
+}
+
 }  // namespace
 
 std::optional<Features> load_features(const ArtifactCache& cache, const std::string& id) {
-  const auto folder = cache.find(ArtifactKind::features, id);
-  if (!folder) return std::nullopt;
-  const nlohmann::json about = ArtifactCache::about(*folder);
-  const auto rows = about.at("rows").get<std::int64_t>();
-  const auto dim = about.at("dim").get<std::int64_t>();
-  return Features{map_file(*folder / "x.f32", false, torch::kFloat32, rows * dim).view({rows, dim}),
-                  map_file(*folder / "y.i64", false, torch::kInt64, rows), about.at("classes").get<std::int64_t>()};
+  std::optional<Features> features;
+  cache.use(ArtifactKind::features, id, [&](const Artifact& artifact) {
+    const auto rows = artifact.about->at("rows").get<std::int64_t>();
+    const auto dim = artifact.about->at("dim").get<std::int64_t>();
+    const auto classes = artifact.about->at("classes").get<std::int64_t>();
+    const std::filesystem::path x = artifact.folder / "x.f32", y = artifact.folder / "y.i64";
+    expect_bytes(x, rows * dim * static_cast<std::int64_t>(sizeof(float)));
+    expect_bytes(y, rows * static_cast<std::int64_t>(sizeof(std::int64_t)));
+    features = {map_file(x, false, torch::kFloat32, rows * dim).view({rows, dim}),
+                map_file(y, false, torch::kInt64, rows), classes};
+  });
+  return features;
 }
 
 Features require_features(const ArtifactCache& cache, const std::string& id) {
   std::optional<Features> features = load_features(cache, id);
-  if (!features) throw Error(fmt::format("the features {} vanished from the cache; run again", id));
+  if (!features)
+    throw Error(
+        fmt::format("the features {} vanished from the cache, or were damaged, while they were in use; run again", id));
   return std::move(*features);
 }
 

@@ -90,20 +90,19 @@ int write_features(const Globals& globals, const MatrixOptions& options, const f
   std::map<std::string, json> checkpoints;
   for (const Encoding& encoding : plan.encodings) {
     const Checkpoint& checkpoint = plan.checkpoints[encoding.checkpoint];
-    const auto features = load_features(cache, encoding.id);
-    if (!features) throw Error(fmt::format("the features {} vanished from the cache; run again", encoding.id));
+    const Features features = require_features(cache, encoding.id);
     const std::string stem = checkpoint.id + "/" + names.at(encoding.split);
     fs::create_directories(out / checkpoint.id);
-    write_npy(out / (stem + "_x.npy"), features->x);
-    write_npy(out / (stem + "_y.npy"), features->y);
+    write_npy(out / (stem + "_x.npy"), features.x);
+    write_npy(out / (stem + "_y.npy"), features.y);
     json& entry = checkpoints.try_emplace(checkpoint.id, describe(plan, checkpoint)).first->second;
     entry["splits"].push_back({{"name", names.at(encoding.split)},
                                {"x", stem + "_x.npy"},
                                {"y", stem + "_y.npy"},
                                {"data", plan.splits[encoding.split].plugin.identity()},
-                               {"rows", features->x.size(0)},
-                               {"dim", features->x.size(1)},
-                               {"classes", features->classes}});
+                               {"rows", features.x.size(0)},
+                               {"dim", features.x.size(1)},
+                               {"classes", features.classes}});
   }
   json index = {{"matrix", plan.matrix}, {"checkpoints", json::array()}};
   for (auto& [id, entry] : checkpoints) index["checkpoints"].push_back(std::move(entry));

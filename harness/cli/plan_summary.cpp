@@ -47,7 +47,7 @@ PlanSummary summarise(const Plan& plan, const ArtifactCache& cache, const KnownC
   for (const Checkpoint& checkpoint : plan.checkpoints) {
     if (!checkpoint.trained()) continue;
     ++summary.checkpoints.total;
-    if (cache.find(ArtifactKind::checkpoint, checkpoint.id)) {
+    if (cache.has(ArtifactKind::checkpoint, checkpoint.id)) {
       ++summary.checkpoints.known;
     } else {
       summary.checkpoints.work +=
@@ -56,7 +56,7 @@ PlanSummary summarise(const Plan& plan, const ArtifactCache& cache, const KnownC
   }
   for (const Encoding& encoding : plan.encodings) {
     ++summary.encodings.total;
-    if (cache.find(ArtifactKind::features, encoding.id)) {
+    if (cache.has(ArtifactKind::features, encoding.id)) {
       ++summary.encodings.known;
     } else {
       summary.encodings.work += static_cast<double>(plan.rows(encoding));

@@ -1,10 +1,12 @@
 #include "engine/encodings.h"
 
 #include "engine/checkpoint_job.h"
+#include "engine/process.h"
 #include "engine/workers.h"
 
 #include <algorithm>
 #include <mutex>
+#include <optional>
 
 #include <ATen/Parallel.h>
 #include <spdlog/spdlog.h>
@@ -21,9 +23,10 @@ class EncodingMaker {
   std::map<std::size_t, std::string> run(const std::set<std::size_t>& wanted) {
     std::vector<CheckpointJob> jobs;
     double images = 0;
+    SplitPool of_known(plan_, std::vector<std::size_t>(plan_.splits.size(), plan_.checkpoints.size() + 1));
     for (CheckpointJob& job : make_jobs(wanted)) {
       if (job.encodings.empty()) {
-        report_known_noise(plan_.checkpoints[job.checkpoint]);
+        report_known_noise(plan_.checkpoints[job.checkpoint], of_known);
         continue;
       }
       images += job_images(plan_, job, cache_);
@@ -45,25 +48,37 @@ class EncodingMaker {
   }
 
  private:
-  // One job for each checkpoint; its encodings are those that the cache lacks.
+  // One job for each checkpoint; its encodings are those that the cache lacks. All that are there are read to see that
+  // they are whole: later, in the middle of tuning, nobody could make them again.
   std::vector<CheckpointJob> make_jobs(const std::set<std::size_t>& wanted) const {
+    const std::vector<std::size_t> encodings(wanted.begin(), wanted.end());
+    std::vector<char> there(encodings.size());
+    run_workers(options_.threads, options_.threads, encodings.size(), [&](std::size_t i) {
+      if (options_.stop != nullptr && options_.stop->load()) throw Interrupted();
+      there[i] = cache_.find(ArtifactKind::features, plan_.encodings[encodings[i]].id) ? 1 : 0;
+    });
     std::map<std::size_t, std::vector<std::size_t>> missing;
-    for (const std::size_t index : wanted) {
-      const Encoding& encoding = plan_.encodings[index];
-      std::vector<std::size_t>& encodings = missing[encoding.checkpoint];
-      if (!cache_.find(ArtifactKind::features, encoding.id)) encodings.push_back(index);
+    for (std::size_t i = 0; i < encodings.size(); ++i) {
+      std::vector<std::size_t>& of_checkpoint = missing[plan_.encodings[encodings[i]].checkpoint];
+      if (there[i] == 0) of_checkpoint.push_back(encodings[i]);
     }
     std::vector<CheckpointJob> jobs;
-    for (auto& [checkpoint, encodings] : missing) jobs.push_back({checkpoint, std::move(encodings)});
+    for (auto& [checkpoint, lacking] : missing) jobs.push_back({checkpoint, std::move(lacking)});
     return jobs;
   }
 
-  // Everything is encoded already, but this database may not know the checkpoint yet.
-  void report_known_noise(const Checkpoint& checkpoint) {
+  // Everything is encoded already, but this database may not know the checkpoint yet, nor the cache have it any longer.
+  void report_known_noise(const Checkpoint& checkpoint, SplitPool& splits) {
     if (!checkpoint.trained()) return;
-    if (const auto folder = cache_.find(ArtifactKind::checkpoint, checkpoint.id)) {
-      sink_.noise(noise_record(plan_, checkpoint, read_checkpoint_facts(*folder)));
+    std::optional<CheckpointFacts> facts = read_checkpoint_facts(checkpoint, cache_);
+    try {
+      if (!facts) facts = measure_noise(checkpoint, [&](std::size_t split) { return splits.acquire(split); });
+    } catch (...) {
+      const std::string why = message_of_current_exception();
+      spdlog::warn("{}: its realised noise is not known: {}", checkpoint.noise_name(), why);
+      return;
     }
+    sink_.noise(noise_record(plan_, checkpoint, *facts));
   }
 
   std::vector<std::size_t> count_uses(const std::vector<CheckpointJob>& jobs) const {

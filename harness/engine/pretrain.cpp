@@ -4,13 +4,16 @@
 #include "engine/flat_optimizer.h"
 #include "engine/gradient_step.h"
 #include "engine/prepare.h"
+#include "engine/process.h"
 #include "registry/registry.h"
 
 #include <nmlbench/compat.h>
 #include <nmlbench/dense.h>
+#include <nmlbench/sealed.h>
 
 #include <chrono>
 #include <cmath>
+#include <functional>
 #include <future>
 #include <numbers>
 #include <sstream>
@@ -26,11 +29,37 @@ namespace {
 using nlohmann::json;
 using Clock = std::chrono::steady_clock;
 
+constexpr const char* kPartialFormat = "nmlbench-partial/1";
+
 // Through memory: LibTorch's own file writer ends the program when the disk is full.
 std::string bytes_of(torch::serialize::OutputArchive& archive) {
   std::ostringstream bytes;
   archive.save_to(bytes);
   return bytes.str();
+}
+
+torch::serialize::InputArchive archive_of(std::string_view bytes, torch::Device device) {
+  torch::serialize::InputArchive archive;
+  archive.load_from(bytes.data(), bytes.size(), device);
+  return archive;
+}
+
+// `load` replaces the encoder's tensors by what `file` holds. When it cannot, because the file is another encoder's,
+// the encoder is as it was before, so that training may begin with it, and DamagedFile is thrown.
+void load_or_restore(Encoder& encoder, const std::filesystem::path& file, torch::Device device,
+                     const std::function<void()>& load) {
+  torch::serialize::OutputArchive before;
+  encoder.save(before);
+  const std::string bytes = bytes_of(before);
+  try {
+    load();
+  } catch (...) {
+    const std::string why = message_of_current_exception();
+    if (current_exception_is_out_of_memory()) throw;
+    torch::serialize::InputArchive archive = archive_of(bytes, device);
+    encoder.load(archive);
+    throw DamagedFile(file, "does not fit the encoder: " + why);
+  }
 }
 
 // Share of the peak step size at `step` of `total`: a linear warm-up, then the schedule over what remains.
@@ -150,7 +179,7 @@ class Trainer {
     save_ = std::async(std::launch::async, [&cache = context_.cache, &id = checkpoint_.id, bytes = bytes_of(archive)] {
       const Staging staging = cache.stage();
       const auto file = staging.folder() / "partial.pt";
-      write_file(file, bytes);
+      write_file(file, sealed(kPartialFormat, bytes));
       replace_file(file, cache.partial_file(id));
     });
   }
@@ -163,28 +192,36 @@ class Trainer {
     if (!load_partial()) optimizer_.emplace(encoder_, optim_);
   }
 
+  // One that is damaged is thrown away.
   bool load_partial() {
     const auto file = context_.cache.partial_file(checkpoint_.id);
     if (!std::filesystem::exists(file)) return false;
-    torch::Tensor losses;
     try {
-      torch::serialize::InputArchive archive, weights, state;
-      archive.load_from(file.string(), context_.device);
-      archive.read("encoder", weights);
-      archive.read("optimizer", state);
-      encoder_.load(weights);  // replaces tensors, so the optimiser gathers them afterwards
-      optimizer_.emplace(encoder_, optim_);
-      optimizer_->load(state);
-      archive.read("loss_curve", losses, /*is_buffer=*/true);
-    } catch (const c10::Error&) {
-      throw Error(fmt::format("{}: damaged; remove the file and run again", file.string()));
+      const std::string bytes = read_file(file);
+      const auto content = unsealed(kPartialFormat, bytes);
+      if (!content) throw DamagedFile(file, "is damaged or of another version");
+      load_or_restore(encoder_, file, context_.device, [&] { load_state(*content); });
+    } catch (const DamagedFile& damage) {
+      context_.cache.discard(file, damage);
+      return false;
     }
+    const auto epochs = static_cast<std::int64_t>(facts_.loss_curve.size());
+    context_.progress.advance(static_cast<double>(epochs * steps_per_epoch_ * optim_.batch_size));
+    spdlog::info("checkpoint {}: resumes after epoch {} of {}", checkpoint_.id.substr(0, 12), epochs, optim_.epochs);
+    return true;
+  }
+
+  void load_state(std::string_view bytes) {
+    torch::serialize::InputArchive archive = archive_of(bytes, context_.device), weights, state;
+    torch::Tensor losses;
+    archive.read("encoder", weights);
+    archive.read("optimizer", state);
+    encoder_.load(weights);  // replaces tensors, so the optimiser gathers them afterwards
+    optimizer_.emplace(encoder_, optim_);
+    optimizer_->load(state);
+    archive.read("loss_curve", losses, /*is_buffer=*/true);
     losses = losses.cpu();
     facts_.loss_curve.assign(dense_data<double>(losses), dense_data<double>(losses) + losses.numel());
-    context_.progress.advance(static_cast<double>(losses.numel() * steps_per_epoch_ * optim_.batch_size));
-    spdlog::info("checkpoint {}: resumes after epoch {} of {}", checkpoint_.id.substr(0, 12), losses.numel(),
-                 optim_.epochs);
-    return true;
   }
 
   const Checkpoint& checkpoint_;
@@ -221,6 +258,21 @@ json to_json(const Checkpoint& checkpoint, const CheckpointFacts& facts) {
   return about;
 }
 
+CheckpointFacts facts_from(const json& about) {
+  CheckpointFacts facts;
+  facts.realised_rate = about.at("realised_rate").get<double>();
+  facts.loss_curve = about.at("loss_curve").get<std::vector<double>>();
+  facts.images_per_second = about.at("images_per_second").get<double>();
+  facts.images = about.at("images").get<double>();
+  facts.seconds = about.at("seconds").get<double>();
+  if (about.contains("transition")) {
+    const auto classes = about.at("classes").get<std::int64_t>();
+    facts.transition =
+        torch::tensor(about.at("transition").get<std::vector<double>>(), torch::kFloat64).view({classes, classes});
+  }
+  return facts;
+}
+
 void publish(const Checkpoint& checkpoint, Encoder& encoder, const CheckpointFacts& facts, ArtifactCache& cache) {
   Staging staging = cache.stage();
   torch::serialize::OutputArchive weights;
@@ -233,19 +285,18 @@ void publish(const Checkpoint& checkpoint, Encoder& encoder, const CheckpointFac
 
 }  // namespace
 
-CheckpointFacts read_checkpoint_facts(const std::filesystem::path& folder) {
-  const json about = ArtifactCache::about(folder);
+std::optional<CheckpointFacts> read_checkpoint_facts(const Checkpoint& checkpoint, const ArtifactCache& cache) {
+  std::optional<CheckpointFacts> facts;
+  cache.use_about(ArtifactKind::checkpoint, checkpoint.id, [&](const json& about) { facts = facts_from(about); });
+  return facts;
+}
+
+CheckpointFacts measure_noise(const Checkpoint& checkpoint, const SplitSource& splits) {
+  const CorruptedSplit data(checkpoint.noise, splits(*checkpoint.split), splits,
+                            Stream(static_cast<std::uint64_t>(checkpoint.seed)).at("noise"));
   CheckpointFacts facts;
-  facts.realised_rate = about.at("realised_rate").get<double>();
-  facts.loss_curve = about.at("loss_curve").get<std::vector<double>>();
-  facts.images_per_second = about.at("images_per_second").get<double>();
-  facts.images = about.at("images").get<double>();
-  facts.seconds = about.at("seconds").get<double>();
-  if (about.contains("transition")) {
-    const auto classes = about.at("classes").get<std::int64_t>();
-    facts.transition =
-        torch::tensor(about.at("transition").get<std::vector<double>>(), torch::kFloat64).view({classes, classes});
-  }
+  facts.realised_rate = data.realised_rate();
+  facts.transition = data.transition();
   return facts;
 }
 
@@ -263,13 +314,18 @@ std::shared_ptr<Encoder> build_encoder(const Checkpoint& checkpoint, const Input
 CheckpointFacts obtain_checkpoint(const Checkpoint& checkpoint, Encoder& encoder, const SplitSource& splits,
                                   const StageContext& context) {
   const ArtifactLock lock = context.cache.lock(checkpoint.id, context.stop);
-  if (const auto folder = context.cache.find(ArtifactKind::checkpoint, checkpoint.id)) {
-    torch::serialize::InputArchive weights;
-    weights.load_from((*folder / "weights.pt").string(), context.device);
-    encoder.load(weights);
-    return read_checkpoint_facts(*folder);
-  }
-  const CheckpointFacts facts = Trainer(checkpoint, encoder, splits, context).train();
+  CheckpointFacts facts;
+  const auto load = [&](const Artifact& artifact) {
+    facts = facts_from(*artifact.about);
+    const std::filesystem::path file = artifact.folder / "weights.pt";
+    load_or_restore(encoder, file, context.device, [&] {
+      torch::serialize::InputArchive weights;
+      weights.load_from(file.string(), context.device);
+      encoder.load(weights);
+    });
+  };
+  if (context.cache.use(ArtifactKind::checkpoint, checkpoint.id, load)) return facts;
+  facts = Trainer(checkpoint, encoder, splits, context).train();
   publish(checkpoint, encoder, facts, context.cache);
   return facts;
 }

@@ -11,6 +11,7 @@
 #include <nmlbench/encoder.h>
 
 #include <memory>
+#include <optional>
 
 namespace nmlbench {
 
@@ -45,7 +46,10 @@ std::shared_ptr<Encoder> build_encoder(const Checkpoint& checkpoint, const Input
 CheckpointFacts obtain_checkpoint(const Checkpoint& checkpoint, Encoder& encoder, const SplitSource& splits,
                                   const StageContext& context);
 
-// What a finished checkpoint in the cache says of itself.
-CheckpointFacts read_checkpoint_facts(const std::filesystem::path& folder);
+// What a finished checkpoint in the cache says of itself; nothing when the cache has none.
+std::optional<CheckpointFacts> read_checkpoint_facts(const Checkpoint& checkpoint, const ArtifactCache& cache);
+
+// Of these facts, those about the noise, without any training.
+CheckpointFacts measure_noise(const Checkpoint& checkpoint, const SplitSource& splits);
 
 }  // namespace nmlbench

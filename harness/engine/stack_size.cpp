@@ -140,9 +140,9 @@ std::int64_t StackSizer::fastest(const std::vector<std::size_t>& cells, const He
   const StackShape unit{1, heads_per_unit(plan_, cells), shape.dim, shape.classes};
   const std::string id = measurement_id(tuner, unit, device_);
   const ArtifactLock lock = cache_.lock(id, stop_);
-  if (const auto folder = cache_.find(ArtifactKind::measurement, id)) {
-    return ArtifactCache::about(*folder).at("heads").get<std::int64_t>();
-  }
+  std::int64_t known = 0;
+  const auto read = [&](const Artifact& found) { known = found.about->at("heads").get<std::int64_t>(); };
+  if (cache_.use(ArtifactKind::measurement, id, read) && known > 0) return known;
   std::map<std::int64_t, double> rates;
   // in a thread of its own with one thread of LibTorch, as stacks run on a CPU
   run_workers(1, 1, 1, [&](std::size_t) {
