@@ -14,6 +14,7 @@ namespace nmlbench::cli {
 // Exit statuses (DESIGN 5).
 inline constexpr int kDone = 0;
 inline constexpr int kSomeCellsFailed = 1;
+inline constexpr int kDamaged = 1;
 inline constexpr int kBadInput = 2;
 inline constexpr int kInterrupted = 130;
 

@@ -1,4 +1,5 @@
 #include "cache/artifacts.h"
+#include "cache/cache_check.h"
 #include "cli/cli.h"
 #include "cli/data_check.h"
 #include "cli/live_view.h"
@@ -105,17 +106,48 @@ int examine_data(const Globals& globals, const std::filesystem::path& folder, bo
   return kDone;
 }
 
+int examine_cache(const Globals& globals, bool as_json) {
+  const std::filesystem::path root = cache_root(globals);
+  if (!std::filesystem::is_directory(root)) throw Error(root.string() + ": is no folder; give --cache-dir DIR");
+  const CacheReport report = check_cache(root);
+  const int status = report.damage.empty() ? kDone : kDamaged;
+  if (as_json) {
+    nlohmann::ordered_json out = {{"cache", root.string()}, {"damage", report.damage}};
+    for (const CacheKind& kind : report.kinds) {
+      out["kinds"].push_back(
+          {{"name", kind.name}, {"count", kind.count}, {"bytes", kind.bytes}, {"damaged", kind.damaged}});
+    }
+    fmt::print("{}\n", out.dump(2));
+    return status;
+  }
+  fmt::print("{}\n", root.string());
+  for (const CacheKind& kind : report.kinds) {
+    fmt::print("  {:<24} {:>8} {:>9}B {}\n", kind.name, kind.count, format_count(static_cast<double>(kind.bytes)),
+               kind.damaged > 0 ? fmt::format("{} damaged", kind.damaged) : "whole");
+  }
+  for (const std::string& line : report.damage) fmt::print("{}\n", line);
+  if (status != kDone) {
+    fmt::print(
+        "Nothing was removed. Whatever run needs these next throws them away and computes them again; they may also be "
+        "removed by hand. If more turn up, check the disk and the memory.\n");
+  }
+  return status;
+}
+
 }  // namespace
 
 void add_doctor(CLI::App& app, Globals& globals, Action& action) {
   auto* verb = app.add_subcommand("doctor", "Versions, devices, threads, BLAS, plugins, disk and cache");
-  auto as_json = std::make_shared<bool>(false);
+  auto as_json = std::make_shared<bool>(false), cache = std::make_shared<bool>(false);
   auto data = std::make_shared<std::filesystem::path>();
   verb->add_option("--data", *data,
                    "Instead: which of the known data sets this folder holds, and whether they are whole");
+  verb->add_flag("--cache", *cache, "Instead: read the whole cache and list what is damaged (status 1)")
+      ->excludes("--data");
   verb->add_flag("--json", *as_json, "As JSON");
-  verb->callback([&globals, &action, as_json, data] {
-    action = [&globals, as_json, data] {
+  verb->callback([&globals, &action, as_json, cache, data] {
+    action = [&globals, as_json, cache, data] {
+      if (*cache) return examine_cache(globals, *as_json);
       return data->empty() ? examine(globals, *as_json) : examine_data(globals, *data, *as_json);
     };
   });
