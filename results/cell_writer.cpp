@@ -102,8 +102,8 @@ CellWriter::CellWriter(SQLite::Database& db)
       done_(db, "SELECT 1 FROM cells WHERE cell_id = ? AND status = 'done'"),
       cell_(db,
             "INSERT INTO cells (cell_id, coordinates, run_id, matrix, source_id, checkpoint_id, task, fraction,"
-            " tuner_id, seed, status, message, device, tune_seconds, evaluate_seconds)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"),
+            " tuner_id, seed, status, message, device, tune_seconds, evaluate_seconds, transient)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"),
       metric_(db, "INSERT INTO metrics (cell, test_set_id, metric_id, value) VALUES (?, ?, ?, ?)"),
       spectrum_(db,
                 "INSERT INTO spectra (cell, test_set, space, center, samples, singular_values)"
@@ -136,7 +136,8 @@ std::int64_t CellWriter::insert_cell(std::int64_t run, const CellRecord& cell) {
       sources_.row_of(cell.encoder, cell.encoder_params, cell.pretrain_dataset, cell.noise, cell.noise_ratio);
   const std::int64_t tuner = tuners_.row_of(cell.tuner, cell.tuner_params);
   execute(cell_, cell.cell_id, cell.coordinates, run, cell.matrix, source, cell.checkpoint_id, cell.task, cell.fraction,
-          tuner, cell.seed, cell.status, cell.message, cell.device, cell.tune_seconds, cell.evaluate_seconds);
+          tuner, cell.seed, cell.status, cell.message, cell.device, cell.tune_seconds, cell.evaluate_seconds,
+          cell.transient ? 1 : 0);
   return db_.getLastInsertRowid();
 }
 

@@ -51,10 +51,10 @@ WHERE NOT EXISTS (SELECT 1 FROM main.cells m WHERE m.cell_id = s.cell_id)
 
 constexpr const char* kCopyCells = R"(
 INSERT INTO main.cells (cell_id, coordinates, run_id, matrix, source_id, checkpoint_id, task, fraction, tuner_id, seed,
-                        status, message, device, created_at, tune_seconds, evaluate_seconds)
+                        status, message, device, created_at, tune_seconds, evaluate_seconds, transient)
   SELECT c.cell_id, c.coordinates, run.run_id, c.matrix, source.source_id, c.checkpoint_id, c.task, c.fraction,
          tuner.tuner_id, c.seed, c.status, c.message, c.device, c.created_at,
-         c.tune_seconds, c.evaluate_seconds
+         c.tune_seconds, c.evaluate_seconds, c.transient
   FROM temp.new_cells n
   JOIN src.cells c ON c.cell = n.source_cell
   JOIN src.runs sr ON sr.run_id = c.run_id JOIN main.runs run ON run.uuid = sr.uuid

@@ -2,6 +2,7 @@
 
 #include "migration_2_sql.inc"
 #include "migration_3_sql.inc"
+#include "migration_4_sql.inc"
 #include "schema_sql.inc"
 
 #include <nmlbench/error.h>
@@ -18,7 +19,7 @@
 namespace nmlbench {
 
 std::span<const char* const> migrations() {
-  static constexpr const char* kScripts[] = {kSchemaSql, kMigration2Sql, kMigration3Sql};
+  static constexpr const char* kScripts[] = {kSchemaSql, kMigration2Sql, kMigration3Sql, kMigration4Sql};
   return kScripts;
 }
 

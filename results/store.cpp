@@ -179,10 +179,17 @@ void Store::write_log(std::int64_t run, std::span<const LogRecord> lines) {
 }
 
 std::unordered_set<std::string> Store::cells_with_status(const std::string& status) const {
+  return cell_ids(status == "done" ? "status = 'done'" : "status = 'failed'");
+}
+
+std::unordered_set<std::string> Store::cells_that_stay_failed() const {
+  return cell_ids("status = 'failed' AND NOT transient");
+}
+
+std::unordered_set<std::string> Store::cell_ids(const char* where) const {
   return with_database_errors(impl_->file, [&] {
     std::unordered_set<std::string> ids;
-    SQLite::Statement statement(impl_->db, "SELECT cell_id FROM cells WHERE status = ?");
-    statement.bind(1, status);
+    SQLite::Statement statement(impl_->db, std::string("SELECT cell_id FROM cells WHERE ") + where);
     while (statement.executeStep()) ids.insert(statement.getColumn(0).getString());
     return ids;
   });

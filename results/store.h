@@ -43,6 +43,9 @@ class Store {
   // More lines of a run's log.
   void write_log(std::int64_t run, std::span<const LogRecord> lines);
 
+  // Ids of all cells that failed by a fault of their own. Those that failed for want of something of the machine's are
+  // tried again by the same command.
+  std::unordered_set<std::string> cells_that_stay_failed() const;
   // Ids of all cells with this status ("done" or "failed").
   std::unordered_set<std::string> cells_with_status(const std::string& status) const;
 
@@ -52,6 +55,7 @@ class Store {
   const Impl& impl() const { return *impl_; }
 
  private:
+  std::unordered_set<std::string> cell_ids(const char* where) const;
   explicit Store(std::unique_ptr<Impl> impl);
   std::unique_ptr<Impl> impl_;
 };

@@ -1,6 +1,10 @@
 #include <nmlbench/error.h>
 
+#include <algorithm>
+#include <cerrno>
 #include <cstddef>
+#include <cstring>
+#include <iterator>
 #include <string_view>
 
 namespace nmlbench {
@@ -46,6 +50,55 @@ Error::Error(const std::string& what) : std::runtime_error(one_line(what)) {}
 Error::~Error() = default;
 DataError::DataError(const std::string& what) : Error(what) {}
 DataError::~DataError() = default;
+
+namespace {
+
+constexpr int kTransient[] = {ENOSPC, EDQUOT, EMFILE, ENFILE, ENOMEM, EIO,
+                              EAGAIN, EINTR,  EBUSY,  ENOLCK, ESTALE, ETIMEDOUT};
+
+std::string advice_for(int code) {
+  switch (code) {
+    case ENOSPC:
+    case EDQUOT:
+      return "free some space";
+    case EMFILE:
+    case ENFILE:
+      return "raise the limit of open files (ulimit -n)";
+    case ENOMEM:
+      return "close other programs";
+    case EIO:
+      return "check the disk";
+    case EACCES:
+    case EPERM:
+    case EROFS:
+      return "check the permissions";
+    default:
+      return "";
+  }
+}
+
+std::string system_text(const std::string& file, const std::string& action, int code, const std::string& advice) {
+  const std::string own = advice_for(code);
+  std::string text = file + ": cannot " + action + ": " + std::strerror(code);
+  if (!own.empty() || !advice.empty()) text += "; " + own + (own.empty() || advice.empty() ? "" : " or ") + advice;
+  return text;
+}
+
+}  // namespace
+
+SystemError::SystemError(const std::string& file, const std::string& action, int code, const std::string& advice)
+    : Error(system_text(file, action, code, advice)), code_(code) {}
+SystemError::~SystemError() = default;
+
+bool is_transient(int code) {
+  return std::find(std::begin(kTransient), std::end(kTransient), code) != std::end(kTransient);
+}
+
+bool names_transient_reason(const std::string& text) {
+  return std::any_of(std::begin(kTransient), std::end(kTransient),
+                     [&](int code) { return text.find(std::strerror(code)) != std::string::npos; });
+}
+
 Interrupted::Interrupted() : Error("interrupted") {}
 Interrupted::~Interrupted() = default;
 

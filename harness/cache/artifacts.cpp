@@ -25,8 +25,7 @@ namespace fs = std::filesystem;
 using nlohmann::json;
 
 [[noreturn]] void fail(const fs::path& file, const char* action, int code) {
-  throw Error(fmt::format("{}: cannot {}: {}; free space or choose another --cache-dir", file.string(), action,
-                          std::strerror(code)));
+  throw SystemError(file.string(), action, code, "choose another --cache-dir");
 }
 
 void sync_path(const fs::path& path, int flags) {
@@ -58,8 +57,11 @@ const char* folder_of(ArtifactKind kind) {
 }  // namespace
 
 Staging::~Staging() {
-  std::error_code ignored;
-  if (!folder_.empty()) fs::remove_all(folder_, ignored);
+  try {
+    std::error_code ignored;
+    if (!folder_.empty()) fs::remove_all(folder_, ignored);
+  } catch (const std::bad_alloc&) {  // the folder is rubbish that the next run removes
+  }
 }
 
 ArtifactLock::~ArtifactLock() {
@@ -217,16 +219,23 @@ std::uintmax_t disk_usage(const fs::path& folder) {
 }
 
 void write_file(const fs::path& file, std::string_view bytes) {
-  std::ofstream out(file, std::ios::binary);
-  out.write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
-  out.close();
-  if (!out) fail(file, "write", errno);
+  const int descriptor = ::open(file.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+  if (descriptor < 0) fail(file, "create", errno);
+  int failed = 0;
+  while (!bytes.empty() && failed == 0) {
+    const ssize_t written = ::write(descriptor, bytes.data(), bytes.size());
+    if (written >= 0) bytes.remove_prefix(static_cast<std::size_t>(written));
+    if (written < 0 && errno != EINTR) failed = errno;
+  }
+  if (::close(descriptor) != 0 && failed == 0) failed = errno;
+  if (failed != 0) fail(file, "write", failed);
 }
 
 void replace_file(const fs::path& written, const fs::path& place) {
   sync_path(written, O_RDONLY);
   std::error_code error;
   fs::create_directories(place.parent_path(), error);
+  if (error) fail(place.parent_path(), "create", error.value());
   fs::rename(written, place, error);
   if (error) fail(place, "write", error.value());
   sync_path(place.parent_path(), O_RDONLY | O_DIRECTORY);

@@ -46,7 +46,7 @@ std::size_t InputFile::read(char* out, std::size_t bytes, std::uintmax_t at) con
 }
 
 void InputFile::fail() const {
-  throw Error(fmt::format("{}: cannot be read: {}", file_.string(), std::strerror(errno)));
+  throw SystemError(file_.string(), "read", errno);
 }
 
 std::string read_file(const fs::path& file) {

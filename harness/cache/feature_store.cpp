@@ -13,12 +13,11 @@ namespace {
 // Reserves the blocks: writing into a mapped hole of a full disk would be a SIGBUS.
 void reserve(const std::filesystem::path& file, std::int64_t bytes) {
   const int descriptor = ::open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
-  if (descriptor < 0) throw Error(fmt::format("{}: cannot create: {}", file.string(), std::strerror(errno)));
+  if (descriptor < 0) throw SystemError(file.string(), "create", errno, "choose another --cache-dir");
   const int failed = ::posix_fallocate(descriptor, 0, std::max<std::int64_t>(bytes, 1));
   ::close(descriptor);
   if (failed != 0) {
-    throw Error(fmt::format("{}: cannot reserve {} bytes: {}; free space or choose another --cache-dir", file.string(),
-                            bytes, std::strerror(failed)));
+    throw SystemError(file.string(), fmt::format("reserve {} bytes", bytes), failed, "choose another --cache-dir");
   }
 }
 

@@ -38,7 +38,7 @@ std::string stage_line(const char* name, const StageCount& stage, const std::str
 KnownCells known_cells(const std::filesystem::path& db) {
   if (!std::filesystem::exists(db)) return {};
   const Store store = Store::open_read_only(db);
-  return {store.cells_with_status("done"), store.cells_with_status("failed")};
+  return {store.cells_with_status("done"), store.cells_that_stay_failed()};
 }
 
 PlanSummary summarise(const Plan& plan, const ArtifactCache& cache, const KnownCells& known) {

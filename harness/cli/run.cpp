@@ -54,6 +54,10 @@ class StoreSink : public ResultSink {
 
 void report_failures(const ExecutionSummary& summary, std::int64_t failed_before) {
   for (const auto& [message, cells] : summary.failures) spdlog::error("{} cells failed: {}", cells, message);
+  if (summary.transient > 0) {
+    spdlog::warn("{} of them failed for want of disk, memory or files; the same command tries them again",
+                 summary.transient);
+  }
   if (failed_before > 0) {
     spdlog::warn("{} cells failed in an earlier run and were left alone; --retry-failed runs them again",
                  failed_before);
@@ -86,7 +90,7 @@ int run_matrix(const Globals& globals, const RunOptions& options) {
   engine.fail_fast = options.fail_fast;
   engine.stack_heads = options.stack_heads;
   Store store = Store::open(options.db);
-  const KnownCells known{store.cells_with_status("done"), store.cells_with_status("failed")};
+  const KnownCells known{store.cells_with_status("done"), store.cells_that_stay_failed()};
   engine.wanted = [&](const Cell& cell) {
     return known.done.count(cell.id) == 0 && (options.retry_failed || known.failed.count(cell.id) == 0);
   };

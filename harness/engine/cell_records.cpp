@@ -25,17 +25,18 @@ CellRecord describe_cell(const Plan& plan, const Cell& cell, const torch::Device
   return record;
 }
 
-void fail(CellRecord& record, const std::string& message) {
+void fail(CellRecord& record, const Failure& failure) {
   record.status = "failed";
-  record.message = message;
+  record.message = failure.message;
+  record.transient = failure.transient;
   record.metrics.clear();
   record.spectra.clear();
   record.confusion.clear();
 }
 
-CellRecord failed_cell(const Plan& plan, const Cell& cell, const torch::Device& device, const std::string& message) {
+CellRecord failed_cell(const Plan& plan, const Cell& cell, const torch::Device& device, const Failure& failure) {
   CellRecord record = describe_cell(plan, cell, device);
-  fail(record, message);
+  fail(record, failure);
   return record;
 }
 

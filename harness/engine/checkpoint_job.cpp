@@ -47,8 +47,8 @@ class JobRunner {
       try {
         encoder = trained_encoder();
       } catch (...) {
-        const std::string message = message_of_current_exception();
-        for (const std::size_t encoding : job_.encodings) result_.errors[encoding] = message;
+        const Failure failure = failure_of_current_exception();
+        for (const std::size_t encoding : job_.encodings) result_.errors[encoding] = failure;
         return std::move(result_);
       }
     }
@@ -56,8 +56,8 @@ class JobRunner {
       try {
         encode(encoding, encoder);
       } catch (...) {
-        const std::string message = message_of_current_exception();
-        result_.errors[encoding] = message;
+        const Failure failure = failure_of_current_exception();
+        result_.errors[encoding] = failure;
       }
     }
     return std::move(result_);

@@ -3,6 +3,7 @@
 
 #include "engine/hooks.h"
 #include "engine/pretrain.h"
+#include "engine/process.h"
 #include "engine/split_data.h"
 #include "plan/plan.h"
 
@@ -21,7 +22,7 @@ struct CheckpointJob {
 struct CheckpointJobResult {
   std::vector<StageRecord> stages;
   std::optional<NoiseRecord> noise;
-  std::map<std::size_t, std::string> errors;  // encoding -> why it is missing
+  std::map<std::size_t, Failure> errors;  // encoding -> why it is missing
 };
 
 // What an encoder sees: the split it was trained on, or, as built, the split it encodes.

@@ -20,7 +20,7 @@ class EncodingMaker {
                 ProgressListener& progress)
       : plan_(plan), options_(options), cache_(cache), sink_(sink), progress_(progress) {}
 
-  std::map<std::size_t, std::string> run(const std::set<std::size_t>& wanted) {
+  std::map<std::size_t, Failure> run(const std::set<std::size_t>& wanted) {
     std::vector<CheckpointJob> jobs;
     double images = 0;
     SplitPool of_known(plan_, std::vector<std::size_t>(plan_.splits.size(), plan_.checkpoints.size() + 1));
@@ -121,9 +121,9 @@ class EncodingMaker {
     for (const StageRecord& stage : result.stages) sink_.stage(stage);
     if (result.noise) sink_.noise(*result.noise);
     if (!result.errors.empty()) {
-      spdlog::error("{}: {}", plan_.checkpoints[job.checkpoint].encoder.name, result.errors.begin()->second);
+      spdlog::error("{}: {}", plan_.checkpoints[job.checkpoint].encoder.name, result.errors.begin()->second.message);
     }
-    for (auto& [encoding, message] : result.errors) errors_[encoding] = std::move(message);
+    for (auto& [encoding, failure] : result.errors) errors_[encoding] = std::move(failure);
     if (!result.errors.empty() && options_.fail_fast) abandon_ = true;
   }
 
@@ -134,15 +134,15 @@ class EncodingMaker {
   ProgressListener& progress_;
 
   std::mutex mutex_;  // of the sink and the errors
-  std::map<std::size_t, std::string> errors_;
+  std::map<std::size_t, Failure> errors_;
   std::atomic<bool> abandon_{false};
 };
 
 }  // namespace
 
-std::map<std::size_t, std::string> make_encodings(const Plan& plan, const std::set<std::size_t>& wanted,
-                                                  const EngineOptions& options, ArtifactCache& cache, ResultSink& sink,
-                                                  ProgressListener& progress) {
+std::map<std::size_t, Failure> make_encodings(const Plan& plan, const std::set<std::size_t>& wanted,
+                                              const EngineOptions& options, ArtifactCache& cache, ResultSink& sink,
+                                              ProgressListener& progress) {
   return EncodingMaker(plan, options, cache, sink, progress).run(wanted);
 }
 

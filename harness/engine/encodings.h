@@ -3,6 +3,7 @@
 
 #include "cache/artifacts.h"
 #include "engine/hooks.h"
+#include "engine/process.h"
 #include "plan/plan.h"
 
 #include <nmlbench/torch.h>
@@ -23,8 +24,8 @@ struct EngineOptions {
 };
 
 // The encodings that could not be made, and why. Throws Interrupted when stopped, and whatever the sink throws.
-std::map<std::size_t, std::string> make_encodings(const Plan& plan, const std::set<std::size_t>& wanted,
-                                                  const EngineOptions& options, ArtifactCache& cache, ResultSink& sink,
-                                                  ProgressListener& progress);
+std::map<std::size_t, Failure> make_encodings(const Plan& plan, const std::set<std::size_t>& wanted,
+                                              const EngineOptions& options, ArtifactCache& cache, ResultSink& sink,
+                                              ProgressListener& progress);
 
 }  // namespace nmlbench

@@ -155,7 +155,7 @@ void Evaluator::measure_test(const Stack& stack, std::size_t first, std::size_t 
       if (record.status == "failed") continue;
       const torch::Tensor logits = output.logits[static_cast<std::int64_t>(h)];
       if (!torch::isfinite(logits).all().item<bool>() || (!tuned.empty() && !tuned[h].values.defined())) {
-        fail(record, fmt::format("the predictions on test set \"{}\" are not finite", test.name));
+        fail(record, {fmt::format("the predictions on test set \"{}\" are not finite", test.name)});
         continue;
       }
       const Spectrum& own = tuned.empty() ? raw : tuned[h];

@@ -52,7 +52,7 @@ class Executor {
       const Cell& cell = plan_.cells[i];
       if (!options_.wanted(cell)) {
         ++summary_.skipped;
-      } else if (const std::string obstacle = obstacle_of(cell); obstacle.empty()) {
+      } else if (const Failure obstacle = obstacle_of(cell); obstacle.message.empty()) {
         pending_.insert(i);
       } else {
         failed.push_back(failed_cell(plan_, cell, options_.device, obstacle));
@@ -63,17 +63,17 @@ class Executor {
     report(failed);
   }
 
-  // Why this cell cannot run: data that cannot be read, or an encoder that refuses them; else "".
-  std::string obstacle_of(const Cell& cell) {
+  // Why this cell cannot run: data that cannot be read, or an encoder that refuses them; else without a message.
+  Failure obstacle_of(const Cell& cell) {
     const std::string of_data = plan_.obstacle(cell);
-    return of_data.empty() ? built(cell).error : of_data;
+    return of_data.empty() ? built(cell).error : Failure{of_data, names_transient_reason(of_data)};
   }
 
   // Packed from all cells; what cannot run and what has nothing left to do is dropped afterwards.
   std::vector<Stack> wanted_stacks() {
     // cells that cannot run have no shape; they are dropped below
     const auto shape_of = [&](const Cell& cell) {
-      if (!obstacle_of(cell).empty()) return HeadShape{};
+      if (!obstacle_of(cell).message.empty()) return HeadShape{};
       return HeadShape{built(cell).dim, plan_.splits[plan_.tasks[cell.task].train].facts.info.classes};
     };
     StackSizer sizer(plan_, cache_, options_.device, options_.threads, options_.stop);
@@ -84,7 +84,8 @@ class Executor {
     });
     all_stacks_ = stacks.size();
     for (Stack& stack : stacks) {
-      std::erase_if(stack.units, [&](const Unit& unit) { return !obstacle_of(plan_.cells[unit.cells[0]]).empty(); });
+      std::erase_if(stack.units,
+                    [&](const Unit& unit) { return !obstacle_of(plan_.cells[unit.cells[0]]).message.empty(); });
     }
     std::erase_if(stacks, [&](const Stack& stack) { return pending_of(stack).empty(); });
     return stacks;
@@ -102,7 +103,7 @@ class Executor {
   // What building an encoder tells: D, or why it cannot be built for these data.
   struct Built {
     std::int64_t dim = 0;
-    std::string error;
+    Failure error;
   };
 
   // Builds the encoder once for each kind of input.
@@ -116,7 +117,7 @@ class Executor {
     try {
       place->second.dim = build_encoder(checkpoint, input, torch::kCPU)->feature_dim();
     } catch (...) {
-      place->second.error = message_of_current_exception();
+      place->second.error = failure_of_current_exception();
     }
     return place->second;
   }
@@ -168,13 +169,14 @@ class Executor {
     std::vector<CellRecord> failed;
     for (Stack& stack : stacks) {
       std::erase_if(stack.units, [&](const Unit& unit) {
-        const std::string message = missing_features(unit);
+        const Failure failure = missing_features(unit);
+        const bool missing = !failure.message.empty();
         for (const std::size_t cell : unit.cells) {
-          if (!message.empty() && pending_.count(cell) > 0) {
-            failed.push_back(failed_cell(plan_, plan_.cells[cell], options_.device, message));
+          if (missing && pending_.count(cell) > 0) {
+            failed.push_back(failed_cell(plan_, plan_.cells[cell], options_.device, failure));
           }
         }
-        return !message.empty();
+        return missing;
       });
     }
     std::erase_if(stacks, [&](const Stack& stack) { return pending_of(stack).empty(); });
@@ -191,7 +193,7 @@ class Executor {
     report_timing(stack, result.timing);
   }
 
-  std::string missing_features(const Unit& unit) const {
+  Failure missing_features(const Unit& unit) const {
     const Cell& cell = plan_.cells[unit.cells[0]];
     std::vector<std::size_t> needed = cell.tests;
     needed.push_back(cell.train);
@@ -199,7 +201,7 @@ class Executor {
       const auto found = encoding_errors_.find(encoding);
       if (found != encoding_errors_.end()) return found->second;
     }
-    return "";
+    return {};
   }
 
   void report(const std::vector<CellRecord>& cells) {
@@ -211,6 +213,7 @@ class Executor {
         ++summary_.done;
       } else {
         ++summary_.failed;
+        summary_.transient += cell.transient ? 1 : 0;
         ++summary_.failures[cell.message];
       }
     }
@@ -245,7 +248,7 @@ class Executor {
 
   std::set<std::size_t> pending_;  // Plan::cells
   std::map<std::string, Built> built_;
-  std::map<std::size_t, std::string> encoding_errors_;
+  std::map<std::size_t, Failure> encoding_errors_;
   std::size_t all_stacks_ = 0;
   std::mutex mutex_;  // of the sink and the summary
   ExecutionSummary summary_;

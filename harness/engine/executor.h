@@ -22,7 +22,8 @@ struct ExecutorOptions : EngineOptions {
 struct ExecutionSummary {
   std::int64_t done = 0;
   std::int64_t failed = 0;
-  std::int64_t skipped = 0;                      // not wanted
+  std::int64_t transient = 0;  // of them: for want of something of the machine's, tried again by the same command
+  std::int64_t skipped = 0;    // not wanted
   std::map<std::string, std::int64_t> failures;  // message -> cells
 };
 

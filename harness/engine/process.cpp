@@ -3,6 +3,7 @@
 #include <nmlbench/error.h>
 
 #include <new>
+#include <system_error>
 
 #include <malloc.h>
 #include <spdlog/spdlog.h>
@@ -73,6 +74,20 @@ std::string message_of_current_exception() {
   } catch (...) {
     return "an exception that is no std::exception";
   }
+}
+
+Failure failure_of_current_exception() {
+  Failure failure{message_of_current_exception(), current_exception_is_out_of_memory()};
+  try {
+    throw;
+  } catch (const SystemError& error) {
+    failure.transient = is_transient(error.code());
+  } catch (const std::system_error& error) {
+    failure.transient = failure.transient || is_transient(error.code().value());
+  } catch (...) {  // LibTorch, libraries of file formats and plugins have no type for it; they quote the system
+    failure.transient = failure.transient || names_transient_reason(failure.message);
+  }
+  return failure;
 }
 
 void warn_of_smaller_batch(std::int64_t batch, const char* doing, const char* unit) {

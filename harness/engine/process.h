@@ -22,6 +22,17 @@ std::int64_t free_bytes(torch::Device device);
 // is no failure and is thrown on.
 std::string message_of_current_exception();
 
+// Why a cell has failed.
+struct Failure {
+  std::string message;
+  // The machine failed, not the cell: no space, no memory, too many open files, a disk's error. The same command tries
+  // again.
+  bool transient = false;
+};
+
+// Inside a catch block: message_of_current_exception(), and of which kind it is.
+Failure failure_of_current_exception();
+
 // Logs that work of `batch` units at a time did not fit and that half is tried next.
 void warn_of_smaller_batch(std::int64_t batch, const char* doing, const char* unit);
 

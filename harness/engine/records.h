@@ -62,8 +62,9 @@ struct CellRecord {
   std::string tuner;
   std::string tuner_params;  // canonical JSON
   std::int64_t seed = 0;
-  std::string status;   // "done" | "failed"
-  std::string message;  // why it failed
+  std::string status;      // "done" | "failed"
+  std::string message;     // why it failed
+  bool transient = false;  // it failed for want of something of the machine's: the same command tries again
   std::string device;
   std::vector<MetricRow> metrics;
   std::vector<SpectrumRow> spectra;

@@ -41,7 +41,7 @@ void write_curves(const torch::Tensor& loss, std::vector<CellRecord>& records) {
     const auto bad = std::find_if(curve.begin(), curve.end(), [](float v) { return !std::isfinite(v); });
     if (bad != curve.end()) {
       fail(records[h],
-           fmt::format("training diverged: the loss of epoch {} is {}; lower lr", bad - curve.begin() + 1, *bad));
+           {fmt::format("training diverged: the loss of epoch {} is {}; lower lr", bad - curve.begin() + 1, *bad)});
     }
   }
 }
@@ -76,15 +76,15 @@ StackResult StackRunner::run(const Stack& stack) {
     return run_together(stack);
   } catch (...) {
     const bool no_memory = current_exception_is_out_of_memory();
-    const std::string message = message_of_current_exception();
+    const Failure failure = failure_of_current_exception();
     if (stack.heads() == 1) {
       const std::size_t cell = stack.first_cell();
-      return {{{cell, failed_cell(plan_, plan_.cells[cell], context_.device, message)}}, {}};
+      return {{{cell, failed_cell(plan_, plan_.cells[cell], context_.device, failure)}}, {}};
     }
     if (no_memory) {
       spdlog::warn("out of memory with a stack of {} heads; trying its halves", stack.heads());
     } else {
-      spdlog::debug("a stack of {} heads failed ({}); trying its halves", stack.heads(), message);
+      spdlog::debug("a stack of {} heads failed ({}); trying its halves", stack.heads(), failure.message);
     }
   }
   const auto [first, second] = halves(stack);

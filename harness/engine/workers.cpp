@@ -1,9 +1,13 @@
 #include "engine/workers.h"
 
+#include <nmlbench/error.h>
+
 #include <algorithm>
 #include <atomic>
 #include <exception>
 #include <mutex>
+#include <new>
+#include <system_error>
 #include <thread>
 #include <vector>
 
@@ -28,8 +32,13 @@ void run_workers(int workers, int threads, std::size_t jobs, const std::function
     }
   };
   std::vector<std::thread> pool;
-  for (int i = 0; i < workers; ++i) pool.emplace_back(work);
+  try {
+    for (int i = 0; i < workers; ++i) pool.emplace_back(work);
+  } catch (const std::system_error&) {  // no more threads to be had: those that are there do the work
+  } catch (const std::bad_alloc&) {
+  }
   for (std::thread& thread : pool) thread.join();
+  if (pool.empty()) throw Error("no thread could be started; close other programs and run the same command again");
   if (first_error) std::rethrow_exception(first_error);
 }
 

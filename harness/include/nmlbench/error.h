@@ -25,6 +25,24 @@ class NMLBENCH_EXPORT DataError : public Error {
   ~DataError() override;
 };
 
+// The machine failed rather than the input: no space, no memory, too many open files, a disk's error. The same command
+// tries again later, where is_transient(code()). The text has the system's reason and what to do.
+class NMLBENCH_EXPORT SystemError : public Error {
+ public:
+  // `action`: "write", "create". `advice`: what can be done beside what the code itself suggests; may be empty.
+  SystemError(const std::string& file, const std::string& action, int code, const std::string& advice = "");
+  ~SystemError() override;
+  int code() const { return code_; }  // errno
+
+ private:
+  int code_;
+};
+
+// Whether a call that failed with this errno may succeed at another time, with nothing changed in what was asked.
+NMLBENCH_EXPORT bool is_transient(int code);
+// Whether a text gives such a reason in the system's words, as other libraries' messages do.
+NMLBENCH_EXPORT bool names_transient_reason(const std::string& text);
+
 // The user asked to stop (Ctrl-C). Thrown by Context::check_stop; never swallow it.
 class NMLBENCH_EXPORT Interrupted : public Error {
  public:
