@@ -53,7 +53,9 @@ class EncodingMaker {
   std::vector<CheckpointJob> make_jobs(const std::set<std::size_t>& wanted) const {
     const std::vector<std::size_t> encodings(wanted.begin(), wanted.end());
     std::vector<char> there(encodings.size());
-    run_workers(options_.threads, options_.threads, encodings.size(), [&](std::size_t i) {
+    const auto readers = static_cast<int>(
+        std::clamp<std::size_t>(encodings.size(), 1, static_cast<std::size_t>(std::max(1, options_.threads))));
+    run_workers(readers, options_.threads, encodings.size(), [&](std::size_t i) {
       if (options_.stop != nullptr && options_.stop->load()) throw Interrupted();
       there[i] = cache_.find(ArtifactKind::features, plan_.encodings[encodings[i]].id) ? 1 : 0;
     });

@@ -318,9 +318,9 @@ CheckpointFacts obtain_checkpoint(const Checkpoint& checkpoint, Encoder& encoder
   const auto load = [&](const Artifact& artifact) {
     facts = facts_from(*artifact.about);
     const std::filesystem::path file = artifact.folder / "weights.pt";
+    const std::string bytes = read_file(file);
     load_or_restore(encoder, file, context.device, [&] {
-      torch::serialize::InputArchive weights;
-      weights.load_from(file.string(), context.device);
+      torch::serialize::InputArchive weights = archive_of(bytes, context.device);
       encoder.load(weights);
     });
   };
