@@ -11,6 +11,7 @@
 #include <cctype>
 #include <map>
 #include <string>
+#include <string_view>
 
 #include <SQLiteCpp/Statement.h>
 #include <SQLiteCpp/Transaction.h>
@@ -49,19 +50,35 @@ struct SchemaObject {
   std::string type, sql;
 };
 
-// Without comments, and with one blank for any white space: what two versions of a script may differ in.
-std::string normalised(const std::string& sql) {
-  std::string out;
-  for (std::size_t i = 0; i < sql.size(); ++i) {
-    if (sql.compare(i, 2, "--") == 0) i = std::min(sql.find('\n', i), sql.size() - 1);
-    const bool blank = std::isspace(static_cast<unsigned char>(sql[i])) != 0;
+// Where the quoted text, comment, or single character that begins at `at` ends.
+std::size_t token_end(std::string_view sql, std::size_t at) {
+  const auto after = [&](std::string_view closing, std::size_t from) {
+    const std::size_t found = sql.find(closing, from);
+    return found == std::string_view::npos ? sql.size() : found + closing.size();
+  };
+  if (sql.substr(at, 2) == "--") return after("\n", at);
+  if (sql.substr(at, 2) == "/*") return after("*/", at + 2);
+  const char c = sql[at];
+  if (c == '[') return after("]", at + 1);
+  if (c == '\'' || c == '"' || c == '`') return after(std::string_view(&c, 1), at + 1);
+  return at + 1;
+}
+
+// SQL without its comments, with one space for every white space outside of quotes: what tells two definitions apart.
+std::string normalised(std::string_view sql) {
+  std::string text;
+  for (std::size_t at = 0, end = 0; at < sql.size(); at = end) {
+    end = token_end(sql, at);
+    const std::string_view token = sql.substr(at, end - at);
+    const bool blank =
+        token.starts_with("--") || token.starts_with("/*") || std::isspace(static_cast<unsigned char>(token[0])) != 0;
     if (!blank) {
-      out += sql[i];
-    } else if (!out.empty() && out.back() != ' ') {
-      out += ' ';
+      text += token;
+    } else if (!text.empty() && text.back() != ' ') {
+      text += ' ';
     }
   }
-  return out;
+  return text;
 }
 
 // By name; SQLite's own indices and tables are left out.

@@ -102,7 +102,9 @@ Store Store::open_read_only(const fs::path& file, std::chrono::milliseconds pati
     }
     impl.reset();
     migrate_for_reading(file, patience);
-    return Store(connect(query, flags));
+    impl = connect(query, flags);
+    impl->require_our_schema(schema_version());
+    return Store(std::move(impl));
   };
   return with_database_errors(file, [&] {
     try {

@@ -52,7 +52,7 @@ std::optional<Features> load_features(const ArtifactCache& cache, const std::str
 Features require_features(const ArtifactCache& cache, const std::string& id) {
   std::optional<Features> features = load_features(cache, id);
   if (!features)
-    throw Error(
+    throw FeaturesGone(
         fmt::format("the features {} vanished from the cache, or were damaged, while they were in use; run again", id));
   return std::move(*features);
 }

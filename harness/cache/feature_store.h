@@ -19,7 +19,12 @@ struct Features {
 };
 
 std::optional<Features> load_features(const ArtifactCache& cache, const std::string& id);
-// For features that were made earlier in this run: throws Error when they are gone.
+// Features that were there earlier in this run are gone, or were damaged meanwhile; the next run makes them again.
+class FeaturesGone : public Error {
+ public:
+  using Error::Error;
+};
+// For features that were made earlier in this run: throws FeaturesGone when they are not there any more.
 Features require_features(const ArtifactCache& cache, const std::string& id);
 
 // Write rows into x(), then publish. Space is reserved first: a full disk is an Error, not a crash.

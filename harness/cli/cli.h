@@ -21,9 +21,10 @@ inline constexpr int kInterrupted = 130;
 // Options that every verb understands.
 struct Globals {
   std::vector<std::filesystem::path> plugin_dirs;
-  std::filesystem::path cache_dir;  // empty: NMLBENCH_CACHE_DIR, else $XDG_CACHE_HOME/nmlbench
-  double image_cache_gb = 50;       // 1e9 bytes
-  int threads = 0;                  // 0: all cores
+  bool allow_shared_plugins = false;  // in folders that others can write
+  std::filesystem::path cache_dir;    // empty: NMLBENCH_CACHE_DIR, else $XDG_CACHE_HOME/nmlbench
+  double image_cache_gb = 50;         // 1e9 bytes
+  int threads = 0;                    // 0: all cores
   bool quiet = false;
   bool verbose = false;
   std::string command_line;  // as typed

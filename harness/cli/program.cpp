@@ -45,6 +45,9 @@ int parse_and_act(int argc, char** argv, std::span<const AddVerb> verbs) {
   Globals globals;
   globals.command_line = join_arguments(argc, argv);
   app.add_option("--plugin-dir", globals.plugin_dirs, "Folder with plugin libraries (repeatable)");
+  app.add_flag("--allow-shared-plugins", globals.allow_shared_plugins,
+               "Load plugins from folders that others can write")
+      ->envname("NMLBENCH_ALLOW_SHARED_PLUGINS");
   app.add_option("--cache-dir", globals.cache_dir, "Checkpoints and features")->envname("NMLBENCH_CACHE_DIR");
   app.add_option("--image-cache-gb", globals.image_cache_gb, "Decoded images kept in the cache, in GB; 0 keeps none")
       ->envname("NMLBENCH_IMAGE_CACHE_GB")

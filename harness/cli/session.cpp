@@ -83,7 +83,9 @@ void add_matrix_options(CLI::App& verb, MatrixOptions& options) {
 
 Registry load_plugins(const Globals& globals) {
   cpu_level();  // says what is wrong with NMLBENCH_CPU_LEVEL before a plugin stumbles over it
-  Registry registry = Registry::load(plugin_search_path(globals.plugin_dirs));
+  const std::vector<fs::path> folders = plugin_search_path(globals.plugin_dirs);
+  if (!globals.allow_shared_plugins) std::for_each(folders.begin(), folders.end(), require_private);
+  Registry registry = Registry::load(folders);
   for (const RejectedLibrary& library : registry.rejected()) {
     spdlog::warn("plugin library left out: {}: {}", library.file.string(), library.reason);
   }

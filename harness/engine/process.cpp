@@ -1,5 +1,7 @@
 #include "engine/process.h"
 
+#include "cache/feature_store.h"
+
 #include <nmlbench/error.h>
 
 #include <new>
@@ -82,6 +84,8 @@ Failure failure_of_current_exception() {
     throw;
   } catch (const SystemError& error) {
     failure.transient = is_transient(error.code());
+  } catch (const FeaturesGone&) {
+    failure.transient = true;
   } catch (const std::system_error& error) {
     failure.transient = failure.transient || is_transient(error.code().value());
   } catch (...) {  // LibTorch, libraries of file formats and plugins have no type for it; they quote the system

@@ -2,6 +2,7 @@
 
 #include "config/declared.h"
 #include "registry/library.h"
+#include "registry/probe.h"
 
 #include <algorithm>
 #include <cstdlib>
@@ -10,6 +11,8 @@
 #include <sstream>
 
 #include <fmt/format.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 namespace nmlbench {
 namespace {
@@ -54,6 +57,18 @@ auto create(const ResolvedPlugin& plugin, Factory factory) -> decltype(factory(p
 
 }  // namespace
 
+void require_private(const fs::path& folder) {
+  struct stat status {};
+  if (::stat(folder.c_str(), &status) != 0) return;  // is passed over
+  const bool of_others = status.st_uid != 0 && status.st_uid != ::geteuid();
+  const bool by_group = (status.st_mode & S_IWGRP) != 0 && status.st_gid != ::getegid();
+  if (!of_others && !by_group && (status.st_mode & S_IWOTH) == 0) return;
+  throw Error(
+      fmt::format("{}: others can write into this plugin folder, and its libraries run with your rights; take "
+                  "their write permission (chmod go-w), or say --allow-shared-plugins",
+                  folder.string()));
+}
+
 std::vector<fs::path> plugin_search_path(const std::vector<fs::path>& extra) {
   std::vector<fs::path> folders;
   for (const fs::path& folder : extra) {
@@ -79,18 +94,26 @@ std::vector<fs::path> plugin_search_path(const std::vector<fs::path>& extra) {
 }
 
 Registry Registry::load(const std::vector<fs::path>& folders) {
+  std::vector<fs::path> files;
+  for (const fs::path& folder : folders) {
+    const std::vector<fs::path> found = libraries_in(folder);
+    files.insert(files.end(), found.begin(), found.end());
+  }
+  const std::map<fs::path, std::string> deadly = deadly_libraries(files);
   Registry registry;
   std::set<const LoadedLibrary*> seen;  // one file may be reached through two folders
-  for (const fs::path& folder : folders) {
-    for (const fs::path& file : libraries_in(folder)) {
-      try {
-        const LoadedLibrary& library = open_library(file);
-        if (seen.insert(&library).second) registry.add(library);
-      } catch (const DuplicatePlugin&) {
-        throw;
-      } catch (const Error& error) {
-        registry.rejected_.push_back({file, error.what()});
-      }
+  for (const fs::path& file : files) {
+    if (const auto found = deadly.find(file); found != deadly.end()) {
+      registry.rejected_.push_back({file, found->second});
+      continue;
+    }
+    try {
+      const LoadedLibrary& library = open_library(file);
+      if (seen.insert(&library).second) registry.add(library);
+    } catch (const DuplicatePlugin&) {
+      throw;
+    } catch (const Error& error) {
+      registry.rejected_.push_back({file, error.what()});
     }
   }
   return registry;
@@ -98,6 +121,9 @@ Registry Registry::load(const std::vector<fs::path>& folders) {
 
 Registry Registry::load_file(const fs::path& file) {
   Registry registry;
+  for (const auto& [deadly, reason] : deadly_libraries({file})) {
+    throw Error(fmt::format("{}: {}", deadly.string(), reason));
+  }
   try {
     registry.add(open_library(file));
   } catch (const Error& error) {

@@ -35,6 +35,9 @@ class DuplicatePlugin : public Error {
 // relative to the executable, both in a build tree and when installed.
 std::vector<std::filesystem::path> plugin_search_path(const std::vector<std::filesystem::path>& extra);
 
+// Throws Error when others than the user and root can write into a folder of libraries. One that is not there passes.
+void require_private(const std::filesystem::path& folder);
+
 class Registry : public Catalog {
  public:
   struct Item {
@@ -42,8 +45,9 @@ class Registry : public Catalog {
     const LoadedLibrary* library = nullptr;
   };
 
-  // Loads every *.so of the folders, sorted by path. Libraries that cannot be used are kept in rejected(); two plugins
-  // of one name and kind are a DuplicatePlugin error that names both files. Folders that do not exist are passed over.
+  // Loads every *.so of the folders, sorted by path, after a child has tried it (probe.h). Libraries that cannot be
+  // used are kept in rejected(); two plugins of one name and kind are a DuplicatePlugin error that names both files.
+  // Folders that do not exist are passed over.
   static Registry load(const std::vector<std::filesystem::path>& folders);
   // One file; throws Error with the reason when it is rejected. For `plugins check` and the conformance kit.
   static Registry load_file(const std::filesystem::path& file);

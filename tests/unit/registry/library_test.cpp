@@ -3,6 +3,8 @@
 #include "support/scratch.h"
 
 #include <cstdlib>
+#include <iostream>
+#include <random>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -10,6 +12,8 @@
 namespace nmlbench {
 namespace {
 
+using ::testing::AnyOf;
+using ::testing::Eq;
 using ::testing::HasSubstr;
 using testing::Scratch;
 
@@ -49,6 +53,42 @@ TEST_P(WrongDescriptor, IsRefusedWithAReason) {
 TEST(Library, AForeignLibraryIsRefusedBeforeItsCodeRuns) {
   EXPECT_THAT(refusal(test_plugin("no_plugin")), HasSubstr("does not export"));
   EXPECT_EQ(std::getenv("NMLBENCH_TEST_FOREIGN_CODE_RAN"), nullptr);
+}
+
+// Copies of a library with flipped bits: each is usable, or refused with a sentence that names it; none ends the
+// program.
+void expect_survived(int copies) {
+  const Scratch scratch;
+  const std::string whole = testing::read_text(test_plugin("misbehaving"));
+  std::mt19937_64 random(340);
+  int deadly = 0;
+  for (int i = 0; i < copies; ++i) {
+    std::string damaged = whole;
+    for (int bits = 0; bits < 4; ++bits) damaged[random() % damaged.size()] ^= static_cast<char>(1 << random() % 8);
+    const std::filesystem::path file = scratch.write("damaged" + std::to_string(i) + ".so", damaged);
+    const std::string outcome = refusal(file);
+    EXPECT_THAT(outcome, AnyOf(Eq("accepted"), HasSubstr(file.filename().string())));
+    deadly += outcome.find("crashes when it is loaded") != std::string::npos ? 1 : 0;
+  }
+  std::cout << deadly << " of " << copies << " would have ended the program\n";
+}
+
+TEST(Library, OneThatCrashesIsRefused) {
+  expect_survived(25);
+}
+
+TEST(Library, AFolderThatOthersCanWriteIsRefused) {
+  const Scratch scratch;
+  EXPECT_NO_THROW(require_private(scratch.path()));
+  EXPECT_NO_THROW(require_private(scratch / "absent"));
+  std::filesystem::permissions(scratch.path(), std::filesystem::perms::others_write,
+                               std::filesystem::perm_options::add);
+  try {
+    require_private(scratch.path());
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_THAT(error.what(), HasSubstr("--allow-shared-plugins"));
+  }
 }
 
 TEST(Library, WhatIsNoLibraryIsRefused) {

@@ -90,6 +90,18 @@ TEST_F(StoreTest, FailedCellHasOneRowWithItsMessage) {
   EXPECT_TRUE(store.cells_with_status("done").empty());
 }
 
+TEST_F(StoreTest, ACellThatFailedForWantOfTheMachineDoesNotStayFailed) {
+  Store store = Store::open(file("a.sqlite"));
+  CellRecord cell = failed_cell({}, "No space left on device");
+  cell.transient = true;
+  store.write_cell(store.begin_run(run_record()), cell);
+  EXPECT_TRUE(store.cells_that_stay_failed().empty());
+  EXPECT_EQ(scalar("SELECT transient FROM v_cells"), "1");
+  cell.transient = false;  // the second try fails by its own fault
+  store.write_cell(store.begin_run(run_record()), cell);
+  EXPECT_EQ(store.cells_that_stay_failed().size(), 1U);
+}
+
 TEST_F(StoreTest, DoneCellIsNeverReplaced) {
   Store store = Store::open(file("a.sqlite"));
   const auto run = store.begin_run(run_record());
