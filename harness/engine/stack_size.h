@@ -21,8 +21,8 @@ class StackSizer {
 
   // For `cells`, which have one shape and tuner structure. Where memory leaves a choice, training steps of rising
   // stack sizes are timed; the answer is kept in the cache, so that a resumed run packs as the first one did. On a CPU
-  // every thread gets a stack before any gets a second head. A tuner that throws when it is asked or timed gets stacks of
-  // one, in which it may fail head by head. Throws Interrupted, and Error when the cache cannot be written.
+  // every thread gets a stack before any gets a second head. A tuner that throws when it is asked or timed gets stacks
+  // of one, in which it may fail head by head. Throws Interrupted, and Error when the cache cannot be written.
   std::int64_t bound(const std::vector<std::size_t>& cells, const HeadShape& shape);
 
  private:

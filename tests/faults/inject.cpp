@@ -1,5 +1,5 @@
-// Preloaded into the program (LD_PRELOAD), makes one call to the system fail, as a full disk or a machine without memory
-// would.
+// Preloaded into the program (LD_PRELOAD), makes one call to the system fail, as a full disk or a machine without
+// memory would.
 //
 //   NMLBENCH_FAULT       "FUNCTION:N:ERRNO": the N-th call (from 0) of FUNCTION fails; "count": none does
 //   NMLBENCH_FAULT_ROOT  calls on files count below this folder only
