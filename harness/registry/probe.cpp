@@ -74,6 +74,10 @@ class Child {
 
  private:
   [[noreturn]] static void open_all(const std::vector<fs::path>& files, std::size_t first, int say) {
+    // what a library says while it is loaded is said when it is loaded in earnest
+    const int nowhere = ::open("/dev/null", O_WRONLY);
+    ::dup2(nowhere, STDOUT_FILENO);
+    ::dup2(nowhere, STDERR_FILENO);
     for (std::size_t i = first; i < files.size(); ++i) {
       try {
         open_library(files[i]);

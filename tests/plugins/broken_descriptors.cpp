@@ -1,9 +1,21 @@
 // A descriptor that is right except where WRONG_... says otherwise.
 #include <nmlbench/plugin.h>
 
+#include <csignal>
+#include <cstdlib>
+
 namespace {
 
 using namespace nmlbench;
+
+#if defined(WRONG_crash)
+[[maybe_unused]] const int at_load = std::raise(SIGSEGV);
+#elif defined(WRONG_exit)
+[[maybe_unused]] const int at_load = [] {
+  std::exit(0);
+  return 0;
+}();
+#endif
 
 class Nothing : public NoiseModel {
  public:

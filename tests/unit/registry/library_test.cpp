@@ -77,6 +77,19 @@ TEST(Library, OneThatCrashesIsRefused) {
   expect_survived(25);
 }
 
+// Initialisers that crash or exit; the libraries behind them are used.
+TEST(Library, OneWhoseInitialisersEndTheProgramIsNamed) {
+  const Scratch scratch;
+  std::filesystem::copy(test_plugin("wrong_crash"), scratch / "a.so");
+  std::filesystem::copy(test_plugin("wrong_exit"), scratch / "b.so");
+  std::filesystem::copy(test_plugin("misbehaving"), scratch / "c.so");
+  const Registry registry = Registry::load({scratch.path()});
+  EXPECT_NE(registry.find(PluginKind::tuner, "throws-in-fit"), nullptr);
+  ASSERT_EQ(registry.rejected().size(), 2U);
+  EXPECT_THAT(registry.rejected()[0].reason, HasSubstr("crashes when it is loaded: signal 11"));
+  EXPECT_THAT(registry.rejected()[1].reason, HasSubstr("ends the program when it is loaded (exit status 0)"));
+}
+
 TEST(Library, AFolderThatOthersCanWriteIsRefused) {
   const Scratch scratch;
   EXPECT_NO_THROW(require_private(scratch.path()));
