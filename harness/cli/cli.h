@@ -47,6 +47,7 @@ void add_report(CLI::App& app, Globals& globals, Action& action);
 void add_merge(CLI::App& app, Globals& globals, Action& action);
 void add_features(CLI::App& app, Globals& globals, Action& action);
 void add_sheet(CLI::App& app, Globals& globals, Action& action);
+void add_worker(CLI::App& app, Globals& globals, Action& action);
 void add_doctor(CLI::App& app, Globals& globals, Action& action);
 
 }  // namespace nmlbench::cli

@@ -80,7 +80,7 @@ int write_features(const Globals& globals, const MatrixOptions& options, const f
   }
   {
     RunProgress progress(plan.matrix, 0, globals.quiet);
-    const auto errors = make_encodings(plan, wanted, engine_options(globals, options), cache, sink, progress);
+    const auto errors = make_encodings(plan, wanted, engine_options(globals, options, planned), cache, sink, progress);
     if (!errors.empty()) {  // each is in the log already
       throw Error(fmt::format("{} of {} encodings failed, so nothing was written", errors.size(), wanted.size()));
     }

@@ -86,7 +86,7 @@ int run_matrix(const Globals& globals, const RunOptions& options) {
   }
 
   ExecutorOptions engine;
-  static_cast<EngineOptions&>(engine) = engine_options(globals, options.matrix);
+  static_cast<EngineOptions&>(engine) = engine_options(globals, options.matrix, planned);
   engine.fail_fast = options.fail_fast;
   engine.stack_heads = options.stack_heads;
   Store store = Store::open(options.db);

@@ -1,13 +1,14 @@
 #include "cli/session.h"
 
 #include "cache/artifacts.h"
-#include "registry/inspector.h"
+#include "engine/told_inspector.h"
 
 #include <nmlbench/cpu_level.h>
 
 #include <algorithm>
 #include <charconv>
 #include <csignal>
+#include <map>
 #include <thread>
 
 #include <fmt/format.h>
@@ -73,12 +74,35 @@ void add_device_option(CLI::App& verb, std::string& device) {
   verb.add_option("--device", device, "auto, cpu, cuda or cuda:N")->envname("NMLBENCH_DEVICE")->capture_default_str();
 }
 
+namespace {
+
+void add_isolation_options(CLI::App& verb, IsolationOptions& options) {
+  using Which = IsolationOptions::Which;
+  const std::map<std::string, Which> names = {{"auto", Which::outside}, {"all", Which::all}, {"none", Which::none}};
+  verb.add_option("--isolate", options.which,
+                  "Plugins that run in processes of their own: auto (those that are not bundled), all or none")
+      ->envname("NMLBENCH_ISOLATE")
+      ->transform(CLI::Transformer(names, CLI::ignore_case).description("auto|all|none"))
+      ->default_str("auto");
+  verb.add_option("--cell-timeout", options.limits.seconds,
+                  "Seconds that one stage of such a plugin may take; 0: any time")
+      ->envname("NMLBENCH_CELL_TIMEOUT")
+      ->check(CLI::NonNegativeNumber);
+  verb.add_option("--cell-memory", options.limits.memory_gb,
+                  "Memory that the process of such a plugin may take, in GB; 0: any")
+      ->envname("NMLBENCH_CELL_MEMORY")
+      ->check(CLI::NonNegativeNumber);
+}
+
+}  // namespace
+
 void add_matrix_options(CLI::App& verb, MatrixOptions& options) {
   verb.add_option("matrix", options.matrix, "A matrix file, or the name of a bundled one")->capture_default_str();
   verb.add_option("--set", options.set, "KEY=VALUE: change one value of the matrix, e.g. tuner.lr=0.01 (repeatable)")
       ->allow_extra_args(false);
   verb.add_option("--shard", options.shard, "I/N: only this part of the cells; join the databases with `merge`");
   add_device_option(verb, options.device);
+  add_isolation_options(verb, options.isolation);
 }
 
 Registry load_plugins(const Globals& globals) {
@@ -133,21 +157,34 @@ PlannedMatrix plan_matrix(const Globals& globals, const MatrixOptions& options) 
   std::signal(SIGINT, on_interrupt);
   std::signal(SIGTERM, on_interrupt);
   const MatrixSpec spec = read_matrix(find_matrix(options.matrix), options.set);
-  PlannedMatrix planned{load_plugins(globals), {}};
-  planned.plan = make_plan(spec, planned.registry, PluginInspector());
+  PlannedMatrix planned{load_plugins(globals), {}, nullptr, {}};
+  IsolationOptions isolation = options.isolation;
+  isolation.stop = &stop_requested;
+  planned.isolation = std::make_unique<Isolation>(planned.registry.files(), isolation);
+  planned.recipe.file = find_matrix(options.matrix);
+  planned.recipe.set = options.set;
+  planned.plan = make_plan(spec, planned.registry, NotingInspector(*planned.isolation, planned.recipe.answers));
   if (!options.shard.empty()) {
     const auto [index, count] = parse_shard(options.shard);
     keep_shard(planned.plan, index, count);
+    planned.recipe.shard = index;
+    planned.recipe.shards = count;
   }
   require_runnable(planned.plan);
   return planned;
 }
 
-EngineOptions engine_options(const Globals& globals, const MatrixOptions& options) {
+EngineOptions engine_options(const Globals& globals, const MatrixOptions& options, const PlannedMatrix& planned) {
   EngineOptions engine;
   engine.device = resolve_device(options.device);
   engine.threads = resolve_threads(globals);
   engine.stop = &stop_requested;
+  Isolation::Recipe recipe = planned.recipe;
+  recipe.cache = cache_root(globals);
+  recipe.device = engine.device.str();
+  recipe.threads = engine.threads;
+  planned.isolation->plan_with(recipe, planned.plan);
+  engine.isolation = planned.isolation.get();
   return engine;
 }
 

@@ -4,11 +4,13 @@
 #include "cli/cli.h"
 #include "config/matrix_spec.h"
 #include "engine/encodings.h"
+#include "engine/isolation.h"
 #include "plan/plan.h"
 #include "registry/registry.h"
 
 #include <atomic>
 #include <filesystem>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -20,6 +22,7 @@ struct MatrixOptions {
   std::vector<std::string> set;
   std::string shard;  // "I/N"
   std::string device = "auto";
+  IsolationOptions isolation;
 };
 
 void add_matrix_options(CLI::App& verb, MatrixOptions& options);
@@ -32,6 +35,8 @@ Registry load_plugins(const Globals& globals);
 struct PlannedMatrix {
   Registry registry;
   Plan plan;
+  std::unique_ptr<Isolation> isolation;
+  Isolation::Recipe recipe;
 };
 
 // From here on Ctrl-C (SIGINT, or SIGTERM) asks the work to stop, ends the program where it has not done so after a
@@ -44,7 +49,8 @@ std::filesystem::path cache_root(const Globals& globals);
 torch::Device resolve_device(const std::string& text);
 int resolve_threads(const Globals& globals);
 
-// Device, threads and the flag that Ctrl-C sets, for the engine.
-EngineOptions engine_options(const Globals& globals, const MatrixOptions& options);
+// Device, threads, the flag that Ctrl-C sets and worker processes, for the engine, which may use them while `planned`
+// lives.
+EngineOptions engine_options(const Globals& globals, const MatrixOptions& options, const PlannedMatrix& planned);
 
 }  // namespace nmlbench::cli

@@ -128,6 +128,22 @@ double job_images(const Plan& plan, const CheckpointJob& job, const ArtifactCach
   return images;
 }
 
+std::vector<std::size_t> uses_of_splits(const Plan& plan, const std::vector<CheckpointJob>& jobs,
+                                        const ArtifactCache& cache) {
+  std::vector<std::size_t> uses(plan.splits.size());
+  for (const CheckpointJob& job : jobs) {
+    const Checkpoint& checkpoint = plan.checkpoints[job.checkpoint];
+    if (checkpoint.trained() && !cache.find(ArtifactKind::checkpoint, checkpoint.id)) {
+      ++uses[*checkpoint.split];
+      for (const NoiseStep& step : checkpoint.noise) {
+        if (step.source) ++uses[*step.source];
+      }
+    }
+    for (const std::size_t encoding : job.encodings) ++uses[plan.encodings[encoding].split];
+  }
+  return uses;
+}
+
 int job_threads(const Checkpoint& checkpoint, int share) {
   return checkpoint.trained() ? checkpoint.optim.threads : share;
 }
@@ -135,6 +151,12 @@ int job_threads(const Checkpoint& checkpoint, int share) {
 CheckpointJobResult run_checkpoint_job(const Plan& plan, const CheckpointJob& job, SplitPool& splits,
                                        const StageContext& context) {
   return JobRunner(plan, job, splits, context).run();
+}
+
+NoiseRecord known_noise(const Plan& plan, const Checkpoint& checkpoint, const ArtifactCache& cache, SplitPool& splits) {
+  std::optional<CheckpointFacts> facts = read_checkpoint_facts(checkpoint, cache);
+  if (!facts) facts = measure_noise(checkpoint, [&](std::size_t split) { return splits.acquire(split); });
+  return noise_record(plan, checkpoint, *facts);
 }
 
 NoiseRecord noise_record(const Plan& plan, const Checkpoint& checkpoint, const CheckpointFacts& facts) {

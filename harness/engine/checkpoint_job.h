@@ -31,6 +31,10 @@ InputInfo input_of(const Plan& plan, const Checkpoint& checkpoint, std::size_t s
 // Images to train on and to encode, for progress.
 double job_images(const Plan& plan, const CheckpointJob& job, const ArtifactCache& cache);
 
+// For a SplitPool: how often these jobs acquire each split.
+std::vector<std::size_t> uses_of_splits(const Plan& plan, const std::vector<CheckpointJob>& jobs,
+                                        const ArtifactCache& cache);
+
 // CPU threads of a job: those of the recipe for a checkpoint that is trained, so that its weights do not depend on what
 // else the run computes; else `share`, since what an encoder says of one sample is not a sum over threads.
 int job_threads(const Checkpoint& checkpoint, int share);
@@ -38,6 +42,9 @@ int job_threads(const Checkpoint& checkpoint, int share);
 // Throws Interrupted only; every other error is in the result.
 CheckpointJobResult run_checkpoint_job(const Plan& plan, const CheckpointJob& job, SplitPool& splits,
                                        const StageContext& context);
+
+// Of a checkpoint whose encodings are all there already: from the cache, or measured again where that has lost it.
+NoiseRecord known_noise(const Plan& plan, const Checkpoint& checkpoint, const ArtifactCache& cache, SplitPool& splits);
 
 NoiseRecord noise_record(const Plan& plan, const Checkpoint& checkpoint, const CheckpointFacts& facts);
 

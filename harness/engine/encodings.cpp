@@ -1,12 +1,12 @@
 #include "engine/encodings.h"
 
 #include "engine/checkpoint_job.h"
+#include "engine/isolation.h"
 #include "engine/process.h"
 #include "engine/workers.h"
 
 #include <algorithm>
 #include <mutex>
-#include <optional>
 
 #include <ATen/Parallel.h>
 #include <spdlog/spdlog.h>
@@ -26,14 +26,14 @@ class EncodingMaker {
     SplitPool of_known(plan_, std::vector<std::size_t>(plan_.splits.size(), plan_.checkpoints.size() + 1));
     for (CheckpointJob& job : make_jobs(wanted)) {
       if (job.encodings.empty()) {
-        report_known_noise(plan_.checkpoints[job.checkpoint], of_known);
+        report_known_noise(job, of_known);
         continue;
       }
       images += job_images(plan_, job, cache_);
       jobs.push_back(std::move(job));
     }
     if (jobs.empty()) return {};
-    SplitPool splits(plan_, count_uses(jobs));
+    SplitPool splits(plan_, uses_of_splits(plan_, jobs, cache_));
     const int workers = worker_count(jobs), share = std::max(1, options_.threads / workers);
     progress_.begin("pre-train, encode", images, "images");
     run_workers(
@@ -70,32 +70,23 @@ class EncodingMaker {
   }
 
   // Everything is encoded already, but this database may not know the checkpoint yet, nor the cache have it any longer.
-  void report_known_noise(const Checkpoint& checkpoint, SplitPool& splits) {
+  void report_known_noise(const CheckpointJob& job, SplitPool& splits) {
+    const Checkpoint& checkpoint = plan_.checkpoints[job.checkpoint];
     if (!checkpoint.trained()) return;
-    std::optional<CheckpointFacts> facts = read_checkpoint_facts(checkpoint, cache_);
+    NoiseRecord noise;
     try {
-      if (!facts) facts = measure_noise(checkpoint, [&](std::size_t split) { return splits.acquire(split); });
+      noise = isolated(job) ? options_.isolation->known_noise(plan_, job.checkpoint)
+                            : known_noise(plan_, checkpoint, cache_, splits);
     } catch (...) {
       const std::string why = message_of_current_exception();
       spdlog::warn("{}: its realised noise is not known: {}", checkpoint.noise_name(), why);
       return;
     }
-    sink_.noise(noise_record(plan_, checkpoint, *facts));
+    sink_.noise(noise);
   }
 
-  std::vector<std::size_t> count_uses(const std::vector<CheckpointJob>& jobs) const {
-    std::vector<std::size_t> uses(plan_.splits.size());
-    for (const CheckpointJob& job : jobs) {
-      const Checkpoint& checkpoint = plan_.checkpoints[job.checkpoint];
-      if (checkpoint.trained() && !cache_.find(ArtifactKind::checkpoint, checkpoint.id)) {
-        ++uses[*checkpoint.split];
-        for (const NoiseStep& step : checkpoint.noise) {
-          if (step.source) ++uses[*step.source];
-        }
-      }
-      for (const std::size_t encoding : job.encodings) ++uses[plan_.encodings[encoding].split];
-    }
-    return uses;
+  bool isolated(const CheckpointJob& job) const {
+    return options_.isolation != nullptr && options_.isolation->covers(plan_, job);
   }
 
   // A GPU takes one checkpoint at a time. On a CPU small encoders train fastest on few threads each, several at once.
@@ -118,7 +109,8 @@ class EncodingMaker {
 
   void run_job(const CheckpointJob& job, SplitPool& splits) {
     const StageContext context{cache_, progress_, options_.device, options_.stop};
-    CheckpointJobResult result = run_checkpoint_job(plan_, job, splits, context);
+    CheckpointJobResult result = isolated(job) ? options_.isolation->run_job(plan_, job, cache_, progress_)
+                                               : run_checkpoint_job(plan_, job, splits, context);
     const std::lock_guard lock(mutex_);
     for (const StageRecord& stage : result.stages) sink_.stage(stage);
     if (result.noise) sink_.noise(*result.noise);

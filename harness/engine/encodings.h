@@ -16,11 +16,14 @@
 
 namespace nmlbench {
 
+class Isolation;
+
 struct EngineOptions {
   torch::Device device = torch::kCPU;
   int threads = 1;  // CPU threads to use, all stages together
   bool fail_fast = false;
   const std::atomic<bool>* stop = nullptr;
+  Isolation* isolation = nullptr;  // runs the stages of the plugins that it covers
 };
 
 // The encodings that could not be made, and why. Throws Interrupted when stopped, and whatever the sink throws.

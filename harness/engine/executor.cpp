@@ -3,6 +3,7 @@
 #include "engine/cell_records.h"
 #include "engine/checkpoint_job.h"
 #include "engine/encodings.h"
+#include "engine/isolation.h"
 #include "engine/process.h"
 #include "engine/stack_size.h"
 #include "engine/stacks.h"
@@ -19,12 +20,6 @@
 
 namespace nmlbench {
 namespace {
-
-void forward_log(LogLevel level, const std::string& line) {
-  if (level == LogLevel::debug) spdlog::debug(line);
-  if (level == LogLevel::info) spdlog::info(line);
-  if (level == LogLevel::warning) spdlog::warn(line);
-}
 
 class Executor {
  public:
@@ -43,6 +38,10 @@ class Executor {
   }
 
  private:
+  bool isolated(const ResolvedPlugin& plugin) const {
+    return options_.isolation != nullptr && options_.isolation->covers(plugin);
+  }
+
   bool give_up() const { return options_.fail_fast && summary_.failed > 0; }
 
   // Cells that are there already, that cannot run, and that are to run.
@@ -80,7 +79,10 @@ class Executor {
     std::vector<Stack> stacks = make_stacks(plan_, shape_of, [&](const std::vector<std::size_t>& cells) {
       if (options_.stack_heads > 0) return options_.stack_heads;
       const HeadShape shape = shape_of(plan_.cells[cells.front()]);
-      return shape.dim > 0 ? sizer.bound(cells, shape) : 1;
+      if (shape.dim == 0) return std::int64_t{1};
+      return isolated(plan_.tuners[plan_.cells[cells.front()].tuner])
+                 ? options_.isolation->stack_bound(plan_, cells, shape)
+                 : sizer.bound(cells, shape);
     });
     all_stacks_ = stacks.size();
     for (Stack& stack : stacks) {
@@ -109,13 +111,15 @@ class Executor {
   // Builds the encoder once for each kind of input.
   const Built& built(const Cell& cell) {
     const Checkpoint& checkpoint = plan_.checkpoints[cell.checkpoint];
-    const InputInfo input = input_of(plan_, checkpoint, plan_.tasks[cell.task].train);
+    const std::size_t split = plan_.tasks[cell.task].train;
+    const InputInfo input = input_of(plan_, checkpoint, split);
     const std::string key = fmt::format("{} {} {} {}", checkpoint.encoder.identity(), static_cast<int>(input.kind),
                                         fmt::join(input.sample_shape, "x"), input.classes);
     const auto [place, is_new] = built_.try_emplace(key);
     if (!is_new) return place->second;
     try {
-      place->second.dim = build_encoder(checkpoint, input, torch::kCPU)->feature_dim();
+      place->second.dim = isolated(checkpoint.encoder) ? options_.isolation->feature_dim(plan_, cell.checkpoint, split)
+                                                       : build_encoder(checkpoint, input, torch::kCPU)->feature_dim();
     } catch (...) {
       place->second.error = failure_of_current_exception();
     }
@@ -139,7 +143,7 @@ class Executor {
     Context context;
     context.device = options_.device;
     context.stop = options_.stop;
-    context.log = forward_log;
+    context.log = log_of_plugin;
     RawSpectra raw;
     double heads = 0;
     for (const Stack& stack : stacks) heads += static_cast<double>(stack.heads());
@@ -184,7 +188,10 @@ class Executor {
   }
 
   void run_stack(const Stack& stack, StackRunner runner) {
-    StackResult result = runner.run(stack);
+    StackResult result =
+        isolated(plan_.tuners[plan_.cells[stack.first_cell()].tuner])
+            ? options_.isolation->run_stack(plan_, stack, options_.device)
+            : run_by_halves(plan_, options_.device, stack, [&](const Stack& part) { return runner.run(part); });
     std::vector<CellRecord> wanted;
     for (auto& [cell, record] : result.cells) {
       if (pending_.count(cell) > 0) wanted.push_back(std::move(record));
@@ -226,7 +233,7 @@ class Executor {
     record.tuner = plan_.tuners[cell.tuner].name;
     record.task = plan_.tasks[cell.task].name;
     record.device = options_.device.str();
-    record.peak_bytes = peak_bytes(options_.device);
+    record.peak_bytes = timing.peak_bytes;
     record.batch = timing.heads;
     const std::lock_guard lock(mutex_);
     const auto sink = [&](const char* stage, const char* unit, double items, double seconds) {

@@ -62,6 +62,12 @@ std::int64_t free_bytes(torch::Device device) {
   return 0;
 }
 
+void log_of_plugin(LogLevel level, const std::string& line) {
+  if (level == LogLevel::debug) spdlog::debug("{}", line);
+  if (level == LogLevel::info) spdlog::info("{}", line);
+  if (level == LogLevel::warning) spdlog::warn("{}", line);
+}
+
 std::string message_of_current_exception() {
   try {
     throw;
@@ -82,6 +88,8 @@ Failure failure_of_current_exception() {
   Failure failure{message_of_current_exception(), current_exception_is_out_of_memory()};
   try {
     throw;
+  } catch (const WorkerFailure& error) {
+    failure.transient = error.failure.transient;
   } catch (const SystemError& error) {
     failure.transient = is_transient(error.code());
   } catch (const FeaturesGone&) {
@@ -103,10 +111,15 @@ bool current_exception_is_out_of_memory() {
     throw;
   } catch (const std::bad_alloc&) {
     return true;
+  } catch (const WorkerFailure& error) {
+    return error.no_memory;
   } catch (const c10::Error& error) {
     // LibTorch 1.13 has no type of its own for it: its allocators say these words, on a CPU and on a GPU
     const std::string message = error.what_without_backtrace();
-    return message.find("not enough memory") != std::string::npos || message.find("out of memory") != std::string::npos;
+    for (const char* words : {"not enough memory", "out of memory", "can't allocate memory"}) {
+      if (message.find(words) != std::string::npos) return true;
+    }
+    return false;
   } catch (...) {
     return false;
   }

@@ -1,6 +1,8 @@
 // Small questions about the running process.
 #pragma once
 
+#include <nmlbench/context.h>
+#include <nmlbench/error.h>
 #include <nmlbench/torch.h>
 
 #include <cstdint>
@@ -18,6 +20,9 @@ std::int64_t peak_bytes(torch::Device device);
 // Free memory of a GPU; 0 when unknown, and for a CPU.
 std::int64_t free_bytes(torch::Device device);
 
+// Where plugins' lines go (Context::log): the program's log.
+void log_of_plugin(LogLevel level, const std::string& line);
+
 // Inside a catch block: what went wrong, of whatever type, LibTorch's messages without their stack trace. Interrupted
 // is no failure and is thrown on.
 std::string message_of_current_exception();
@@ -28,6 +33,15 @@ struct Failure {
   // The machine failed, not the cell: no space, no memory, too many open files, a disk's error. The same command tries
   // again.
   bool transient = false;
+};
+
+// What went wrong in a worker process.
+class WorkerFailure : public Error {
+ public:
+  WorkerFailure(Failure why, bool for_want_of_memory)
+      : Error(why.message), failure(std::move(why)), no_memory(for_want_of_memory) {}
+  Failure failure;
+  bool no_memory;
 };
 
 // Inside a catch block: message_of_current_exception(), and of which kind it is.

@@ -69,17 +69,19 @@ void StackTiming::add(const StackTiming& other) {
   samples += other.samples;
   evaluate_seconds += other.evaluate_seconds;
   heads = std::max(heads, other.heads);
+  peak_bytes = std::max(peak_bytes, other.peak_bytes);
 }
 
-StackResult StackRunner::run(const Stack& stack) {
+StackResult run_by_halves(const Plan& plan, torch::Device device, const Stack& stack,
+                          const std::function<StackResult(const Stack&)>& attempt) {
   try {
-    return run_together(stack);
+    return attempt(stack);
   } catch (...) {
     const bool no_memory = current_exception_is_out_of_memory();
     const Failure failure = failure_of_current_exception();
     if (stack.heads() == 1) {
       const std::size_t cell = stack.first_cell();
-      return {{{cell, failed_cell(plan_, plan_.cells[cell], context_.device, failure)}}, {}};
+      return {{{cell, failed_cell(plan, plan.cells[cell], device, failure)}}, {}};
     }
     if (no_memory) {
       spdlog::warn("out of memory with a stack of {} heads; trying its halves", stack.heads());
@@ -88,8 +90,8 @@ StackResult StackRunner::run(const Stack& stack) {
     }
   }
   const auto [first, second] = halves(stack);
-  StackResult result = run(first);
-  StackResult other = run(second);
+  StackResult result = run_by_halves(plan, device, first, attempt);
+  StackResult other = run_by_halves(plan, device, second, attempt);
   result.cells.merge(other.cells);
   result.timing.add(other.timing);
   return result;
@@ -149,7 +151,7 @@ StackRunner::Loaded StackRunner::load(const Stack& stack) const {
   return loaded;
 }
 
-StackResult StackRunner::run_together(const Stack& stack) {
+StackResult StackRunner::run(const Stack& stack) {
   Loaded loaded = load(stack);
   const std::unique_ptr<Tuner> tuner = make_tuner(plan_.tuners[plan_.cells[stack.first_cell()].tuner]);
   tuner->init(loaded.shape, loaded.heads, context_.device);
@@ -171,6 +173,7 @@ StackResult StackRunner::run_together(const Stack& stack) {
       Evaluator(plan_, cache_, context_, raw_).measure(loaded.stack, *tuner, loaded.shape, loaded.records);
   synchronize(context_.device);
   result.timing.evaluate_seconds = seconds_since(begin);
+  result.timing.peak_bytes = peak_bytes(context_.device);
   loaded.share(result.timing, rows_of_units);
 
   auto record = loaded.records.begin();

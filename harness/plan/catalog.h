@@ -18,7 +18,9 @@ struct ResolvedPlugin {
   PluginKind kind = PluginKind::encoder;
   std::string name;
   std::uint32_t revision = 0;
+  std::string library;  // file name
   std::string library_version;
+  bool outside = false;   // the library is not one of the program's own
   Params params;          // all declared parameters, defaults and presets filled in
   std::string canonical;  // JSON object of the parameters that affect results, keys sorted, shortest numbers
   std::string stack_key;  // tuners: the same without the per-head parameters; heads with equal keys may stack

@@ -29,6 +29,21 @@ std::vector<fs::path> libraries_in(const fs::path& folder) {
   return files;
 }
 
+// The program's own, in a build tree and when installed.
+std::vector<fs::path> bundled_folders() {
+  std::error_code ignored;
+  const fs::path program = fs::read_symlink("/proc/self/exe", ignored).parent_path();
+  return {program / "lib/nmlbench/plugins", program / ".." / NMLBENCH_INSTALL_LIBDIR / "nmlbench/plugins"};
+}
+
+bool is_bundled(const fs::path& library) {
+  const std::vector<fs::path> folders = bundled_folders();
+  return std::any_of(folders.begin(), folders.end(), [&](const fs::path& folder) {
+    std::error_code ignored;
+    return fs::equivalent(library.parent_path(), folder, ignored);
+  });
+}
+
 const char* environment(const char* name) {
   const char* value = std::getenv(name);
   return value != nullptr && *value != '\0' ? value : nullptr;
@@ -86,10 +101,7 @@ std::vector<fs::path> plugin_search_path(const std::vector<fs::path>& extra) {
   } else if (const char* home = environment("HOME")) {
     folders.push_back(fs::path(home) / ".local/share/nmlbench/plugins");
   }
-  std::error_code ignored;
-  const fs::path program = fs::read_symlink("/proc/self/exe", ignored).parent_path();
-  folders.push_back(program / "lib/nmlbench/plugins");                               // build tree
-  folders.push_back(program / ".." / NMLBENCH_INSTALL_LIBDIR / "nmlbench/plugins");  // installed
+  for (const fs::path& folder : bundled_folders()) folders.push_back(folder);
   return folders;
 }
 
@@ -117,6 +129,18 @@ Registry Registry::load(const std::vector<fs::path>& folders) {
     }
   }
   return registry;
+}
+
+Registry Registry::load_accepted(const std::vector<std::string>& files) {
+  Registry registry;
+  for (const std::string& file : files) registry.add(open_library(file));
+  return registry;
+}
+
+std::vector<std::string> Registry::files() const {
+  std::set<std::string> files;
+  for (const Item& item : items_) files.insert(item.library->file.string());
+  return {files.begin(), files.end()};
 }
 
 Registry Registry::load_file(const fs::path& file) {
@@ -173,6 +197,8 @@ std::vector<ResolvedPlugin> Registry::expand(PluginKind kind, const PluginRef& r
     plugin.kind = kind;
     plugin.name = item->entry->name;
     plugin.revision = item->entry->revision;
+    plugin.library = item->library->file.filename().string();
+    plugin.outside = !is_bundled(item->library->file);
     plugin.library_version = item->library->descriptor->version;
     plugin.params = std::move(values.params);
     plugin.canonical = std::move(values.canonical);

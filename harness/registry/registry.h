@@ -49,6 +49,8 @@ class Registry : public Catalog {
   // used are kept in rejected(); two plugins of one name and kind are a DuplicatePlugin error that names both files.
   // Folders that do not exist are passed over.
   static Registry load(const std::vector<std::filesystem::path>& folders);
+  // Files that another process of this program has tried and accepted.
+  static Registry load_accepted(const std::vector<std::string>& files);
   // One file; throws Error with the reason when it is rejected. For `plugins check` and the conformance kit.
   static Registry load_file(const std::filesystem::path& file);
 
@@ -56,6 +58,7 @@ class Registry : public Catalog {
 
   const std::vector<Item>& items() const { return items_; }  // sorted by kind, then name
   const Item* find(PluginKind kind, std::string_view name) const;
+  std::vector<std::string> files() const;  // of the accepted libraries
   const std::vector<RejectedLibrary>& rejected() const { return rejected_; }
 
  private:

@@ -3,8 +3,14 @@
 #include <nmlbench/plugin.h>
 
 #include <atomic>
+#include <csignal>
+#include <cstdio>
+#include <cstdlib>
 #include <limits>
 #include <new>
+#include <string>
+#include <thread>
+#include <vector>
 
 namespace {
 
@@ -41,6 +47,130 @@ class Base : public Tuner {
   StackShape shape_;
   std::vector<HeadSpec> heads_;
   torch::Tensor weights_;
+};
+
+// What a plugin can do to its process.
+void misbehave(const std::string& how) {
+  if (how == "exit") std::exit(0);
+  if (how == "abort") std::abort();
+  if (how == "segfault") std::raise(SIGSEGV);
+  if (how == "complain") {
+    std::fprintf(stderr, "one thing\nthe\tdog \x1b[31mate it\n");
+    std::exit(3);
+  }
+  if (how == "throw") throw 42;
+  if (how == "throw-in-thread") std::thread([] { throw 42; }).join();
+  if (how == "hang") {
+    const std::atomic<bool> never{false};
+    while (!never.load(std::memory_order_relaxed)) continue;
+  }
+  if (how == "allocate") {
+    std::vector<torch::Tensor> kept;
+    for (;;) kept.push_back(torch::ones({1 << 24}));
+  }
+  if (how == "chatter") {
+    const std::string line(999, '.');
+    for (int i = 0; i < 1000; ++i) {
+      std::printf("%s\n", line.c_str());
+      std::fprintf(stderr, "%s\n", line.c_str());
+    }
+  }
+}
+
+constexpr const char* kHows = "nothing|exit|abort|segfault|complain|throw|throw-in-thread|hang|allocate|chatter";
+
+// A tuner that works until it does `how` in `where`, with heads of an lr above 1 only.
+class Misbehaves : public Base {
+ public:
+  static constexpr ParamSpec kParams[] = {choice("how", "nothing", kHows, "what it does"),
+                                          choice("where", "fit", "constructor|init|fit|predict", "and when"),
+                                          real("lr", "5", "up to 1 it behaves").range(0, 100).per_head()};
+  explicit Misbehaves(const Params& params) : Base(params), how_(params.text("how")), where_(params.text("where")) {
+    if (where_ == "constructor") misbehave(how_);
+  }
+  void init(const StackShape& shape, const std::vector<HeadSpec>& heads, torch::Device device) override {
+    Base::init(shape, heads, device);
+    at("init");
+  }
+  FitReport fit(const TrainingSet& data, const Context& context) override {
+    at("fit");
+    return Base::fit(data, context);
+  }
+  Prediction predict(const torch::Tensor& x, std::int64_t first_unit) override {
+    at("predict");
+    return Base::predict(x, first_unit);
+  }
+
+ private:
+  void at(const char* place) const {
+    for (const HeadSpec& head : heads_) {
+      if (where_ == place && head.params.real("lr") > 1) misbehave(how_);
+    }
+  }
+  std::string how_, where_;
+};
+
+// Mean colours, unless it does `how`.
+class MisbehavingEncoder : public Encoder {
+ public:
+  static constexpr ParamSpec kParams[] = {choice("how", "nothing", kHows, "what it does"),
+                                          choice("where", "features", "build|features", "and when")};
+  explicit MisbehavingEncoder(const Params& params) : how_(params.text("how")), where_(params.text("where")) {}
+  void build(const InputInfo&, const Stream&) override {
+    if (where_ == "build") misbehave(how_);
+  }
+  InputSpec input() const override { return {}; }
+  std::int64_t feature_dim() const override { return 3; }
+  bool trainable() const override { return false; }
+  torch::Tensor features(const Batch& batch) override {
+    if (where_ == "features") misbehave(how_);
+    return batch.x.mean({2, 3});
+  }
+
+ private:
+  std::string how_, where_;
+};
+
+// Symmetric noise of a kind, unless it does `how`.
+class MisbehavingNoise : public NoiseModel {
+ public:
+  static constexpr ParamSpec kParams[] = {choice("how", "nothing", kHows, "what it does")};
+  explicit MisbehavingNoise(const Params& params) : how_(params.text("how")) {}
+  NoiseOutput corrupt(const NoiseInput& input, const Stream&) override {
+    misbehave(how_);
+    return input.targets.clone();
+  }
+
+ private:
+  std::string how_;
+};
+
+class MisbehavingData : public Dataset {
+ public:
+  static constexpr ParamSpec kParams[] = {choice("how", "nothing", kHows, "what it does"),
+                                          choice("where", "samples", "open|samples", "and when")};
+  explicit MisbehavingData(const Params& params) : how_(params.text("how")), where_(params.text("where")) {}
+  SplitInfo open() override {
+    if (where_ == "open") misbehave(how_);
+    SplitInfo info;
+    info.size = 40;
+    info.classes = 4;
+    info.sample_shape = {3, 16, 16};
+    info.fits_in_memory = false;
+    return info;
+  }
+  std::string digest() override { return "misbehaving-data"; }
+  torch::Tensor labels() override { return torch::arange(40, torch::kInt64).remainder(4); }
+  torch::Tensor samples(const torch::Tensor& indices, torch::Device device) override {
+    if (where_ == "samples") misbehave(how_);
+    return (indices.view({-1, 1, 1, 1}).remainder(4) * 60)
+        .expand({-1, 3, 16, 16})
+        .to(torch::dtype(torch::kUInt8).device(device))
+        .contiguous();
+  }
+
+ private:
+  std::string how_, where_;
 };
 
 class ThrowsInFit : public Base {
@@ -264,7 +394,11 @@ class WrongCaptions : public WrongLabels {
 
 }  // namespace
 
-NMLBENCH_PLUGINS("misbehaving", "1.0.0", "MIT", "", entry<ThrowsInFit>("throws-in-fit", 1, "for tests", ""),
+NMLBENCH_PLUGINS("misbehaving", "1.0.0", "MIT", "", entry<Misbehaves>("misbehaves", 1, "for tests", ""),
+                 entry<MisbehavingEncoder>("misbehaving-encoder", 1, "for tests", ""),
+                 entry<MisbehavingNoise>("misbehaving-noise", 1, "for tests", ""),
+                 entry<MisbehavingData>("misbehaving-data", 1, "for tests", ""),
+                 entry<ThrowsInFit>("throws-in-fit", 1, "for tests", ""),
                  entry<ThrowsOddThings>("throws-odd-things", 1, "for tests", ""),
                  entry<Hungry>("hungry", 1, "for tests", ""), entry<WrongLosses>("wrong-losses", 1, "for tests", ""),
                  entry<ThrowsInAStep>("throws-in-a-step", 1, "for tests", ""),

@@ -1,0 +1,221 @@
+#include "engine/isolation.h"
+
+#include "engine/process.h"
+#include "engine/records_json.h"
+
+#include <algorithm>
+
+#include <ATen/Parallel.h>
+#include <fmt/format.h>
+#include <spdlog/spdlog.h>
+
+namespace nmlbench {
+namespace {
+
+using nlohmann::json;
+
+constexpr std::size_t kIdleWorkers = 8;  // some hundred MB each
+
+std::string name_of(const ResolvedPlugin& plugin) {
+  return fmt::format("{} \"{}\" of {}", kind_name(plugin.kind), plugin.name, plugin.library);
+}
+
+void take_event(const json& event, ProgressListener* progress) {
+  if (event.at("event") == "advance") {
+    if (progress != nullptr) progress->advance(event.at("units").get<double>());
+  } else {
+    spdlog::log(static_cast<spdlog::level::level_enum>(event.at("level").get<int>()), "{}",
+                event.at("text").get<std::string>());
+  }
+}
+
+void ignore_progress(const json& event) {
+  take_event(event, nullptr);
+}
+
+void expect(const json& answer) {
+  if (answer.contains("error")) throw WorkerFailure(answer.at("error").get<Failure>(), false);
+}
+
+const ResolvedPlugin& tuner_of(const Plan& plan, std::size_t cell) {
+  return plan.tuners[plan.cells[cell].tuner];
+}
+
+}  // namespace
+
+bool Isolation::covers(const ResolvedPlugin& plugin) const {
+  if (options_.which == IsolationOptions::Which::outside) return plugin.outside;
+  return options_.which == IsolationOptions::Which::all;
+}
+
+std::vector<const ResolvedPlugin*> Isolation::isolated_of(const Plan& plan, const CheckpointJob& job) const {
+  const Checkpoint& checkpoint = plan.checkpoints[job.checkpoint];
+  std::vector<const ResolvedPlugin*> all = {&checkpoint.encoder};
+  if (checkpoint.trained()) all.push_back(&plan.splits[*checkpoint.split].plugin);
+  for (const NoiseStep& step : checkpoint.noise) {
+    all.push_back(&step.model);
+    if (step.source) all.push_back(&plan.splits[*step.source].plugin);
+  }
+  for (const std::size_t encoding : job.encodings) all.push_back(&plan.splits[plan.encodings[encoding].split].plugin);
+  std::erase_if(all, [&](const ResolvedPlugin* plugin) { return !covers(*plugin); });
+  return all;
+}
+
+bool Isolation::covers(const Plan& plan, const CheckpointJob& job) const {
+  return !isolated_of(plan, job).empty();
+}
+
+// Whoever of the isolated plugins it was.
+std::string Isolation::suspects(const Plan& plan, const CheckpointJob& job) const {
+  std::vector<std::string> names;
+  for (const ResolvedPlugin* plugin : isolated_of(plan, job)) {
+    const std::string name = name_of(*plugin);
+    if (std::find(names.begin(), names.end(), name) == names.end()) names.push_back(name);
+  }
+  return fmt::format("{}", fmt::join(names, " or "));
+}
+
+std::unique_ptr<Isolation::Worker> Isolation::take_worker(const std::string& who) const {
+  {
+    const std::lock_guard lock(mutex_);
+    const auto found = std::find_if(idle_.begin(), idle_.end(), [&](const auto& worker) { return worker->who == who; });
+    if (found != idle_.end()) {
+      std::unique_ptr<Worker> worker = std::move(*found);
+      idle_.erase(found);
+      return worker;
+    }
+  }
+  auto worker = std::make_unique<Worker>(who, options_.limits.memory_gb);
+  expect(worker->process.call({{"what", "load"}, {"libraries", libraries_}, {"level", spdlog::get_level()}}, 0,
+                              options_.stop, ignore_progress));
+  return worker;
+}
+
+void Isolation::give_back(std::unique_ptr<Worker> worker) const {
+  const std::lock_guard lock(mutex_);
+  idle_.push_back(std::move(worker));
+  if (idle_.size() > kIdleWorkers) idle_.erase(idle_.begin());  // unused for longest
+}
+
+json Isolation::ask(const std::string& who, json request, ProgressListener* progress) const {
+  json answer;
+  try {
+    std::unique_ptr<Worker> worker = take_worker(who);
+    if (!worker->planned && !plan_request_.is_null()) {
+      expect(worker->process.call(plan_request_, 0, options_.stop, ignore_progress));
+      worker->planned = true;
+    }
+    request["threads_now"] = at::get_num_threads();
+    answer = worker->process.call(request, options_.limits.seconds, options_.stop,
+                                  [&](const json& event) { take_event(event, progress); });
+    // what one holds that ran out of memory would be missed by the next stage
+    if (!answer.contains("error") || !answer.at("no_memory").get<bool>()) give_back(std::move(worker));
+  } catch (const WorkerDied& error) {
+    for (const std::string& line : error.death.output) spdlog::warn("{} said: {}", who, line);
+    const Failure failure{fmt::format("{}: {}", who, error.what()), error.death.killed_from_outside()};
+    throw WorkerFailure(failure, /*for_want_of_memory=*/false);
+  }
+  if (!answer.contains("error")) return answer.at("answer");
+  auto failure = answer.at("error").get<Failure>();
+  failure.message = fmt::format("{}: {}", who, failure.message);
+  const double limit = options_.limits.memory_gb;
+  const bool no_memory = answer.at("no_memory").get<bool>();
+  if (no_memory && limit > 0) {  // the user's bound, which the same command meets again
+    failure = {fmt::format("{}: out of memory (within {:g} GB, --cell-memory)", who, limit), false};
+  }
+  throw WorkerFailure(failure, no_memory);
+}
+
+json Isolation::ask_plugin(const char* what, const ResolvedPlugin& plugin) const {
+  return ask(
+      name_of(plugin),
+      {{"what", what},
+       {"plugin",
+        {{"kind", plugin.kind}, {"name", plugin.name}, {"params", plugin.params.values()}, {"where", plugin.where}}}});
+}
+
+SplitFacts Isolation::split(const ResolvedPlugin& dataset) const {
+  if (!covers(dataset)) return inspector_.split(dataset);
+  try {
+    return ask_plugin("split", dataset).get<SplitFacts>();
+  } catch (const Interrupted&) {
+    throw;
+  } catch (const Error& error) {
+    SplitFacts facts;
+    facts.error = fmt::format("{}: {}", dataset.where.text(), error.what());
+    return facts;
+  }
+}
+
+bool Isolation::trainable(const ResolvedPlugin& encoder) const {
+  return covers(encoder) ? ask_plugin("trainable", encoder).get<bool>() : inspector_.trainable(encoder);
+}
+
+bool Isolation::needs_source(const ResolvedPlugin& noise) const {
+  return covers(noise) ? ask_plugin("needs_source", noise).get<bool>() : inspector_.needs_source(noise);
+}
+
+void Isolation::plan_with(const Recipe& recipe, const Plan& plan) {
+  plan_request_ = {{"what", "plan"},
+                   {"file", recipe.file.string()},
+                   {"set", recipe.set},
+                   {"shard", std::pair(recipe.shard, recipe.shards)},
+                   {"answers", recipe.answers},
+                   {"cache", recipe.cache.string()},
+                   {"device", recipe.device},
+                   {"threads", recipe.threads},
+                   {"cells", digest_of_cells(plan)}};
+}
+
+std::int64_t Isolation::feature_dim(const Plan& plan, std::size_t checkpoint, std::size_t split) {
+  return ask(name_of(plan.checkpoints[checkpoint].encoder),
+             {{"what", "dim"}, {"checkpoint", checkpoint}, {"split", split}})
+      .get<std::int64_t>();
+}
+
+NoiseRecord Isolation::known_noise(const Plan& plan, std::size_t checkpoint) {
+  return ask(suspects(plan, {checkpoint, {}}), {{"what", "noise"}, {"checkpoint", checkpoint}}).get<NoiseRecord>();
+}
+
+CheckpointJobResult Isolation::run_job(const Plan& plan, const CheckpointJob& job, const ArtifactCache& cache,
+                                       ProgressListener& progress) {
+  CheckpointJobResult result;
+  try {
+    return ask(suspects(plan, job), {{"what", "job"}, {"job", job}}, &progress).get<CheckpointJobResult>();
+  } catch (...) {
+    const Failure failure = failure_of_current_exception();
+    const Checkpoint& checkpoint = plan.checkpoints[job.checkpoint];
+    const bool in_training = checkpoint.trained() && !cache.has(ArtifactKind::checkpoint, checkpoint.id);
+    if (job.encodings.size() == 1 || in_training) {
+      for (const std::size_t encoding : job.encodings) result.errors[encoding] = failure;
+      return result;
+    }
+  }
+  for (const std::size_t encoding : job.encodings) {
+    CheckpointJobResult part = run_job(plan, {job.checkpoint, {encoding}}, cache, progress);
+    result.stages.insert(result.stages.end(), part.stages.begin(), part.stages.end());
+    if (part.noise) result.noise = part.noise;
+    result.errors.merge(part.errors);
+  }
+  return result;
+}
+
+std::int64_t Isolation::stack_bound(const Plan& plan, const std::vector<std::size_t>& cells, const HeadShape& shape) {
+  try {
+    return ask(name_of(tuner_of(plan, cells.front())), {{"what", "bound"}, {"cells", cells}, {"shape", shape}})
+        .get<std::int64_t>();
+  } catch (...) {
+    const std::string why = message_of_current_exception();
+    spdlog::warn("it cannot be timed, its heads train one by one: {}", why);
+    return 1;
+  }
+}
+
+StackResult Isolation::run_stack(const Plan& plan, const Stack& stack, torch::Device device) {
+  const std::string who = name_of(tuner_of(plan, stack.first_cell()));
+  return run_by_halves(plan, device, stack, [&](const Stack& part) {
+    return ask(who, {{"what", "stack"}, {"stack", part}}).get<StackResult>();
+  });
+}
+
+}  // namespace nmlbench

@@ -1,0 +1,73 @@
+// Records as JSON, for the pipe between the program and its worker processes. In CBOR, numbers keep all their bits, NaN
+// and infinities included.
+#pragma once
+
+#include "engine/checkpoint_job.h"
+#include "engine/records.h"
+#include "engine/stacks.h"
+#include "engine/tune.h"
+#include "plan/inspector.h"
+
+#include <optional>
+#include <variant>
+
+#include <nlohmann/json.hpp>
+
+namespace nlohmann {
+
+template <typename T>
+struct adl_serializer<std::optional<T>> {
+  static void to_json(json& out, const std::optional<T>& value) { out = value ? json(*value) : json(); }
+  static void from_json(const json& in, std::optional<T>& value) {
+    value = in.is_null() ? std::optional<T>() : in.get<T>();
+  }
+};
+
+// With the index of the type: 1 and 1.0 are different values.
+template <>
+struct adl_serializer<nmlbench::ParamValue> {
+  static void to_json(json& out, const nmlbench::ParamValue& value) {
+    out = std::visit([&](const auto& v) { return json{value.index(), v}; }, value);
+  }
+  static void from_json(const json& in, nmlbench::ParamValue& value) { read<0>(in, value); }
+
+ private:
+  template <std::size_t I>
+  static void read(const json& in, nmlbench::ParamValue& value) {
+    if (in.at(0).get<std::size_t>() == I) {
+      value = in.at(1).get<std::variant_alternative_t<I, nmlbench::ParamValue>>();
+    } else if constexpr (I + 1 < std::variant_size_v<nmlbench::ParamValue>) {
+      read<I + 1>(in, value);
+    }
+  }
+};
+
+}  // namespace nlohmann
+
+namespace nmlbench {
+
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Failure, message, transient)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(MetricRow, test_set, test_kind, metric, value)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(SpectrumRow, test_set, space, center, rows, values)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(ConfusionRow, test_set, classes, counts)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(CellRecord, cell_id, coordinates, matrix, encoder, encoder_params, pretrain_dataset,
+                                   noise, noise_ratio, checkpoint_id, task, fraction, tuner, tuner_params, seed, status,
+                                   message, transient, device, metrics, spectra, confusion, loss_curve, tune_seconds,
+                                   evaluate_seconds)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(StageRecord, stage, encoder, tuner, task, device, items, unit, seconds, peak_bytes,
+                                   batch)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(NoiseRecord, checkpoint_id, encoder, pretrain_dataset, noise, noise_ratio, seed,
+                                   realised_rate, transition_json)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Unit, train, cells)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Stack, units)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(HeadShape, dim, classes)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(StackTiming, head_steps, fit_seconds, samples, evaluate_seconds, heads, peak_bytes)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(StackResult, cells, timing)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(CheckpointJob, checkpoint, encodings)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(CheckpointJobResult, stages, noise, errors)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(SplitInfo, size, full_size, classes, kind, sample_shape, domain, class_names,
+                                   training_classes, fits_in_memory)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(SplitFacts, digest, info, error)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Location, source, line, column, key)
+
+}  // namespace nmlbench

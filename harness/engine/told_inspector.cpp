@@ -1,0 +1,68 @@
+#include "engine/told_inspector.h"
+
+#include "engine/records_json.h"
+
+#include <nmlbench/digest.h>
+
+namespace nmlbench {
+namespace {
+
+// All parameters, since some that change no result change where data are found.
+std::string key(const char* question, const ResolvedPlugin& plugin) {
+  const std::vector<std::uint8_t> params = nlohmann::json::to_cbor(nlohmann::json(plugin.params.values()));
+  return std::string(question) + ' ' + kind_name(plugin.kind) + ' ' + plugin.name + ' ' +
+         std::string(params.begin(), params.end());
+}
+
+}  // namespace
+
+SplitFacts NotingInspector::split(const ResolvedPlugin& dataset) const {
+  SplitFacts facts = inner_.split(dataset);
+  answers_[key("split", dataset)] = facts;
+  return facts;
+}
+
+bool NotingInspector::trainable(const ResolvedPlugin& encoder) const {
+  const bool answer = inner_.trainable(encoder);
+  answers_[key("trainable", encoder)] = answer;
+  return answer;
+}
+
+bool NotingInspector::needs_source(const ResolvedPlugin& noise) const {
+  const bool answer = inner_.needs_source(noise);
+  answers_[key("needs_source", noise)] = answer;
+  return answer;
+}
+
+std::string NotingInspector::files(const ResolvedPlugin& plugin) const {
+  std::string answer = inner_.files(plugin);
+  answers_[key("files", plugin)] = answer;
+  return answer;
+}
+
+const nlohmann::json& ToldInspector::answer(const char* question, const ResolvedPlugin& plugin) const {
+  const auto found = answers_.find(key(question, plugin));
+  if (found == answers_.end()) throw Error("the matrix was changed while it ran; run it again");
+  return found->second;
+}
+
+SplitFacts ToldInspector::split(const ResolvedPlugin& dataset) const {
+  return answer("split", dataset).get<SplitFacts>();
+}
+bool ToldInspector::trainable(const ResolvedPlugin& encoder) const {
+  return answer("trainable", encoder).get<bool>();
+}
+bool ToldInspector::needs_source(const ResolvedPlugin& noise) const {
+  return answer("needs_source", noise).get<bool>();
+}
+std::string ToldInspector::files(const ResolvedPlugin& plugin) const {
+  return answer("files", plugin).get<std::string>();
+}
+
+std::string digest_of_cells(const Plan& plan) {
+  Digest digest;
+  for (const Cell& cell : plan.cells) digest.update(cell.id);
+  return digest.hex();
+}
+
+}  // namespace nmlbench
