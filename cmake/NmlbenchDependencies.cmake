@@ -1,5 +1,6 @@
-# Every external dependency of the build, in one place. All are Debian 12 packages (see ./dev).
-find_package(Torch 1.13 REQUIRED)
+# Every external dependency of the build, in one place. All are Debian 12 packages (see ./dev); LibTorch may be
+# another.
+include(NmlbenchTorch)
 find_package(OpenMP REQUIRED)
 find_package(Boost 1.74 REQUIRED COMPONENTS filesystem)
 find_package(tomlplusplus REQUIRED)

@@ -5,7 +5,7 @@ set(NMLBENCH_CMAKE_DIR ${CMAKE_INSTALL_LIBDIR}/cmake/nmlbench)
 install(DIRECTORY harness/include/nmlbench DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
 install(TARGETS nmlbench_api EXPORT nmlbenchTargets LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})
 install(EXPORT nmlbenchTargets NAMESPACE nmlbench:: DESTINATION ${NMLBENCH_CMAKE_DIR})
-install(FILES cmake/NmlbenchPlugin.cmake cmake/nmlbench_plugin.map DESTINATION ${NMLBENCH_CMAKE_DIR})
+install(FILES cmake/NmlbenchPlugin.cmake cmake/NmlbenchTorch.cmake cmake/nmlbench_plugin.map DESTINATION ${NMLBENCH_CMAKE_DIR})
 configure_package_config_file(cmake/nmlbenchConfig.cmake.in ${CMAKE_BINARY_DIR}/nmlbenchConfig.cmake
   INSTALL_DESTINATION ${NMLBENCH_CMAKE_DIR})
 write_basic_package_version_file(${CMAKE_BINARY_DIR}/nmlbenchConfigVersion.cmake COMPATIBILITY SameMinorVersion)

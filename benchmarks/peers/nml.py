@@ -138,18 +138,19 @@ def shifted(images, reach=2):
     """Random translation of each image by up to `reach` px, reflected borders."""
     b, _, h, w = images.shape
     padded = F.pad(images.float(), (reach,) * 4, mode="reflect")
-    dy, dx = torch.randint(2 * reach + 1, (b,)), torch.randint(2 * reach + 1, (b,))
-    rows = dy.view(b, 1, 1, 1) + torch.arange(h).view(1, 1, h, 1)
-    columns = dx.view(b, 1, 1, 1) + torch.arange(w).view(1, 1, 1, w)
-    channels = torch.arange(3).view(1, 3, 1, 1)
-    return padded[torch.arange(b).view(b, 1, 1, 1), channels, rows, columns]
+    there = {"device": images.device}
+    dy, dx = torch.randint(2 * reach + 1, (b,), **there), torch.randint(2 * reach + 1, (b,), **there)
+    rows = dy.view(b, 1, 1, 1) + torch.arange(h, **there).view(1, 1, h, 1)
+    columns = dx.view(b, 1, 1, 1) + torch.arange(w, **there).view(1, 1, 1, w)
+    channels = torch.arange(3, **there).view(1, 3, 1, 1)
+    return padded[torch.arange(b, **there).view(b, 1, 1, 1), channels, rows, columns]
 
 
 class Pretrainer:
     """SGD with Nesterov momentum, warm-up and cosine, as matrices/quick.toml sets it."""
 
-    def __init__(self, classes, total_steps, warmup_steps, bf16=False, lr=0.1):
-        self.model = ResNetTiny(classes)
+    def __init__(self, classes, total_steps, warmup_steps, bf16=False, lr=0.1, device="cpu"):
+        self.model, self.device_type = ResNetTiny(classes).to(device), torch.device(device).type
         if bf16:
             self.model = self.model.to(memory_format=torch.channels_last)
         self.bf16, self.lr, self.total, self.warmup, self.steps = bf16, lr, total_steps, warmup_steps, 0
@@ -165,7 +166,7 @@ class Pretrainer:
         x = normalise(shifted(images))
         if self.bf16:
             x = x.contiguous(memory_format=torch.channels_last)
-        with torch.autocast("cpu", torch.bfloat16, enabled=self.bf16):
+        with torch.autocast(self.device_type, torch.bfloat16, enabled=self.bf16):
             logits = self.model(x)
         loss = F.cross_entropy(logits.float(), labels)
         self.optimizer.zero_grad()

@@ -1,5 +1,6 @@
 #include "adamw.h"
 
+#include <nmlbench/compat.h>
 #include <nmlbench/dense.h>
 #include <nmlbench/gradient_tuner.h>
 #include <nmlbench/one_thread.h>
@@ -76,6 +77,7 @@ void ParameterStack::select(std::int64_t first, std::int64_t count) {
   if (first == first_ && count == selected_) return;
   first_ = first;
   selected_ = count;
+  group_of_head_.clear();
   for (Slot& slot : slots_) {
     slot.value = view(slot, slot.spec.trained ? values_ : state_);
     if (!slot.spec.trained) continue;
@@ -155,12 +157,13 @@ const torch::Tensor& ParameterStack::gradient(std::string_view name) const {
 
 void ParameterStack::adamw_step(std::int64_t step, const torch::Tensor& lr, const torch::Tensor& weight_decay) {
   const torch::NoGradGuard no_grad;
+  if (has_fused_adamw(values_.device())) return adamw_fused(step + 1, lr, weight_decay);
   std::vector<AdamWConstants> constants;
   if (values_.is_cpu()) constants = constants_of(step + 1, lr);
   for (Slot& slot : slots_) {
     if (!slot.spec.trained) continue;
     if (!values_.is_cpu()) {
-      adamw_tensor(slot, step + 1, lr, weight_decay);
+      adamw_tensor(slot, step + 1, lr.to(values_.device()), weight_decay.to(values_.device()));
       continue;
     }
     for (std::int64_t h = 0; h < selected_; ++h) {
@@ -225,6 +228,49 @@ void ParameterStack::adamw_tensor(const Slot& slot, std::int64_t steps, const to
   p.sub_(rate / bias_correction(K::kBeta1, steps) * m / denominator);
 }
 
+void ParameterStack::adamw_fused(std::int64_t steps, const torch::Tensor& lr, const torch::Tensor& weight_decay) {
+  std::map<std::pair<float, float>, std::size_t> known;
+  std::vector<std::pair<float, float>> constants;  // step size and decay of each group
+  std::vector<std::size_t> group_of_head;
+  for (std::int64_t h = 0; h < selected_; ++h) {
+    const std::pair<float, float> own = {dense_data<float>(lr)[h], dense_data<float>(weight_decay)[h]};
+    const auto [group, is_new] = known.try_emplace(own, constants.size());
+    if (is_new) constants.push_back(own);
+    group_of_head.push_back(group->second);
+  }
+  if (group_of_head != group_of_head_) group_heads(group_of_head);
+  if (!steps_.defined()) steps_ = torch::empty({}, values_.options());
+  steps_.fill_(static_cast<double>(steps));
+  for (std::size_t i = 0; i < groups_.size(); ++i) {
+    for (const bool decayed : {false, true}) {
+      const Run& run = groups_[i][decayed ? 1 : 0];
+      if (run.values.empty()) continue;
+      fused_adamw(run.values, run.gradients, run.first_moments, run.second_moments, steps_,
+                  {constants[i].first, decayed ? constants[i].second : 0.0, AdamWConstants::kBeta1,
+                   AdamWConstants::kBeta2, AdamWConstants::kEpsilon});
+    }
+  }
+}
+
+void ParameterStack::group_heads(const std::vector<std::size_t>& group_of_head) {
+  constexpr std::int64_t kMostNumbers = std::int64_t{1} << 30;  // of a tensor: LibTorch's kernel counts in 32 bits
+  group_of_head_ = group_of_head;
+  groups_.assign(*std::max_element(group_of_head.begin(), group_of_head.end()) + 1, {});
+  for (const Slot& slot : slots_) {
+    if (!slot.spec.trained) continue;
+    const std::int64_t most = std::max<std::int64_t>(1, kMostNumbers / std::max<std::int64_t>(1, slot.count));
+    for (std::int64_t first = 0, last = 0; first < selected_; first = last) {
+      const std::size_t group = group_of_head[static_cast<std::size_t>(first)];
+      while (last < selected_ && last - first < most && group_of_head[static_cast<std::size_t>(last)] == group) ++last;
+      Run& run = groups_[group][slot.spec.decay ? 1 : 0];
+      run.values.push_back(slot.value.slice(0, first, last));
+      run.gradients.push_back(slot.gradient.slice(0, first, last));
+      run.first_moments.push_back(slot.first_moment.slice(0, first, last));
+      run.second_moments.push_back(slot.second_moment.slice(0, first, last));
+    }
+  }
+}
+
 // Neighbouring units with training sets of one size: they take the same number of steps and walk through their epochs
 // together.
 struct GradientTuner::Cohort {
@@ -259,22 +305,26 @@ void GradientTuner::init(const StackShape& shape, const std::vector<HeadSpec>& h
   device_ = device;
   per_head_.clear();
   stack_.init(parameters(shape), heads, device);
+  lr_ = values_of_heads("lr");
+  weight_decay_ = values_of_heads("weight_decay");
   schedule_ = torch::ones({shape.heads()}, torch::kFloat32);
   on_init();
 }
 
 torch::Tensor GradientTuner::per_head(std::string_view name) const {
   auto found = per_head_.find(name);
-  if (found == per_head_.end()) {
-    std::vector<float> values;
-    for (const HeadSpec& head : heads_) {
-      const ParamValue& value = head.params.values().at(std::string(name));
-      const auto* integer = std::get_if<std::int64_t>(&value);
-      values.push_back(static_cast<float>(integer ? static_cast<double>(*integer) : head.params.real(name)));
-    }
-    found = per_head_.emplace(name, torch::tensor(values).to(device_)).first;
-  }
+  if (found == per_head_.end()) found = per_head_.emplace(name, values_of_heads(name).to(device_)).first;
   return found->second.narrow(0, first_unit_ * shape_.heads_per_unit, window_.heads());
+}
+
+torch::Tensor GradientTuner::values_of_heads(std::string_view name) const {
+  std::vector<float> values;
+  for (const HeadSpec& head : heads_) {
+    const ParamValue& value = head.params.values().at(std::string(name));
+    const auto* integer = std::get_if<std::int64_t>(&value);
+    values.push_back(static_cast<float>(integer ? static_cast<double>(*integer) : head.params.real(name)));
+  }
+  return torch::tensor(values);
 }
 
 std::int64_t GradientTuner::bytes_per_head(const StackShape& shape) const {
@@ -407,8 +457,10 @@ double GradientTuner::schedule_factor(std::int64_t step, std::int64_t total) con
 }
 
 void GradientTuner::update(std::int64_t step) {
-  const torch::Tensor now = schedule_.narrow(0, first_unit_ * shape_.heads_per_unit, window_.heads()).to(device_);
-  stack_.adamw_step(step, per_head("lr") * now, per_head("weight_decay"));
+  const auto of_window = [&](const torch::Tensor& all) {
+    return all.narrow(0, first_unit_ * shape_.heads_per_unit, window_.heads());
+  };
+  stack_.adamw_step(step, of_window(lr_) * of_window(schedule_), of_window(weight_decay_));
 }
 
 torch::Tensor GradientTuner::train_step(const Minibatch& batch, std::int64_t step, std::int64_t total) {

@@ -94,6 +94,18 @@ void add_isolation_options(CLI::App& verb, IsolationOptions& options) {
       ->check(CLI::NonNegativeNumber);
 }
 
+// A CPU computes tf32 as fp32, and the numbers would stand under the wrong name.
+void require_precision(const Plan& plan, torch::Device device) {
+  if (device.is_cuda()) return;
+  const auto refuse = [&](const char* key, Precision precision) {
+    if (precision == Precision::tf32)
+      throw Error(fmt::format("{}: {}.precision = \"tf32\" needs a GPU, and the device is {}; take fp32 or bf16",
+                              plan.matrix, key, device.str()));
+  };
+  refuse("encode", plan.encode.precision);
+  for (const Checkpoint& checkpoint : plan.checkpoints) refuse("optim", checkpoint.optim.precision);
+}
+
 }  // namespace
 
 void add_matrix_options(CLI::App& verb, MatrixOptions& options) {
@@ -164,6 +176,7 @@ PlannedMatrix plan_matrix(const Globals& globals, const MatrixOptions& options) 
   planned.recipe.file = find_matrix(options.matrix);
   planned.recipe.set = options.set;
   planned.plan = make_plan(spec, planned.registry, NotingInspector(*planned.isolation, planned.recipe.answers));
+  require_precision(planned.plan, resolve_device(options.device));
   if (!options.shard.empty()) {
     const auto [index, count] = parse_shard(options.shard);
     keep_shard(planned.plan, index, count);

@@ -186,7 +186,7 @@ MatrixSpec read_matrix(const std::filesystem::path& file, const std::vector<std:
   for (TomlTable& table : root.tables("exclude")) spec.excludes.push_back(read_exclude(std::move(table)));
 
   TomlTable encode = root.table("encode");
-  spec.encode.bf16 = encode.choice_or("precision", {"fp32", "bf16"}, "fp32") == "bf16";
+  spec.encode.precision = precision_named(encode.choice_or("precision", {"fp32", "tf32", "bf16"}, "fp32"));
   encode.reject_unknown();
   TomlTable analysis = root.table("analysis");
   spec.analysis.center_rows = analysis.choice_or("center", {"column", "row"}, "column") == "row";

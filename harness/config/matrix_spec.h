@@ -2,6 +2,7 @@
 // are still lists here: whether one is an axis or a value depends on the plugin's declaration.
 #pragma once
 
+#include "config/precision.h"
 #include "config/value.h"
 
 #include <cstdint>
@@ -51,7 +52,7 @@ struct ExcludeSpec {
 };
 
 struct EncodeSpec {
-  bool bf16 = false;
+  Precision precision = Precision::fp32;
 };
 
 // How singular value spectra are computed (PAPER.md, "Feature-space analysis").

@@ -92,7 +92,7 @@ class JobRunner {
       encoder = build_encoder(checkpoint_, input_of(plan_, checkpoint_, encoding.split), context_.device);
     }
     const std::shared_ptr<const SplitData> split = splits_.acquire(encoding.split);
-    const EncodeTiming timing = encode_split(encoding, *encoder, *split, plan_.encode.bf16, context_);
+    const EncodeTiming timing = encode_split(encoding, *encoder, *split, plan_.encode.precision, context_);
     if (timing.images > 0) {
       result_.stages.push_back(
           image_stage("encode", checkpoint_, context_.device, timing.images, timing.seconds, timing.batch));

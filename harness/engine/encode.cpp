@@ -20,12 +20,12 @@ namespace {
 // Part of the numbers: kernels may round differently for other sizes, and views are drawn for so many at a time.
 constexpr std::int64_t kEncodeBatch = 256;
 
-torch::Tensor encode_batch(Encoder& encoder, const InputSpec& spec, const torch::Tensor& samples, bool bf16) {
+torch::Tensor encode_batch(Encoder& encoder, const InputSpec& spec, const torch::Tensor& samples, Precision precision) {
   Batch batch;
   batch.x = prepare(samples, spec);
   torch::Tensor features;
   {
-    const AutocastGuard autocast(batch.x.device().type(), bf16);
+    const AutocastGuard autocast(batch.x.device().type(), precision == Precision::bf16);
     features = encoder.features(batch);
   }
   const std::vector<std::int64_t> expected = {samples.size(0), encoder.feature_dim()};
@@ -45,8 +45,8 @@ torch::Tensor samples_of(const SplitData& split, const Views& views, std::int64_
 }
 
 // All views into `out` [views * N, D], `batch` rows at a time; `done` counts them.
-EncodeTiming encode_rows(Encoder& encoder, const SplitData& split, const Views& views, bool bf16, std::int64_t batch,
-                         torch::Tensor out, const StageContext& context, double& done) {
+EncodeTiming encode_rows(Encoder& encoder, const SplitData& split, const Views& views, Precision precision,
+                         std::int64_t batch, torch::Tensor out, const StageContext& context, double& done) {
   using Clock = std::chrono::steady_clock;
   const InputSpec spec = encoder.input();
   const std::int64_t n = split.info().size;
@@ -61,7 +61,7 @@ EncodeTiming encode_rows(Encoder& encoder, const SplitData& split, const Views& 
       for (std::int64_t row = first; row < last; row += batch) {
         const std::int64_t end = std::min(row + batch, last);
         out.slice(0, view * n + row, view * n + end)
-            .copy_(encode_batch(encoder, spec, samples.slice(0, row - first, end - first), bf16));
+            .copy_(encode_batch(encoder, spec, samples.slice(0, row - first, end - first), precision));
         if (view == 0 && row == 0) {  // warm-up
           synchronize(context.device);
           begin = Clock::now();
@@ -79,9 +79,10 @@ EncodeTiming encode_rows(Encoder& encoder, const SplitData& split, const Views& 
 
 }  // namespace
 
-EncodeTiming encode_split(const Encoding& encoding, Encoder& encoder, const SplitData& split, bool bf16,
+EncodeTiming encode_split(const Encoding& encoding, Encoder& encoder, const SplitData& split, Precision precision,
                           const StageContext& context) {
   const torch::NoGradGuard no_grad;
+  const Tf32Guard tf32(context.device, precision == Precision::tf32);
   encoder.eval();
   const std::int64_t copies = encoding.views.copies();
   FeatureWriter writer(context.cache, copies * split.info().size, encoder.feature_dim());
@@ -89,7 +90,7 @@ EncodeTiming encode_split(const Encoding& encoding, Encoder& encoder, const Spli
   double done = 0;
   with_smaller_batches(kEncodeBatch, "encoding", "samples", [&](std::int64_t batch) {
     context.progress.advance(-std::exchange(done, 0));  // of a try that did not fit
-    timing = encode_rows(encoder, split, encoding.views, bf16, batch, writer.x(), context, done);
+    timing = encode_rows(encoder, split, encoding.views, precision, batch, writer.x(), context, done);
   });
   if (!torch::isfinite(writer.x()).all().item<bool>()) {
     throw Error("the features contain NaN or infinity; the checkpoint or the data are broken");

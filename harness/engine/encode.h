@@ -14,8 +14,8 @@ struct EncodeTiming {
 
 // Encodes every sample of `split` in order, one view after the other, in evaluation mode, in batches of fixed size,
 // halved while memory is short, and publishes the features [views * N, D]. The views of a sample are the same for every
-// encoder. `bf16`: the network runs under autocast; features are float32 either way.
-EncodeTiming encode_split(const Encoding& encoding, Encoder& encoder, const SplitData& split, bool bf16,
+// encoder. Features are float32 whatever the precision of the network.
+EncodeTiming encode_split(const Encoding& encoding, Encoder& encoder, const SplitData& split, Precision precision,
                           const StageContext& context);
 
 }  // namespace nmlbench

@@ -147,10 +147,11 @@ class Trainer {
   }
 
   torch::Tensor loss_and_gradients(const Batch& batch) {
+    const Tf32Guard tf32(context_.device, optim_.precision == Precision::tf32);
     optimizer_->zero_grad();
     torch::Tensor loss;
     {
-      const AutocastGuard autocast(context_.device.type(), optim_.bf16);
+      const AutocastGuard autocast(context_.device.type(), optim_.precision == Precision::bf16);
       loss = encoder_.pretrain_loss(batch);
     }
     loss.backward();

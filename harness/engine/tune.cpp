@@ -152,6 +152,7 @@ StackRunner::Loaded StackRunner::load(const Stack& stack) const {
 }
 
 StackResult StackRunner::run(const Stack& stack) {
+  const Tf32Guard tf32(context_.device, /*allowed=*/false);
   Loaded loaded = load(stack);
   const std::unique_ptr<Tuner> tuner = make_tuner(plan_.tuners[plan_.cells[stack.first_cell()].tuner]);
   tuner->init(loaded.shape, loaded.heads, context_.device);

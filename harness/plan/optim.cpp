@@ -16,7 +16,7 @@ Optim to_optim(const DeclaredValues& values, const Location& where) {
   optim.schedule = p.text("schedule");
   optim.warmup = p.real("warmup");
   optim.clip = p.real("clip");
-  optim.bf16 = p.text("precision") == "bf16";
+  optim.precision = precision_named(p.text("precision"));
   optim.ema = p.real("ema");
   optim.threads = static_cast<int>(p.integer("threads"));
   optim.augment = to_augmentation(p, where);

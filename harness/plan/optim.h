@@ -2,6 +2,7 @@
 #pragma once
 
 #include "config/declared.h"
+#include "config/precision.h"
 #include "plan/augmentation.h"
 
 #include <cstdint>
@@ -20,7 +21,7 @@ inline constexpr ParamSpec kOptimParams[] = {
     choice("schedule", "cosine", "cosine|one-cycle|constant", "step size over all steps"),
     real("warmup", "0", "linear warm-up from 0 to the peak step size").in("epochs").range(0, 1e6),
     real("clip", "0", "largest gradient norm; 0 means no clipping").range(0, 1e9),
-    choice("precision", "fp32", "fp32|bf16", "bf16 runs the network under autocast"),
+    choice("precision", "fp32", kPrecisions, "bf16 runs the network under autocast; tf32 needs a GPU"),
     augment_param("none"),
     shift_param(),
     crop_scale_param("0.08,1.0"),
@@ -42,7 +43,7 @@ struct Optim {
   std::string schedule;
   double warmup = 0;  // epochs
   double clip = 0;    // 0: off
-  bool bf16 = false;
+  Precision precision = Precision::fp32;
   double ema = 0;  // 0: off
   // Part of the recipe: sums over a batch round differently on another number of threads, and training amplifies it.
   int threads = 1;

@@ -311,7 +311,7 @@ class Planner {
       const Split& data = plan_.splits[split];
       std::vector<std::string> parts = {plan_.checkpoints[checkpoint].id, data.plugin.name,
                                         std::to_string(data.plugin.revision), data.facts.digest,
-                                        spec_.encode.bf16 ? "bf16" : "fp32"};
+                                        name_of(spec_.encode.precision)};
       if (views.count > 0) parts.push_back(views.canonical);
       plan_.encodings.push_back({hash("encoding/1", parts), checkpoint, split, views});
     }
@@ -444,7 +444,7 @@ class Planner {
             {"checkpoints", std::move(checkpoints)},
             {"tasks", std::move(tasks)},
             {"tuners", std::move(tuners)},
-            {"encode", {{"precision", spec_.encode.bf16 ? "bf16" : "fp32"}}},
+            {"encode", {{"precision", name_of(spec_.encode.precision)}}},
             {"analysis",
              {{"center", spec_.analysis.center_rows ? "row" : "column"}, {"max_rows", spec_.analysis.max_rows}}}};
   }

@@ -5,6 +5,9 @@
 #include "support/program.h"
 #include "support/tuning.h"
 
+#include <nmlbench/compat.h>
+#include <nmlbench/gradient_tuner.h>
+
 #include <cstdlib>
 #include <string>
 
@@ -42,6 +45,47 @@ TEST_F(Gpu, FeatureTermsAreThoseOfTheCpu) {
   expect_same(plugins::covariance_term(there(z)), plugins::covariance_term(z));
   expect_same(plugins::dominance_term(there(z), there(k)), plugins::dominance_term(z, k));
   expect_same(plugins::spectral_terms(there(z), there(a), there(b), there(k)), plugins::spectral_terms(z, a, b, k));
+}
+
+// Step sizes and decays of three kinds over seven heads, then of a window of them.
+TEST_F(Gpu, AdamWIsThatOfTheCpu) {
+  const Tensor lr = torch::tensor({0.1F, 0.1F, 0.01F, 0.1F, 0.01F, 0.01F, 0.001F});
+  const Tensor decay = torch::tensor({0.0F, 0.0F, 0.1F, 0.0F, 0.1F, 0.1F, 0.01F});
+  const auto values = [&](torch::Device device) {
+    ParameterStack stack;
+    const auto normal = [](std::int64_t n) { return [=](const Stream& init) { return init.normal({n}); }; };
+    const std::vector<HeadSpec> heads(7, HeadSpec{Params(), Stream(1)});
+    stack.init({{"p", {50}, true, normal(50)}, {"bias", {3}, false, normal(3)}}, heads, device);
+    for (std::int64_t step = 0; step < 20; ++step) {
+      const std::int64_t first = step < 10 ? 0 : 2, count = step < 10 ? 7 : 3;
+      stack.select(first, count);
+      stack.set_gradients(
+          {Stream(step).at("p").normal({count, 50}).to(device), Stream(step).at("bias").normal({count, 3}).to(device)});
+      stack.adamw_step(step, lr.narrow(0, first, count), decay.narrow(0, first, count));
+    }
+    return stack.values().cpu().to(torch::kFloat64);
+  };
+  EXPECT_LT(relative_error(values(device_), values(torch::kCPU)), 1e-5);
+}
+
+// Convolutions of float32 are that unless tf32 is asked for, against LibTorch's default.
+TEST_F(Gpu, EncodesAsOnTheCpu) {
+  const auto encoder = make_encoder(testing::plugin(PluginKind::encoder, "resnet-tiny"));
+  encoder->build({SampleKind::image, {3, 32, 32}, 10}, Stream(0));
+  encoder->eval();
+  const torch::NoGradGuard no_grad;
+  const auto features = [&](torch::Device device, bool tf32) {
+    const Tf32Guard guard(device, tf32);
+    encoder->to(device);
+    Batch batch;
+    batch.x = Stream(1).at("x").normal({16, 3, 32, 32}).to(device);
+    return encoder->features(batch).cpu().to(torch::kFloat64);
+  };
+  const Tensor expected = features(torch::kCPU, false);
+  EXPECT_LT(relative_error(features(device_, false), expected), 1e-5);
+  if (device_.is_cuda()) {
+    EXPECT_GT(relative_error(features(device_, true), expected), 1e-5);
+  }
 }
 
 class GpuTuner : public Gpu, public ::testing::WithParamInterface<const char*> {};

@@ -49,6 +49,8 @@ INSTANTIATE_TEST_SUITE_P(
         Mistake{"BadKind", "kind = \"ood\"", "kind = \"odd\"", {"tiny.toml:", "odd"}},
         Mistake{"NoToml", "[matrix]", "[matrix", {"tiny.toml:"}},
         Mistake{"NegativeSeed", "seeds = [0, 1]", "seeds = [0, -1]", {"tiny.toml:4:", "-1"}},
+        Mistake{
+            "Tf32OnACpu", "lr = 0.05", "lr = 0.05, precision = \"tf32\"", {"optim.precision", "needs a GPU", "cpu"}},
         Mistake{"NothingToTrain", "\"resnet-tiny\", width = 4", "\"pixels\"", {"tiny.toml:", "nothing to train"}},
         Mistake{
             "WorldTooLarge", "split = \"pretrain\", classes = 4", "split = \"pretrain\", classes = 4000", {"at most"}},

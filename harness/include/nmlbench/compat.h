@@ -3,13 +3,49 @@
 
 #include <nmlbench/torch.h>
 
+#include <vector>
+
+#include <ATen/Context.h>
 #include <ATen/autocast_mode.h>
+#if TORCH_VERSION_MAJOR > 2 || (TORCH_VERSION_MAJOR == 2 && TORCH_VERSION_MINOR >= 4)
+#define NMLBENCH_FUSED_ADAMW
+#include <ATen/ops/_fused_adamw.h>
+#endif
 
 namespace nmlbench {
 
 // Waits until the device has done all it was given.
 inline void synchronize(torch::Device device) {
   if (device.is_cuda()) torch::cuda::synchronize(device.index());
+}
+
+// One step size for many tensors.
+struct AdamWRates {
+  double lr, weight_decay, beta1, beta2, epsilon;
+};
+
+// Whether fused_adamw() works on the device: CUDA, LibTorch >= 2.4.
+inline bool has_fused_adamw(torch::Device device) {
+#ifdef NMLBENCH_FUSED_ADAMW
+  return device.is_cuda();
+#else
+  (void)device;
+  return false;
+#endif
+}
+
+// LibTorch's AdamW (Loshchilov & Hutter 2019) in one pass over memory. `steps`: float32 scalar, from 1, on the device.
+inline void fused_adamw(const std::vector<torch::Tensor>& values, const std::vector<torch::Tensor>& gradients,
+                        const std::vector<torch::Tensor>& first_moments,
+                        const std::vector<torch::Tensor>& second_moments, const torch::Tensor& steps,
+                        const AdamWRates& rates) {
+#ifdef NMLBENCH_FUSED_ADAMW
+  const std::vector<torch::Tensor> all_steps(values.size(), steps);
+  at::_fused_adamw_(values, gradients, first_moments, second_moments, {}, all_steps, rates.lr, rates.beta1, rates.beta2,
+                    rates.weight_decay, rates.epsilon, /*amsgrad=*/false, /*maximize=*/false);
+#else
+  (void)values, (void)gradients, (void)first_moments, (void)second_moments, (void)steps, (void)rates;
+#endif
 }
 
 // Turns bfloat16 autocast on for one device type while the object lives, or does nothing when `enabled` is false.
@@ -46,6 +82,35 @@ class AutocastGuard {
   }
 
   torch::DeviceType device_;
+  bool enabled_;
+};
+
+// On a GPU: whether convolutions and matrix products of float32 may round their factors to TF32, while the object
+// lives. LibTorch's own default is yes for convolutions. The switch is the process's, so one stage uses a GPU at a
+// time.
+class Tf32Guard {
+ public:
+  Tf32Guard(torch::Device device, bool allowed) : enabled_(device.is_cuda()) {
+    if (enabled_) set(allowed);
+  }
+  ~Tf32Guard() {
+    if (enabled_) set(false);
+  }
+  Tf32Guard(const Tf32Guard&) = delete;
+  Tf32Guard& operator=(const Tf32Guard&) = delete;
+
+ private:
+  static void set(bool allowed) {
+#if TORCH_VERSION_MAJOR > 2 || (TORCH_VERSION_MAJOR == 2 && TORCH_VERSION_MINOR >= 9)
+    const auto precision = allowed ? at::Float32Precision::TF32 : at::Float32Precision::IEEE;
+    for (const at::Float32Op op : {at::Float32Op::CONV, at::Float32Op::RNN, at::Float32Op::MATMUL})
+      at::globalContext().setFloat32Precision(at::Float32Backend::CUDA, op, precision);
+#else
+    at::globalContext().setAllowTF32CuDNN(allowed);
+    at::globalContext().setAllowTF32CuBLAS(allowed);
+#endif
+  }
+
   bool enabled_;
 };
 

@@ -15,6 +15,7 @@
 
 #include <nmlbench/tuner.h>
 
+#include <array>
 #include <functional>
 #include <map>
 #include <string>
@@ -61,8 +62,7 @@ class NMLBENCH_EXPORT ParameterStack {
   const torch::Tensor& values() const { return values_; }
 
   // AdamW step number `step` (from 0) of the selected heads (Loshchilov & Hutter 2019; betas 0.9, 0.999, eps 1e-8; as
-  // torch.optim.AdamW) with step sizes lr [H'] and weight decays [H'], float32 on the heads' device. Reads the
-  // gradients.
+  // torch.optim.AdamW) with step sizes lr [H'] and weight decays [H'], float32 on the CPU. Reads the gradients.
   void adamw_step(std::int64_t step, const torch::Tensor& lr, const torch::Tensor& weight_decay);
 
  private:
@@ -81,12 +81,23 @@ class NMLBENCH_EXPORT ParameterStack {
   void adamw_products(const Slot& slot, const std::vector<AdamWConstants>& constants);
   static void adamw_tensor(const Slot& slot, std::int64_t steps, const torch::Tensor& lr,
                            const torch::Tensor& weight_decay);
+  void adamw_fused(std::int64_t steps, const torch::Tensor& lr, const torch::Tensor& weight_decay);
+  void group_heads(const std::vector<std::size_t>& group_of_head);
 
   std::vector<Slot> slots_;
   std::int64_t heads_ = 0;
   std::int64_t first_ = 0, selected_ = 0;
   torch::Tensor values_, gradients_, first_moments_, second_moments_;  // trained parameters, flat
   torch::Tensor state_;                                                // the others, flat
+
+  // For LibTorch's fused AdamW, which takes many tensors and one step size: the selected heads by their constants, as
+  // runs of neighbours, decayed parameters and others apart. Kept from step to step.
+  struct Run {
+    std::vector<torch::Tensor> values, gradients, first_moments, second_moments;
+  };
+  std::vector<std::array<Run, 2>> groups_;  // [group][is decayed]
+  std::vector<std::size_t> group_of_head_;
+  torch::Tensor steps_;  // float32 scalar on the device
 };
 
 // Parameters every gradient tuner declares; put NMLBENCH_GRADIENT_TUNER_PARAMS first in kParams.
@@ -145,6 +156,7 @@ class NMLBENCH_EXPORT GradientTuner : public Tuner {
                      const TrainingSet& data);
   void open_window(std::int64_t first_unit, std::int64_t units);
   double schedule_factor(std::int64_t step, std::int64_t total) const;
+  torch::Tensor values_of_heads(std::string_view name) const;  // float32 [H], CPU
   void update(std::int64_t step);
   torch::Tensor checked_gradients(const Minibatch& batch);  // throws Error unless there is a loss for each head
 
@@ -156,6 +168,7 @@ class NMLBENCH_EXPORT GradientTuner : public Tuner {
   torch::Device device_ = torch::kCPU;
   ParameterStack stack_;
   mutable std::map<std::string, torch::Tensor, std::less<>> per_head_;  // of all heads, [H]
+  torch::Tensor lr_, weight_decay_;                                     // [H], CPU
   torch::Tensor schedule_;                                              // [H], CPU: share of the step size now
 };
 

@@ -107,7 +107,7 @@ TEST(MatrixReader, AnalysisAndEncodeHaveDefaults) {
   const MatrixSpec spec = read(more);
   EXPECT_TRUE(spec.analysis.center_rows);
   EXPECT_EQ(spec.analysis.max_rows, 100);
-  EXPECT_TRUE(spec.encode.bf16);
+  EXPECT_EQ(spec.encode.precision, Precision::bf16);
 }
 
 TEST(MatrixReader, SaysWhatIsMissing) {
