@@ -7,6 +7,7 @@
 
 #include <cctype>
 
+#include <SQLiteCpp/Transaction.h>
 #include <fmt/format.h>
 #include <sqlite3.h>
 
@@ -65,9 +66,13 @@ Store::Impl::Impl(std::filesystem::path path, std::string uri_text, int flags, s
 
 Store::Impl::~Impl() = default;
 
-void Store::Impl::require_our_schema(int version) {
-  nmlbench::require_our_schema(db, file, version);
+int Store::Impl::checked_schema() {
+  SQLite::Transaction reading(db);  // another process may migrate between the version and the definitions
+  const int version = checked_version(db, file, schema_version());
+  require_our_schema(db, file, version);
+  reading.commit();
   set_option(db, SQLITE_DBCONFIG_TRUSTED_SCHEMA, true);  // v_confusion reads JSON
+  return version;
 }
 
 std::string sqlite_uri(const std::filesystem::path& file, const std::string& query) {

@@ -25,8 +25,9 @@ struct Store::Impl {
   Impl(std::filesystem::path path, std::string uri_text, int flags, std::chrono::milliseconds patience);
   ~Impl();
 
-  // See schema.h; the views may call functions from then on.
-  void require_our_schema(int version);
+  // The schema's version, 0 of an empty file; throws Error unless it is as nmlbench makes it. The views may call
+  // functions from then on.
+  int checked_schema();
 };
 
 // "file:/a/b.sqlite?mode=ro", with everything that a URI gives a meaning percent-encoded.

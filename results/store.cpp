@@ -44,9 +44,9 @@ void switch_to_wal(SQLite::Database& db, std::chrono::milliseconds patience) {
 }
 
 // Whether the database has the schema of this program; an older one needs a migration.
-bool is_current(SQLite::Database& db, const fs::path& file) {
-  const int version = checked_version(db, file, schema_version());
-  if (version == 0) throw Error(fmt::format("{}: holds no results; run `nmlbench run` first", file.string()));
+bool is_current(Store::Impl& impl) {
+  const int version = impl.checked_schema();
+  if (version == 0) throw Error(fmt::format("{}: holds no results; run `nmlbench run` first", impl.file.string()));
   return version == schema_version();
 }
 
@@ -71,8 +71,7 @@ Store Store::open(const fs::path& file, std::chrono::milliseconds patience) {
     auto impl = std::make_unique<Impl>(file, sqlite_uri(file, "mode=rwc"), SQLite::OPEN_READWRITE | SQLite::OPEN_CREATE,
                                        patience);
     SQLite::Database& db = impl->db;
-    // before anything is written to somebody else's file
-    impl->require_our_schema(checked_version(db, file, schema_version()));
+    impl->checked_schema();  // before anything is written to somebody else's file
     if (sqlite3_db_readonly(db.getHandle(), "main") == 1) {
       throw Error(fmt::format("{}: is read-only; check its permissions or choose another file", file.string()));
     }
@@ -96,14 +95,12 @@ Store Store::open_read_only(const fs::path& file, std::chrono::milliseconds pati
   };
   const auto open_as = [&](const std::string& query, int flags) {
     auto impl = connect(query, flags);
-    if (is_current(impl->db, file)) {
-      impl->require_our_schema(schema_version());
-      return Store(std::move(impl));
+    if (!is_current(*impl)) {
+      impl.reset();
+      migrate_for_reading(file, patience);
+      impl = connect(query, flags);
+      impl->checked_schema();
     }
-    impl.reset();
-    migrate_for_reading(file, patience);
-    impl = connect(query, flags);
-    impl->require_our_schema(schema_version());
     return Store(std::move(impl));
   };
   return with_database_errors(file, [&] {
