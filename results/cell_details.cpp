@@ -4,6 +4,7 @@
 #include "text_table.h"
 
 #include <nmlbench/error.h>
+#include <nmlbench/printable.h>
 
 #include <algorithm>
 #include <cmath>
@@ -137,9 +138,9 @@ Json details(const Store& store, const std::string& id) {
 
 std::string text_of(const Json& value) {
   if (value.is_null()) return "-";
-  if (value.is_string()) return value.get<std::string>();
+  if (value.is_string()) return printable(value.get<std::string>());
   if (value.is_number_float()) return fmt::format("{:.5g}", value.get<double>());
-  return value.dump(-1, ' ', false, Json::error_handler_t::replace);
+  return printable(value.dump(-1, ' ', false, Json::error_handler_t::replace));
 }
 
 std::string heading(const std::string& text) {
@@ -205,7 +206,7 @@ std::string identity_text(const Json& cell) {
     const std::string value = text_of(cell[name]);
     if (!value.empty() && value != "-") pairs.emplace_back(name, value);
   }
-  return fmt::format("cell {}\n", cell["cell_id"].get<std::string>()) + facts(pairs);
+  return fmt::format("cell {}\n", text_of(cell["cell_id"])) + facts(pairs);
 }
 
 std::string metrics_text(const Json& cell) {

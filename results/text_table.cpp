@@ -1,5 +1,7 @@
 #include "text_table.h"
 
+#include <nmlbench/printable.h>
+
 #include <algorithm>
 
 #include <fmt/format.h>
@@ -7,14 +9,6 @@
 namespace nmlbench {
 
 namespace {
-
-// Control characters (a line break in a name) would tear a line apart.
-std::string printable(std::string_view text) {
-  std::string result(text);
-  std::replace_if(
-      result.begin(), result.end(), [](unsigned char c) { return c < 0x20 || c == 0x7f; }, ' ');
-  return result;
-}
 
 std::string padded(const std::string& text, std::size_t width, bool align_right) {
   const std::string fill(width - std::min(width, display_width(text)), ' ');
@@ -30,8 +24,8 @@ std::vector<std::string> headers(const TextTable& table) {
 std::vector<std::size_t> widths(const TextTable& table) {
   std::vector<std::size_t> result;
   for (std::size_t i = 0; i < table.columns.size(); ++i) {
-    std::size_t width = display_width(table.columns[i].header);
-    for (const auto& row : table.rows) width = std::max(width, display_width(row[i]));
+    std::size_t width = display_width(printable(table.columns[i].header));
+    for (const auto& row : table.rows) width = std::max(width, display_width(printable(row[i])));
     result.push_back(width);
   }
   return result;
@@ -49,7 +43,8 @@ std::string line(const TextTable& table, const std::vector<std::string>& cells,
 
 std::string escaped_markdown(std::string_view text) {
   std::string result;
-  for (const char c : printable(text)) {
+  const std::string line = printable(text);
+  for (const char c : line) {
     if (c == '|' || c == '\\' || c == '*' || c == '_' || c == '`' || c == '<' || c == '>') result += '\\';
     result += c;
   }
@@ -70,7 +65,8 @@ void replace_all(std::string& text, std::string_view from, std::string_view to) 
 
 std::string escaped_latex(std::string_view text) {
   std::string result;
-  for (const char c : printable(text)) {
+  const std::string line = printable(text);
+  for (const char c : line) {
     switch (c) {
       case '\\':
         result += "\\textbackslash{}";

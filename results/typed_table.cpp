@@ -1,5 +1,7 @@
 #include "typed_table.h"
 
+#include <nmlbench/printable.h>
+
 #include <cmath>
 
 #include <fmt/format.h>
@@ -148,6 +150,9 @@ std::string to_json(const TypedTable& table) {
 }
 
 std::string render(const Page& page, TableFormat format, bool colour) {
+  const std::string title = printable(page.title);
+  std::vector<std::string> notes;
+  for (const std::string& note : page.notes) notes.push_back(printable(note));
   switch (format) {
     case TableFormat::csv:
       return to_csv(page.table);
@@ -157,15 +162,13 @@ std::string render(const Page& page, TableFormat format, bool colour) {
       return dump(json);
     }
     case TableFormat::latex:
-      return fmt::format("% {}\n{}% {}\n", page.title, to_latex(for_people(page.table)), fmt::join(page.notes, "\n% "));
+      return fmt::format("% {}\n{}% {}\n", title, to_latex(for_people(page.table)), fmt::join(notes, "\n% "));
     case TableFormat::markdown:
-      return fmt::format("**{}**\n\n{}\n{}\n", page.title, to_markdown(for_people(page.table)),
-                         fmt::join(page.notes, "\n"));
+      return fmt::format("**{}**\n\n{}\n{}\n", title, to_markdown(for_people(page.table)), fmt::join(notes, "\n"));
     case TableFormat::table:
       break;
   }
-  return fmt::format("{}\n\n{}\n{}\n", page.title, to_terminal(for_people(page.table), colour),
-                     fmt::join(page.notes, "\n"));
+  return fmt::format("{}\n\n{}\n{}\n", title, to_terminal(for_people(page.table), colour), fmt::join(notes, "\n"));
 }
 
 }  // namespace nmlbench

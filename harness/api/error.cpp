@@ -1,4 +1,5 @@
 #include <nmlbench/error.h>
+#include <nmlbench/printable.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -9,6 +10,14 @@
 
 namespace nmlbench {
 namespace {
+
+// Characters that are not seen but change what is: zero-width ones, line separators, directions (bidi), byte order
+// mark.
+bool is_invisible(unsigned code) {
+  return code == 0xad || code == 0x61c || code == 0x180e || (code >= 0x200b && code <= 0x200f) ||
+         (code >= 0x2028 && code <= 0x202e) || (code >= 0x2060 && code <= 0x206f) || code == 0xfeff ||
+         (code >= 0xfff9 && code <= 0xfffb) || (code >= 0xe0000 && code <= 0xe007f);
+}
 
 // Length of the UTF-8 character that the text begins with; 0 when it begins with none, or with a control character.
 std::size_t printable_length(std::string_view text) {
@@ -23,11 +32,12 @@ std::size_t printable_length(std::string_view text) {
   }
   const bool surrogate = code >= 0xd800 && code < 0xe000;
   const unsigned least = length == 2 ? 0xa0 : length == 3 ? 0x800 : 0x10000;  // below: too long, or control characters
-  return first >= 0xc0 && code >= least && code <= 0x10ffff && !surrogate ? length : 0;
+  return first >= 0xc0 && code >= least && code <= 0x10ffff && !surrogate && !is_invisible(code) ? length : 0;
 }
 
-// Names of files may hold anything; what is printed and stored is one line of UTF-8.
-std::string one_line(std::string_view text) {
+}  // namespace
+
+std::string printable(std::string_view text) {
   std::string line;
   while (!text.empty()) {
     const std::size_t length = printable_length(text);
@@ -44,9 +54,7 @@ std::string one_line(std::string_view text) {
   return line;
 }
 
-}  // namespace
-
-Error::Error(const std::string& what) : std::runtime_error(one_line(what)) {}
+Error::Error(const std::string& what) : std::runtime_error(printable(what)) {}
 Error::~Error() = default;
 DataError::DataError(const std::string& what) : Error(what) {}
 DataError::~DataError() = default;

@@ -1,11 +1,12 @@
 #include "cli/contact_sheet.h"
 
+#include "support/output_file.h"
+
 #include <nmlbench/dense.h>
 #include <nmlbench/error.h>
 
 #include <algorithm>
 #include <cstdlib>
-#include <fstream>
 #include <memory>
 
 #include <fmt/format.h>
@@ -57,10 +58,7 @@ void write_png(const std::filesystem::path& file, const torch::Tensor& image) {
   const std::unique_ptr<void, void (*)(void*)> png(
       error == 0 ? spng_get_png_buffer(context.get(), &bytes, &error) : nullptr, std::free);
   if (error != 0) throw Error(fmt::format("{}: cannot be encoded: {}", file.string(), spng_strerror(error)));
-  std::ofstream out(file, std::ios::binary);
-  out.write(static_cast<const char*>(png.get()), static_cast<std::streamsize>(bytes));
-  out.close();
-  if (!out) throw Error(fmt::format("{}: cannot write", file.string()));
+  write_output(file, {static_cast<const char*>(png.get()), bytes});
 }
 
 }  // namespace nmlbench::cli

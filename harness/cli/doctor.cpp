@@ -7,6 +7,7 @@
 #include "cli/session.h"
 
 #include <nmlbench/plugin.h>
+#include <nmlbench/printable.h>
 
 #include <chrono>
 #include <map>
@@ -69,9 +70,9 @@ int examine(const Globals& globals, bool as_json) {
     return kDone;
   }
   for (const auto& [key, value] : out.items()) {
-    if (value.is_string()) fmt::print("{:<12} {}\n", key, value.get<std::string>());
+    if (value.is_string()) fmt::print("{:<12} {}\n", key, printable(value.get<std::string>()));
     for (const auto& line : value.is_array() ? value : ordered_json::array()) {
-      fmt::print("{:<12} {}\n", key, line.get<std::string>());
+      fmt::print("{:<12} {}\n", key, printable(line.get<std::string>()));
     }
   }
   return kDone;
@@ -100,7 +101,7 @@ int examine_data(const Globals& globals, const std::filesystem::path& folder, bo
     if (as_json || finding.dataset == last_absent) continue;
     const bool absent = found[finding.dataset] == 0;
     if (absent) last_absent = finding.dataset;
-    fmt::print("{:<16} {:<20} {}\n", finding.dataset, absent ? "-" : finding.split, verdict(finding));
+    fmt::print("{:<16} {:<20} {}\n", finding.dataset, absent ? "-" : finding.split, printable(verdict(finding)));
   }
   if (as_json) fmt::print("{}\n", out.dump(2));
   return kDone;
@@ -125,7 +126,7 @@ int examine_cache(const Globals& globals, bool as_json) {
     fmt::print("  {:<24} {:>8} {:>9}B {}\n", kind.name, kind.count, format_count(static_cast<double>(kind.bytes)),
                kind.damaged > 0 ? fmt::format("{} damaged", kind.damaged) : "whole");
   }
-  for (const std::string& line : report.damage) fmt::print("{}\n", line);
+  for (const std::string& line : report.damage) fmt::print("{}\n", printable(line));
   if (status != kDone) {
     fmt::print(
         "Nothing was removed. Whatever run needs these next throws them away and computes them again; they may also be "

@@ -2,12 +2,10 @@
 #include "cli/cli.h"
 #include "cli/progress.h"
 #include "cli/session.h"
+#include "support/output_file.h"
 
 #include <nmlbench/dense.h>
 
-#include <cstdint>
-#include <cstring>
-#include <fstream>
 #include <set>
 
 #include <fmt/format.h>
@@ -27,14 +25,13 @@ void write_npy(const fs::path& file, const torch::Tensor& tensor) {
   const char* type = data.scalar_type() == torch::kInt64 ? "<i8" : "<f4";
   std::string header = fmt::format("{{'descr': '{}', 'fortran_order': False, 'shape': ({}), }}", type, shape);
   header.append(63 - (10 + header.size()) % 64, ' ').push_back('\n');
-  std::ofstream out(file, std::ios::binary);
-  out.write("\x93NUMPY\x01\x00", 8);
-  const auto length = static_cast<std::uint16_t>(header.size());
-  out.put(static_cast<char>(length & 0xFF)).put(static_cast<char>(length >> 8));
-  out << header;
-  out.write(reinterpret_cast<const char*>(dense_bytes(data)), static_cast<std::streamsize>(data.nbytes()));
-  out.close();
-  if (!out) throw Error(fmt::format("{}: cannot write: {}", file.string(), std::strerror(errno)));
+  const char length[] = {static_cast<char>(header.size() & 0xFF), static_cast<char>(header.size() >> 8)};
+  OutputFile out(file);
+  out.write({"\x93NUMPY\x01\x00", 8});
+  out.write({length, sizeof length});
+  out.write(header);
+  out.write({reinterpret_cast<const char*>(dense_bytes(data)), data.nbytes()});
+  out.finish();
 }
 
 // Features are all this verb wants; nothing goes to a database.
@@ -106,10 +103,7 @@ int write_features(const Globals& globals, const MatrixOptions& options, const f
   }
   json index = {{"matrix", plan.matrix}, {"checkpoints", json::array()}};
   for (auto& [id, entry] : checkpoints) index["checkpoints"].push_back(std::move(entry));
-  std::ofstream file(out / "index.json");
-  file << index.dump(2) << '\n';
-  file.close();
-  if (!file) throw Error(fmt::format("{}: cannot write", (out / "index.json").string()));
+  write_output(out / "index.json", index.dump(2) + "\n");
   fmt::print("{} checkpoints, {} splits: {}\n", checkpoints.size(), plan.encodings.size(),
              (out / "index.json").string());
   return kDone;

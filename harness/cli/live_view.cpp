@@ -2,6 +2,8 @@
 
 #include "text_table.h"
 
+#include <nmlbench/printable.h>
+
 #include <algorithm>
 #include <cmath>
 #include <sstream>
@@ -143,7 +145,7 @@ std::vector<std::string> render(const LiveState& state, int width, int height) {
     append_lines(lines, to_terminal(tuner_table(state)));
   }
   if (lines.size() > static_cast<std::size_t>(std::max(height, 0))) lines.resize(static_cast<std::size_t>(height));
-  for (std::string& line : lines) line = cut(line, width);
+  for (std::string& line : lines) line = cut(printable(line), width);
   return lines;
 }
 

@@ -1,11 +1,11 @@
 #include "cli/cli.h"
 #include "plugin_templates.h"
+#include "support/output_file.h"
 
 #include <nmlbench/error.h>
 
 #include <algorithm>
 #include <cctype>
-#include <fstream>
 #include <map>
 #include <regex>
 
@@ -42,14 +42,6 @@ std::string fill(std::string text, const std::map<std::string, std::string>& val
   return text;
 }
 
-void write_file(const fs::path& file, const std::string& text) {
-  fs::create_directories(file.parent_path());
-  std::ofstream out(file);
-  out << text;
-  out.close();
-  if (!out) throw Error(fmt::format("{}: cannot write", file.string()));
-}
-
 int create_plugin(const std::string& kind, const std::string& name, fs::path folder) {
   static const std::regex kebab("[a-z][a-z0-9]*(-[a-z0-9]+)*");
   if (!std::regex_match(name, kebab)) {
@@ -61,9 +53,10 @@ int create_plugin(const std::string& kind, const std::string& name, fs::path fol
     throw Error(fmt::format("{}: is there already and not empty", folder.string()));
   const std::map<std::string, std::string> values = {
       {"NAME", name}, {"KIND", kind}, {"CLASS", camel_case(name)}, {"FILE", snake_case(name)}};
-  write_file(folder / "CMakeLists.txt", fill(templates::kCMakeLists, values));
-  write_file(folder / "README.md", fill(templates::kReadme, values));
-  write_file(folder / "src" / (snake_case(name) + ".cpp"), fill(templates::source_of(kind), values));
+  fs::create_directories(folder / "src");
+  write_output(folder / "CMakeLists.txt", fill(templates::kCMakeLists, values));
+  write_output(folder / "README.md", fill(templates::kReadme, values));
+  write_output(folder / "src" / (snake_case(name) + ".cpp"), fill(templates::source_of(kind), values));
   fmt::print("{}: {} plugin; its README says how to build and test it\n", folder.string(), kind);
   return kDone;
 }

@@ -3,6 +3,8 @@
 #include "cli/live_view.h"
 #include "store.h"
 
+#include <nmlbench/printable.h>
+
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
@@ -78,7 +80,7 @@ PlanSummary summarise(const Plan& plan, const ArtifactCache& cache, const KnownC
 }
 
 std::string to_text(const PlanSummary& summary) {
-  std::string out = fmt::format("matrix {}\n", summary.matrix);
+  std::string out = fmt::format("matrix {}\n", printable(summary.matrix));
   out += fmt::format("  {:<12} {:>7} {:>9} {:>9}\n", "stage", "total", "known", "to do");
   out += stage_line("pre-train", summary.checkpoints, format_count(summary.checkpoints.work) + " images");
   out += stage_line("encode", summary.encodings, format_count(summary.encodings.work) + " images");
@@ -88,7 +90,7 @@ std::string to_text(const PlanSummary& summary) {
     out += fmt::format("  {} cells failed before; --retry-failed runs them again\n", summary.failed_before);
   }
   for (const auto& [message, cells] : summary.obstacles)
-    out += fmt::format("  {} cells cannot run: {}\n", cells, message);
+    out += fmt::format("  {} cells cannot run: {}\n", cells, printable(message));
   return out;
 }
 

@@ -3,6 +3,7 @@
 #include "text_table.h"
 
 #include <nmlbench/plugin.h>
+#include <nmlbench/printable.h>
 
 #include <cmath>
 
@@ -89,10 +90,11 @@ json list_json(const Registry& registry) {
 }
 
 std::string description(const PluginEntry& entry, const LoadedLibrary& library) {
-  std::string out = fmt::format("{} {}: {}\n", kind_name(entry.kind), entry.name, entry.summary);
-  if (*entry.reference != '\0') out += fmt::format("reference  {}\n", entry.reference);
-  out += fmt::format("library    {} {}, {} ({})\n", library.descriptor->name, library.descriptor->version,
-                     library.descriptor->licence, library.file.string());
+  std::string out = fmt::format("{} {}: {}\n", kind_name(entry.kind), entry.name, printable(entry.summary));
+  if (*entry.reference != '\0') out += fmt::format("reference  {}\n", printable(entry.reference));
+  out += fmt::format("library    {} {}, {} ({})\n", printable(library.descriptor->name),
+                     printable(library.descriptor->version), printable(library.descriptor->licence),
+                     printable(library.file.string()));
   if (entry.param_count == 0) return out + "takes no parameters\n";
   TextTable table{{{"parameter"}, {"type"}, {"default"}, {"allowed"}, {"unit"}, {"meaning"}}, {}};
   for (std::uint64_t i = 0; i < entry.param_count; ++i) {
@@ -101,7 +103,7 @@ std::string description(const PluginEntry& entry, const LoadedLibrary& library) 
   }
   out += "\n" + to_terminal(table);
   for (std::uint64_t i = 0; i < entry.preset_count; ++i) {
-    out += fmt::format("preset {}: {}\n", entry.presets[i].name, entry.presets[i].values);
+    out += fmt::format("preset {}: {}\n", printable(entry.presets[i].name), printable(entry.presets[i].values));
   }
   return out;
 }
@@ -137,7 +139,7 @@ int describe_plugin(const Globals& globals, const std::string& name, bool as_jso
 int check_library(const std::filesystem::path& file, bool as_json) {
   const Registry registry = Registry::load_file(file);
   fmt::print("{}", as_json ? list_json(registry).dump(2) + "\n"
-                           : fmt::format("{}: usable\n{}", file.string(), list_table(registry)));
+                           : fmt::format("{}: usable\n{}", printable(file.string()), list_table(registry)));
   return kDone;
 }
 

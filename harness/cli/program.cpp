@@ -1,16 +1,23 @@
 #include "cli/program.h"
 
+#include "cli/signals.h"
+
 #include <nmlbench/error.h>
+#include <nmlbench/printable.h>
 
 #include <cerrno>
+#include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <exception>
+#include <memory>
 #include <new>
+#include <system_error>
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <spdlog/pattern_formatter.h>
 #include <spdlog/sinks/stdout_color_sinks.h>
 #include <spdlog/spdlog.h>
 #include <unistd.h>
@@ -24,13 +31,25 @@ std::string join_arguments(int argc, char** argv) {
   return line;
 }
 
+// A log line may hold names from anywhere.
+class PrintableMessage : public spdlog::custom_flag_formatter {
+ public:
+  void format(const spdlog::details::log_msg& message, const std::tm&, spdlog::memory_buf_t& out) override {
+    const std::string text = printable({message.payload.data(), message.payload.size()});
+    out.append(text.data(), text.data() + text.size());
+  }
+  std::unique_ptr<custom_flag_formatter> clone() const override { return std::make_unique<PrintableMessage>(); }
+};
+
 // Standard output carries results; progress and logs go to standard error.
 void set_up_logging(const Globals& globals) {
   const char* no_color = std::getenv("NO_COLOR");
   const bool plain = no_color != nullptr && *no_color != '\0';
   spdlog::set_default_logger(
       spdlog::stderr_color_mt("nmlbench", plain ? spdlog::color_mode::never : spdlog::color_mode::automatic));
-  spdlog::set_pattern("%H:%M:%S %^%l%$ %v");
+  auto formatter = std::make_unique<spdlog::pattern_formatter>();
+  formatter->add_flag<PrintableMessage>('*').set_pattern("%H:%M:%S %^%l%$ %*");
+  spdlog::set_formatter(std::move(formatter));
   // --quiet silences the terminal, not the log that a run keeps in its database
   if (globals.quiet) spdlog::default_logger()->sinks().front()->set_level(spdlog::level::err);
   spdlog::set_level(globals.verbose ? spdlog::level::debug : spdlog::level::info);
@@ -97,22 +116,33 @@ void occupy_standard_descriptors() {
   }
 }
 
-// What is buffered counts as printed only when it has arrived.
-void require_printed() {
-  errno = 0;
+// What is buffered counts as printed only when it has arrived. `code`: errno of a write that has failed before, or 0.
+void require_printed(int code = 0) {
+  errno = code;
   if (std::fflush(stdout) == 0 && std::ferror(stdout) == 0) return;
   throw Error(fmt::format("standard output cannot be written{}{}", errno != 0 ? ": " : "",
                           errno != 0 ? std::strerror(errno) : ""));
+}
+
+int act_and_print(int argc, char** argv, std::span<const AddVerb> verbs) {
+  try {
+    const int status = parse_and_act(argc, argv, verbs);
+    require_printed();
+    return status;
+  } catch (const std::system_error& error) {
+    if (std::ferror(stdout) != 0) require_printed(error.code().value());  // fmt's own text does not name the file
+    throw;
+  }
 }
 
 }  // namespace
 
 int run_program(int argc, char** argv, std::span<const AddVerb> verbs) {
   occupy_standard_descriptors();
+  end_on_signals();
+  std::signal(SIGPIPE, SIG_IGN);  // a reader that has gone is an error of writing like others
   try {
-    const int status = parse_and_act(argc, argv, verbs);
-    require_printed();
-    return status;
+    return act_and_print(argc, argv, verbs);
   } catch (const Interrupted&) {
     fmt::print(stderr, "nmlbench: interrupted; what was finished is stored, the same command goes on with the rest\n");
     return kInterrupted;
@@ -120,7 +150,7 @@ int run_program(int argc, char** argv, std::span<const AddVerb> verbs) {
     std::fputs("nmlbench: error: out of memory; close other programs or use a smaller matrix\n", stderr);
     return kBadInput;
   } catch (const std::exception& error) {
-    fmt::print(stderr, "nmlbench: error: {}\n", error.what());
+    fmt::print(stderr, "nmlbench: error: {}\n", printable(error.what()));
     return kBadInput;
   }
 }

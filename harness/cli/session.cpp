@@ -1,45 +1,23 @@
 #include "cli/session.h"
 
 #include "cache/artifacts.h"
+#include "cli/signals.h"
 #include "engine/told_inspector.h"
 
 #include <nmlbench/cpu_level.h>
 
 #include <algorithm>
 #include <charconv>
-#include <csignal>
 #include <map>
 #include <thread>
 
 #include <fmt/format.h>
 #include <spdlog/spdlog.h>
-#include <sys/time.h>
-#include <unistd.h>
 
 namespace nmlbench::cli {
 namespace {
 
 namespace fs = std::filesystem;
-
-std::atomic<bool> stop_requested{false};
-
-// Time for work to stop by itself: a library's decomposition, or a plugin, may never look at the flag.
-constexpr timeval kPatience{1, 500'000};
-
-// Whatever is finished is stored, and being killed anywhere loses nothing.
-void on_patience_over(int) {
-  constexpr char kText[] = "nmlbench: interrupted in the middle of a stage; the same command goes on from there\n";
-  [[maybe_unused]] const ssize_t written = ::write(STDERR_FILENO, kText, sizeof kText - 1);
-  ::_exit(kInterrupted);
-}
-
-void on_interrupt(int signal) {
-  stop_requested = true;
-  std::signal(signal, SIG_DFL);
-  std::signal(SIGALRM, on_patience_over);
-  const itimerval once{{0, 0}, kPatience};
-  ::setitimer(ITIMER_REAL, &once, nullptr);
-}
 
 // Next to the program in a build tree, under share/ when installed.
 std::vector<fs::path> matrix_folders() {
@@ -166,12 +144,11 @@ int resolve_threads(const Globals& globals) {
 }
 
 PlannedMatrix plan_matrix(const Globals& globals, const MatrixOptions& options) {
-  std::signal(SIGINT, on_interrupt);
-  std::signal(SIGTERM, on_interrupt);
+  const std::atomic<bool>* const stop = stop_on_signals();
   const MatrixSpec spec = read_matrix(find_matrix(options.matrix), options.set);
   PlannedMatrix planned{load_plugins(globals), {}, nullptr, {}};
   IsolationOptions isolation = options.isolation;
-  isolation.stop = &stop_requested;
+  isolation.stop = stop;
   planned.isolation = std::make_unique<Isolation>(planned.registry.files(), isolation);
   planned.recipe.file = find_matrix(options.matrix);
   planned.recipe.set = options.set;
@@ -191,7 +168,7 @@ EngineOptions engine_options(const Globals& globals, const MatrixOptions& option
   EngineOptions engine;
   engine.device = resolve_device(options.device);
   engine.threads = resolve_threads(globals);
-  engine.stop = &stop_requested;
+  engine.stop = stop_on_signals();
   Isolation::Recipe recipe = planned.recipe;
   recipe.cache = cache_root(globals);
   recipe.device = engine.device.str();

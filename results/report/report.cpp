@@ -12,6 +12,7 @@
 #include "page_css.inc"
 #include "page_html_mustache.inc"
 #include "report/figures.h"
+#include "support/output_file.h"
 #include "table_section_html_mustache.inc"
 #include "tables_js.inc"
 
@@ -19,9 +20,7 @@
 
 #include <cmath>
 #include <ctime>
-#include <fstream>
 #include <string>
-#include <system_error>
 #include <utility>
 #include <vector>
 
@@ -31,7 +30,6 @@
 #include <fmt/ranges.h>
 #include <kainjow/mustache.hpp>
 #include <nlohmann/json.hpp>
-#include <unistd.h>
 
 namespace nmlbench {
 
@@ -388,18 +386,7 @@ std::string report_html(const Store& store) {
 }
 
 void write_report(const fs::path& db, const fs::path& file) {
-  const std::string page = report_html(Store::open_read_only(db));
-  const fs::path partial = fmt::format("{}.{}.partial", file.string(), getpid());
-  std::ofstream stream(partial, std::ios::binary);
-  stream << page;
-  stream.close();
-  std::error_code error;
-  if (stream) fs::rename(partial, file, error);
-  if (stream && !error) return;
-  std::error_code ignored;
-  fs::remove(partial, ignored);
-  throw Error(fmt::format("{}: cannot be written{}; check the folder, its permissions and free space", file.string(),
-                          error ? " (" + error.message() + ")" : ""));
+  write_output(file, report_html(Store::open_read_only(db)));
 }
 
 }  // namespace nmlbench

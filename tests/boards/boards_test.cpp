@@ -165,7 +165,8 @@ TEST(Boards, ShowAndExportThroughTheProgram) {
   EXPECT_EQ(nlohmann::json::parse(run(scratch, {"show", id, "--json"}).out).at("loss_curve").size(), 2U);
   const Finished nowhere = run(scratch, {"export", "-o", "nowhere/x.csv"});
   EXPECT_EQ(nowhere.status, 2);
-  EXPECT_THAT(nowhere.err, HasSubstr("nowhere/x.csv: cannot be written"));
+  EXPECT_THAT(nowhere.err,
+              HasSubstr("nowhere/x.csv: cannot create: No such file or directory; create its folder first"));
 }
 
 }  // namespace

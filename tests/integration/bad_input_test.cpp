@@ -166,23 +166,6 @@ TEST(BadInput, MoreClassesThanRowsAreMeantOnlyWhereTheyAreStated) {
   EXPECT_EQ(stated.status, 0) << stated.err;
 }
 
-TEST(BadInput, OutputThatCannotBeWrittenIsAnError) {
-  const Scratch scratch;
-  scratch.write("m.toml", kTiny);
-  ASSERT_EQ(run(scratch, {"run", "m.toml"}).status, 0);
-  const std::string program = NMLBENCH_PROGRAM;
-  for (const std::string verb : {"plan m.toml", "leaderboard", "throughput", "export", "plugins list", "doctor",
-                                 "--help", "--version", "run m.toml"}) {
-    for (const std::string where : {">/dev/full", ">&-"}) {
-      const std::string command = "cd '" + scratch.path().string() + "' && NMLBENCH_CACHE_DIR=cache '" + program +
-                                  "' " + verb + " " + where + " 2>err";
-      const int status = std::system(command.c_str());
-      EXPECT_EQ(WEXITSTATUS(status), 2) << command;
-      EXPECT_THAT(read_text(scratch / "err"), HasSubstr("nmlbench: error:")) << command;
-    }
-  }
-}
-
 TEST(BadInput, AProcessorLevelThatDoesNotExistIsNamed) {
   const Scratch scratch;
   scratch.write("m.toml", kTiny);

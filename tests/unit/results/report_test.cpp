@@ -272,7 +272,7 @@ TEST_F(ReportTest, WritesTheFileWholeAndReportsWhenItCannot) {
   const std::string text{std::istreambuf_iterator<char>(stream), {}};
   EXPECT_THAT(text, HasSubstr("</html>"));
   EXPECT_THAT(error_of([&] { write_report(file("a.sqlite"), file("nowhere/report.html")); }),
-              HasSubstr("cannot be written"));
+              HasSubstr("cannot create"));
   EXPECT_THAT(error_of([&] { write_report(file("none.sqlite"), file("report.html")); }), HasSubstr("no such database"));
 }
 
