@@ -147,12 +147,22 @@ SplitFacts Isolation::split(const ResolvedPlugin& dataset) const {
   }
 }
 
-bool Isolation::trainable(const ResolvedPlugin& encoder) const {
-  return covers(encoder) ? ask_plugin("trainable", encoder).get<bool>() : inspector_.trainable(encoder);
+// Nothing when the plugin fails: it will fail again in its cells, and they say why.
+std::optional<bool> Isolation::ask_truth(const char* what, const ResolvedPlugin& plugin) const {
+  try {
+    return ask_plugin(what, plugin).get<bool>();
+  } catch (const WorkerFailure& failure) {
+    spdlog::warn("{}: {}", plugin.where.text(), failure.what());
+    return std::nullopt;
+  }
 }
 
-bool Isolation::needs_source(const ResolvedPlugin& noise) const {
-  return covers(noise) ? ask_plugin("needs_source", noise).get<bool>() : inspector_.needs_source(noise);
+std::optional<bool> Isolation::trainable(const ResolvedPlugin& encoder) const {
+  return covers(encoder) ? ask_truth("trainable", encoder) : inspector_.trainable(encoder);
+}
+
+std::optional<bool> Isolation::needs_source(const ResolvedPlugin& noise) const {
+  return covers(noise) ? ask_truth("needs_source", noise) : inspector_.needs_source(noise);
 }
 
 void Isolation::plan_with(const Recipe& recipe, const Plan& plan) {

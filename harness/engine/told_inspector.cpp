@@ -14,6 +14,14 @@ std::string key(const char* question, const ResolvedPlugin& plugin) {
          std::string(params.begin(), params.end());
 }
 
+nlohmann::json json_of(std::optional<bool> truth) {
+  return truth ? nlohmann::json(*truth) : nlohmann::json();
+}
+
+std::optional<bool> truth_of(const nlohmann::json& json) {
+  return json.is_null() ? std::nullopt : std::optional(json.get<bool>());
+}
+
 }  // namespace
 
 SplitFacts NotingInspector::split(const ResolvedPlugin& dataset) const {
@@ -22,15 +30,15 @@ SplitFacts NotingInspector::split(const ResolvedPlugin& dataset) const {
   return facts;
 }
 
-bool NotingInspector::trainable(const ResolvedPlugin& encoder) const {
-  const bool answer = inner_.trainable(encoder);
-  answers_[key("trainable", encoder)] = answer;
+std::optional<bool> NotingInspector::trainable(const ResolvedPlugin& encoder) const {
+  const std::optional<bool> answer = inner_.trainable(encoder);
+  answers_[key("trainable", encoder)] = json_of(answer);
   return answer;
 }
 
-bool NotingInspector::needs_source(const ResolvedPlugin& noise) const {
-  const bool answer = inner_.needs_source(noise);
-  answers_[key("needs_source", noise)] = answer;
+std::optional<bool> NotingInspector::needs_source(const ResolvedPlugin& noise) const {
+  const std::optional<bool> answer = inner_.needs_source(noise);
+  answers_[key("needs_source", noise)] = json_of(answer);
   return answer;
 }
 
@@ -49,11 +57,11 @@ const nlohmann::json& ToldInspector::answer(const char* question, const Resolved
 SplitFacts ToldInspector::split(const ResolvedPlugin& dataset) const {
   return answer("split", dataset).get<SplitFacts>();
 }
-bool ToldInspector::trainable(const ResolvedPlugin& encoder) const {
-  return answer("trainable", encoder).get<bool>();
+std::optional<bool> ToldInspector::trainable(const ResolvedPlugin& encoder) const {
+  return truth_of(answer("trainable", encoder));
 }
-bool ToldInspector::needs_source(const ResolvedPlugin& noise) const {
-  return answer("needs_source", noise).get<bool>();
+std::optional<bool> ToldInspector::needs_source(const ResolvedPlugin& noise) const {
+  return truth_of(answer("needs_source", noise));
 }
 std::string ToldInspector::files(const ResolvedPlugin& plugin) const {
   return answer("files", plugin).get<std::string>();

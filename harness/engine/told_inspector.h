@@ -19,8 +19,8 @@ class NotingInspector : public Inspector {
  public:
   NotingInspector(const Inspector& inner, Answers& answers) : inner_(inner), answers_(answers) {}
   SplitFacts split(const ResolvedPlugin& dataset) const override;
-  bool trainable(const ResolvedPlugin& encoder) const override;
-  bool needs_source(const ResolvedPlugin& noise) const override;
+  std::optional<bool> trainable(const ResolvedPlugin& encoder) const override;
+  std::optional<bool> needs_source(const ResolvedPlugin& noise) const override;
   std::string files(const ResolvedPlugin& plugin) const override;
 
  private:
@@ -33,8 +33,8 @@ class ToldInspector : public Inspector {
  public:
   explicit ToldInspector(const Answers& answers) : answers_(answers) {}
   SplitFacts split(const ResolvedPlugin& dataset) const override;
-  bool trainable(const ResolvedPlugin& encoder) const override;
-  bool needs_source(const ResolvedPlugin& noise) const override;
+  std::optional<bool> trainable(const ResolvedPlugin& encoder) const override;
+  std::optional<bool> needs_source(const ResolvedPlugin& noise) const override;
   std::string files(const ResolvedPlugin& plugin) const override;
 
  private:

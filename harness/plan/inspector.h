@@ -3,6 +3,7 @@
 
 #include "plan/catalog.h"
 
+#include <optional>
 #include <string>
 
 namespace nmlbench {
@@ -20,11 +21,12 @@ class Inspector {
 
   virtual SplitFacts split(const ResolvedPlugin& dataset) const = 0;
 
-  // False for encoders without anything to learn (pixels, identity, imported weights).
-  virtual bool trainable(const ResolvedPlugin& encoder) const = 0;
+  // False for encoders without anything to learn (pixels, identity, imported weights). Nothing when the plugin could
+  // not be made to ask it: its cells are planned as the matrix has them, and fail with the reason.
+  virtual std::optional<bool> trainable(const ResolvedPlugin& encoder) const = 0;
 
-  // True for noise models that take samples from another dataset (NoiseModel::replaces_samples).
-  virtual bool needs_source(const ResolvedPlugin& noise) const = 0;
+  // True for noise models that take samples from another dataset (NoiseModel::replaces_samples). Nothing: as above.
+  virtual std::optional<bool> needs_source(const ResolvedPlugin& noise) const = 0;
 
   // Digest of every file that a path parameter names, "" when there is none. Throws ConfigError when one is missing.
   virtual std::string files(const ResolvedPlugin& plugin) const = 0;

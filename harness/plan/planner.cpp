@@ -124,16 +124,16 @@ class Planner {
 
   void add_checkpoints(const PretrainSpec& pretrain) {
     for (const ResolvedPlugin& encoder : catalog_.expand(PluginKind::encoder, pretrain.encoder)) {
-      const bool trainable = inspector_.trainable(encoder);
+      const std::optional<bool> trainable = inspector_.trainable(encoder);
       if (pretrain.dataset) {
-        if (!trainable) {
+        if (trainable == false) {
           throw ConfigError(
               pretrain.where,
               fmt::format("encoder {} has nothing to train; remove dataset, noise and optim", encoder.name));
         }
         add_trained(pretrain, encoder);
       } else {
-        add_as_built(encoder, trainable);
+        add_as_built(encoder, trainable.value_or(true));
       }
     }
   }
@@ -187,13 +187,13 @@ class Planner {
       source_name = variant(plan_.splits[*source].plugin);
     }
     for (ResolvedPlugin& model : catalog_.expand(PluginKind::noise, spec.model)) {
-      const bool needs = inspector_.needs_source(model);
-      if (needs && !source) {
+      const std::optional<bool> needs = inspector_.needs_source(model);
+      if (needs == true && !source) {
         throw ConfigError(model.where, fmt::format("noise {} takes samples from another dataset and none is given; add "
                                                    "source = {{ plugin = \"NAME\", ... }}",
                                                    model.name));
       }
-      if (!needs && source) {
+      if (needs == false && source) {
         throw ConfigError(spec.source->where, fmt::format("noise {} takes no `source`; remove it", model.name));
       }
       axis.push_back({std::move(model), source, source_name});

@@ -27,11 +27,11 @@ SplitFacts PluginInspector::split(const ResolvedPlugin& dataset) const {
   return facts;
 }
 
-bool PluginInspector::trainable(const ResolvedPlugin& encoder) const {
+std::optional<bool> PluginInspector::trainable(const ResolvedPlugin& encoder) const {
   return make_encoder(encoder)->trainable();
 }
 
-bool PluginInspector::needs_source(const ResolvedPlugin& noise) const {
+std::optional<bool> PluginInspector::needs_source(const ResolvedPlugin& noise) const {
   return make_noise(noise)->replaces_samples();
 }
 

@@ -10,8 +10,8 @@ namespace nmlbench {
 class PluginInspector : public Inspector {
  public:
   SplitFacts split(const ResolvedPlugin& dataset) const override;
-  bool trainable(const ResolvedPlugin& encoder) const override;
-  bool needs_source(const ResolvedPlugin& noise) const override;
+  std::optional<bool> trainable(const ResolvedPlugin& encoder) const override;
+  std::optional<bool> needs_source(const ResolvedPlugin& noise) const override;
   std::string files(const ResolvedPlugin& plugin) const override;
 
  private:

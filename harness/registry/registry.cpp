@@ -70,18 +70,31 @@ auto create(const ResolvedPlugin& plugin, Factory factory) -> decltype(factory(p
                           plugin.name, what));
 }
 
+// What is not there nobody can write.
+bool others_can_write(const fs::path& path) {
+  struct stat status {};
+  if (::stat(path.c_str(), &status) != 0) return false;
+  const bool of_others = status.st_uid != 0 && status.st_uid != ::geteuid();
+  const bool by_group = (status.st_mode & S_IWGRP) != 0 && status.st_gid != ::getegid();
+  return of_others || by_group || (status.st_mode & S_IWOTH) != 0;
+}
+
 }  // namespace
 
 void require_private(const fs::path& folder) {
-  struct stat status {};
-  if (::stat(folder.c_str(), &status) != 0) return;  // is passed over
-  const bool of_others = status.st_uid != 0 && status.st_uid != ::geteuid();
-  const bool by_group = (status.st_mode & S_IWGRP) != 0 && status.st_gid != ::getegid();
-  if (!of_others && !by_group && (status.st_mode & S_IWOTH) == 0) return;
-  throw Error(
-      fmt::format("{}: others can write into this plugin folder, and its libraries run with your rights; take "
-                  "their write permission (chmod go-w), or say --allow-shared-plugins",
-                  folder.string()));
+  if (others_can_write(folder)) {
+    throw Error(
+        fmt::format("{}: others can write into this plugin folder, and its libraries run with your rights; take "
+                    "their write permission (chmod go-w), or say --allow-shared-plugins",
+                    folder.string()));
+  }
+  for (const fs::path& file : libraries_in(folder)) {
+    if (!others_can_write(file)) continue;
+    throw Error(
+        fmt::format("{}: others can write this plugin library, and it runs with your rights; take their write "
+                    "permission (chmod go-w), or say --allow-shared-plugins",
+                    file.string()));
+  }
 }
 
 std::vector<fs::path> plugin_search_path(const std::vector<fs::path>& extra) {

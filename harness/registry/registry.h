@@ -35,7 +35,8 @@ class DuplicatePlugin : public Error {
 // relative to the executable, both in a build tree and when installed.
 std::vector<std::filesystem::path> plugin_search_path(const std::vector<std::filesystem::path>& extra);
 
-// Throws Error when others than the user and root can write into a folder of libraries. One that is not there passes.
+// Throws Error when others than the user and root can write into a folder of libraries, or one of them. A folder that
+// is not there passes.
 void require_private(const std::filesystem::path& folder);
 
 class Registry : public Catalog {

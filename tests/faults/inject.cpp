@@ -186,6 +186,12 @@ void* mmap(void* where, size_t bytes, int protection, int flags, int descriptor,
   return real(where, bytes, protection, flags, descriptor, at);
 }
 
+void* mmap64(void* where, size_t bytes, int protection, int flags, int descriptor, off64_t at) {
+  static const auto real = next<void* (*)(void*, size_t, int, int, int, off64_t)>("mmap64");
+  if (active && descriptor >= 0 && below_root(descriptor) && fails(kMmap)) return MAP_FAILED;
+  return real(where, bytes, protection, flags, descriptor, at);
+}
+
 void* __libc_malloc(size_t bytes);
 void* __libc_calloc(size_t count, size_t bytes);
 void* __libc_realloc(void* memory, size_t bytes);

@@ -164,17 +164,20 @@ TEST(Isolation, OtherKindsOfPluginsCostTheirOwnCellsOnly) {
            "[[task]]\nname = \"odd\"\ntrain = " + data + "\n[[task.test]]\nkind = \"id\"\ndata = " + data + "\n",
            "dataset \"misbehaving-data\"", 2);
   }
-  for (const std::string where : {"build", "features"}) {
+  for (const std::string where : {"constructor", "build", "features"}) {
     expect(
         "encoder, " + where,
         "[[pretrain]]\nencoder = { plugin = \"misbehaving-encoder\", how = \"segfault\", where = \"" + where + "\" }\n",
         "encoder \"misbehaving-encoder\"", 2);
   }
-  expect("noise",
-         "[[pretrain]]\nencoder = { plugin = \"resnet-tiny\", width = 4 }\n"
-         "dataset = { plugin = \"procedural\", split = \"pretrain\", classes = 4, per_class = 40 }\n"
-         "noise = { plugin = \"misbehaving-noise\", how = \"segfault\" }\noptim = { epochs = 1 }\n",
-         "noise \"misbehaving-noise\"", 2);
+  for (const std::string where : {"constructor", "corrupt"}) {
+    expect("noise, " + where,
+           "[[pretrain]]\nencoder = { plugin = \"resnet-tiny\", width = 4 }\n"
+           "dataset = { plugin = \"procedural\", split = \"pretrain\", classes = 4, per_class = 40 }\n"
+           "noise = { plugin = \"misbehaving-noise\", how = \"segfault\", where = \"" +
+               where + "\" }\noptim = { epochs = 1 }\n",
+           "noise \"misbehaving-noise\"", 2);
+  }
 }
 
 // The worker of a program that is killed, or told to stop, does not outlive it.

@@ -114,8 +114,10 @@ class Misbehaves : public Base {
 class MisbehavingEncoder : public Encoder {
  public:
   static constexpr ParamSpec kParams[] = {choice("how", "nothing", kHows, "what it does"),
-                                          choice("where", "features", "build|features", "and when")};
-  explicit MisbehavingEncoder(const Params& params) : how_(params.text("how")), where_(params.text("where")) {}
+                                          choice("where", "features", "constructor|build|features", "and when")};
+  explicit MisbehavingEncoder(const Params& params) : how_(params.text("how")), where_(params.text("where")) {
+    if (where_ == "constructor") misbehave(how_);
+  }
   void build(const InputInfo&, const Stream&) override {
     if (where_ == "build") misbehave(how_);
   }
@@ -134,15 +136,18 @@ class MisbehavingEncoder : public Encoder {
 // Symmetric noise of a kind, unless it does `how`.
 class MisbehavingNoise : public NoiseModel {
  public:
-  static constexpr ParamSpec kParams[] = {choice("how", "nothing", kHows, "what it does")};
-  explicit MisbehavingNoise(const Params& params) : how_(params.text("how")) {}
+  static constexpr ParamSpec kParams[] = {choice("how", "nothing", kHows, "what it does"),
+                                          choice("where", "corrupt", "constructor|corrupt", "and when")};
+  explicit MisbehavingNoise(const Params& params) : how_(params.text("how")), where_(params.text("where")) {
+    if (where_ == "constructor") misbehave(how_);
+  }
   NoiseOutput corrupt(const NoiseInput& input, const Stream&) override {
-    misbehave(how_);
+    if (where_ == "corrupt") misbehave(how_);
     return input.targets.clone();
   }
 
  private:
-  std::string how_;
+  std::string how_, where_;
 };
 
 class MisbehavingData : public Dataset {

@@ -23,8 +23,8 @@ class FakeInspector : public Inspector {
     if (dataset.params.has("split") && dataset.params.text("split") == broken_split) facts.error = "unreadable";
     return facts;
   }
-  bool trainable(const ResolvedPlugin& encoder) const override { return encoder.name == "resnet-tiny"; }
-  bool needs_source(const ResolvedPlugin& noise) const override { return noise.name == "web"; }
+  std::optional<bool> trainable(const ResolvedPlugin& encoder) const override { return encoder.name == "resnet-tiny"; }
+  std::optional<bool> needs_source(const ResolvedPlugin& noise) const override { return noise.name == "web"; }
   std::string files(const ResolvedPlugin& plugin) const override {
     return plugin.params.has("labels") ? plugin.params.text("labels") : "";
   }

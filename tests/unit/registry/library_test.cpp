@@ -104,6 +104,19 @@ TEST(Library, AFolderThatOthersCanWriteIsRefused) {
   }
 }
 
+TEST(Library, ALibraryThatOthersCanWriteIsRefused) {
+  const Scratch scratch;
+  const std::filesystem::path file = scratch.write("a.so", "");
+  EXPECT_NO_THROW(require_private(scratch.path()));
+  std::filesystem::permissions(file, std::filesystem::perms::others_write, std::filesystem::perm_options::add);
+  try {
+    require_private(scratch.path());
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_THAT(error.what(), HasSubstr("a.so: others can write this plugin library"));
+  }
+}
+
 TEST(Library, WhatIsNoLibraryIsRefused) {
   const Scratch scratch;
   EXPECT_THAT(refusal(scratch.write("text.so", "hello")), HasSubstr("not a shared library"));
