@@ -16,7 +16,7 @@ namespace {
 
 fs::path place_to_write(const fs::path& file) {
   std::error_code ignored;
-  const fs::file_status status = fs::status(file, ignored);
+  const fs::file_status status = fs::symlink_status(file, ignored);
   const bool itself = fs::exists(status) && !fs::is_regular_file(status);
   return itself ? file : fs::path(file.string() + "." + std::to_string(::getpid()) + ".partial");
 }

@@ -8,8 +8,9 @@
 
 namespace nmlbench {
 
-// A file that is there under its name only when it is whole: what is written goes into "FILE.PID.partial" first. A pipe
-// or a device (/dev/stdout) is written itself. Every failure is a SystemError with the system's reason.
+// A file that is there under its name only when it is whole: what is written goes into "FILE.PID.partial" first. A
+// pipe, a device or what a symbolic link leads to (/dev/stdout) is written itself. Every failure is a SystemError with
+// the system's reason.
 class OutputFile {
  public:
   explicit OutputFile(std::filesystem::path file);
@@ -26,7 +27,7 @@ class OutputFile {
   struct Close {
     void operator()(std::FILE* stream) const { std::fclose(stream); }
   };
-  std::filesystem::path file_, written_;  // the same for a pipe or a device
+  std::filesystem::path file_, written_;  // the same where it is written itself
   std::unique_ptr<std::FILE, Close> stream_;
   bool finished_ = false;
 };
