@@ -13,7 +13,7 @@
 namespace nmlbench {
 namespace {
 
-constexpr std::int64_t kRows = 64, kDim = 512, kClasses = 10;
+constexpr std::int64_t kHeadRows = 64, kHeadDim = 512, kHeadClasses = 10;
 
 torch::Device device() {
   const char* name = std::getenv("NMLBENCH_DEVICE");
@@ -22,15 +22,15 @@ torch::Device device() {
 
 // Products of one head's forward and backward pass, in floating-point operations.
 double flops(const std::string& tuner) {
-  const double classifier = 2.0 * kRows * kDim * kClasses;
+  const double classifier = 2.0 * kHeadRows * kHeadDim * kHeadClasses;
   if (tuner == "linear-probe") return 2 * classifier;
-  const double layer = 2.0 * kRows * kDim * 4 * kDim;
+  const double layer = 2.0 * kHeadRows * kHeadDim * 4 * kHeadDim;
   return 3 * classifier + 5 * layer;  // no gradient with respect to the features
 }
 
 // units x heads_per_unit heads.
 void train_step(benchmark::State& state, const std::string& name) {
-  const StackShape shape{state.range(0), state.range(1), kDim, kClasses};
+  const StackShape shape{state.range(0), state.range(1), kHeadDim, kHeadClasses};
   const ResolvedPlugin plugin = testing::plugin(PluginKind::tuner, name);
   std::vector<HeadSpec> heads;
   for (std::int64_t h = 0; h < shape.heads(); ++h)
@@ -38,9 +38,10 @@ void train_step(benchmark::State& state, const std::string& name) {
   const auto tuner = make_tuner(plugin);
   tuner->init(shape, heads, device());
   auto& trainer = dynamic_cast<GradientTuner&>(*tuner);
-  const Minibatch batch{torch::randn({shape.units, kRows, kDim}, device()),
-                        torch::randint(kClasses, {shape.units, kRows}, torch::dtype(torch::kInt64).device(device())),
-                        shape.heads_per_unit};
+  const Minibatch batch{
+      torch::randn({shape.units, kHeadRows, kHeadDim}, device()),
+      torch::randint(kHeadClasses, {shape.units, kHeadRows}, torch::dtype(torch::kInt64).device(device())),
+      shape.heads_per_unit};
   const torch::NoGradGuard no_grad;
   trainer.train_step(batch, 0, 1000000);
   std::int64_t step = 1;
@@ -80,15 +81,16 @@ BENCHMARK(gemm)->Arg(512)->Arg(1024)->UseRealTime()->Unit(benchmark::kMillisecon
 // What the products of a stack of MLPs could reach: [H, 64, 512] times [H, 512, 2048].
 void stacked_gemm(benchmark::State& state) {
   const std::int64_t heads = state.range(0);
-  const torch::Tensor a = torch::randn({heads, kRows, kDim}, device());
-  const torch::Tensor b = torch::randn({heads, kDim, 4 * kDim}, device());
-  torch::Tensor c = torch::empty({heads, kRows, 4 * kDim}, device());
+  const torch::Tensor a = torch::randn({heads, kHeadRows, kHeadDim}, device());
+  const torch::Tensor b = torch::randn({heads, kHeadDim, 4 * kHeadDim}, device());
+  torch::Tensor c = torch::empty({heads, kHeadRows, 4 * kHeadDim}, device());
   for (auto _ : state) {
     torch::bmm_out(c, a, b);
     synchronize(device());
   }
   const auto products = static_cast<double>(heads * state.iterations());
-  state.counters["GFLOP/s"] = benchmark::Counter(8e-9 * products * kRows * kDim * kDim, benchmark::Counter::kIsRate);
+  state.counters["GFLOP/s"] =
+      benchmark::Counter(8e-9 * products * kHeadRows * kHeadDim * kHeadDim, benchmark::Counter::kIsRate);
 }
 BENCHMARK(stacked_gemm)->Arg(1)->Arg(64)->UseRealTime()->Unit(benchmark::kMillisecond);
 

@@ -22,17 +22,30 @@ add_library(nmlbench_pch OBJECT ${CMAKE_BINARY_DIR}/pch.cpp)
 target_link_libraries(nmlbench_pch PUBLIC nmlbench_options nmlbench_torch)
 target_precompile_headers(nmlbench_pch PRIVATE ${CMAKE_SOURCE_DIR}/harness/include/nmlbench/torch.h)
 
-# Applies the tree's warnings and the precompiled header to a target that uses LibTorch.
+# Compiles the sources of a target several at a time: the templates they instantiate weigh more than the code itself. Names
+# in anonymous namespaces have to differ within a target. Not for sources that set compiler options of their own (kernels
+# for one processor).
+function(nmlbench_compile_together target)
+  if(NMLBENCH_UNITY)
+    set_target_properties(${target} PROPERTIES UNITY_BUILD ON UNITY_BUILD_BATCH_SIZE 8)
+  endif()
+endfunction()
+
+# Applies the tree's warnings and the precompiled header to a target that uses LibTorch, and compiles its sources together
+# unless SEPARATELY is given.
 function(nmlbench_use_torch target)
+  cmake_parse_arguments(PARSE_ARGV 1 use "SEPARATELY" "" "")
   target_link_libraries(${target} PRIVATE nmlbench_options nmlbench_torch)
   target_precompile_headers(${target} REUSE_FROM nmlbench_pch)
+  if(NOT use_SEPARATELY)
+    nmlbench_compile_together(${target})
+  endif()
 endfunction()
 
 # A bundled plugin library: built like a stranger's, plus the tree's warnings and precompiled header.
 function(nmlbench_add_bundled_plugin name)
   nmlbench_add_plugin(${name} ${ARGN})
-  target_link_libraries(${name} PRIVATE nmlbench_options)
-  target_precompile_headers(${name} REUSE_FROM nmlbench_pch)
+  nmlbench_use_torch(${name})
   set_target_properties(${name} PROPERTIES LIBRARY_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/lib/nmlbench/plugins)
   install(TARGETS ${name} LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR}/nmlbench/plugins)
   set_property(GLOBAL APPEND PROPERTY NMLBENCH_BUNDLED_PLUGINS ${name})

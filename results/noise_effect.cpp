@@ -226,7 +226,7 @@ void sort_rows(NoiseEffect& effect, const std::vector<Field>& fields, std::strin
   });
 }
 
-NoiseEffect build(const Observations& data, const LeaderboardQuery& query) {
+NoiseEffect build_effect(const Observations& data, const LeaderboardQuery& query) {
   const std::vector<Field> fields = series_fields(data, query);
   std::vector<Field> with_ratio = fields;
   with_ratio.push_back(Field::noise_ratio);
@@ -266,7 +266,8 @@ NoiseEffect build(const Observations& data, const LeaderboardQuery& query) {
 }  // namespace
 
 NoiseEffect query_noise_effect(const Store& store, const LeaderboardQuery& query) {
-  return with_database_errors(store.impl().file, [&] { return build(select_observations(store, query), query); });
+  return with_database_errors(store.impl().file,
+                              [&] { return build_effect(select_observations(store, query), query); });
 }
 
 }  // namespace nmlbench

@@ -8,13 +8,13 @@
 namespace nmlbench::plugins {
 namespace {
 
-constexpr std::int64_t kChunk = 2048;  // samples at a time
+constexpr std::int64_t kRowsAtATime = 2048;  // samples at a time
 
 // Calls f(part, vectors of the part) over all samples.
 template <typename F>
 void for_each_part(const SampleVectors& vectors, std::int64_t n, F f) {
-  for (std::int64_t begin = 0; begin < n; begin += kChunk) {
-    const torch::Tensor part = torch::arange(begin, std::min(begin + kChunk, n));
+  for (std::int64_t begin = 0; begin < n; begin += kRowsAtATime) {
+    const torch::Tensor part = torch::arange(begin, std::min(begin + kRowsAtATime, n));
     f(part, vectors.at(part));
   }
 }

@@ -11,7 +11,7 @@ namespace {
 
 using OptionalScore = std::optional<Score> MethodCost::*;
 
-constexpr std::pair<const char*, OptionalScore> kKinds[] = {{"id", &MethodCost::id}, {"ood", &MethodCost::ood}};
+constexpr std::pair<const char*, OptionalScore> kKindScores[] = {{"id", &MethodCost::id}, {"ood", &MethodCost::ood}};
 
 // One encoder on one device, by one kind of test set: only such methods compare.
 using Arena = std::tuple<std::size_t, std::string, std::string>;
@@ -28,7 +28,7 @@ std::map<Arena, std::vector<Contender>> arenas(const ThroughputBoard& board, con
     const auto encoder = axes.encoder(method.encoder, method.encoder_params);
     const auto series = axes.series(method.tuner, method.tuner_params);
     if (!encoder || !series || !method.seconds_per_cell || !method.complete) continue;
-    for (const auto& [kind, score] : kKinds) {
+    for (const auto& [kind, score] : kKindScores) {
       if (method.*score) result[{*encoder, method.device, kind}].push_back({&method, *series, &*(method.*score)});
     }
   }

@@ -15,7 +15,7 @@ namespace nmlbench {
 
 namespace {
 
-constexpr const char* kKinds[] = {"id", "ood"};
+constexpr const char* kTestKinds[] = {"id", "ood"};
 
 const std::optional<Score>& score(const LeaderboardRow& row, std::string_view kind) {
   return kind == "id" ? row.id : row.ood;
@@ -82,7 +82,7 @@ void for_each_score(const Leaderboard& board, const Axes& axes, Use&& use) {
   for (const LeaderboardRow& row : board.rows) {
     const auto place = axes.place(row.key);
     if (!place) continue;
-    for (const char* kind : kKinds) {
+    for (const char* kind : kTestKinds) {
       if (const auto& value = score(row, kind)) use(row, *place, kind, *value);
     }
   }
@@ -148,7 +148,7 @@ Json differences(const Leaderboard& board, const Axes& axes) {
   for (const LeaderboardRow& row : board.rows) {
     const auto place = axes.place(row.key);
     if (!place || !axes.is_full_fraction(*place)) continue;
-    for (const char* kind : kKinds) {
+    for (const char* kind : kTestKinds) {
       const auto& value = std::string_view(kind) == "id" ? row.id_difference : row.ood_difference;
       if (!value) continue;
       rows.push_back({place->panel, place->series, place->noise_ratio, kind, scale.mean(*value),
@@ -174,7 +174,7 @@ Json feature_curves(const Store& store, const Leaderboard& accuracy, const Axes&
       const auto place = axes.place(row.key);
       const auto partner = accuracy_of.find(row.key);
       if (!place || !axes.is_full_fraction(*place) || partner == accuracy_of.end()) continue;
-      for (const char* kind : kKinds) {
+      for (const char* kind : kTestKinds) {
         const auto &x = score(row, kind), &y = score(*partner->second, kind);
         if (!x || !y) continue;
         lines.add({{"metric", metric}, {"panel", place->panel}, {"series", place->series}, {"kind", kind}},

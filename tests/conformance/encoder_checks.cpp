@@ -10,7 +10,7 @@
 namespace nmlbench::conformance {
 namespace {
 
-constexpr std::int64_t kClasses = 5;
+constexpr std::int64_t kInputClasses = 5;
 
 // An encoder built for images, or, when it refuses those, for image-text pairs or for features.
 struct Built {
@@ -19,9 +19,9 @@ struct Built {
 };
 
 Built build(const Subject& subject, std::uint64_t seed = 1) {
-  const InputInfo inputs[] = {{SampleKind::image, {3, 32, 32}, kClasses},
-                              {SampleKind::image_text, {3, 32, 32}, kClasses},
-                              {SampleKind::feature, {20}, kClasses}};
+  const InputInfo inputs[] = {{SampleKind::image, {3, 32, 32}, kInputClasses},
+                              {SampleKind::image_text, {3, 32, 32}, kInputClasses},
+                              {SampleKind::feature, {20}, kInputClasses}};
   for (const InputInfo& input : inputs) {
     const auto encoder = make_encoder(subject.plugin);
     try {
@@ -56,7 +56,7 @@ torch::Tensor make_captions(std::int64_t rows) {
 // What pre-training hands over.
 Batch training_batch(const Built& built, std::int64_t rows) {
   Batch batch = make_batch(built, rows);
-  batch.y = Stream(4).integers({rows}, kClasses);
+  batch.y = Stream(4).integers({rows}, kInputClasses);
   if (built.input.kind == SampleKind::image_text) batch.text = make_captions(rows);
   return batch;
 }

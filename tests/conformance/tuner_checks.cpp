@@ -16,7 +16,7 @@ namespace {
 using testing::Blobs;
 using torch::Tensor;
 
-constexpr std::int64_t kDim = 12, kClasses = 3, kRows = 120;
+constexpr std::int64_t kBlobDim = 12, kBlobClasses = 3, kBlobRows = 120;
 
 HeadSpec head(const Subject& subject, std::uint64_t seed) {
   return {subject.plugin.params, Stream(seed)};
@@ -33,8 +33,8 @@ Fitted fit_heads(const Subject& subject, const std::vector<Blobs>& units, const 
   const auto u = static_cast<std::int64_t>(units.size());
   const std::int64_t g = static_cast<std::int64_t>(heads.size()) / u;
   const auto tuner = make_tuner(subject.plugin);
-  tuner->init({u, g, kDim, kClasses}, heads, torch::kCPU);
-  const FitReport report = tuner->fit(testing::rows_of(units, g, kClasses, pairs), Context{});
+  tuner->init({u, g, kBlobDim, kBlobClasses}, heads, torch::kCPU);
+  const FitReport report = tuner->fit(testing::rows_of(units, g, kBlobClasses, pairs), Context{});
   EXPECT_EQ(report.loss.dim(), 2);
   EXPECT_EQ(report.loss.size(1), static_cast<std::int64_t>(heads.size())) << "fit() reports a loss for each head";
   const torch::NoGradGuard no_grad;
@@ -50,14 +50,14 @@ Tensor fit(const Subject& subject, const std::vector<Blobs>& units, const std::v
   return fit_heads(subject, units, heads).logits;
 }
 
-Blobs unit(std::uint64_t seed, std::int64_t rows = kRows) {
-  return testing::make_blobs(seed, rows, kDim, kClasses, 0.5);
+Blobs unit(std::uint64_t seed, std::int64_t rows = kBlobRows) {
+  return testing::make_blobs(seed, rows, kBlobDim, kBlobClasses, 0.5);
 }
 
 void logits_have_the_stacks_shape(const Subject& subject) {
   const Tensor logits =
       fit(subject, {unit(1), unit(2)}, {head(subject, 1), head(subject, 1), head(subject, 2), head(subject, 2)});
-  EXPECT_EQ(logits.sizes(), torch::IntArrayRef({4, kRows, kClasses}));
+  EXPECT_EQ(logits.sizes(), torch::IntArrayRef({4, kBlobRows, kBlobClasses}));
   EXPECT_TRUE(torch::isfinite(logits).all().item<bool>());
 }
 
@@ -117,18 +117,18 @@ void expect_heads_as_alone(const Subject& subject, const Layout& layout) {
 }
 
 void a_head_does_not_depend_on_its_stack(const Subject& subject) {
-  for (const Layout& layout : {Layout{{kRows}, 2},
-                               {{kRows}, 3},
-                               {{kRows}, 5},
-                               {{kRows, kRows}, 1},
-                               {{kRows, kRows, kRows}, 2},
-                               {{kRows, 70}, 3},
+  for (const Layout& layout : {Layout{{kBlobRows}, 2},
+                               {{kBlobRows}, 3},
+                               {{kBlobRows}, 5},
+                               {{kBlobRows, kBlobRows}, 1},
+                               {{kBlobRows, kBlobRows, kBlobRows}, 2},
+                               {{kBlobRows, 70}, 3},
                                {{129, 129, 70, 65, 33}, 1},  // some last batches of 64 have one row
                                {{129, 65}, 2},
-                               {{kRows}, 3, 3},
-                               {{kRows, 70}, 2, 3},
-                               {{kRows}, 2, 4, true},
-                               {{kRows, 70}, 3, 4, true}}) {
+                               {{kBlobRows}, 3, 3},
+                               {{kBlobRows, 70}, 2, 3},
+                               {{kBlobRows}, 2, 4, true},
+                               {{kBlobRows, 70}, 3, 4, true}}) {
     expect_heads_as_alone(subject, layout);
   }
 }
@@ -136,8 +136,8 @@ void a_head_does_not_depend_on_its_stack(const Subject& subject) {
 void prediction_leaves_the_heads_alone(const Subject& subject) {
   const Blobs blobs = unit(1);
   const auto tuner = make_tuner(subject.plugin);
-  tuner->init({1, 1, kDim, kClasses}, {head(subject, 1)}, torch::kCPU);
-  tuner->fit(testing::rows_of({blobs}, 1, kClasses), Context{});
+  tuner->init({1, 1, kBlobDim, kBlobClasses}, {head(subject, 1)}, torch::kCPU);
+  tuner->fit(testing::rows_of({blobs}, 1, kBlobClasses), Context{});
   const torch::NoGradGuard no_grad;
   const Tensor x = blobs.x.unsqueeze(0);
   const Tensor first = tuner->predict(x, 0).logits.clone();
@@ -147,7 +147,7 @@ void prediction_leaves_the_heads_alone(const Subject& subject) {
 }
 
 void learns_what_is_separable(const Subject& subject) {
-  const Blobs easy = testing::make_blobs(9, 300, kDim, kClasses, 0.2);
+  const Blobs easy = testing::make_blobs(9, 300, kBlobDim, kBlobClasses, 0.2);
   const Tensor logits = fit(subject, {easy}, {head(subject, 1)});
   EXPECT_GT((logits[0].argmax(1) == easy.y).to(torch::kFloat32).mean().item<float>(), 0.9F);
 }

@@ -68,7 +68,7 @@ class Reader {
   bool whole_ = true;
 };
 
-std::string encode(const std::vector<TarSample>& samples) {
+std::string bytes_of(const std::vector<TarSample>& samples) {
   Writer out;
   for (const TarSample& sample : samples) {
     out.text(sample.key);
@@ -82,7 +82,7 @@ std::string encode(const std::vector<TarSample>& samples) {
   return out.bytes();
 }
 
-std::optional<std::vector<TarSample>> decode(std::string_view bytes) {
+std::optional<std::vector<TarSample>> samples_of(std::string_view bytes) {
   Reader in(bytes);
   std::vector<TarSample> samples;
   samples.reserve(bytes.size() / (4 * kLeastBytes));
@@ -113,12 +113,12 @@ std::optional<std::vector<TarSample>> ShardIndex::load() const {
   const std::optional<std::string> content = read_from_cache(file_, kFormat);
   if (!content) return std::nullopt;
   ::utimensat(AT_FDCWD, file_.c_str(), nullptr, 0);  // used now
-  return decode(*content);
+  return samples_of(*content);
 }
 
 void ShardIndex::save(const std::vector<TarSample>& samples) const {
   if (!state_.settled() || state_of(shard_) != state_) return;
-  keep_in_cache(file_, sealed(kFormat, encode(samples)));
+  keep_in_cache(file_, sealed(kFormat, bytes_of(samples)));
 }
 
 }  // namespace nmlbench::plugins

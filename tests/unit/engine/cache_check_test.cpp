@@ -42,7 +42,7 @@ TEST(Sealed, GivesBackWhatWasSealedAndNothingElse) {
   }
 }
 
-const std::string kId = "0123456789abcdef0123456789abcdef";
+const std::string kArtifact = "0123456789abcdef0123456789abcdef";
 
 // One of everything a cache holds.
 class CacheCheck : public ::testing::Test {
@@ -52,7 +52,7 @@ class CacheCheck : public ::testing::Test {
     for (const ArtifactKind kind : {ArtifactKind::checkpoint, ArtifactKind::features, ArtifactKind::measurement}) {
       Staging staging = cache.stage();
       std::ofstream(staging.folder() / "data") << "content";
-      cache.publish(kind, kId, std::move(staging), {{"note", 1}});
+      cache.publish(kind, kArtifact, std::move(staging), {{"note", 1}});
     }
     scratch_.write("checkpoints/ab/abc.partial", sealed("p/1", "weights"));
     scratch_.write("images/ab/abc.index", sealed("i/1", "places"));
@@ -101,7 +101,7 @@ TEST_F(CacheCheck, EveryFlippedBitIsNamedAndNothingRemoved) {
 
 TEST_F(CacheCheck, WhatEarlierVersionsWroteIsNamed) {
   scratch_.write("checkpoints/ab/abd.partial", "PK\x03\x04");
-  scratch_.write("checkpoints/ab/" + kId + "/meta.json", R"({"about": {}, "files": {"weights.pt": 3}})");
+  scratch_.write("checkpoints/ab/" + kArtifact + "/meta.json", R"({"about": {}, "files": {"weights.pt": 3}})");
   EXPECT_EQ(check_cache(scratch_.path()).damage.size(), 2U);
 }
 

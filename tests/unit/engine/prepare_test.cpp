@@ -7,7 +7,7 @@ namespace {
 
 using torch::Tensor;
 
-Tensor images(std::int64_t n, std::int64_t c, std::int64_t size) {
+Tensor random_images(std::int64_t n, std::int64_t c, std::int64_t size) {
   return Stream(1).integers({n, c, size, size}, 256).to(torch::kUInt8);
 }
 
@@ -21,7 +21,7 @@ InputSpec spec_of(std::int64_t channels, std::int64_t size) {
 TEST(Prepare, NativeImagesAreDividedBy255AndFeaturesUntouched) {
   InputSpec native;
   native.native = true;
-  const Tensor x = images(2, 3, 8), f = torch::randn({4, 6});
+  const Tensor x = random_images(2, 3, 8), f = torch::randn({4, 6});
   EXPECT_TRUE(torch::equal(prepare(x, native), x.to(torch::kFloat32) / 255));
   EXPECT_TRUE(torch::equal(prepare(f, native), f));
 }
@@ -30,7 +30,7 @@ TEST(Prepare, NormalisesAndRepeatsGreyChannels) {
   InputSpec spec = spec_of(3, 8);
   spec.mean = {0.1, 0.2, 0.3};
   spec.std = {0.5, 0.25, 0.125};
-  const Tensor x = images(2, 1, 8);
+  const Tensor x = random_images(2, 1, 8);
   const Tensor out = prepare(x, spec);
   ASSERT_EQ(out.sizes(), torch::IntArrayRef({2, 3, 8, 8}));
   for (std::int64_t c = 0; c < 3; ++c) {

@@ -17,7 +17,7 @@ namespace {
 using torch::Tensor;
 
 // Both rounded to bfloat16, so that float64 references see the same numbers.
-Tensor draw(const char* name, torch::IntArrayRef sizes, double mean = 0) {
+Tensor drawn(const char* name, torch::IntArrayRef sizes, double mean = 0) {
   const Tensor values = Stream(11).at(name).normal(sizes, mean, 1);
   return values.to(torch::kBFloat16).contiguous(torch::MemoryFormat::ChannelsLast);
 }
@@ -30,11 +30,11 @@ double error(const Tensor& got, const Tensor& expected) {
 struct ConvCase {
   std::int64_t batch, in, out, height, width, kernel, stride;
 
-  Tensor x() const { return draw("x", {batch, in, height, width}); }
-  Tensor weight() const { return draw("weight", {out, in, kernel, kernel}).to(torch::kFloat32); }
+  Tensor x() const { return drawn("x", {batch, in, height, width}); }
+  Tensor weight() const { return drawn("weight", {out, in, kernel, kernel}).to(torch::kFloat32); }
   Tensor dy() const {
     const std::int64_t padding = 2 * (kernel / 2);
-    return draw("dy", {batch, out, (height + padding - kernel) / stride + 1, (width + padding - kernel) / stride + 1});
+    return drawn("dy", {batch, out, (height + padding - kernel) / stride + 1, (width + padding - kernel) / stride + 1});
   }
 };
 void PrintTo(const ConvCase& value, std::ostream* out) {
@@ -118,7 +118,7 @@ INSTANTIATE_TEST_SUITE_P(Shapes, BatchNorm,
 TEST_P(BatchNorm, StepEqualsFloat64) {
   const NormCase& c = GetParam();
   const std::vector<std::int64_t> sizes = {c.batch, c.channels, c.side, c.side};
-  const Tensor dy = draw("dy", sizes);
+  const Tensor dy = drawn("dy", sizes);
   const auto step = [&](torch::ScalarType type, bool ours) {
     torch::nn::BatchNorm2d norm(c.channels);
     norm->to(type == torch::kFloat64 ? torch::kFloat64 : torch::kFloat32);
@@ -127,8 +127,8 @@ TEST_P(BatchNorm, StepEqualsFloat64) {
       norm->weight.copy_(Stream(12).at("gamma").normal({c.channels}, 1, 0.5));
       norm->bias.copy_(Stream(12).at("beta").normal({c.channels}, 0, 0.5));
     }
-    const Tensor x = draw("x", sizes, c.mean).to(type).requires_grad_();
-    const Tensor skip = c.skip ? draw("skip", sizes).to(type).requires_grad_() : Tensor();
+    const Tensor x = drawn("x", sizes, c.mean).to(type).requires_grad_();
+    const Tensor skip = c.skip ? drawn("skip", sizes).to(type).requires_grad_() : Tensor();
     Tensor y;
     if (ours) {
       y = batch_norm(norm, x, skip, c.relu);
@@ -157,7 +157,7 @@ TEST_P(BatchNorm, StepEqualsFloat64) {
 
 TEST(BatchNorm, NotANumberIsSeen) {
   torch::nn::BatchNorm2d norm(32);
-  const Tensor x = draw("x", {2, 32, 4, 4});
+  const Tensor x = drawn("x", {2, 32, 4, 4});
   x[1][7][2][3] = std::numeric_limits<float>::quiet_NaN();
   const Tensor y = batch_norm(norm, x);
   EXPECT_TRUE(y.select(1, 7).isnan().all().item<bool>());
@@ -166,10 +166,10 @@ TEST(BatchNorm, NotANumberIsSeen) {
 
 TEST(BatchNorm, EvaluationUsesWhatWasTracked) {
   torch::nn::BatchNorm2d norm(32);
-  for (int i = 0; i < 3; ++i) batch_norm(norm, draw("x", {8, 32, 4, 4}, 2));
+  for (int i = 0; i < 3; ++i) batch_norm(norm, drawn("x", {8, 32, 4, 4}, 2));
   norm->eval();
   const torch::NoGradGuard no_grad;
-  const Tensor x = draw("other", {2, 32, 4, 4});
+  const Tensor x = drawn("other", {2, 32, 4, 4});
   const double scale = 1 - 0.9 * 0.9 * 0.9;
   EXPECT_NEAR(norm->running_mean.mean().item<double>(), 2 * scale, 0.1);
   EXPECT_LT(error(batch_norm(norm, x), norm(x).relu()), 1e-6);

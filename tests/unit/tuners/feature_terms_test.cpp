@@ -49,15 +49,15 @@ Tensor features(std::int64_t heads, std::int64_t m, std::int64_t d, std::uint64_
   return Stream(seed).at("z").normal({heads, m, d});
 }
 
-struct Shape {
+struct TermShape {
   std::int64_t rows, dim;
 };
-void PrintTo(const Shape& value, std::ostream* out) {
+void PrintTo(const TermShape& value, std::ostream* out) {
   *out << value.rows << "x" << value.dim;
 }
-class FeatureTerms : public ::testing::TestWithParam<Shape> {};
+class FeatureTerms : public ::testing::TestWithParam<TermShape> {};
 INSTANTIATE_TEST_SUITE_P(Shapes, FeatureTerms,
-                         ::testing::Values(Shape{64, 512}, Shape{64, 24}, Shape{16, 16}, Shape{2, 5}),
+                         ::testing::Values(TermShape{64, 512}, TermShape{64, 24}, TermShape{16, 16}, TermShape{2, 5}),
                          [](const auto& info) {
                            return std::to_string(info.param.rows) + "x" + std::to_string(info.param.dim);
                          });

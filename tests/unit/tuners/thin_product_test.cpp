@@ -9,16 +9,17 @@ namespace {
 
 using torch::Tensor;
 
-struct Shape {
+struct ProductShape {
   std::int64_t heads, rows, inner, columns;
 };
-void PrintTo(const Shape& value, std::ostream* out) {
+void PrintTo(const ProductShape& value, std::ostream* out) {
   *out << value.heads << " heads, " << value.rows << "x" << value.inner << "x" << value.columns;
 }
-class ThinProduct : public ::testing::TestWithParam<Shape> {};
+class ThinProduct : public ::testing::TestWithParam<ProductShape> {};
 INSTANTIATE_TEST_SUITE_P(Shapes, ThinProduct,
-                         ::testing::Values(Shape{1, 64, 128, 512}, Shape{3, 64, 512, 128}, Shape{2, 7, 67, 101},
-                                           Shape{1, 1, 64, 64}, Shape{2, 600, 80, 70}, Shape{4, 16, 12, 48}));
+                         ::testing::Values(ProductShape{1, 64, 128, 512}, ProductShape{3, 64, 512, 128},
+                                           ProductShape{2, 7, 67, 101}, ProductShape{1, 1, 64, 64},
+                                           ProductShape{2, 600, 80, 70}, ProductShape{4, 16, 12, 48}));
 
 TEST_P(ThinProduct, EqualsFloat64) {
   const auto [h, b, k, n] = GetParam();
