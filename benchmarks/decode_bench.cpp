@@ -1,7 +1,7 @@
 // nmlbench-decode-bench SIZE FILE...: images per second of CPU time that one core decodes and resizes, one line for
 // each way, as "NAME RATE". benchmarks/peers/decode.py runs it beside Pillow on the same files.
-#include "../plugins/datasets/images/decode.h"
-#include "../plugins/datasets/images/resize.h"
+#include "datasets/images/decode.h"
+#include "datasets/images/resize.h"
 
 #include <algorithm>
 #include <cstdio>

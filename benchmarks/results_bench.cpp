@@ -1,7 +1,7 @@
 // The results database: writing, the default leaderboard on a million rows, merging a hundred shards.
-#include "leaderboard.h"
-#include "merge.h"
-#include "store.h"
+#include "results/boards/leaderboard.h"
+#include "results/store/merge.h"
+#include "results/store/store.h"
 #include "support/scratch.h"
 #include "support/synthetic_results.h"
 

@@ -1,5 +1,5 @@
 // NMTune's loss terms with their gradients, closed form beside the formula as written under autograd.
-#include "feature_terms.h"
+#include "tuners/feature_terms.h"
 
 #include <benchmark/benchmark.h>
 #include <torch/autograd.h>

@@ -22,13 +22,27 @@ add_library(nmlbench_pch OBJECT ${CMAKE_BINARY_DIR}/pch.cpp)
 target_link_libraries(nmlbench_pch PUBLIC nmlbench_options nmlbench_torch)
 target_precompile_headers(nmlbench_pch PRIVATE ${CMAKE_SOURCE_DIR}/harness/include/nmlbench/torch.h)
 
-# Compiles the sources of a target several at a time: the templates they instantiate weigh more than the code itself. Names
-# in anonymous namespaces have to differ within a target. Not for sources that set compiler options of their own (kernels
-# for one processor).
+# Compiles the sources of a target several at a time, up to eight of one folder: the templates they instantiate weigh more
+# than the code itself. Names in anonymous namespaces have to differ within a folder. Not for sources that set compiler
+# options of their own (kernels for one processor).
 function(nmlbench_compile_together target)
   if(NMLBENCH_UNITY)
-    set_target_properties(${target} PROPERTIES UNITY_BUILD ON UNITY_BUILD_BATCH_SIZE 8)
+    set_target_properties(${target} PROPERTIES UNITY_BUILD ON UNITY_BUILD_MODE GROUP)
+    cmake_language(EVAL CODE "cmake_language(DEFER CALL nmlbench_group_sources ${target})")  # when all sources are known
   endif()
+endfunction()
+
+function(nmlbench_group_sources target)
+  get_target_property(sources ${target} SOURCES)
+  list(FILTER sources INCLUDE REGEX "\\.cpp$")
+  foreach(source ${sources})
+    get_filename_component(folder ${source} DIRECTORY)
+    string(REPLACE "${CMAKE_SOURCE_DIR}/" "" folder "${folder}")
+    string(MAKE_C_IDENTIFIER "${folder}" folder)
+    math(EXPR count_${folder} "0${count_${folder}} + 1")
+    math(EXPR part "(${count_${folder}} - 1) / 8")
+    set_source_files_properties(${source} TARGET_DIRECTORY ${target} PROPERTIES UNITY_GROUP "${folder}_${part}")
+  endforeach()
 endfunction()
 
 # Applies the tree's warnings and the precompiled header to a target that uses LibTorch, and compiles its sources together
@@ -46,6 +60,7 @@ endfunction()
 function(nmlbench_add_bundled_plugin name)
   nmlbench_add_plugin(${name} ${ARGN})
   nmlbench_use_torch(${name})
+  target_include_directories(${name} PRIVATE ${CMAKE_SOURCE_DIR}/plugins)
   set_target_properties(${name} PROPERTIES LIBRARY_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/lib/nmlbench/plugins)
   install(TARGETS ${name} LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR}/nmlbench/plugins)
   set_property(GLOBAL APPEND PROPERTY NMLBENCH_BUNDLED_PLUGINS ${name})

@@ -1,6 +1,6 @@
 #include "cli/cli.h"
 #include "cli/table_options.h"
-#include "comparison.h"
+#include "results/boards/comparison.h"
 
 #include <fmt/format.h>
 

@@ -1,6 +1,6 @@
 #include "cli/cli.h"
 #include "cli/table_options.h"
-#include "exporter.h"
+#include "results/query/exporter.h"
 #include "support/output_file.h"
 
 #include <memory>

@@ -1,9 +1,9 @@
-#include "leaderboard.h"
+#include "results/boards/leaderboard.h"
 
 #include "cli/cli.h"
 #include "cli/table_options.h"
-#include "noise_effect.h"
-#include "store.h"
+#include "results/boards/noise_effect.h"
+#include "results/store/store.h"
 
 #include <nmlbench/error.h>
 

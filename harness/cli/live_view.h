@@ -1,7 +1,7 @@
 // What a run has got so far, and how that looks on one screen. Pure: no clock, no terminal, no thread.
 #pragma once
 
-#include "engine/records.h"
+#include "records/records.h"
 
 #include <cstdint>
 #include <map>

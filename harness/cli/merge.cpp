@@ -1,4 +1,4 @@
-#include "merge.h"
+#include "results/store/merge.h"
 
 #include "cli/cli.h"
 

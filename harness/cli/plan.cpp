@@ -2,7 +2,7 @@
 #include "cli/cli.h"
 #include "cli/plan_summary.h"
 #include "cli/session.h"
-#include "store.h"
+#include "results/store/store.h"
 
 #include <fmt/format.h>
 

@@ -1,7 +1,7 @@
 #include "cli/plan_summary.h"
 
 #include "cli/live_view.h"
-#include "store.h"
+#include "results/store/store.h"
 
 #include <nmlbench/printable.h>
 

@@ -1,6 +1,6 @@
 #include "cli/cli.h"
 #include "cli/session.h"
-#include "text_table.h"
+#include "results/render/text_table.h"
 
 #include <nmlbench/plugin.h>
 #include <nmlbench/printable.h>

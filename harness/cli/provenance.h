@@ -2,8 +2,8 @@
 #pragma once
 
 #include "cli/cli.h"
-#include "engine/records.h"
 #include "plan/plan.h"
+#include "records/records.h"
 #include "registry/registry.h"
 
 #include <string>

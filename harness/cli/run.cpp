@@ -6,8 +6,8 @@
 #include "cli/run_log.h"
 #include "cli/session.h"
 #include "engine/executor.h"
-#include "leaderboard.h"
-#include "store.h"
+#include "results/boards/leaderboard.h"
+#include "results/store/store.h"
 
 #include <algorithm>
 #include <cstdlib>

@@ -1,6 +1,6 @@
 #include "cli/run_log.h"
 
-#include "store.h"
+#include "results/store/store.h"
 
 #include <nmlbench/error.h>
 

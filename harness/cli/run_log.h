@@ -1,7 +1,7 @@
 // What a run says, also into its database.
 #pragma once
 
-#include "engine/records.h"
+#include "records/records.h"
 
 #include <cstdint>
 #include <memory>

@@ -1,5 +1,5 @@
-#include "cell_details.h"
 #include "cli/cli.h"
+#include "results/render/cell_details.h"
 
 #include <fmt/format.h>
 

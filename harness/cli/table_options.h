@@ -1,7 +1,7 @@
 // How a verb prints its table: options that all of them share.
 #pragma once
 
-#include "leaderboard.h"
+#include "results/boards/leaderboard.h"
 
 #include <string>
 #include <utility>

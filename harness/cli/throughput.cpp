@@ -1,4 +1,4 @@
-#include "throughput.h"
+#include "results/boards/throughput.h"
 
 #include "cli/cli.h"
 #include "cli/table_options.h"

@@ -2,8 +2,8 @@
 #pragma once
 
 #include "engine/process.h"
-#include "engine/records.h"
 #include "plan/plan.h"
+#include "records/records.h"
 
 #include <nmlbench/torch.h>
 

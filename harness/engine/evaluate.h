@@ -2,10 +2,10 @@
 #pragma once
 
 #include "cache/artifacts.h"
-#include "engine/records.h"
 #include "engine/spectrum.h"
 #include "engine/stacks.h"
 #include "plan/plan.h"
+#include "records/records.h"
 
 #include <nmlbench/context.h>
 #include <nmlbench/tuner.h>

@@ -1,7 +1,7 @@
 // What the engine tells the outside while it works. Implemented above (command line), called from worker threads.
 #pragma once
 
-#include "engine/records.h"
+#include "records/records.h"
 
 #include <cstdint>
 #include <string>

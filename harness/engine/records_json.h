@@ -3,10 +3,10 @@
 #pragma once
 
 #include "engine/checkpoint_job.h"
-#include "engine/records.h"
 #include "engine/stacks.h"
 #include "engine/tune.h"
 #include "plan/inspector.h"
+#include "records/records.h"
 
 #include <optional>
 #include <variant>

@@ -1,6 +1,6 @@
 #include "tables.h"
 
-#include "../datasets/common/arrays.h"
+#include "datasets/common/arrays.h"
 
 #include <nmlbench/error.h>
 

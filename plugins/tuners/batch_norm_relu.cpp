@@ -1,6 +1,6 @@
 #include "batch_norm_relu.h"
 
-#include "../vectors.h"
+#include "vectors.h"
 
 #include <nmlbench/dense.h>
 

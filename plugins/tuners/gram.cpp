@@ -1,7 +1,7 @@
 #include "gram.h"
 
-#include "../vectors.h"
 #include "tridiagonal.h"
+#include "vectors.h"
 
 #include <nmlbench/cpu_level.h>
 #include <nmlbench/dense.h>

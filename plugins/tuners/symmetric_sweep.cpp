@@ -1,6 +1,6 @@
 #include "symmetric_sweep.h"
 
-#include "../vectors.h"
+#include "vectors.h"
 
 #include <nmlbench/cpu_level.h>
 

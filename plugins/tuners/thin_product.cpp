@@ -1,6 +1,6 @@
 #include "thin_product.h"
 
-#include "../vectors.h"
+#include "vectors.h"
 
 #include <nmlbench/cpu_level.h>
 #include <nmlbench/dense.h>

@@ -1,8 +1,8 @@
 // Largest eigenvalues by bisection, their vectors by inverse iteration.
-#include "../vectors.h"
 #include "flush_denormals.h"
 #include "symmetric_sweep.h"
 #include "tridiagonal.h"
+#include "vectors.h"
 
 #include <algorithm>
 #include <cmath>

@@ -1,7 +1,7 @@
 // The inverse square root, as a sum of inverses of tridiagonal matrices.
-#include "../vectors.h"
 #include "flush_denormals.h"
 #include "tridiagonal.h"
+#include "vectors.h"
 
 #include <algorithm>
 #include <cmath>

@@ -1,6 +1,6 @@
 // Accuracy against cost, with the front of methods that no other beats in both.
-#include "report/figures.h"
-#include "throughput.h"
+#include "results/boards/throughput.h"
+#include "results/report/figures.h"
 
 #include <tuple>
 #include <utility>

@@ -1,6 +1,6 @@
-#include "report/figures.h"
+#include "results/report/figures.h"
 
-#include "database.h"
+#include "results/store/database.h"
 
 #include <algorithm>
 #include <cmath>

@@ -4,7 +4,7 @@
 // Percentages are in percent, every other number is plain; numbers are rounded to what a chart can show.
 #pragma once
 
-#include "leaderboard.h"
+#include "results/boards/leaderboard.h"
 
 #include <cstddef>
 #include <map>

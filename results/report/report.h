@@ -1,7 +1,7 @@
 // The results as one HTML file that needs nothing else: no network, no second file.
 #pragma once
 
-#include "store.h"
+#include "results/store/store.h"
 
 #include <filesystem>
 #include <string>

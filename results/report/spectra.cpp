@@ -1,6 +1,6 @@
 // Singular value spectra, averaged where they are read: the page gets a few points of each curve.
-#include "database.h"
-#include "report/figures.h"
+#include "results/report/figures.h"
+#include "results/store/database.h"
 
 #include <algorithm>
 #include <cmath>

@@ -1,6 +1,6 @@
 // Transition matrices of the label noise, averaged over the checkpoints that share a noise model and a ratio.
-#include "database.h"
-#include "report/figures.h"
+#include "results/report/figures.h"
+#include "results/store/database.h"
 
 #include <algorithm>
 #include <tuple>

@@ -2,7 +2,7 @@
 //   full.sqlite   everything that a report can show: noise models, fractions, spectra, failures, hostile names
 //   bare.sqlite   one cell with nothing but an in-domain accuracy
 //   large.sqlite  10,000 cells
-#include "store.h"
+#include "results/store/store.h"
 
 #include <cmath>
 #include <filesystem>

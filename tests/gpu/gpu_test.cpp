@@ -1,9 +1,9 @@
 // What a GPU computes against what the CPU computes. NMLBENCH_TEST_DEVICE names another device; `cpu` tries the tests
 // themselves.
-#include "feature_terms.h"
 #include "integration/matrices.h"
 #include "support/program.h"
 #include "support/tuning.h"
+#include "tuners/feature_terms.h"
 
 #include <nmlbench/compat.h>
 #include <nmlbench/gradient_tuner.h>

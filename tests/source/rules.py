@@ -7,9 +7,39 @@ import sys
 RULES = [
     (re.compile(r"\bdata_ptr\b|\bconst_data_ptr\b|\bmutable_data_ptr\b"), {"harness/include/nmlbench/dense.h"},
      "a pointer into a tensor comes from dense_data() (nmlbench/dense.h), which checks device, type and layout"),
-    (re.compile(r"__builtin_cpu_supports"), {"harness/api/cpu_level.cpp", "plugins/datasets/images/resize.cpp"},
+    (re.compile(r"__builtin_cpu_supports"), {"harness/sdk/cpu_level.cpp", "plugins/datasets/images/resize.cpp"},
      "what the processor can do is asked of cpu_level() (nmlbench/cpu_level.h), which can be forced"),
 ]
+
+# Which folders the files of a folder may include from (DESIGN 1), beside itself and the public headers <nmlbench/...>.
+# Includes are written from harness/, plugins/ or the root ("results/..."), and never with "../".
+LAYERS = {
+    "harness/sdk": [], "harness/records": [], "harness/support": [],
+    "harness/config": ["support"], "harness/plan": ["config", "support"],
+    "harness/registry": ["plan", "config", "support"], "harness/cache": ["support"],
+    "harness/engine": ["cache", "registry", "plan", "config", "records", "support"],
+    "harness/cli": ["engine", "cache", "registry", "plan", "config", "records", "support", "results"],
+    "results/store": ["records", "support"], "results/query": ["results/store", "records", "support"],
+    "results/boards": ["results/query", "results/store", "records", "support"],
+    "results/render": ["results/boards", "results/query", "results/store", "records", "support"],
+    "results/report": ["results/render", "results/boards", "results/query", "results/store", "records", "support"],
+    "plugins": ["support", "datasets", "models", "noise", "tuners"],
+}
+
+
+def forbidden_include(name, line):
+    """Why this line of the file `name` includes against the layers, or None."""
+    include = re.match(r'\s*#include "([^"]+)"', line)
+    folder = next((folder for folder in LAYERS if name.startswith(folder + "/")), None)
+    if not include or not folder:
+        return None
+    path = include[1]
+    if path.startswith(".."):
+        return 'an include is written from the top of its tree, never with "../"'
+    own = folder.removeprefix("harness/")
+    if "/" not in path or any(path.startswith(allowed + "/") for allowed in [own, *LAYERS[folder]]):
+        return None
+    return f'{folder} may not include "{path}": see LAYERS in tests/source/rules.py'
 
 
 def main():
@@ -20,6 +50,8 @@ def main():
                 continue
             name = file.relative_to(root).as_posix()
             for number, line in enumerate(file.read_text().splitlines(), 1):
+                if forbidden := forbidden_include(name, line):
+                    found.append(f"{name}:{number}: {forbidden}")
                 found += [f"{name}:{number}: {advice}" for pattern, allowed, advice in RULES
                           if pattern.search(line) and name not in allowed]
     print("\n".join(found) or "every rule is kept")

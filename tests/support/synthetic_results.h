@@ -2,7 +2,7 @@
 // scatter.
 #pragma once
 
-#include "store.h"
+#include "results/store/store.h"
 
 #include <cmath>
 #include <cstdint>

@@ -1,7 +1,7 @@
 // CIFAR-10 and CIFAR-100 in their binary layout (https://www.cs.toronto.edu/~kriz/cifar.html): records of one label
 // byte (CIFAR-100: coarse and fine), then 3072 bytes, red, green and blue planes of 32x32.
-#include "../common/files.h"
-#include "../common/labelled_images.h"
+#include "datasets/common/files.h"
+#include "datasets/common/labelled_images.h"
 
 #include <nmlbench/plugin.h>
 

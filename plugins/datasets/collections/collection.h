@@ -2,8 +2,8 @@
 // the one that holds it under its usual name.
 #pragma once
 
-#include "../images/image_dataset.h"
-#include "../images/listing.h"
+#include "datasets/images/image_dataset.h"
+#include "datasets/images/listing.h"
 
 #include <cstdint>
 #include <filesystem>

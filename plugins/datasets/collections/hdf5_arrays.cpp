@@ -1,6 +1,6 @@
 #include "hdf5_arrays.h"
 
-#include "../images/content.h"
+#include "datasets/images/content.h"
 
 #include <nmlbench/dense.h>
 #include <nmlbench/error.h>

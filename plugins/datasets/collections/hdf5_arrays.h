@@ -1,7 +1,7 @@
 // Arrays in HDF5 files. Every failure is a DataError naming file and array.
 #pragma once
 
-#include "../images/source.h"
+#include "datasets/images/source.h"
 
 #include <nmlbench/torch.h>
 

@@ -1,8 +1,8 @@
 #include "other_tasks.h"
 
-#include "../common/arrays.h"
-#include "../images/content.h"
-#include "../images/pixel_array.h"
+#include "datasets/common/arrays.h"
+#include "datasets/images/content.h"
+#include "datasets/images/pixel_array.h"
 #include "hdf5_arrays.h"
 #include "mat_files.h"
 

@@ -1,6 +1,6 @@
 // Frozen features that somebody else computed.
-#include "../common/arrays.h"
-#include "../common/labelled_images.h"
+#include "datasets/common/arrays.h"
+#include "datasets/common/labelled_images.h"
 
 #include <nmlbench/digest.h>
 #include <nmlbench/plugin.h>

@@ -1,6 +1,6 @@
 // IDX files, the format of MNIST and its family (http://yann.lecun.com/exdb/mnist): big-endian header, then bytes.
-#include "../common/files.h"
-#include "../common/labelled_images.h"
+#include "datasets/common/files.h"
+#include "datasets/common/labelled_images.h"
 
 #include <nmlbench/plugin.h>
 

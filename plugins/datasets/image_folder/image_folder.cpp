@@ -1,6 +1,6 @@
 // Class sub-folders, the layout of torchvision's ImageFolder: CLASS/**/IMAGE, or SPLIT/CLASS/**/IMAGE.
-#include "../images/image_dataset.h"
-#include "../images/listing.h"
+#include "datasets/images/image_dataset.h"
+#include "datasets/images/listing.h"
 
 #include <nmlbench/plugin.h>
 

@@ -1,6 +1,6 @@
 // Images named by a list: text lines "PATH LABEL" (DomainNet's DOMAIN_train.txt and many others), or a CSV table.
-#include "../images/image_dataset.h"
-#include "../images/listing.h"
+#include "datasets/images/image_dataset.h"
+#include "datasets/images/listing.h"
 
 #include <nmlbench/plugin.h>
 

@@ -1,7 +1,7 @@
 #include "image_dataset.h"
 
-#include "../common/caption_tokens.h"
 #include "content.h"
+#include "datasets/common/caption_tokens.h"
 #include "workers.h"
 
 #include <nmlbench/dense.h>

@@ -2,7 +2,7 @@
 // them to one size and remembers the result in the decode-once cache.
 #pragma once
 
-#include "../common/labelled_images.h"
+#include "datasets/common/labelled_images.h"
 #include "resize.h"
 #include "row_cache.h"
 #include "source.h"

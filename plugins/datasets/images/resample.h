@@ -1,8 +1,8 @@
 // The passes over the pixels of a resize, plain and for wide vectors; all give the same bytes.
 #pragma once
 
-#include "../../vectors.h"
 #include "decode.h"
+#include "vectors.h"
 
 #include <cstdint>
 #include <utility>

@@ -1,9 +1,9 @@
 // Images in a NumPy array: CIFAR-10.1, CIFAR-10-C, CIFAR-10-W and kin.
-#include "../common/arrays.h"
-#include "../images/content.h"
-#include "../images/image_dataset.h"
-#include "../images/listing.h"
-#include "../images/pixel_array.h"
+#include "datasets/common/arrays.h"
+#include "datasets/images/content.h"
+#include "datasets/images/image_dataset.h"
+#include "datasets/images/listing.h"
+#include "datasets/images/pixel_array.h"
 
 #include <nmlbench/digest.h>
 #include <nmlbench/plugin.h>

@@ -1,6 +1,6 @@
 // The embedded data set: splits of the procedural image world.
-#include "../common/caption_tokens.h"
 #include "captions.h"
+#include "datasets/common/caption_tokens.h"
 #include "world.h"
 
 #include <nmlbench/dense.h>

@@ -1,8 +1,8 @@
 // What the headers of a shard say, kept in the cache: a shard is read once, however often it is opened.
 #pragma once
 
-#include "../images/cache_space.h"
-#include "../images/content.h"
+#include "datasets/images/cache_space.h"
+#include "datasets/images/content.h"
 #include "tar_shards.h"
 
 #include <filesystem>

@@ -1,7 +1,7 @@
 #include "tar_shards.h"
 
-#include "../images/content.h"
-#include "../images/workers.h"
+#include "datasets/images/content.h"
+#include "datasets/images/workers.h"
 #include "shard_index.h"
 
 #include <nmlbench/digest.h>

@@ -3,8 +3,8 @@
 // a shard, and an image is read at its place in it when it is asked for.
 #pragma once
 
-#include "../images/cache_space.h"
-#include "../images/source.h"
+#include "datasets/images/cache_space.h"
+#include "datasets/images/source.h"
 
 #include <cstdint>
 #include <filesystem>

@@ -1,7 +1,7 @@
 // Tar shards in the layout of WebDataset (https://github.com/webdataset/webdataset): image-text pairs, and image sets
 // too large for a folder of files.
-#include "../images/image_dataset.h"
-#include "../images/listing.h"
+#include "datasets/images/image_dataset.h"
+#include "datasets/images/listing.h"
 #include "tar_shards.h"
 
 #include <nmlbench/plugin.h>

@@ -3,10 +3,10 @@
 //   image: the residual trunk of resnet-tiny [B, 4 width] -> linear [B, embedding]
 //   text:  a small transformer over words of bytes [B, text_width] -> linear [B, embedding]
 //   loss:  symmetric InfoNCE over cosines, with a learned temperature
-#include "full_precision.h"
-#include "info_nce.h"
-#include "residual_trunk.h"
-#include "text_transformer.h"
+#include "models/layers/full_precision.h"
+#include "models/layers/info_nce.h"
+#include "models/layers/residual_trunk.h"
+#include "models/layers/text_transformer.h"
 
 #include <nmlbench/plugin.h>
 

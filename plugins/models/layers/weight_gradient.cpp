@@ -5,7 +5,7 @@
 // odd offsets.
 #include "weight_gradient.h"
 
-#include "../../vectors.h"
+#include "vectors.h"
 
 #include <nmlbench/cpu_level.h>
 #include <nmlbench/dense.h>

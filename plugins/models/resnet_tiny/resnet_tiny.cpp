@@ -1,6 +1,6 @@
 // resnet-tiny: a residual CNN for 32x32 images that trains in about a minute on two cores: the shared trunk and a
 // linear head for pre-training.
-#include "residual_trunk.h"
+#include "models/layers/residual_trunk.h"
 
 #include <nmlbench/plugin.h>
 

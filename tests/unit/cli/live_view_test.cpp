@@ -1,6 +1,6 @@
 #include "cli/live_view.h"
 
-#include "text_table.h"
+#include "results/render/text_table.h"
 
 #include <cmath>
 

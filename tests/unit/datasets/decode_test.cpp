@@ -1,9 +1,10 @@
 // Decoding and resizing: against Pillow's own results, closed forms, and files that lie.
-#include "../../../plugins/datasets/images/decode.h"
+#include "datasets/images/decode.h"
 
-#include "../../../plugins/datasets/images/resize.h"
+#include "datasets/images/resize.h"
 #include "support/images.h"
 #include "support/scratch.h"
+#include "support/shared_data.h"
 
 #include <nmlbench/random.h>
 
@@ -27,10 +28,7 @@ using nmlbench::testing::Scratch;
 using ::testing::HasSubstr;
 using torch::Tensor;
 
-const std::filesystem::path kShared = NMLBENCH_SHARED_DATA;
-
-#define REQUIRE_SHARED(name) \
-  if (!std::filesystem::exists(kShared / name)) GTEST_SKIP() << (kShared / name).string() << " is not there"
+using testing::kShared;
 
 Image decode(const std::string& bytes, DecodeOptions options = {}) {
   return decode_image(reinterpret_cast<const std::uint8_t*>(bytes.data()), bytes.size(), options);

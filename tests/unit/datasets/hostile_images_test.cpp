@@ -1,5 +1,5 @@
 // Images that end early, and names that would break a line.
-#include "../../../plugins/datasets/images/decode.h"
+#include "datasets/images/decode.h"
 #include "support/datasets.h"
 #include "support/images.h"
 #include "support/scratch.h"

@@ -1,6 +1,7 @@
 // idx and cifar: small files made here, and the real ones where they are.
 #include "support/datasets.h"
 #include "support/scratch.h"
+#include "support/shared_data.h"
 
 #include <nmlbench/digest.h>
 
@@ -16,10 +17,7 @@ using Opened = testing::OpenedDataset;
 using testing::Scratch;
 using torch::Tensor;
 
-const std::filesystem::path kShared = NMLBENCH_SHARED_DATA;
-
-#define REQUIRE_SHARED(name) \
-  if (!std::filesystem::exists(kShared / name)) GTEST_SKIP() << (kShared / name).string() << " is not there"
+using testing::kShared;
 
 std::string big_endian(std::uint32_t v) {
   return {static_cast<char>(v >> 24), static_cast<char>(v >> 16 & 0xFF), static_cast<char>(v >> 8 & 0xFF),

@@ -1,5 +1,5 @@
 // What is kept of a shard's headers: used when it fits the shard, ignored when it is damaged or the shard another.
-#include "../../../plugins/datasets/webdataset/shard_index.h"
+#include "datasets/webdataset/shard_index.h"
 
 #include "support/damage.h"
 #include "support/datasets.h"

@@ -1,4 +1,6 @@
 // Every set of real images in ../shared/data through its own reader: counts, classes, pixels. Skipped where absent.
+#include "support/shared_data.h"
+
 #include "support/plugins.h"
 #include "support/scratch.h"
 
@@ -17,10 +19,7 @@ using ::testing::HasSubstr;
 using testing::Scratch;
 using torch::Tensor;
 
-const fs::path kShared = NMLBENCH_SHARED_DATA;
-
-#define REQUIRE_SHARED(name) \
-  if (!fs::exists(kShared / name)) GTEST_SKIP() << (kShared / name).string() << " is not there"
+using testing::kShared;
 
 class SharedData : public ::testing::Test {
  protected:

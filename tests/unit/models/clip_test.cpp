@@ -1,7 +1,7 @@
 // Contrastive image-text pre-training: the loss against sums written out in float64, the text tower, the encoder.
-#include "info_nce.h"
+#include "models/layers/info_nce.h"
+#include "models/layers/text_transformer.h"
 #include "support/plugins.h"
-#include "text_transformer.h"
 
 #include <nmlbench/compat.h>
 #include <nmlbench/encoder.h>

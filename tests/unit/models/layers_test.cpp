@@ -1,7 +1,7 @@
 // The layers of a training step against the same operations in float64 under autograd.
-#include "batch_norm.h"
-#include "conv.h"
-#include "weight_gradient.h"
+#include "models/layers/batch_norm.h"
+#include "models/layers/conv.h"
+#include "models/layers/weight_gradient.h"
 
 #include <nmlbench/compat.h>
 #include <nmlbench/random.h>

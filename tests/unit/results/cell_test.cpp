@@ -1,7 +1,7 @@
 // One cell shown, and tables exported.
-#include "cell_details.h"
-#include "exporter.h"
 #include "fixture.h"
+#include "results/query/exporter.h"
+#include "results/render/cell_details.h"
 
 #include <SQLiteCpp/SQLiteCpp.h>
 #include <gmock/gmock.h>

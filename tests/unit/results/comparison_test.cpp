@@ -1,4 +1,4 @@
-#include "comparison.h"
+#include "results/boards/comparison.h"
 
 #include "fixture.h"
 

@@ -1,7 +1,7 @@
 // A folder of its own for each test, and records to fill databases with.
 #pragma once
 
-#include "store.h"
+#include "results/store/store.h"
 
 #include <filesystem>
 #include <string>

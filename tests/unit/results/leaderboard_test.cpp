@@ -1,8 +1,8 @@
-#include "leaderboard.h"
+#include "results/boards/leaderboard.h"
 
 #include "fixture.h"
-#include "statistics.h"
-#include "text_table.h"
+#include "results/boards/statistics.h"
+#include "results/render/text_table.h"
 
 #include <gmock/gmock.h>
 #include <nlohmann/json.hpp>

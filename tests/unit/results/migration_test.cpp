@@ -1,9 +1,9 @@
 // A database of version 1 becomes one of today without losing anything; queries of large databases use their indexes.
 #include "fixture.h"
-#include "leaderboard.h"
-#include "merge.h"
-#include "observations.h"
-#include "schema.h"
+#include "results/boards/leaderboard.h"
+#include "results/query/observations.h"
+#include "results/store/merge.h"
+#include "results/store/schema.h"
 #include "support/scratch.h"
 #include "support/synthetic_results.h"
 

@@ -1,4 +1,4 @@
-#include "noise_effect.h"
+#include "results/boards/noise_effect.h"
 
 #include "fixture.h"
 

@@ -1,6 +1,6 @@
-#include "paired_tests.h"
+#include "results/boards/paired_tests.h"
 
-#include "statistics.h"
+#include "results/boards/statistics.h"
 
 #include <cmath>
 #include <random>

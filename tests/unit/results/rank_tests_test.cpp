@@ -1,4 +1,4 @@
-#include "rank_tests.h"
+#include "results/boards/rank_tests.h"
 
 #include <cmath>
 #include <vector>

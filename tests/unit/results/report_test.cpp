@@ -1,4 +1,4 @@
-#include "report/report.h"
+#include "results/report/report.h"
 
 #include "fixture.h"
 

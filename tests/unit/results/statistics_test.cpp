@@ -1,4 +1,4 @@
-#include "statistics.h"
+#include "results/boards/statistics.h"
 
 #include <cmath>
 #include <vector>

@@ -1,7 +1,7 @@
-#include "store.h"
+#include "results/store/store.h"
 
 #include "fixture.h"
-#include "schema.h"
+#include "results/store/schema.h"
 
 #include <nmlbench/error.h>
 

@@ -1,4 +1,4 @@
-#include "throughput.h"
+#include "results/boards/throughput.h"
 
 #include "fixture.h"
 

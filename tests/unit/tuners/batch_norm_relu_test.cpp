@@ -1,5 +1,5 @@
 // The fused passes against tensor operations in float64, which autograd checks in gradient_tuner_test.cpp.
-#include "batch_norm_relu.h"
+#include "tuners/batch_norm_relu.h"
 
 #include <nmlbench/random.h>
 

@@ -1,4 +1,4 @@
-#include "cross_entropy.h"
+#include "tuners/cross_entropy.h"
 
 #include <nmlbench/random.h>
 

@@ -1,8 +1,8 @@
 // The three losses of NMTune and their gradients against float64 autograd through the formulas as written in the paper,
 // with a real singular value decomposition and a real D x D covariance.
-#include "feature_terms.h"
+#include "tuners/feature_terms.h"
 
-#include "gram.h"
+#include "tuners/gram.h"
 
 #include <nmlbench/random.h>
 

@@ -1,7 +1,7 @@
 // One training step against autograd, and the optimiser against LibTorch's.
-#include "linear_probe.h"
-#include "nmtune.h"
 #include "support/tuning.h"
+#include "tuners/linear_probe.h"
+#include "tuners/nmtune.h"
 
 #include <gtest/gtest.h>
 #include <torch/autograd.h>

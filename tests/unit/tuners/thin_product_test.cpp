@@ -1,4 +1,4 @@
-#include "thin_product.h"
+#include "tuners/thin_product.h"
 
 #include <nmlbench/random.h>
 

@@ -1,7 +1,7 @@
 // Gram matrices by way of their tridiagonal form, against LAPACK's eigensolver in float64.
-#include "tridiagonal.h"
+#include "tuners/tridiagonal.h"
 
-#include "symmetric_sweep.h"
+#include "tuners/symmetric_sweep.h"
 
 #include <nmlbench/random.h>
 #include <nmlbench/torch.h>

@@ -1,0 +1,261 @@
+#include "results/boards/leaderboard.h"
+
+#include "results/boards/baseline.h"
+#include "results/boards/scores.h"
+#include "results/boards/selection.h"
+#include "results/query/grouping.h"
+#include "results/store/database.h"
+
+#include <nmlbench/error.h>
+
+#include <algorithm>
+#include <array>
+#include <map>
+#include <set>
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+namespace nmlbench {
+
+namespace {
+
+using OptionalScore = std::optional<Score> LeaderboardRow::*;
+using OptionalRank = std::optional<double> LeaderboardRow::*;
+
+// Scores that a board may be ranked by.
+constexpr std::pair<std::string_view, OptionalScore> kScores[] = {{"id", &LeaderboardRow::id},
+                                                                  {"ood", &LeaderboardRow::ood},
+                                                                  {"harmonic", &LeaderboardRow::harmonic},
+                                                                  {"worst", &LeaderboardRow::worst},
+                                                                  {"worst_set", &LeaderboardRow::worst_set}};
+
+OptionalScore score_named(std::string_view name) {
+  for (const auto& [known, score] : kScores) {
+    if (known == name) return score;
+  }
+  return nullptr;
+}
+
+// ---- Rows
+
+void add_scores(LeaderboardRow& row, const Observations& data, const Group& group, const LeaderboardQuery& query) {
+  const bool higher = higher_is_better(query.metric);
+  const TaskSeedMeans id = task_seed_means(data, group.done, "id");
+  const TaskSeedMeans ood = task_seed_means(data, group.done, "ood");
+  row.id = score_of(id, query.interval);
+  row.ood = score_of(ood, query.interval);
+  const SeedMeans id_of_seed = seed_means(id), ood_of_seed = seed_means(ood);
+  row.harmonic = score_of(combine(id_of_seed, ood_of_seed, harmonic_mean), query.interval);
+  row.worst =
+      score_of(combine(id_of_seed, ood_of_seed, [higher](double a, double b) { return worse_of(a, b, higher); }),
+               query.interval);
+  row.worst_set = score_of(worst_test_sets(data, group.done, higher), query.interval);
+}
+
+void add_differences(LeaderboardRow& row, Baseline& baseline, const Group& group, const LeaderboardQuery& query) {
+  if (baseline.is_baseline(group)) return;
+  row.id_difference = difference_of(baseline.differences(group, "id"), query.interval, query.test);
+  row.ood_difference = difference_of(baseline.differences(group, "ood"), query.interval, query.test);
+}
+
+std::vector<LeaderboardRow> make_rows(const Observations& data, const Grouping& grouping,
+                                      const LeaderboardQuery& query) {
+  std::optional<Baseline> baseline;
+  if (!query.baseline.empty()) baseline.emplace(data, grouping.fields, query.baseline);
+  const Labels labels(data);
+  const std::vector<bool> complete = complete_groups(data, grouping);
+  std::vector<LeaderboardRow> rows;
+  for (std::size_t i = 0; i < grouping.groups.size(); ++i) {
+    const Group& group = grouping.groups[i];
+    LeaderboardRow& row = rows.emplace_back();
+    for (const Field field : grouping.fields) {
+      row.key.push_back(data.text(group.example, field));
+      row.labels.push_back(labels(group.example, field));
+    }
+    add_scores(row, data, group, query);
+    if (baseline) add_differences(row, *baseline, group, query);
+    row.cells = group.count_cells();
+    row.failed = group.failed;
+    row.complete = complete[i];
+  }
+  return rows;
+}
+
+// Whether a row takes part in ranks and tests.
+bool takes_part(const LeaderboardRow& row, const LeaderboardQuery& query) {
+  return row.complete || query.include_incomplete;
+}
+
+// The family of tests is what the board shows side by side: all differences of one column.
+void correct_p_values(std::vector<LeaderboardRow>& rows, const LeaderboardQuery& query) {
+  for (const auto column : {&LeaderboardRow::id_difference, &LeaderboardRow::ood_difference}) {
+    std::vector<Difference*> tested;
+    std::vector<double> p_values;
+    for (LeaderboardRow& row : rows) {
+      if (!takes_part(row, query) || !(row.*column) || !(row.*column)->p) continue;
+      tested.push_back(&*(row.*column));
+      p_values.push_back(*tested.back()->p);
+    }
+    const std::vector<double> corrected = holm(p_values);
+    for (std::size_t i = 0; i < tested.size(); ++i) tested[i]->p_holm = corrected[i];
+  }
+}
+
+// ---- Average ranks
+
+// Ranks compare groups over the same tasks, so tasks must not be grouped by, and no other column may split the board.
+std::optional<RankTest> rank_over_tasks(std::vector<LeaderboardRow>& rows, const Observations& data,
+                                        const Grouping& grouping, const LeaderboardQuery& query, std::string_view kind,
+                                        OptionalRank column) {
+  if (!coverage_fields(grouping.fields).shared.empty()) return std::nullopt;
+  std::map<std::uint32_t, std::vector<double>> tasks;  // a value for each group
+  std::vector<std::size_t> groups;
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    if (!takes_part(rows[i], query)) continue;
+    for (const auto& [task, value] : task_means(task_seed_means(data, grouping.groups[i].done, kind))) {
+      tasks[task].push_back(higher_is_better(query.metric) ? value : -value);
+    }
+    groups.push_back(i);
+  }
+  std::vector<std::vector<double>> values;
+  for (const auto& [task, of_groups] : tasks) {
+    if (of_groups.size() == groups.size()) values.push_back(of_groups);
+  }
+  if (groups.size() < 2 || values.size() < 2) return std::nullopt;
+  RankTest test{values.size(), groups.size(), friedman_test(values)};
+  for (std::size_t i = 0; i < groups.size(); ++i) rows[groups[i]].*column = test.result.average_ranks[i];
+  return test;
+}
+
+// ---- Order
+
+// The score that ranks: the one asked for, else in-domain, else out-of-domain.
+std::string ranking_score(const std::vector<LeaderboardRow>& rows, const std::string& sort) {
+  if (score_named(sort) != nullptr) return sort;
+  return std::any_of(rows.begin(), rows.end(), [](const LeaderboardRow& row) { return row.id.has_value(); }) ? "id"
+                                                                                                             : "ood";
+}
+
+class RowOrder {
+ public:
+  RowOrder(const Leaderboard& board, const std::vector<Field>& fields, const LeaderboardQuery& query)
+      : fields_(fields), query_(query), higher_(board.higher_is_better), score_(score_named(board.ranked_by)) {}
+
+  const std::optional<Score>& score(const LeaderboardRow& row) const { return row.*score_; }
+  bool ranked(const LeaderboardRow& row) const { return takes_part(row, query_) && score(row); }
+
+  // Groups that take part first, then the best score, then the key.
+  bool better(const LeaderboardRow& a, const LeaderboardRow& b) const {
+    if (takes_part(a, query_) != takes_part(b, query_)) return takes_part(a, query_);
+    const auto &left = score(a), &right = score(b);
+    if (left.has_value() != right.has_value()) return left.has_value();
+    if (left && !tied(*left, *right)) return (left->mean > right->mean) == higher_;
+    for (std::size_t i = 0; i < fields_.size(); ++i) {
+      if (a.key[i] != b.key[i]) return value_less(fields_[i], a.key[i], b.key[i]);
+    }
+    return false;
+  }
+  static bool tied(const Score& a, const Score& b) { return rounded_for_ties(a.mean) == rounded_for_ties(b.mean); }
+
+ private:
+  const std::vector<Field>& fields_;
+  const LeaderboardQuery& query_;
+  bool higher_;
+  OptionalScore score_;
+};
+
+// Ranks run within groups that agree in the shared coverage fields: a score on one task says nothing about another.
+void rank(Leaderboard& board, const std::vector<Field>& fields, const RowOrder& order) {
+  std::sort(board.rows.begin(), board.rows.end(),
+            [&](const LeaderboardRow& a, const LeaderboardRow& b) { return order.better(a, b); });
+  const std::vector<Field> shared = coverage_fields(fields).shared;
+  struct Last {
+    std::size_t count = 0;
+    const LeaderboardRow* row = nullptr;
+  };
+  std::map<std::vector<std::string>, Last> boards;
+  for (LeaderboardRow& row : board.rows) {
+    if (!order.ranked(row)) continue;
+    std::vector<std::string> key;
+    for (std::size_t i = 0; i < fields.size(); ++i) {
+      if (contains(shared, fields[i])) key.push_back(row.key[i]);
+    }
+    Last& last = boards[key];
+    ++last.count;
+    const bool tied = last.row != nullptr && RowOrder::tied(*order.score(*last.row), *order.score(row));
+    row.rank = tied ? last.row->rank : last.count;
+    last.row = &row;
+  }
+}
+
+// Ranked rows into the order of one column; rows without a rank stay last.
+void reorder(Leaderboard& board, const std::vector<Field>& fields, const LeaderboardQuery& query) {
+  const std::string& sort = query.sort;
+  if (sort.empty() || score_named(sort) != nullptr) return;
+  const auto stable_sort = [&](const auto& before) {
+    std::stable_sort(board.rows.begin(), board.rows.end(), [&](const LeaderboardRow& a, const LeaderboardRow& b) {
+      if (takes_part(a, query) != takes_part(b, query)) return takes_part(a, query);
+      return before(a, b);
+    });
+  };
+  const auto by_rank = [&](OptionalRank rank) {
+    stable_sort([rank](const auto& a, const auto& b) { return (a.*rank).value_or(1e9) < (b.*rank).value_or(1e9); });
+  };
+  if (sort == "cells") return stable_sort([](const auto& a, const auto& b) { return a.cells > b.cells; });
+  if (sort == "failed") return stable_sort([](const auto& a, const auto& b) { return a.failed > b.failed; });
+  if (sort == "id_rank") return by_rank(&LeaderboardRow::id_rank);
+  if (sort == "ood_rank") return by_rank(&LeaderboardRow::ood_rank);
+  const auto column = std::find(board.group_by.begin(), board.group_by.end(), sort);
+  if (column == board.group_by.end()) {
+    throw Error(
+        fmt::format("cannot sort by \"{}\"; columns: id, ood, harmonic, worst, worst_set, id_rank, ood_rank, "
+                    "cells, failed, {}",
+                    sort, fmt::join(board.group_by, ", ")));
+  }
+  const auto i = static_cast<std::size_t>(column - board.group_by.begin());
+  stable_sort([&](const auto& a, const auto& b) { return value_less(fields[i], a.key[i], b.key[i]); });
+}
+
+Leaderboard build(const Observations& data, const LeaderboardQuery& query) {
+  const std::vector<Field> asked = fields_named(query.group_by);
+  const Grouping grouping = group_rows(data, asked.empty() ? default_grouping(data) : asked);
+  Leaderboard board;
+  board.metric = query.metric;
+  board.higher_is_better = higher_is_better(query.metric);
+  board.kind = query.kind;
+  board.baseline = query.baseline;
+  board.interval = query.interval;
+  board.test = query.test;
+  for (const Field field : grouping.fields) board.group_by.emplace_back(field_name(field));
+  board.matrices = data.distinct(Field::matrix);
+  board.rows = make_rows(data, grouping, query);
+  correct_p_values(board.rows, query);
+  board.id_ranks = rank_over_tasks(board.rows, data, grouping, query, "id", &LeaderboardRow::id_rank);
+  board.ood_ranks = rank_over_tasks(board.rows, data, grouping, query, "ood", &LeaderboardRow::ood_rank);
+  board.ranked_by = ranking_score(board.rows, query.sort);
+  rank(board, grouping.fields, RowOrder(board, grouping.fields, query));
+  reorder(board, grouping.fields, query);
+  if (query.top > 0 && board.rows.size() > query.top) board.rows.resize(query.top);
+  return board;
+}
+
+}  // namespace
+
+bool higher_is_better(std::string_view metric) {
+  return metric != "loss" && metric != "ece";
+}
+
+bool is_percentage(std::string_view metric) {
+  return metric == "accuracy";
+}
+
+Leaderboard query_leaderboard(const Store& store, const LeaderboardQuery& query) {
+  return with_database_errors(store.impl().file, [&] { return build(select_observations(store, query), query); });
+}
+
+std::string render_leaderboard(const Store& store, const LeaderboardQuery& query, TableFormat format, bool colour) {
+  return render(query_leaderboard(store, query), format, colour);
+}
+
+}  // namespace nmlbench

@@ -1,0 +1,119 @@
+// Who leads, by how much, and whether it is real: the cells of a database, grouped, averaged, ranked, tested, printed.
+//
+// A score of a group is the mean over tasks of means over seeds, for each kind of test set (in-domain, out-of-domain);
+// within a (task, seed) pair it is the mean over its test sets. The 95 % interval is over seeds, a seed's value being
+// its mean over tasks. Differences to a baseline are paired over the (task, seed) pairs that both have; their p values
+// are Holm-corrected over the rows of the board. Groups that were not measured on everything that the others were
+// measured on are listed last, without rank and part in any test: their averages do not compare.
+#pragma once
+
+#include "results/boards/paired_tests.h"
+#include "results/boards/rank_tests.h"
+#include "results/boards/statistics.h"
+#include "results/store/store.h"
+
+#include <cstddef>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <unordered_set>
+#include <utility>
+#include <vector>
+
+namespace nmlbench {
+
+struct LeaderboardQuery {
+  // Columns of v_results. Empty: tuner, noise, noise_ratio, preceded and followed by what else varies among matrix,
+  // encoder, pretrain_dataset, fraction and the parameters of one encoder or tuner.
+  std::vector<std::string> group_by = {};
+  // Column = value, e.g. {"noise", "symmetric"}. Several of one column: any of them; of different columns: all.
+  std::vector<std::pair<std::string, std::string>> where = {};
+  std::string metric = "accuracy";
+  std::string kind = "";    // "id", "ood"; empty: both, side by side
+  std::string matrix = "";  // empty: all
+  // A tuner ("linear-probe"), or a value of another group-by column ("encoder=pixels", "noise_ratio=0"): adds each
+  // group's paired difference to it.
+  std::string baseline = "";
+  // "id", "ood", "harmonic", "worst", "worst_set" (which then rank as well), "id_rank", "ood_rank", "cells", "failed"
+  // or a group-by column; empty: the best score first.
+  std::string sort = "";
+  std::size_t top = 0;  // at most that many rows; 0: all
+  // Only these cells (what one run planned), whatever matrix they were first measured for.
+  std::optional<std::unordered_set<std::string>> cells = std::nullopt;
+  bool include_incomplete = false;  // ranks and tests incomplete groups with the others
+  IntervalMethod interval = IntervalMethod::student_t;
+  PairedTest test = PairedTest::student_t;
+};
+
+struct Score {
+  double mean = 0.0;
+  std::optional<double> half_width;  // of the 95 % t interval; empty for a single seed and for the bootstrap
+  std::size_t seeds = 0;
+  std::optional<Interval> interval = std::nullopt;  // 95 %, by the query's method; empty for a single seed
+};
+
+// Group minus baseline over the (task, seed) pairs that both have. `mean` and intervals are over pairs.
+struct Difference : Score {
+  std::size_t pairs = 0;
+  std::optional<double> p;       // two-sided; empty for a single pair
+  std::optional<double> p_holm;  // corrected over the rows of the board; empty for an incomplete group
+};
+
+struct LeaderboardRow {
+  std::size_t rank = 0;             // from 1, among groups of the same task, test set, seed, fraction and matrix where
+                                    // those are group-by columns; 0 for an incomplete group
+  std::vector<std::string> key;     // one value for each group-by column, as stored
+  std::vector<std::string> labels;  // the same for people: parameter objects shortened to what differs ("lr=0.1")
+  std::optional<Score> id, ood;
+  std::optional<Score> harmonic;   // mean over seeds of the harmonic mean of a seed's ID and OOD averages
+  std::optional<Score> worst;      // ... of the worse of the two
+  std::optional<Score> worst_set;  // ... of the worst test set
+  // Paired over (encoder, pre-training, task, fraction, seed, test set) first; empty for the baseline.
+  std::optional<Difference> id_difference, ood_difference;
+  std::optional<double> id_rank, ood_rank;  // average ranks over tasks
+  std::size_t cells = 0;                    // done
+  std::size_t failed = 0;                   // not in the averages
+  bool complete = true;
+};
+
+// Friedman's test and Nemenyi's critical difference over the tasks of one kind of test set.
+struct RankTest {
+  std::size_t tasks = 0;
+  std::size_t groups = 0;
+  Friedman result;
+};
+
+struct Leaderboard {
+  std::string metric;
+  bool higher_is_better = true;
+  std::string kind;
+  std::string baseline;
+  std::vector<std::string> group_by;
+  std::vector<std::string> matrices;  // that contributed, sorted
+  std::vector<LeaderboardRow> rows;
+  std::string ranked_by;  // "id", "ood", "harmonic", "worst", "worst_set"
+  IntervalMethod interval = IntervalMethod::student_t;
+  PairedTest test = PairedTest::student_t;
+  // Empty where fewer than two complete groups share two tasks, or the groups are of different tasks.
+  std::optional<RankTest> id_ranks, ood_ranks;
+};
+
+// "loss" and "ece" are better when lower, everything else when higher.
+bool higher_is_better(std::string_view metric);
+// Metrics printed for people in percent.
+bool is_percentage(std::string_view metric);
+
+// Throws Error in one line: unknown column, metric, kind, matrix, baseline or value; no cells at all.
+Leaderboard query_leaderboard(const Store& store, const LeaderboardQuery& query);
+
+enum class TableFormat { table, markdown, csv, json, latex };
+
+// People's formats have percent with one decimal for accuracy; csv and json have plain values in full precision.
+// `colour` adds ANSI codes to TableFormat::table. `ranks` shows average ranks also for few tasks.
+std::string render(const Leaderboard& board, TableFormat format, bool colour = false, bool ranks = false);
+
+// What `run` prints at its end: query and render in one.
+std::string render_leaderboard(const Store& store, const LeaderboardQuery& query,
+                               TableFormat format = TableFormat::table, bool colour = false);
+
+}  // namespace nmlbench

@@ -1,0 +1,178 @@
+#include "results/boards/throughput.h"
+
+#include "results/query/filters.h"
+#include "results/store/database.h"
+
+#include <nmlbench/error.h>
+
+#include <algorithm>
+#include <array>
+#include <map>
+
+#include <SQLiteCpp/Statement.h>
+#include <fmt/format.h>
+
+namespace nmlbench {
+
+namespace {
+
+const std::vector<std::string> kMethodColumns{"encoder", "encoder_params", "tuner", "tuner_params", "device"};
+const std::vector<std::string> kCellColumns{
+    "cell_id",  "matrix", "encoder",      "encoder_params", "pretrain_dataset", "noise",     "noise_ratio", "task",
+    "fraction", "tuner",  "tuner_params", "seed",           "device",           "created_at"};
+
+// Filters that a stage run has a column for.
+Filters of_stages(const Filters& filters) {
+  Filters result;
+  for (const auto& filter : filters) {
+    for (const char* column : {"encoder", "tuner", "task", "device"}) {
+      if (filter.first == column) result.push_back(filter);
+    }
+  }
+  return result;
+}
+
+std::vector<StageSpeed> stage_speeds(const Store& store, const Filters& filters) {
+  // A stage without a tuner serves every tuner.
+  const Filters wanted = of_stages(filters);
+  SQLite::Statement statement(
+      store.impl().db,
+      "SELECT stage, encoder, tuner, device, unit, count(*), sum(items), sum(seconds),"
+      " sum(items) / nullif(sum(seconds), 0), max(peak_bytes) FROM v_throughput" +
+          where_clause(wanted, {"encoder", "tuner", "task", "device"}) +
+          " GROUP BY stage, encoder, tuner, device, unit"
+          " ORDER BY CASE stage WHEN 'pretrain' THEN 1 WHEN 'encode' THEN 2 WHEN 'tune' THEN 3 ELSE 4 END,"
+          " encoder, tuner, device");
+  bind_filters(statement, wanted);
+  std::vector<StageSpeed> stages;
+  while (statement.executeStep()) {
+    const auto text = [&](int i) { return statement.getColumn(i).getString(); };
+    StageSpeed stage{text(0),
+                     text(1),
+                     text(2),
+                     text(3),
+                     text(4),
+                     statement.getColumn(5).getInt64(),
+                     statement.getColumn(6).getDouble(),
+                     statement.getColumn(7).getDouble(),
+                     std::nullopt,
+                     statement.getColumn(9).getInt64()};
+    if (!statement.getColumn(8).isNull()) stage.per_second = statement.getColumn(8).getDouble();
+    stages.push_back(std::move(stage));
+  }
+  return stages;
+}
+
+using MethodKey = std::array<std::string, 5>;  // kMethodColumns
+
+struct Cost {
+  double seconds = 0.0;
+  std::int64_t timed = 0;
+};
+
+std::map<MethodKey, Cost> costs(const Store& store, const Filters& filters) {
+  SQLite::Statement statement(
+      store.impl().db,
+      "SELECT encoder, encoder_params, tuner, tuner_params, device, sum(tune_seconds + evaluate_seconds),"
+      " count(tune_seconds + evaluate_seconds) FROM (SELECT * FROM v_cells" +
+          where_clause(filters, kCellColumns) +
+          ") WHERE status = 'done' GROUP BY encoder, encoder_params, tuner, tuner_params, device");
+  bind_filters(statement, filters);
+  std::map<MethodKey, Cost> result;
+  while (statement.executeStep()) {
+    MethodKey key;
+    for (int i = 0; i < 5; ++i) key[static_cast<std::size_t>(i)] = statement.getColumn(i).getString();
+    result[key] = {statement.getColumn(5).getDouble(), statement.getColumn(6).getInt64()};
+  }
+  return result;
+}
+
+void add_cost(MethodCost& method, const Cost& cost) {
+  if (cost.timed == 0) return;
+  method.seconds_per_cell = cost.seconds / static_cast<double>(cost.timed);
+  if (*method.seconds_per_cell > 0.0) method.cells_per_hour = 3600.0 / *method.seconds_per_cell;
+}
+
+void add_stages(MethodCost& method, const std::vector<StageSpeed>& stages) {
+  for (const StageSpeed& stage : stages) {
+    if (stage.encoder != method.encoder || stage.tuner != method.tuner || stage.device != method.device) continue;
+    method.peak_bytes = std::max(method.peak_bytes, stage.peak_bytes);
+    if (stage.stage == "tune") method.head_steps_per_second = stage.per_second;
+  }
+}
+
+const std::optional<Score>& score_of(const MethodCost& method, const std::string& name) {
+  return name == "harmonic" ? method.harmonic : name == "ood" ? method.ood : method.id;
+}
+
+void mark_front(std::vector<MethodCost>& methods, const std::string& score, bool higher) {
+  std::vector<CostPoint> points;
+  std::vector<MethodCost*> owners;
+  for (MethodCost& method : methods) {
+    if (!method.complete || !score_of(method, score) || !method.seconds_per_cell) continue;
+    points.push_back({score_of(method, score)->mean, *method.seconds_per_cell});
+    owners.push_back(&method);
+  }
+  for (const std::size_t i : pareto_front(points, higher)) owners[i]->on_front = true;
+}
+
+ThroughputBoard build(const Store& store, const ThroughputQuery& query) {
+  if (!query.score.empty() && query.score != "id" && query.score != "ood" && query.score != "harmonic") {
+    throw Error(fmt::format("no score \"{}\" to weigh against cost; expected id, ood or harmonic", query.score));
+  }
+  LeaderboardQuery scores;
+  scores.group_by = kMethodColumns;
+  scores.where = query.where;
+  scores.metric = query.metric;
+  scores.sort = query.score;
+  const Leaderboard board = query_leaderboard(store, scores);
+  const std::map<MethodKey, Cost> cost_of = costs(store, query.where);
+
+  ThroughputBoard result{query.metric, board.ranked_by, board.matrices, stage_speeds(store, query.where), {}};
+  for (const LeaderboardRow& row : board.rows) {
+    MethodKey key;
+    std::copy(row.key.begin(), row.key.end(), key.begin());
+    MethodCost method;
+    method.encoder = key[0];
+    method.encoder_params = key[1];
+    method.tuner = key[2];
+    method.tuner_params = key[3];
+    method.device = key[4];
+    method.label = row.labels[3];
+    method.cells = static_cast<std::int64_t>(row.cells);
+    method.id = row.id;
+    method.ood = row.ood;
+    method.harmonic = row.harmonic;
+    method.complete = row.complete;
+    const auto cost = cost_of.find(key);
+    if (cost != cost_of.end()) add_cost(method, cost->second);
+    add_stages(method, result.stages);
+    result.methods.push_back(std::move(method));
+  }
+  mark_front(result.methods, result.score, board.higher_is_better);
+  if (query.top > 0 && result.methods.size() > query.top) result.methods.resize(query.top);
+  return result;
+}
+
+}  // namespace
+
+std::vector<std::size_t> pareto_front(const std::vector<CostPoint>& points, bool higher) {
+  const auto dominates = [higher](const CostPoint& a, const CostPoint& b) {
+    const double gain = higher ? a.score - b.score : b.score - a.score;
+    return gain >= 0.0 && a.cost <= b.cost && (gain > 0.0 || a.cost < b.cost);
+  };
+  std::vector<std::size_t> front;
+  for (std::size_t i = 0; i < points.size(); ++i) {
+    if (std::none_of(points.begin(), points.end(),
+                     [&](const CostPoint& other) { return dominates(other, points[i]); })) {
+      front.push_back(i);
+    }
+  }
+  return front;
+}
+
+ThroughputBoard query_throughput(const Store& store, const ThroughputQuery& query) {
+  return with_database_errors(store.impl().file, [&] { return build(store, query); });
+}
+
+}  // namespace nmlbench

@@ -1,0 +1,299 @@
+#include "results/query/exporter.h"
+
+#include "results/query/filters.h"
+#include "results/store/database.h"
+
+#include <nmlbench/error.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <iterator>
+
+#include <SQLiteCpp/Statement.h>
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+#include <nlohmann/json.hpp>
+
+namespace nmlbench {
+
+namespace {
+
+enum class Type { text, integer, real, timestamp };
+
+struct Column {
+  const char* name;
+  Type type;
+};
+
+struct Table {
+  const char* name;
+  const char* source;  // a view, or a query whose last column may be a BLOB of floats
+  std::vector<Column> columns;
+  bool unpacks_floats = false;  // the last two columns are position and value of each float of the BLOB
+};
+
+const std::vector<Table>& tables() {
+  static const std::vector<Table> kTables{
+      {"results", "v_results", {{"cell_id", Type::text},        {"matrix", Type::text},
+                                {"encoder", Type::text},        {"pretrain_dataset", Type::text},
+                                {"noise", Type::text},          {"noise_ratio", Type::real},
+                                {"task", Type::text},           {"fraction", Type::real},
+                                {"tuner", Type::text},          {"tuner_params", Type::text},
+                                {"seed", Type::integer},        {"test_set", Type::text},
+                                {"test_kind", Type::text},      {"metric", Type::text},
+                                {"value", Type::real},          {"status", Type::text},
+                                {"device", Type::text},         {"created_at", Type::timestamp},
+                                {"encoder_params", Type::text}, {"message", Type::text}}},
+      {"cells",
+       "v_cells",
+       {{"cell_id", Type::text},
+        {"matrix", Type::text},
+        {"encoder", Type::text},
+        {"encoder_params", Type::text},
+        {"pretrain_dataset", Type::text},
+        {"noise", Type::text},
+        {"noise_ratio", Type::real},
+        {"task", Type::text},
+        {"fraction", Type::real},
+        {"tuner", Type::text},
+        {"tuner_params", Type::text},
+        {"seed", Type::integer},
+        {"status", Type::text},
+        {"message", Type::text},
+        {"device", Type::text},
+        {"tune_seconds", Type::real},
+        {"evaluate_seconds", Type::real},
+        {"checkpoint_id", Type::text},
+        {"coordinates", Type::text},
+        {"run", Type::text},
+        {"host", Type::text},
+        {"git_revision", Type::text},
+        {"created_at", Type::timestamp},
+        {"transient", Type::integer}}},
+      {"throughput",
+       "v_throughput",
+       {{"stage", Type::text},
+        {"encoder", Type::text},
+        {"tuner", Type::text},
+        {"task", Type::text},
+        {"device", Type::text},
+        {"items", Type::real},
+        {"unit", Type::text},
+        {"seconds", Type::real},
+        {"per_second", Type::real},
+        {"peak_bytes", Type::integer},
+        {"batch", Type::integer}}},
+      {"noise",
+       "v_noise",
+       {{"encoder", Type::text},
+        {"pretrain_dataset", Type::text},
+        {"noise", Type::text},
+        {"noise_ratio", Type::real},
+        {"seed", Type::integer},
+        {"realised_rate", Type::real},
+        {"transition", Type::text}}},
+      {"log",
+       "v_log",
+       {{"run", Type::text},
+        {"ordinal", Type::integer},
+        {"at", Type::timestamp},
+        {"level", Type::text},
+        {"message", Type::text}}},
+      {"class_accuracy",
+       "v_class_accuracy",
+       {{"cell_id", Type::text},
+        {"test_set", Type::text},
+        {"label", Type::integer},
+        {"samples", Type::integer},
+        {"accuracy", Type::real}}},
+      {"confusion",
+       "v_confusion",
+       {{"cell_id", Type::text},
+        {"test_set", Type::text},
+        {"label", Type::integer},
+        {"predicted", Type::integer},
+        {"samples", Type::integer}}},
+      {"curves",
+       "(SELECT cell_id, loss FROM curves JOIN cells USING (cell))",
+       {{"cell_id", Type::text}, {"epoch", Type::integer}, {"loss", Type::real}},
+       true},
+      {"spectra",
+       "(SELECT cell_id, test_set, space, center, samples, singular_values FROM spectra JOIN cells USING (cell))",
+       {{"cell_id", Type::text},
+        {"test_set", Type::text},
+        {"space", Type::text},
+        {"center", Type::text},
+        {"samples", Type::integer},
+        {"position", Type::integer},
+        {"singular_value", Type::real}},
+       true},
+  };
+  return kTables;
+}
+
+const Table& table_named(const std::string& name) {
+  const auto found = std::find_if(tables().begin(), tables().end(), [&](const Table& t) { return name == t.name; });
+  if (found != tables().end()) return *found;
+  throw Error(fmt::format("no table \"{}\" to export; tables: {}", name, fmt::join(export_tables(), ", ")));
+}
+
+const char* type_name(Type type) {
+  switch (type) {
+    case Type::integer:
+      return "int64";
+    case Type::real:
+      return "float64";
+    case Type::timestamp:
+      return "timestamp";
+    case Type::text:
+      break;
+  }
+  return "string";
+}
+
+// Columns that the query itself gives and that filters may name.
+std::vector<std::string> filter_columns(const Table& table) {
+  std::vector<std::string> names;
+  for (const Column& column : table.columns) names.emplace_back(column.name);
+  if (table.unpacks_floats) names.resize(names.size() - 2);
+  return names;
+}
+
+// A float with few digits stays one: 0.1F is "0.1", not "0.10000000149011612".
+std::string float_text(float value) {
+  return std::isfinite(value) ? fmt::to_string(value) : "";
+}
+
+std::string quoted_csv(std::string_view text) {
+  if (text.find_first_of(",\"\r\n") == std::string_view::npos) return std::string(text);
+  std::string quoted = "\"";
+  for (const char c : text) quoted += c == '"' ? std::string("\"\"") : std::string(1, c);
+  return quoted + '"';
+}
+
+std::string quoted_json(std::string_view text) {
+  return nlohmann::json(text).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+}
+
+// Collects rows and passes them on in large pieces.
+class RowWriter {
+ public:
+  RowWriter(const Table& table, ExportFormat format, const Writer& write)
+      : json_(format == ExportFormat::jsonl), write_(write) {
+    for (const Column& column : table.columns) names_.push_back(quoted_json(column.name));
+    if (json_) return;
+    for (std::size_t i = 0; i < table.columns.size(); ++i) {
+      buffer_ += i > 0 ? "," : "";
+      buffer_ += table.columns[i].name;
+    }
+    buffer_ += '\n';
+  }
+
+  // `field`: printed form of a value, "" for a missing one.
+  void number(const std::string& field) { add(field.empty() && json_ ? "null" : field); }
+  void text(std::string_view field) { add(json_ ? quoted_json(field) : quoted_csv(field)); }
+  void missing() { number(""); }
+  void end_row() {
+    buffer_ += json_ ? "}\n" : "\n";
+    column_ = 0;
+    ++rows_;
+    if (buffer_.size() > std::size_t{1} << 16U) flush();
+  }
+  void flush() {
+    write_(buffer_);
+    buffer_.clear();
+  }
+  std::int64_t rows() const { return rows_; }
+
+ private:
+  void add(std::string_view field) {
+    if (json_) {
+      fmt::format_to(std::back_inserter(buffer_), "{}{}: {}", column_ == 0 ? "{" : ", ", names_[column_], field);
+    } else {
+      if (column_ > 0) buffer_ += ',';
+      buffer_ += field;
+    }
+    ++column_;
+  }
+
+  bool json_;
+  const Writer& write_;
+  std::vector<std::string> names_;
+  std::string buffer_;
+  std::size_t column_ = 0;
+  std::int64_t rows_ = 0;
+};
+
+void write_value(RowWriter& writer, const SQLite::Column& value, Type type) {
+  if (value.isNull()) return writer.missing();
+  switch (type) {
+    case Type::integer:
+      return writer.number(fmt::to_string(value.getInt64()));
+    case Type::real:
+      return writer.number(std::isfinite(value.getDouble()) ? fmt::to_string(value.getDouble()) : "");
+    case Type::text:
+    case Type::timestamp:
+      return writer.text({value.getText(), static_cast<std::size_t>(value.getBytes())});
+  }
+}
+
+// One row for each float of the BLOB in the last column of the query.
+void unpack(RowWriter& writer, SQLite::Statement& statement, const Table& table) {
+  const int fixed = static_cast<int>(table.columns.size()) - 2;
+  const SQLite::Column blob = statement.getColumn(fixed);
+  std::vector<float> values(static_cast<std::size_t>(blob.getBytes()) / sizeof(float));
+  if (!values.empty()) std::memcpy(values.data(), blob.getBlob(), values.size() * sizeof(float));
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    for (int column = 0; column < fixed; ++column) {
+      write_value(writer, statement.getColumn(column), table.columns[static_cast<std::size_t>(column)].type);
+    }
+    writer.number(fmt::to_string(i + 1));
+    writer.number(float_text(values[i]));
+    writer.end_row();
+  }
+}
+
+std::int64_t write_rows(const Store& store, const ExportQuery& query, const Table& table, const Writer& write) {
+  std::vector<std::string> selected = filter_columns(table);
+  const std::string where = where_clause(query.where, selected);
+  if (table.unpacks_floats)
+    selected.emplace_back(std::string_view(table.name) == "curves" ? "loss" : "singular_values");
+  SQLite::Statement statement(store.impl().db,
+                              fmt::format("SELECT {} FROM {}{}", fmt::join(selected, ", "), table.source, where));
+  bind_filters(statement, query.where);
+  RowWriter writer(table, query.format, write);
+  while (statement.executeStep()) {
+    if (table.unpacks_floats) {
+      unpack(writer, statement, table);
+      continue;
+    }
+    for (std::size_t i = 0; i < table.columns.size(); ++i) {
+      write_value(writer, statement.getColumn(static_cast<int>(i)), table.columns[i].type);
+    }
+    writer.end_row();
+  }
+  writer.flush();
+  return writer.rows();
+}
+
+}  // namespace
+
+std::vector<std::string> export_tables() {
+  std::vector<std::string> names;
+  for (const Table& table : tables()) names.emplace_back(table.name);
+  return names;
+}
+
+std::int64_t export_table(const Store& store, const ExportQuery& query, const Writer& write) {
+  const Table& table = table_named(query.table);
+  return with_database_errors(store.impl().file, [&] { return write_rows(store, query, table, write); });
+}
+
+std::string export_schema(const std::string& table) {
+  nlohmann::ordered_json json = nlohmann::ordered_json::object();
+  for (const Column& column : table_named(table).columns) json[column.name] = type_name(column.type);
+  return json.dump(2) + "\n";
+}
+
+}  // namespace nmlbench

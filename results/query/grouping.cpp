@@ -1,0 +1,228 @@
+#include "results/query/grouping.h"
+
+#include <algorithm>
+#include <iterator>
+#include <unordered_map>
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+#include <nlohmann/json.hpp>
+
+namespace nmlbench {
+
+namespace {
+
+constexpr std::pair<Field, Field> kOwnedParameters[] = {{Field::tuner, Field::tuner_params},
+                                                        {Field::encoder, Field::encoder_params}};
+
+template <typename Function>
+void for_each_row(const Observations& data, Function function) {
+  for (const Observation& row : data.rows) function(row);
+  for (const Observation& row : data.failed) function(row);
+}
+
+// Whether one value of `owner` (a tuner) comes with several values of `parameters` (its settings).
+bool has_variants(const Observations& data, Field owner, Field parameters) {
+  std::unordered_map<std::uint32_t, std::uint32_t> first;
+  bool several = false;
+  std::uint32_t last_cell = ~0U;
+  for_each_row(data, [&](const Observation& row) {
+    if (row.cell == last_cell) return;  // the rows of a cell come together
+    last_cell = row.cell;
+    several |=
+        first.try_emplace(data.id(row, owner), data.id(row, parameters)).first->second != data.id(row, parameters);
+  });
+  return several;
+}
+
+// The part of `parameters` objects that tells them apart: "lr=0.1, depth=2"; or just the preset, when presets alone do.
+std::map<std::string, std::string> shorten(const std::set<std::string>& objects) {
+  std::map<std::string, nlohmann::json> parsed;
+  std::map<std::string, std::set<std::string>> values;
+  for (const std::string& text : objects) {
+    nlohmann::json object = nlohmann::json::parse(text, nullptr, false);
+    if (!object.is_object()) object = nlohmann::json::object({{"", text}});
+    for (const auto& [name, value] : object.items()) values[name].insert(value.dump());
+    parsed.emplace(text, std::move(object));
+  }
+  const bool presets_tell = parsed.size() > 1 && values["preset"].size() == parsed.size();
+  std::map<std::string, std::string> labels;
+  for (const auto& [text, object] : parsed) {
+    if (presets_tell) {
+      labels[text] = object.at("preset").get<std::string>();
+      continue;
+    }
+    std::vector<std::string> parts;
+    for (const auto& [name, value] : object.items()) {
+      const bool everywhere = std::all_of(parsed.begin(), parsed.end(),
+                                          [&name = name](const auto& other) { return other.second.contains(name); });
+      if (values[name].size() == 1 && everywhere) continue;
+      parts.push_back(fmt::format("{}={}", name, value.is_string() ? value.get<std::string>() : value.dump()));
+    }
+    labels[text] = fmt::format("{}", fmt::join(parts, ", "));
+  }
+  return labels;
+}
+
+}  // namespace
+
+std::size_t Group::count_cells() const {
+  std::size_t cells = 0;
+  std::uint32_t last = ~0U;
+  for (const Observation& row : done) {
+    cells += row.cell != last ? 1 : 0;
+    last = row.cell;
+  }
+  return cells;
+}
+
+bool contains(const std::vector<Field>& fields, Field field) {
+  return std::find(fields.begin(), fields.end(), field) != fields.end();
+}
+
+std::vector<Field> fields_named(const std::vector<std::string>& names) {
+  std::vector<Field> fields;
+  for (const std::string& name : names) {
+    const Field field = field_named(name);
+    if (!contains(fields, field)) fields.push_back(field);
+  }
+  return fields;
+}
+
+std::vector<Field> default_grouping(const Observations& data) {
+  const auto varies = [&](Field field) { return data.distinct(field).size() > 1; };
+  std::vector<Field> fields;
+  for (const Field field : {Field::matrix, Field::encoder}) {
+    if (varies(field)) fields.push_back(field);
+  }
+  if (has_variants(data, Field::encoder, Field::encoder_params)) fields.push_back(Field::encoder_params);
+  if (has_variants(data, Field::encoder, Field::pretrain_dataset)) fields.push_back(Field::pretrain_dataset);
+  fields.push_back(Field::tuner);
+  if (has_variants(data, Field::tuner, Field::tuner_params)) fields.push_back(Field::tuner_params);
+  fields.insert(fields.end(), {Field::noise, Field::noise_ratio});
+  if (varies(Field::fraction)) fields.push_back(Field::fraction);
+  return fields;
+}
+
+Grouping group_rows(const Observations& data, std::vector<Field> fields) {
+  Grouping grouping{std::move(fields), {}};
+  std::vector<Field> of_cell;
+  std::copy_if(grouping.fields.begin(), grouping.fields.end(), std::back_inserter(of_cell),
+               [](Field field) { return !is_of_test_set(field); });
+  KeyIndex index(data, grouping.fields), cell_index(data, of_cell);
+  std::unordered_map<std::uint32_t, std::vector<std::uint32_t>> groups_of_cells;
+  for (const Observation& row : data.rows) {
+    const std::uint32_t number = index(row);
+    if (number == grouping.groups.size()) {
+      grouping.groups.push_back({row, {}, 0});
+      groups_of_cells[cell_index(row)].push_back(number);
+    }
+    grouping.groups[number].done.push_back(row);
+  }
+  // A failed cell has no test sets: it is missing from every group that its other columns put it in.
+  for (const Observation& row : data.failed) {
+    std::vector<std::uint32_t>& numbers = groups_of_cells[cell_index(row)];
+    if (numbers.empty()) {
+      numbers.push_back(static_cast<std::uint32_t>(grouping.groups.size()));
+      grouping.groups.push_back({row, {}, 0});
+    }
+    for (const std::uint32_t number : numbers) ++grouping.groups[number].failed;
+  }
+  return grouping;
+}
+
+CoverageFields coverage_fields(const std::vector<Field>& grouped) {
+  CoverageFields fields;
+  for (const Field field :
+       {Field::matrix, Field::task, Field::test_set, Field::test_kind, Field::seed, Field::fraction}) {
+    if (contains(grouped, field)) {
+      fields.shared.push_back(field);
+    } else if (field != Field::matrix) {
+      fields.covered.push_back(field);
+    }
+  }
+  for (const Field field : {Field::encoder, Field::pretrain_dataset, Field::noise_ratio, Field::noise, Field::tuner}) {
+    if (!contains(grouped, field)) fields.covered.push_back(field);
+  }
+  // The settings of a grouped tuner or encoder are its own; those of others belong to what is covered.
+  for (const auto& [owner, parameters] : kOwnedParameters) {
+    if (!contains(grouped, owner) && !contains(grouped, parameters)) fields.covered.push_back(parameters);
+  }
+  return fields;
+}
+
+namespace {
+
+// For each group that has any of the rows wanted: whether they cover every combination of `fields` that those of a
+// comparable group cover. Groups that have none are true.
+template <typename Wanted>
+std::vector<bool> covers_all(const Observations& data, const Grouping& grouping, const std::vector<Field>& fields,
+                             Wanted wanted) {
+  KeyIndex combinations(data, fields), boards(data, coverage_fields(grouping.fields).shared);
+  std::vector<std::size_t> covered;
+  std::vector<std::uint32_t> board_of;
+  std::unordered_map<std::uint32_t, std::vector<bool>> all;  // what any group of a board covers
+  for (const Group& group : grouping.groups) {
+    std::vector<bool> own;
+    std::size_t count = 0;
+    board_of.push_back(boards(group.example));
+    std::vector<bool>& board = all[board_of.back()];
+    for (const Observation& row : group.done) {
+      if (!wanted(row)) continue;
+      const std::uint32_t number = combinations(row);
+      if (own.size() <= number) own.resize(number + 1);
+      if (board.size() <= number) board.resize(number + 1);
+      count += own[number] ? 0 : 1;
+      own[number] = board[number] = true;
+    }
+    covered.push_back(count);
+  }
+  std::unordered_map<std::uint32_t, std::size_t> most;
+  for (const auto& [board, seen] : all) {
+    most[board] = static_cast<std::size_t>(std::count(seen.begin(), seen.end(), true));
+  }
+  std::vector<bool> result;
+  for (std::size_t i = 0; i < covered.size(); ++i) result.push_back(covered[i] == 0 || covered[i] == most[board_of[i]]);
+  return result;
+}
+
+}  // namespace
+
+std::vector<bool> complete_groups(const Observations& data, const Grouping& grouping) {
+  // Where nothing was corrupted, the name of the noise model means nothing.
+  const std::vector<Field> fields = coverage_fields(grouping.fields).covered;
+  std::vector<Field> without_noise = fields;
+  std::erase(without_noise, Field::noise);
+  const std::uint32_t zero = data.id_of(Field::noise_ratio, "0");
+  std::vector<bool> complete = covers_all(data, grouping, without_noise, [](const Observation&) { return true; });
+  if (contains(fields, Field::noise)) {
+    const std::vector<bool> noisy = covers_all(
+        data, grouping, fields, [&](const Observation& row) { return data.id(row, Field::noise_ratio) != zero; });
+    for (std::size_t i = 0; i < complete.size(); ++i) complete[i] = complete[i] && noisy[i];
+  }
+  for (std::size_t i = 0; i < complete.size(); ++i) complete[i] = complete[i] && !grouping.groups[i].done.empty();
+  return complete;
+}
+
+Labels::Labels(const Observations& data) : data_(data) {
+  for (const auto& [owner, parameters] : kOwnedParameters) {
+    KeyIndex index(data, {owner, parameters});
+    std::uint32_t seen = 0;
+    std::map<std::string, std::set<std::string>> objects;
+    for_each_row(data, [&, owner = owner, parameters = parameters](const Observation& row) {
+      if (index(row) < seen) return;
+      ++seen;
+      objects[data.text(row, owner)].insert(data.text(row, parameters));
+    });
+    for (const auto& [name, texts] : objects) labels_[parameters][name] = shorten(texts);
+  }
+}
+
+std::string Labels::operator()(const Observation& row, Field field) const {
+  for (const auto& [owner, parameters] : kOwnedParameters) {
+    if (field == parameters) return labels_.at(field).at(data_.text(row, owner)).at(data_.text(row, field));
+  }
+  return data_.text(row, field);
+}
+
+}  // namespace nmlbench

@@ -1,0 +1,55 @@
+// Cells in groups, one group for each row of a board, and which groups were measured on the same things. Internal to
+// results/.
+#pragma once
+
+#include "results/query/observations.h"
+
+#include <cstddef>
+#include <map>
+#include <set>
+#include <string>
+#include <vector>
+
+namespace nmlbench {
+
+struct Group {
+  Observation example;            // has the values of the group's columns
+  std::vector<Observation> done;  // by cell
+  std::size_t failed = 0;         // cells
+
+  std::size_t count_cells() const;
+};
+
+struct Grouping {
+  std::vector<Field> fields;
+  std::vector<Group> groups;
+};
+
+bool contains(const std::vector<Field>& fields, Field field);
+// Without repetitions. Throws Error naming all columns.
+std::vector<Field> fields_named(const std::vector<std::string>& names);
+
+// tuner, noise, noise_ratio, and what else varies.
+std::vector<Field> default_grouping(const Observations& data);
+Grouping group_rows(const Observations& data, std::vector<Field> fields);
+
+// Groups are compared only with groups that agree in `shared`; a group covers the combinations of `covered`.
+struct CoverageFields {
+  std::vector<Field> shared, covered;
+};
+CoverageFields coverage_fields(const std::vector<Field>& grouped);
+// For each group, whether it was measured on everything that a comparable group was measured on.
+std::vector<bool> complete_groups(const Observations& data, const Grouping& grouping);
+
+// Texts of columns for people: parameter objects are shortened to what differs between those of one owner ("lr=0.1").
+class Labels {
+ public:
+  explicit Labels(const Observations& data);
+  std::string operator()(const Observation& row, Field field) const;
+
+ private:
+  const Observations& data_;
+  std::map<Field, std::map<std::string, std::map<std::string, std::string>>> labels_;
+};
+
+}  // namespace nmlbench

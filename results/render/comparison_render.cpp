@@ -1,0 +1,161 @@
+#include "results/boards/comparison.h"
+#include "results/query/observations.h"
+#include "results/render/typed_table.h"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+#include <nlohmann/json.hpp>
+
+namespace nmlbench {
+
+namespace {
+
+std::string scaled(const Comparison& comparison, double value, bool sign) {
+  const bool percent = is_percentage(comparison.metric);
+  const double shown = percent ? 100.0 * value : value;
+  return sign ? fmt::format("{:+.{}f}", shown, percent ? 1 : 4) : fmt::format("{:.{}f}", shown, percent ? 1 : 4);
+}
+
+std::vector<TableValue> group_values(const ComparedGroup& group) {
+  const auto count = [](std::size_t number) { return TableValue(static_cast<std::int64_t>(number)); };
+  const Difference& difference = group.difference;
+  return {count(group.improved + group.worse + group.unchanged),
+          count(group.improved),
+          count(group.worse),
+          count(group.unchanged),
+          group.before,
+          group.after,
+          Estimate{difference.mean, difference.interval},
+          count(difference.pairs),
+          table_value(difference.p),
+          table_value(difference.p_holm),
+          std::string(verdict_name(group.verdict)) + (group.dropped_too_far ? ", beyond the drop allowed" : "")};
+}
+
+TypedTable make_table(const Comparison& comparison, bool for_people) {
+  const double factor = is_percentage(comparison.metric) ? 100.0 : 1.0;
+  const int digits = is_percentage(comparison.metric) ? 1 : 4;
+  TypedTable table;
+  for (const std::string& name : comparison.group_by) table.columns.push_back({.name = name, .header = name});
+  table.columns.insert(
+      table.columns.end(),
+      {{.name = "cells", .header = "cells"},
+       {.name = "improved", .header = "better"},
+       {.name = "worse", .header = "worse"},
+       {.name = "unchanged", .header = "same"},
+       {.name = "before", .header = "A", .digits = digits, .factor = factor},
+       {.name = "after", .header = "B", .digits = digits, .factor = factor},
+       {.name = "difference", .header = "B - A", .is_estimate = true, .digits = digits, .factor = factor, .sign = true},
+       {.name = "pairs"},
+       {.name = "p"},
+       {.name = "p_holm", .header = "p", .is_p_value = true},
+       {.name = "verdict", .header = "verdict"}});
+  for (const ComparedGroup& group : comparison.groups) {
+    std::vector<TableValue> row;
+    for (const std::string& text : for_people ? group.labels : group.key) row.emplace_back(text);
+    for (TableValue& value : group_values(group)) row.push_back(std::move(value));
+    table.rows.push_back(std::move(row));
+  }
+  if (for_people && comparison.groups.size() > 1) {
+    std::vector<TableValue> row(comparison.group_by.size(), std::string("-"));
+    row.front() = std::string("all");
+    for (TableValue& value : group_values(comparison.overall)) row.push_back(std::move(value));
+    table.rows.push_back(std::move(row));
+  }
+  return table;
+}
+
+std::string pairing_text(const Comparison& comparison) {
+  std::vector<std::string> parts{fmt::format("{} by id", comparison.same_id)};
+  if (comparison.same_coordinates > 0) parts.push_back(fmt::format("{} by coordinates", comparison.same_coordinates));
+  if (comparison.same_description > 0) parts.push_back(fmt::format("{} by description", comparison.same_description));
+  return fmt::format("{}", fmt::join(parts, ", "));
+}
+
+std::vector<std::string> notes(const Comparison& comparison, std::size_t most) {
+  std::vector<std::string> lines{
+      fmt::format("Cells in both: {} improved, {} worse, {} unchanged (paired {}); {} only in A, {} only in B; {} fail "
+                  "in B that did not in A, {} the other way.",
+                  comparison.improved, comparison.worse, comparison.unchanged, pairing_text(comparison),
+                  comparison.only_in_a, comparison.only_in_b, comparison.newly_failed, comparison.newly_done),
+      fmt::format("B - A over shared (task, seed) pairs; p: {}, Holm-corrected over the groups (\"all\": uncorrected).",
+                  comparison.test == PairedTest::student_t ? "paired t test" : "Wilcoxon signed-rank test")};
+  for (std::size_t i = 0; i < std::min(most, comparison.changes.size()); ++i) {
+    const ChangedCell& change = comparison.changes[i];
+    lines.push_back(fmt::format("{} -> {} ({})  {}  {}, seed {}  {}", scaled(comparison, change.before, false),
+                                scaled(comparison, change.after, false),
+                                scaled(comparison, change.after - change.before, true), fmt::join(change.labels, " "),
+                                change.task, change.seed, change.after_id.substr(0, 12)));
+  }
+  if (comparison.changes.size() > most) {
+    lines.push_back(
+        fmt::format("... and {} smaller changes; --changes N lists more", comparison.changes.size() - most));
+  }
+  return lines;
+}
+
+nlohmann::ordered_json overall_json(const ComparedGroup& group) {
+  const Difference& difference = group.difference;
+  nlohmann::ordered_json json{{"before", group.before},
+                              {"after", group.after},
+                              {"difference", difference.mean},
+                              {"difference_low", nullptr},
+                              {"difference_high", nullptr},
+                              {"pairs", difference.pairs},
+                              {"p", nullptr},
+                              {"verdict", verdict_name(group.verdict)}};
+  if (difference.interval) {
+    json["difference_low"] = difference.interval->low;
+    json["difference_high"] = difference.interval->high;
+  }
+  if (difference.p) json["p"] = *difference.p;
+  return json;
+}
+
+std::string facts_json(const Comparison& comparison, std::size_t most) {
+  nlohmann::ordered_json changes = nlohmann::ordered_json::array();
+  for (std::size_t i = 0; i < std::min(most, comparison.changes.size()); ++i) {
+    const ChangedCell& change = comparison.changes[i];
+    changes.push_back({{"cell_id", change.before_id},
+                       {"cell_id_after", change.after_id},
+                       {"task", change.task},
+                       {"seed", change.seed},
+                       {"before", change.before},
+                       {"after", change.after}});
+  }
+  const nlohmann::ordered_json json{{"a", comparison.a.string()},
+                                    {"b", comparison.b.string()},
+                                    {"metric", comparison.metric},
+                                    {"higher_is_better", comparison.higher_is_better},
+                                    {"regression", comparison.has_regression()},
+                                    {"improved", comparison.improved},
+                                    {"worse", comparison.worse},
+                                    {"unchanged", comparison.unchanged},
+                                    {"only_in_a", comparison.only_in_a},
+                                    {"only_in_b", comparison.only_in_b},
+                                    {"newly_failed", comparison.newly_failed},
+                                    {"newly_done", comparison.newly_done},
+                                    {"paired_by_id", comparison.same_id},
+                                    {"paired_by_coordinates", comparison.same_coordinates},
+                                    {"paired_by_description", comparison.same_description},
+                                    {"overall", overall_json(comparison.overall)},
+                                    {"group_by", comparison.group_by},
+                                    {"changes", changes}};
+  return json.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
+}
+
+}  // namespace
+
+std::string render(const Comparison& comparison, TableFormat format, std::size_t changes, bool colour) {
+  const bool people = format != TableFormat::csv && format != TableFormat::json;
+  const std::string title =
+      fmt::format("A = {}, B = {}: {}{}, {} is better", comparison.a.string(), comparison.b.string(), comparison.metric,
+                  is_percentage(comparison.metric) ? " in %" : "", comparison.higher_is_better ? "higher" : "lower");
+  return render(
+      Page{title, make_table(comparison, people), notes(comparison, changes), facts_json(comparison, changes)}, format,
+      colour);
+}
+
+}  // namespace nmlbench

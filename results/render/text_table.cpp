@@ -1,0 +1,161 @@
+#include "results/render/text_table.h"
+
+#include <nmlbench/printable.h>
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+namespace nmlbench {
+
+namespace {
+
+std::string padded(const std::string& text, std::size_t width, bool align_right) {
+  const std::string fill(width - std::min(width, display_width(text)), ' ');
+  return align_right ? fill + text : text + fill;
+}
+
+std::vector<std::string> headers(const TextTable& table) {
+  std::vector<std::string> texts;
+  for (const auto& column : table.columns) texts.push_back(column.header);
+  return texts;
+}
+
+std::vector<std::size_t> widths(const TextTable& table) {
+  std::vector<std::size_t> result;
+  for (std::size_t i = 0; i < table.columns.size(); ++i) {
+    std::size_t width = display_width(printable(table.columns[i].header));
+    for (const auto& row : table.rows) width = std::max(width, display_width(printable(row[i])));
+    result.push_back(width);
+  }
+  return result;
+}
+
+std::string line(const TextTable& table, const std::vector<std::string>& cells,
+                 const std::vector<std::size_t>& widths) {
+  std::string text;
+  for (std::size_t i = 0; i < cells.size(); ++i) {
+    text += (i > 0 ? "  " : "") + padded(printable(cells[i]), widths[i], table.columns[i].align_right);
+  }
+  text.erase(text.find_last_not_of(' ') + 1);
+  return text;
+}
+
+std::string escaped_markdown(std::string_view text) {
+  std::string result;
+  const std::string line = printable(text);
+  for (const char c : line) {
+    if (c == '|' || c == '\\' || c == '*' || c == '_' || c == '`' || c == '<' || c == '>') result += '\\';
+    result += c;
+  }
+  return result;
+}
+
+std::string markdown_line(const std::vector<std::string>& cells) {
+  std::string text = "|";
+  for (const std::string& cell : cells) text += fmt::format(" {} |", escaped_markdown(cell));
+  return text + "\n";
+}
+
+void replace_all(std::string& text, std::string_view from, std::string_view to) {
+  for (std::size_t at = text.find(from); at != std::string::npos; at = text.find(from, at + to.size())) {
+    text.replace(at, from.size(), to);
+  }
+}
+
+std::string escaped_latex(std::string_view text) {
+  std::string result;
+  const std::string line = printable(text);
+  for (const char c : line) {
+    switch (c) {
+      case '\\':
+        result += "\\textbackslash{}";
+        break;
+      case '~':
+        result += "\\textasciitilde{}";
+        break;
+      case '^':
+        result += "\\textasciicircum{}";
+        break;
+      case '&':
+      case '%':
+      case '$':
+      case '#':
+      case '_':
+      case '{':
+      case '}':
+        result += '\\';
+        [[fallthrough]];
+      default:
+        result += c;
+    }
+  }
+  replace_all(result, "±", "$\\pm$");
+  replace_all(result, "Δ", "$\\Delta$");
+  return result;
+}
+
+std::string latex_line(const std::vector<std::string>& cells) {
+  std::string text;
+  for (std::size_t i = 0; i < cells.size(); ++i) text += (i > 0 ? " & " : "") + escaped_latex(cells[i]);
+  return text + " \\\\\n";
+}
+
+std::string csv_line(const std::vector<std::string>& cells) {
+  std::string text;
+  for (std::size_t i = 0; i < cells.size(); ++i) {
+    if (i > 0) text += ',';
+    if (cells[i].find_first_of(",\"\r\n") == std::string::npos) {
+      text += cells[i];
+      continue;
+    }
+    std::string quoted = cells[i];
+    replace_all(quoted, "\"", "\"\"");
+    text += '"' + quoted + '"';
+  }
+  return text + "\n";
+}
+
+}  // namespace
+
+std::size_t display_width(std::string_view text) {
+  return static_cast<std::size_t>(
+      std::count_if(text.begin(), text.end(), [](unsigned char c) { return (c & 0xc0) != 0x80; }));
+}
+
+std::string to_terminal(const TextTable& table, bool colour) {
+  const auto columns = widths(table);
+  std::size_t total = columns.empty() ? 0 : 2 * (columns.size() - 1);
+  for (const std::size_t width : columns) total += width;
+  std::string rule;
+  for (std::size_t i = 0; i < total; ++i) rule += "─";
+  const std::string header = line(table, headers(table), columns);
+  std::string text = colour ? fmt::format("\033[1m{}\033[0m\n\033[2m{}\033[0m\n", header, rule)
+                            : fmt::format("{}\n{}\n", header, rule);
+  for (const auto& row : table.rows) text += line(table, row, columns) + "\n";
+  return text;
+}
+
+std::string to_markdown(const TextTable& table) {
+  std::string text = markdown_line(headers(table)) + "|";
+  for (const auto& column : table.columns) text += column.align_right ? " ---: |" : " :--- |";
+  text += "\n";
+  for (const auto& row : table.rows) text += markdown_line(row);
+  return text;
+}
+
+std::string to_latex(const TextTable& table) {
+  std::string text = "\\begin{tabular}{";
+  for (const auto& column : table.columns) text += column.align_right ? 'r' : 'l';
+  text += "}\n\\toprule\n" + latex_line(headers(table)) + "\\midrule\n";
+  for (const auto& row : table.rows) text += latex_line(row);
+  return text + "\\bottomrule\n\\end{tabular}\n";
+}
+
+std::string to_csv(const TextTable& table) {
+  std::string text = csv_line(headers(table));
+  for (const auto& row : table.rows) text += csv_line(row);
+  return text;
+}
+
+}  // namespace nmlbench

@@ -1,0 +1,110 @@
+#include "results/boards/throughput.h"
+#include "results/render/typed_table.h"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+#include <nlohmann/json.hpp>
+
+namespace nmlbench {
+
+namespace {
+
+using Column = TypedTable::Column;
+
+constexpr double kPerMebibyte = 1.0 / (1024.0 * 1024.0);
+
+TypedTable stage_table(const ThroughputBoard& board) {
+  TypedTable table;
+  for (const char* name : {"stage", "encoder", "tuner", "device"}) {
+    table.columns.push_back({.name = name, .header = name});
+  }
+  table.columns.push_back({.name = "runs", .header = "runs"});
+  table.columns.push_back({.name = "items", .header = "items", .digits = 4, .significant = true});
+  table.columns.push_back({.name = "unit", .header = "unit"});
+  table.columns.push_back({.name = "seconds", .header = "seconds", .digits = 2});
+  table.columns.push_back({.name = "per_second", .header = "per second", .digits = 4, .significant = true});
+  table.columns.push_back({.name = "peak_bytes", .header = "peak MiB", .digits = 0, .factor = kPerMebibyte});
+  for (const StageSpeed& stage : board.stages) {
+    table.rows.push_back({stage.stage, stage.encoder, stage.tuner, stage.device, stage.runs, stage.items, stage.unit,
+                          stage.seconds, table_value(stage.per_second), static_cast<double>(stage.peak_bytes)});
+  }
+  return table;
+}
+
+TypedTable method_table(const ThroughputBoard& board, bool for_people) {
+  const double factor = is_percentage(board.metric) ? 100.0 : 1.0;
+  const int digits = is_percentage(board.metric) ? 1 : 4;
+  const auto any_label = [&] {
+    return std::any_of(board.methods.begin(), board.methods.end(), [](const auto& m) { return !m.label.empty(); });
+  };
+  TypedTable table;
+  table.columns = {{.name = "pareto", .header = "Pareto"},
+                   {.name = "encoder", .header = "encoder"},
+                   {.name = "encoder_params"},
+                   {.name = "tuner", .header = "tuner"},
+                   {.name = "tuner_params", .header = any_label() ? "tuner_params" : ""},
+                   {.name = "device", .header = "device"},
+                   {.name = "cells", .header = "cells"},
+                   {.name = "complete"},
+                   {.name = "id", .header = "ID", .is_estimate = true, .digits = digits, .factor = factor},
+                   {.name = "ood", .header = "OOD", .is_estimate = true, .digits = digits, .factor = factor},
+                   {.name = "harmonic",
+                    .header = board.score == "harmonic" ? "harmonic" : "",
+                    .is_estimate = true,
+                    .digits = digits,
+                    .factor = factor},
+                   {.name = "seconds_per_cell", .header = "s/cell", .digits = 3, .significant = true},
+                   {.name = "cells_per_hour", .header = "cells/h", .digits = 3, .significant = true},
+                   {.name = "head_steps_per_second", .header = "head-steps/s", .digits = 4, .significant = true},
+                   {.name = "peak_bytes", .header = "peak MiB", .digits = 0, .factor = kPerMebibyte}};
+  for (const MethodCost& method : board.methods) {
+    const TableValue front = for_people ? TableValue(method.on_front   ? "front"
+                                                     : method.complete ? ""
+                                                                       : "*")
+                                        : TableValue(method.on_front);
+    table.rows.push_back({front, method.encoder, method.encoder_params, method.tuner,
+                          for_people ? method.label : method.tuner_params, method.device, method.cells, method.complete,
+                          table_value(method.id), table_value(method.ood), table_value(method.harmonic),
+                          table_value(method.seconds_per_cell), table_value(method.cells_per_hour),
+                          table_value(method.head_steps_per_second), static_cast<double>(method.peak_bytes)});
+  }
+  return table;
+}
+
+std::vector<std::string> method_notes(const ThroughputBoard& board) {
+  std::vector<std::string> lines{
+      fmt::format("front: no other method has at least its {} {} at no more seconds for each cell.",
+                  board.score == "harmonic" ? "harmonic"
+                  : board.score == "ood"    ? "OOD"
+                                            : "ID",
+                  board.metric),
+      "s/cell: a cell's share of the time its stack took to fit and test; pre-training and encoding: --by stage."};
+  if (std::any_of(board.methods.begin(), board.methods.end(), [](const auto& m) { return !m.complete; })) {
+    lines.push_back("* Incomplete: not measured on everything that others were; not on the front.");
+  }
+  return lines;
+}
+
+}  // namespace
+
+std::string render(const ThroughputBoard& board, ThroughputTable table, TableFormat format, bool colour) {
+  const bool people = format != TableFormat::csv && format != TableFormat::json;
+  const std::string matrices = fmt::format("{}", fmt::join(board.matrices, ", "));
+  const nlohmann::ordered_json facts{{"metric", board.metric}, {"score", board.score}, {"matrices", board.matrices}};
+  Page page;
+  page.facts = facts.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
+  if (table == ThroughputTable::stages) {
+    page.title = matrices + ": speed of each stage";
+    page.table = stage_table(board);
+    page.notes = {"Sums over stage runs, device-synchronised, warm-up excluded; several run at a time."};
+  } else {
+    page.title = fmt::format("{}: {} against cost", matrices, board.metric);
+    page.table = method_table(board, people);
+    page.notes = method_notes(board);
+  }
+  return render(page, format, colour);
+}
+
+}  // namespace nmlbench

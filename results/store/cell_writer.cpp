@@ -1,0 +1,162 @@
+#include "results/store/cell_writer.h"
+
+#include <nmlbench/error.h>
+
+#include <bit>
+#include <vector>
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+namespace nmlbench {
+
+namespace {
+
+static_assert(std::endian::native == std::endian::little, "BLOB columns hold little-endian floats");
+
+void bind_one(SQLite::Statement& statement, int index, const std::optional<double>& value) {
+  if (value) {
+    statement.bind(index, *value);
+  } else {
+    statement.bind(index);  // NULL
+  }
+}
+void bind_one(SQLite::Statement& statement, int index, const std::vector<float>& values) {
+  // A null pointer would bind NULL.
+  const void* data = values.empty() ? static_cast<const void*>("") : values.data();
+  statement.bind(index, data, static_cast<int>(values.size() * sizeof(float)));
+}
+template <typename Value>
+void bind_one(SQLite::Statement& statement, int index, const Value& value) {
+  statement.bind(index, value);
+}
+
+template <typename... Values>
+void bind_all(SQLite::Statement& statement, const Values&... values) {
+  int index = 0;
+  (bind_one(statement, ++index, values), ...);
+}
+
+template <typename... Values>
+void execute(SQLite::Statement& statement, const Values&... values) {
+  bind_all(statement, values...);
+  statement.exec();
+  statement.reset();
+}
+
+void append(std::string& key, const std::string& text) {
+  key += text;
+  key += '\0';
+}
+void append(std::string& key, double number) {
+  key.append(reinterpret_cast<const char*>(&number), sizeof number);
+}
+
+// OR IGNORE would hide a failed CHECK as well, and the row would then miss its test set without a word.
+void require_kind(const CellRecord& cell, const MetricRow& row) {
+  if (row.test_kind == "id" || row.test_kind == "ood") return;
+  throw Error(fmt::format("cell {}: test set \"{}\" has kind \"{}\"; expected id or ood", cell.cell_id, row.test_set,
+                          row.test_kind));
+}
+
+std::string counts_json(const ConfusionRow& row) {
+  std::string json = "[";
+  for (const auto& [label, predicted, samples] : row.counts) {
+    fmt::format_to(std::back_inserter(json), "{}[{},{},{}]", json.size() > 1 ? "," : "", label, predicted, samples);
+  }
+  return json + "]";
+}
+
+}  // namespace
+
+template <typename... Values>
+std::int64_t CellWriter::Names::row_of(const Values&... values) {
+  key_.clear();
+  (append(key_, values), ...);
+  const auto known = rows_.find(key_);
+  if (known != rows_.end()) return known->second;
+  execute(insert_, values...);
+  bind_all(select_, values...);
+  select_.executeStep();
+  const std::int64_t row = select_.getColumn(0).getInt64();
+  select_.reset();
+  rows_.emplace(key_, row);
+  return row;
+}
+
+CellWriter::CellWriter(SQLite::Database& db)
+    : db_(db),
+      sources_(db,
+               "INSERT OR IGNORE INTO sources (encoder, encoder_params, pretrain_dataset, noise, noise_ratio)"
+               " VALUES (?, ?, ?, ?, ?)",
+               "SELECT source_id FROM sources"
+               " WHERE (encoder, encoder_params, pretrain_dataset, noise, noise_ratio) = (?, ?, ?, ?, ?)"),
+      tuners_(db, "INSERT OR IGNORE INTO tuners (tuner, tuner_params) VALUES (?, ?)",
+              "SELECT tuner_id FROM tuners WHERE (tuner, tuner_params) = (?, ?)"),
+      test_sets_(db, "INSERT OR IGNORE INTO test_sets (task, test_set, test_kind) VALUES (?, ?, ?)",
+                 "SELECT test_set_id FROM test_sets WHERE (task, test_set, test_kind) = (?, ?, ?)"),
+      metric_names_(db, "INSERT OR IGNORE INTO metric_names (metric) VALUES (?)",
+                    "SELECT metric_id FROM metric_names WHERE metric = ?"),
+      remove_id_(db, "DELETE FROM cells WHERE status = 'failed' AND cell_id = ?"),
+      remove_coordinates_(db, "DELETE FROM cells WHERE status = 'failed' AND coordinates = ?"),
+      done_(db, "SELECT 1 FROM cells WHERE cell_id = ? AND status = 'done'"),
+      cell_(db,
+            "INSERT INTO cells (cell_id, coordinates, run_id, matrix, source_id, checkpoint_id, task, fraction,"
+            " tuner_id, seed, status, message, device, tune_seconds, evaluate_seconds, transient)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"),
+      metric_(db, "INSERT INTO metrics (cell, test_set_id, metric_id, value) VALUES (?, ?, ?, ?)"),
+      spectrum_(db,
+                "INSERT INTO spectra (cell, test_set, space, center, samples, singular_values)"
+                " VALUES (?, ?, ?, ?, ?, ?)"),
+      confusion_(db, "INSERT INTO confusion (cell, test_set, classes, counts) VALUES (?, ?, ?, ?)"),
+      curve_(db, "INSERT INTO curves (cell, loss) VALUES (?, ?)") {}
+
+void CellWriter::write(std::int64_t run, const CellRecord& cell) {
+  remove_failed(cell);
+  if (is_done(cell)) return;
+  const std::int64_t row = insert_cell(run, cell);
+  insert_metrics(row, cell);
+  insert_parts(row, cell);
+}
+
+void CellWriter::remove_failed(const CellRecord& cell) {
+  execute(remove_id_, cell.cell_id);
+  if (!cell.coordinates.empty()) execute(remove_coordinates_, cell.coordinates);
+}
+
+bool CellWriter::is_done(const CellRecord& cell) {
+  done_.bind(1, cell.cell_id);
+  const bool done = done_.executeStep();
+  done_.reset();
+  return done;
+}
+
+std::int64_t CellWriter::insert_cell(std::int64_t run, const CellRecord& cell) {
+  const std::int64_t source =
+      sources_.row_of(cell.encoder, cell.encoder_params, cell.pretrain_dataset, cell.noise, cell.noise_ratio);
+  const std::int64_t tuner = tuners_.row_of(cell.tuner, cell.tuner_params);
+  execute(cell_, cell.cell_id, cell.coordinates, run, cell.matrix, source, cell.checkpoint_id, cell.task, cell.fraction,
+          tuner, cell.seed, cell.status, cell.message, cell.device, cell.tune_seconds, cell.evaluate_seconds,
+          cell.transient ? 1 : 0);
+  return db_.getLastInsertRowid();
+}
+
+void CellWriter::insert_metrics(std::int64_t row, const CellRecord& cell) {
+  for (const MetricRow& metric : cell.metrics) {
+    require_kind(cell, metric);
+    execute(metric_, row, test_sets_.row_of(cell.task, metric.test_set, metric.test_kind),
+            metric_names_.row_of(metric.metric), metric.value);
+  }
+}
+
+void CellWriter::insert_parts(std::int64_t row, const CellRecord& cell) {
+  for (const SpectrumRow& spectrum : cell.spectra) {
+    execute(spectrum_, row, spectrum.test_set, spectrum.space, spectrum.center, spectrum.rows, spectrum.values);
+  }
+  for (const ConfusionRow& confusion : cell.confusion) {
+    execute(confusion_, row, confusion.test_set, confusion.classes, counts_json(confusion));
+  }
+  if (!cell.loss_curve.empty()) execute(curve_, row, cell.loss_curve);
+}
+
+}  // namespace nmlbench

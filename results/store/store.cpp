@@ -1,0 +1,197 @@
+#include "results/store/store.h"
+
+#include "results/store/cell_writer.h"
+#include "results/store/database.h"
+#include "results/store/schema.h"
+
+#include <nmlbench/error.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <thread>
+
+#include <SQLiteCpp/Statement.h>
+#include <SQLiteCpp/Transaction.h>
+#include <SQLiteCpp/VariadicBind.h>
+#include <fmt/format.h>
+#include <sqlite3.h>
+
+namespace nmlbench {
+
+namespace fs = std::filesystem;
+
+namespace {
+
+template <typename... Values>
+int execute(SQLite::Database& db, const char* sql, const Values&... values) {
+  SQLite::Statement statement(db, sql);
+  SQLite::bind(statement, values...);
+  return statement.exec();
+}
+
+// Switching to WAL needs the file for itself for a moment, and SQLite does not wait for that on its own.
+void switch_to_wal(SQLite::Database& db, std::chrono::milliseconds patience) {
+  const auto deadline = std::chrono::steady_clock::now() + patience;
+  while (true) {
+    try {
+      db.exec("PRAGMA journal_mode = WAL");
+      return;
+    } catch (const SQLite::Exception& error) {
+      if (error.getErrorCode() != SQLITE_BUSY || std::chrono::steady_clock::now() > deadline) throw;
+    }
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  }
+}
+
+// Whether the database has the schema of this program; an older one needs a migration.
+bool is_current(Store::Impl& impl) {
+  const int version = impl.checked_schema();
+  if (version == 0) throw Error(fmt::format("{}: holds no results; run `nmlbench run` first", impl.file.string()));
+  return version == schema_version();
+}
+
+void migrate_for_reading(const fs::path& file, std::chrono::milliseconds patience) {
+  try {
+    Store::open(file, patience);
+  } catch (const Error& error) {
+    throw Error(
+        fmt::format("{} (it has an older schema version and needs to be written once to be read)", error.what()));
+  }
+}
+
+}  // namespace
+
+Store::Store(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+Store::Store(Store&&) noexcept = default;
+Store& Store::operator=(Store&&) noexcept = default;
+Store::~Store() = default;
+
+Store Store::open(const fs::path& file, std::chrono::milliseconds patience) {
+  return with_database_errors(file, [&] {
+    auto impl = std::make_unique<Impl>(file, sqlite_uri(file, "mode=rwc"), SQLite::OPEN_READWRITE | SQLite::OPEN_CREATE,
+                                       patience);
+    SQLite::Database& db = impl->db;
+    impl->checked_schema();  // before anything is written to somebody else's file
+    if (sqlite3_db_readonly(db.getHandle(), "main") == 1) {
+      throw Error(fmt::format("{}: is read-only; check its permissions or choose another file", file.string()));
+    }
+    switch_to_wal(db, patience);
+    // In WAL mode NORMAL survives kill -9; only a power cut may lose the last transactions, never the file.
+    db.exec("PRAGMA synchronous = NORMAL; PRAGMA foreign_keys = ON");
+    migrate(db, file, migrations());
+    return Store(std::move(impl));
+  });
+}
+
+Store Store::open_read_only(const fs::path& file, std::chrono::milliseconds patience) {
+  std::error_code ignored;
+  if (!fs::exists(file, ignored)) {
+    throw Error(fmt::format("{}: no such database; name one with --db, or run `nmlbench run` first", file.string()));
+  }
+  const auto connect = [&](const std::string& query, int flags) {
+    auto impl = std::make_unique<Impl>(file, sqlite_uri(file, query), flags, patience);
+    impl->db.exec("PRAGMA query_only = ON");
+    return impl;
+  };
+  const auto open_as = [&](const std::string& query, int flags) {
+    auto impl = connect(query, flags);
+    if (!is_current(*impl)) {
+      impl.reset();
+      migrate_for_reading(file, patience);
+      impl = connect(query, flags);
+      impl->checked_schema();
+    }
+    return Store(std::move(impl));
+  };
+  return with_database_errors(file, [&] {
+    try {
+      // a connection that may not write leaves the files of the WAL behind
+      return open_as("mode=rw", SQLite::OPEN_READWRITE);
+    } catch (const SQLite::Exception& error) {
+      // Reading a WAL database needs a lock file beside it. In a folder that cannot be written, a file without
+      // pending transactions is complete by itself.
+      const int code = error.getErrorCode() & 0xff;
+      if ((code != SQLITE_CANTOPEN && code != SQLITE_READONLY) || fs::exists(file.string() + "-wal")) throw;
+      return open_as("mode=ro&immutable=1", SQLite::OPEN_READONLY);
+    }
+  });
+}
+
+std::int64_t Store::begin_run(const RunRecord& run) {
+  return with_database_errors(impl_->file, [&] {
+    execute(impl_->db,
+            "INSERT INTO runs (matrix, matrix_json, command_line, git_revision, versions_json, host, cpu, gpu, threads)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            run.matrix, run.matrix_json, run.command_line, run.git_revision, run.versions_json, run.host, run.cpu,
+            run.gpu, run.threads);
+    return impl_->db.getLastInsertRowid();
+  });
+}
+
+void Store::write_cells(std::int64_t run, std::span<const CellRecord> cells) {
+  with_database_errors(impl_->file, [&] {
+    if (!impl_->cell_writer) impl_->cell_writer = std::make_unique<CellWriter>(impl_->db);
+    try {
+      SQLite::Transaction transaction(impl_->db, SQLite::TransactionBehavior::IMMEDIATE);
+      for (const CellRecord& cell : cells) impl_->cell_writer->write(run, cell);
+      transaction.commit();
+    } catch (...) {
+      impl_->cell_writer.reset();  // it remembers rows that are gone with the transaction
+      throw;
+    }
+  });
+}
+
+void Store::write_stage(std::int64_t run, const StageRecord& stage) {
+  with_database_errors(impl_->file, [&] {
+    execute(impl_->db,
+            "INSERT INTO stages (run_id, ordinal, stage, encoder, tuner, task, device, items, unit, seconds,"
+            " peak_bytes, batch) VALUES (?1, (SELECT coalesce(max(ordinal), 0) + 1 FROM stages WHERE run_id = ?1),"
+            " ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
+            run, stage.stage, stage.encoder, stage.tuner, stage.task, stage.device, stage.items, stage.unit,
+            stage.seconds, stage.peak_bytes, stage.batch);
+  });
+}
+
+void Store::write_noise(std::int64_t run, const NoiseRecord& noise) {
+  with_database_errors(impl_->file, [&] {
+    execute(impl_->db,
+            "INSERT INTO noise (checkpoint_id, run_id, encoder, pretrain_dataset, noise, noise_ratio, seed,"
+            " realised_rate, transition) VALUES (?, ?, ?, ?, ?, ?, ?, ?, nullif(?, ''))"
+            " ON CONFLICT (checkpoint_id) DO NOTHING",
+            noise.checkpoint_id, run, noise.encoder, noise.pretrain_dataset, noise.noise, noise.noise_ratio, noise.seed,
+            noise.realised_rate, noise.transition_json);
+  });
+}
+
+void Store::write_log(std::int64_t run, std::span<const LogRecord> lines) {
+  with_database_errors(impl_->file, [&] {
+    SQLite::Transaction transaction(impl_->db, SQLite::TransactionBehavior::IMMEDIATE);
+    for (const LogRecord& line : lines) {
+      execute(impl_->db,
+              "INSERT INTO log (run_id, ordinal, at, level, message)"
+              " SELECT ?1, coalesce(max(ordinal), 0) + 1, ?2, ?3, ?4 FROM log WHERE run_id = ?1",
+              run, line.at, line.level, line.message);
+    }
+    transaction.commit();
+  });
+}
+
+std::unordered_set<std::string> Store::cells_with_status(const std::string& status) const {
+  return cell_ids(status == "done" ? "status = 'done'" : "status = 'failed'");
+}
+
+std::unordered_set<std::string> Store::cells_that_stay_failed() const {
+  return cell_ids("status = 'failed' AND NOT transient");
+}
+
+std::unordered_set<std::string> Store::cell_ids(const char* where) const {
+  return with_database_errors(impl_->file, [&] {
+    std::unordered_set<std::string> ids;
+    SQLite::Statement statement(impl_->db, std::string("SELECT cell_id FROM cells WHERE ") + where);
+    while (statement.executeStep()) ids.insert(statement.getColumn(0).getString());
+    return ids;
+  });
+}
+
+}  // namespace nmlbench
