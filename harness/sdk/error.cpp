@@ -64,6 +64,9 @@ namespace {
 constexpr int kTransient[] = {ENOSPC, EDQUOT, EMFILE, ENFILE, ENOMEM, EIO,
                               EAGAIN, EINTR,  EBUSY,  ENOLCK, ESTALE, ETIMEDOUT};
 
+// What torch::save says when memory runs out while it packs weights (miniz, MZ_ZIP_ALLOC_FAILED).
+constexpr const char* kMinizOutOfMemory = "allocation failed";
+
 std::string advice_for(int code) {
   switch (code) {
     case ENOSPC:
@@ -103,6 +106,7 @@ bool is_transient(int code) {
 }
 
 bool names_transient_reason(const std::string& text) {
+  if (text.find(kMinizOutOfMemory) != std::string::npos) return true;
   return std::any_of(std::begin(kTransient), std::end(kTransient),
                      [&](int code) { return text.find(std::strerror(code)) != std::string::npos; });
 }

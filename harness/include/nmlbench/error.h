@@ -40,7 +40,7 @@ class NMLBENCH_EXPORT SystemError : public Error {
 
 // Whether a call that failed with this errno may succeed at another time, with nothing changed in what was asked.
 NMLBENCH_EXPORT bool is_transient(int code);
-// Whether a text gives such a reason in the system's words, as other libraries' messages do.
+// Whether a text gives such a reason in the system's words, as other libraries' messages do, or in torch::save's.
 NMLBENCH_EXPORT bool names_transient_reason(const std::string& text);
 
 // The user asked to stop (Ctrl-C). Thrown by Context::check_stop; never swallow it.

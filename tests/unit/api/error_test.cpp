@@ -20,6 +20,7 @@ TEST(SystemError, WhatIsWantingPassesAndWhatIsWrongDoesNot) {
   for (const int code : {ENOSPC, EMFILE, ENOMEM, EIO}) EXPECT_TRUE(is_transient(code)) << code;
   for (const int code : {ENOENT, EACCES, EISDIR, EINVAL}) EXPECT_FALSE(is_transient(code)) << code;
   EXPECT_TRUE(names_transient_reason("photo.jpg: cannot be read: Too many open files; check the path"));
+  EXPECT_TRUE(names_transient_reason("PytorchStreamWriter failed writing file code/__torch__/a.py: allocation failed"));
   EXPECT_FALSE(names_transient_reason("training diverged: the loss of epoch 1 is nan; lower lr"));
 }
 
