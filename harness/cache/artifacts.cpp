@@ -68,14 +68,6 @@ ArtifactLock::~ArtifactLock() {
   if (descriptor_ >= 0) ::close(descriptor_);
 }
 
-fs::path ArtifactCache::default_root() {
-  if (const char* base = std::getenv("XDG_CACHE_HOME"); base != nullptr && *base != '\0')
-    return fs::path(base) / "nmlbench";
-  const char* home = std::getenv("HOME");
-  if (home == nullptr || *home == '\0') throw Error("neither HOME nor XDG_CACHE_HOME is set; give --cache-dir DIR");
-  return fs::path(home) / ".cache" / "nmlbench";
-}
-
 ArtifactCache::ArtifactCache(fs::path root) : root_(fs::absolute(std::move(root))) {
   for (const char* folder : {"tmp", "locks"}) {
     std::error_code error;

@@ -58,9 +58,6 @@ class ArtifactCache {  // [any-thread]
   // Creates the folders. Throws Error when that is not possible.
   explicit ArtifactCache(std::filesystem::path root);
 
-  // $XDG_CACHE_HOME/nmlbench, else ~/.cache/nmlbench.
-  static std::filesystem::path default_root();
-
   const std::filesystem::path& root() const { return root_; }
 
   // Reads all of it unless this process has done so before. A damaged one is discarded. Throws Error when it cannot be

@@ -1,8 +1,10 @@
 #include "cli/cli.h"
 #include "cli/table_options.h"
 #include "results/boards/comparison.h"
+#include "support/environment.h"
 
 #include <fmt/format.h>
+#include <unistd.h>
 
 namespace nmlbench::cli {
 namespace {
@@ -25,7 +27,7 @@ int compare(CompareOptions options) {
   const TableFormat format = options.table.table_format();
   const Store a = Store::open_read_only(options.a), b = Store::open_read_only(options.b);
   const Comparison result = compare_results(a, b, query);
-  fmt::print("{}", render(result, format, options.changes, stdout_has_colour()));
+  fmt::print("{}", render(result, format, options.changes, shows_colour(STDOUT_FILENO)));
   return options.fail_on_regression && result.has_regression() ? kSomeCellsFailed : kDone;
 }
 

@@ -4,10 +4,12 @@
 #include "cli/table_options.h"
 #include "results/boards/noise_effect.h"
 #include "results/store/store.h"
+#include "support/environment.h"
 
 #include <nmlbench/error.h>
 
 #include <fmt/format.h>
+#include <unistd.h>
 
 namespace nmlbench::cli {
 namespace {
@@ -30,14 +32,14 @@ int show_leaderboard(LeaderboardOptions options) {
   const TableFormat format = options.table.table_format();
   const Store store = Store::open_read_only(options.db);
   if (options.noise_effect) {
-    fmt::print("{}", render(query_noise_effect(store, query), format, stdout_has_colour()));
+    fmt::print("{}", render(query_noise_effect(store, query), format, shows_colour(STDOUT_FILENO)));
     return kDone;
   }
   const Leaderboard board = query_leaderboard(store, query);
   if (options.ranks && !board.id_ranks && !board.ood_ranks) {
     throw Error("--ranks needs two complete groups on two tasks, and no task, fraction, seed or matrix in --group-by");
   }
-  fmt::print("{}", render(board, format, stdout_has_colour(), options.ranks));
+  fmt::print("{}", render(board, format, shows_colour(STDOUT_FILENO), options.ranks));
   return kDone;
 }
 

@@ -1,6 +1,7 @@
 #include "cli/program.h"
 
 #include "cli/signals.h"
+#include "support/environment.h"
 
 #include <nmlbench/error.h>
 #include <nmlbench/printable.h>
@@ -43,8 +44,7 @@ class PrintableMessage : public spdlog::custom_flag_formatter {
 
 // Standard output carries results; progress and logs go to standard error.
 void set_up_logging(const Globals& globals) {
-  const char* no_color = std::getenv("NO_COLOR");
-  const bool plain = no_color != nullptr && *no_color != '\0';
+  const bool plain = !environment("NO_COLOR").empty();
   spdlog::set_default_logger(
       spdlog::stderr_color_mt("nmlbench", plain ? spdlog::color_mode::never : spdlog::color_mode::automatic));
   auto formatter = std::make_unique<spdlog::pattern_formatter>();

@@ -1,10 +1,10 @@
 #include "cli/progress.h"
 
 #include "cli/run_log.h"
+#include "support/environment.h"
 
 #include <algorithm>
 #include <cstdio>
-#include <cstdlib>
 #include <string_view>
 #include <utility>
 
@@ -19,15 +19,9 @@ namespace {
 constexpr std::chrono::milliseconds kRedrawEvery{200};
 constexpr std::chrono::seconds kLineEvery{30};
 
-bool is_set(const char* name) {
-  const char* value = std::getenv(name);
-  return value != nullptr && *value != '\0';
-}
-
 bool can_redraw() {
-  const char* terminal = std::getenv("TERM");
-  return ::isatty(STDERR_FILENO) != 0 && !is_set("NO_COLOR") && terminal != nullptr &&
-         std::string_view(terminal) != "dumb";
+  const std::string terminal = environment("TERM");
+  return shows_colour(STDERR_FILENO) && !terminal.empty() && terminal != "dumb";
 }
 
 struct TerminalSize {

@@ -8,9 +8,9 @@
 #include "engine/executor.h"
 #include "results/boards/leaderboard.h"
 #include "results/store/store.h"
+#include "support/environment.h"
 
 #include <algorithm>
-#include <cstdlib>
 
 #include <fmt/format.h>
 #include <spdlog/spdlog.h>
@@ -69,8 +69,7 @@ void print_leaderboard(const Store& store, const Plan& plan) {
   LeaderboardQuery query;
   query.cells.emplace();
   for (const Cell& cell : plan.cells) query.cells->insert(cell.id);
-  const bool colour = ::isatty(STDOUT_FILENO) != 0 && std::getenv("NO_COLOR") == nullptr;
-  fmt::print("{}", render_leaderboard(store, query, TableFormat::table, colour));
+  fmt::print("{}", render_leaderboard(store, query, TableFormat::table, shows_colour(STDOUT_FILENO)));
 }
 
 int run_matrix(const Globals& globals, const RunOptions& options) {

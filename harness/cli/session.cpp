@@ -1,8 +1,8 @@
 #include "cli/session.h"
 
-#include "cache/artifacts.h"
 #include "cli/signals.h"
 #include "engine/told_inspector.h"
+#include "support/environment.h"
 
 #include <nmlbench/cpu_level.h>
 
@@ -122,7 +122,9 @@ fs::path find_matrix(const std::string& name) {
 }
 
 fs::path cache_root(const Globals& globals) {
-  return globals.cache_dir.empty() ? ArtifactCache::default_root() : globals.cache_dir;
+  const fs::path root = globals.cache_dir.empty() ? cache_folder() : globals.cache_dir;
+  if (root.empty()) throw Error("neither HOME nor XDG_CACHE_HOME is set; give --cache-dir DIR");
+  return root;
 }
 
 torch::Device resolve_device(const std::string& text) {

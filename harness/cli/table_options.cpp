@@ -2,11 +2,9 @@
 
 #include <nmlbench/error.h>
 
-#include <cstdlib>
 #include <map>
 
 #include <fmt/format.h>
-#include <unistd.h>
 
 namespace nmlbench::cli {
 
@@ -58,10 +56,6 @@ std::vector<std::pair<std::string, std::string>> parse_where(const std::vector<s
     filters.emplace_back(text.substr(0, equals), text.substr(equals + 1));
   }
   return filters;
-}
-
-bool stdout_has_colour() {
-  return ::isatty(STDOUT_FILENO) != 0 && std::getenv("NO_COLOR") == nullptr;
 }
 
 }  // namespace nmlbench::cli

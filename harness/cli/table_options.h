@@ -35,7 +35,4 @@ void add_where_option(CLI::App& verb, std::vector<std::string>& where);
 // Throws Error for text without a column.
 std::vector<std::pair<std::string, std::string>> parse_where(const std::vector<std::string>& where);
 
-// Whether standard output shows colours (NO_COLOR honoured).
-bool stdout_has_colour();
-
 }  // namespace nmlbench::cli

@@ -2,8 +2,10 @@
 
 #include "cli/cli.h"
 #include "cli/table_options.h"
+#include "support/environment.h"
 
 #include <fmt/format.h>
+#include <unistd.h>
 
 namespace nmlbench::cli {
 namespace {
@@ -21,7 +23,7 @@ int show_throughput(ThroughputOptions options) {
   const ThroughputTable table = options.by == "stage" ? ThroughputTable::stages : ThroughputTable::methods;
   const TableFormat format = options.table.table_format();
   const Store store = Store::open_read_only(options.db);
-  fmt::print("{}", render(query_throughput(store, options.query), table, format, stdout_has_colour()));
+  fmt::print("{}", render(query_throughput(store, options.query), table, format, shows_colour(STDOUT_FILENO)));
   return kDone;
 }
 

@@ -9,13 +9,13 @@
 
 #include <nmlbench/compat.h>
 #include <nmlbench/dense.h>
+#include <nmlbench/schedule.h>
 #include <nmlbench/sealed.h>
 
 #include <chrono>
 #include <cmath>
 #include <functional>
 #include <future>
-#include <numbers>
 #include <sstream>
 
 #include <fmt/format.h>
@@ -70,7 +70,7 @@ double schedule_factor(const Optim& optim, double step, double total, double ste
   if (step < warmup) return (step + 1) / (warmup + 1);
   if (optim.schedule == "constant") return 1.0;
   const double progress = (step - warmup) / std::max(1.0, total - warmup);
-  return 0.5 * (1 + std::cos(std::numbers::pi * progress));
+  return cosine_annealing(progress);
 }
 
 // One run of pre-training: everything that changes from step to step.

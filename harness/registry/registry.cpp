@@ -3,6 +3,7 @@
 #include "config/declared.h"
 #include "registry/library.h"
 #include "registry/probe.h"
+#include "support/environment.h"
 
 #include <algorithm>
 #include <cstdlib>
@@ -42,11 +43,6 @@ bool is_bundled(const fs::path& library) {
     std::error_code ignored;
     return fs::equivalent(library.parent_path(), folder, ignored);
   });
-}
-
-const char* environment(const char* name) {
-  const char* value = std::getenv(name);
-  return value != nullptr && *value != '\0' ? value : nullptr;
 }
 
 bool before(const Registry::Item& a, const Registry::Item& b) {
@@ -103,15 +99,13 @@ std::vector<fs::path> plugin_search_path(const std::vector<fs::path>& extra) {
     if (!fs::is_directory(folder)) throw Error(fmt::format("--plugin-dir {}: no such folder", folder.string()));
     folders.push_back(folder);
   }
-  if (const char* list = environment("NMLBENCH_PLUGIN_PATH")) {
-    std::istringstream in(list);
-    for (std::string folder; std::getline(in, folder, ':');) {
-      if (!folder.empty()) folders.emplace_back(folder);
-    }
+  std::istringstream list(environment("NMLBENCH_PLUGIN_PATH"));
+  for (std::string folder; std::getline(list, folder, ':');) {
+    if (!folder.empty()) folders.emplace_back(folder);
   }
-  if (const char* data = environment("XDG_DATA_HOME")) {
+  if (const std::string data = environment("XDG_DATA_HOME"); !data.empty()) {
     folders.push_back(fs::path(data) / "nmlbench/plugins");
-  } else if (const char* home = environment("HOME")) {
+  } else if (const std::string home = environment("HOME"); !home.empty()) {
     folders.push_back(fs::path(home) / ".local/share/nmlbench/plugins");
   }
   for (const fs::path& folder : bundled_folders()) folders.push_back(folder);

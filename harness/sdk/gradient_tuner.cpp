@@ -4,11 +4,11 @@
 #include <nmlbench/dense.h>
 #include <nmlbench/gradient_tuner.h>
 #include <nmlbench/one_thread.h>
+#include <nmlbench/schedule.h>
 
 #include <algorithm>
 #include <cmath>
 #include <map>
-#include <numbers>
 
 #include <ATen/Parallel.h>
 #include <torch/autograd.h>
@@ -453,7 +453,7 @@ void GradientTuner::open_window(std::int64_t first_unit, std::int64_t units) {
 
 double GradientTuner::schedule_factor(std::int64_t step, std::int64_t total) const {
   if (params_.text("schedule") != "cosine") return 1.0;
-  return 0.5 * (1 + std::cos(std::numbers::pi * static_cast<double>(step) / static_cast<double>(total)));
+  return cosine_annealing(static_cast<double>(step) / static_cast<double>(total));
 }
 
 void GradientTuner::update(std::int64_t step) {

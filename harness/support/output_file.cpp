@@ -2,6 +2,7 @@
 
 #include <nmlbench/error.h>
 
+#include <atomic>
 #include <cerrno>
 #include <string>
 #include <utility>
@@ -18,7 +19,9 @@ fs::path place_to_write(const fs::path& file) {
   std::error_code ignored;
   const fs::file_status status = fs::symlink_status(file, ignored);
   const bool itself = fs::exists(status) && !fs::is_regular_file(status);
-  return itself ? file : fs::path(file.string() + "." + std::to_string(::getpid()) + ".partial");
+  static std::atomic<int> counter{0};
+  const std::string unique = std::to_string(::getpid()) + "." + std::to_string(counter++);
+  return itself ? file : fs::path(file.string() + "." + unique + ".partial");
 }
 
 }  // namespace

@@ -8,7 +8,7 @@
 
 namespace nmlbench {
 
-// A file that is there under its name only when it is whole: what is written goes into "FILE.PID.partial" first. A
+// A file that is there under its name only when it is whole: what is written goes into "FILE.PID.N.partial" first. A
 // pipe, a device or what a symbolic link leads to (/dev/stdout) is written itself. Every failure is a SystemError with
 // the system's reason.
 class OutputFile {

@@ -1,6 +1,7 @@
 #include "tables.h"
 
 #include "datasets/common/arrays.h"
+#include "support/text_file.h"
 
 #include <nmlbench/error.h>
 
@@ -10,8 +11,6 @@
 #include <optional>
 #include <string_view>
 #include <vector>
-
-#include <zlib.h>
 
 namespace nmlbench::plugins {
 namespace {
@@ -33,23 +32,6 @@ struct Line {
 
 [[noreturn]] void fail(const fs::path& file, std::int64_t line, const std::string& message) {
   throw DataError(file.string() + ":" + std::to_string(line) + ": " + message);
-}
-
-// The text of a file, decompressed when it is gzip (zlib tells them apart).
-std::string read_text(const fs::path& file) {
-  const gzFile in = ::gzopen(file.c_str(), "rb");
-  if (in == nullptr) fail(file, "cannot be opened");
-  std::string text;
-  char buffer[1 << 16];
-  int got = 0;
-  while ((got = ::gzread(in, buffer, sizeof(buffer))) > 0 && text.size() <= kLargestText) text.append(buffer, got);
-  int code = Z_OK;
-  ::gzerror(in, &code);
-  ::gzclose(in);
-  if (got < 0 || code == Z_BUF_ERROR) fail(file, "the compressed file is damaged or truncated");
-  if (text.size() > kLargestText) fail(file, "holds more than 1 GiB of text");
-  if (text.find('\0') != std::string::npos) fail(file, "is neither text nor .npy");
-  return text;
 }
 
 char separator_of(std::string_view line) {
@@ -91,7 +73,8 @@ Fields split_fields(std::string_view line, char separator) {
 
 // Lines with something on them; all have as many fields as the first.
 std::vector<Line> read_lines(const fs::path& file) {
-  const std::string text = read_text(file);
+  const std::string text = read_text(file, kLargestText);
+  if (text.find('\0') != std::string::npos) fail(file, "is neither text nor .npy");
   std::vector<Line> lines;
   std::int64_t number = 0;
   char separator = 0;

@@ -22,23 +22,23 @@ std::mutex& library_mutex() {  // Debian's HDF5 serves one thread at a time
   return mutex;
 }
 
+}  // namespace
+
 // An HDF5 identifier and what closes it.
-struct Id {
+struct Hdf5Id {
   hid_t id;
   herr_t (*close)(hid_t);
-  Id(hid_t i, herr_t (*c)(hid_t)) : id(i), close(c) {}
-  ~Id() {
+  Hdf5Id(hid_t i, herr_t (*c)(hid_t)) : id(i), close(c) {}
+  ~Hdf5Id() {
     if (id >= 0) close(id);
   }
-  Id(const Id&) = delete;
-  Id& operator=(const Id&) = delete;
+  Hdf5Id(const Hdf5Id&) = delete;
+  Hdf5Id& operator=(const Hdf5Id&) = delete;
   operator hid_t() const { return id; }  // NOLINT(google-explicit-constructor): it stands for the identifier
 };
 
-}  // namespace
-
 struct Hdf5Images::Handles {
-  Id file, access, data, space;
+  Hdf5Id file, access, data, space;
 
   Handles(const fs::path& path, const std::string& name)
       : file(quiet_open(path), H5Fclose),
@@ -81,7 +81,7 @@ Hdf5Images::Hdf5Images(const fs::path& file, const std::string& name) : file_(fi
   const std::lock_guard lock(library_mutex());
   handles_ = std::make_unique<Handles>(file, name);
   sizes_ = handles_->sizes();
-  const Id type(H5Dget_type(handles_->data), H5Tclose);
+  const Hdf5Id type(H5Dget_type(handles_->data), H5Tclose);
   if (sizes_.size() != 4 || sizes_[3] != 3 || sizes_[0] == 0 || H5Tget_class(type) != H5T_INTEGER ||
       H5Tget_size(type) != 1) {
     throw DataError(file.string() + ": array \"" + name + "\" is not uint8 [N, H, W, 3]");
@@ -105,7 +105,7 @@ Image Hdf5Images::image(std::int64_t row, const DecodeOptions& decode, const Res
     const std::lock_guard lock(library_mutex());
     const hsize_t start[4] = {static_cast<hsize_t>(row), 0, 0, 0};
     const hsize_t count[4] = {1, static_cast<hsize_t>(height), static_cast<hsize_t>(width), 3};
-    const Id from(H5Scopy(handles_->space), H5Sclose), to(H5Screate_simple(4, count, nullptr), H5Sclose);
+    const Hdf5Id from(H5Scopy(handles_->space), H5Sclose), to(H5Screate_simple(4, count, nullptr), H5Sclose);
     H5Sselect_hyperslab(from, H5S_SELECT_SET, start, nullptr, count, nullptr);
     if (H5Dread(handles_->data, H5T_NATIVE_UINT8, to, from, H5P_DEFAULT, rgb.data()) < 0) {
       throw BrokenImage("the file is damaged or truncated there");

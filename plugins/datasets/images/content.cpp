@@ -1,5 +1,7 @@
 #include "content.h"
 
+#include "support/environment.h"
+#include "support/output_file.h"
 #include "workers.h"
 
 #include <nmlbench/digest.h>
@@ -8,15 +10,12 @@
 #include <nmlbench/warning.h>
 
 #include <algorithm>
-#include <atomic>
 #include <cerrno>
-#include <cstdlib>
 #include <cstring>
 #include <ctime>
 #include <fstream>
 
 #include <sys/stat.h>
-#include <unistd.h>
 
 namespace nmlbench::plugins {
 namespace {
@@ -45,17 +44,11 @@ FileState state_of(const fs::path& file) {
 }
 
 void keep_in_cache(const fs::path& place, std::string_view bytes) {
-  static std::atomic<int> counter{0};
   std::error_code ignored;
   fs::create_directories(place.parent_path(), ignored);
-  const fs::path part = place.string() + "." + std::to_string(::getpid()) + "." + std::to_string(counter++);
-  std::ofstream out(part, std::ios::binary);
-  out << bytes;
-  out.close();
-  if (out) {
-    fs::rename(part, place, ignored);
-  } else {
-    fs::remove(part, ignored);
+  try {
+    write_output(place, bytes);
+  } catch (const SystemError&) {  // it is computed again next time
   }
 }
 
@@ -69,14 +62,8 @@ std::optional<std::string> read_from_cache(const fs::path& place, std::string_vi
   return std::nullopt;
 }
 
-fs::path cache_folder() {
-  const auto variable = [](const char* name) {
-    const char* value = std::getenv(name);
-    return std::string(value != nullptr ? value : "");
-  };
-  fs::path folder = variable("NMLBENCH_CACHE_DIR");
-  if (folder.empty() && !variable("XDG_CACHE_HOME").empty()) folder = fs::path(variable("XDG_CACHE_HOME")) / "nmlbench";
-  if (folder.empty() && !variable("HOME").empty()) folder = fs::path(variable("HOME")) / ".cache/nmlbench";
+fs::path usable_cache_folder() {
+  const fs::path folder = cache_folder();
   std::error_code error;
   if (!folder.empty()) fs::create_directories(folder, error);
   return error ? fs::path() : folder;
@@ -95,7 +82,7 @@ std::string content_digest(const std::vector<fs::path>& files) {
     key.update(files[i].string()).update(states[i].fields.data(), sizeof states[i].fields);
     settled = settled && states[i].settled();
   }
-  const fs::path root = cache_folder();
+  const fs::path root = usable_cache_folder();
   const fs::path memo = root / "digests" / key.hex();
   if (!root.empty()) {
     if (std::optional<std::string> known = read_from_cache(memo, kMemoFormat)) return *std::move(known);

@@ -12,9 +12,8 @@
 
 namespace nmlbench::plugins {
 
-// Where the harness keeps what can be computed again: NMLBENCH_CACHE_DIR, else $XDG_CACHE_HOME/nmlbench, else
-// ~/.cache/nmlbench. Empty when there is no such folder and none can be made.
-std::filesystem::path cache_folder();
+// cache_folder(), or "" when there is no such folder and none can be made.
+std::filesystem::path usable_cache_folder();
 
 // What tells that a file is still the same one: size, inode, device and times.
 struct FileState {

@@ -113,7 +113,7 @@ SplitInfo ImageDataset::open() {
 }
 
 std::optional<CacheSpace> ImageDataset::cache_space() const {
-  const std::filesystem::path root = cache_folder();
+  const std::filesystem::path root = usable_cache_folder();
   if (!params_.boolean("cache") || root.empty()) return std::nullopt;
   const CacheSpace space = CacheSpace::below(root);
   if (space.limit() > 0) return space;

@@ -1,5 +1,7 @@
 #include "listing.h"
 
+#include "support/text_file.h"
+
 #include <nmlbench/error.h>
 #include <nmlbench/random.h>
 
@@ -13,7 +15,6 @@
 #include <set>
 
 #include <sys/stat.h>
-#include <zlib.h>
 
 namespace nmlbench::plugins {
 namespace {
@@ -59,24 +60,6 @@ struct Walk {
     above.pop_back();
   }
 };
-
-// Plain or gzip-compressed.
-std::string read_text(const fs::path& file) {
-  const std::unique_ptr<gzFile_s, int (*)(gzFile)> in(::gzopen(file.c_str(), "rb"), ::gzclose);
-  if (!in) throw DataError(file.string() + ": cannot be opened: " + std::strerror(errno));
-  std::string text;
-  std::vector<char> part(1 << 20);
-  for (int got = 1; got > 0;) {
-    got = ::gzread(in.get(), part.data(), static_cast<unsigned>(part.size()));
-    if (got < 0) throw DataError(file.string() + ": the compressed file is damaged");
-    text.append(part.data(), static_cast<std::size_t>(got));
-    if (text.size() > kLargestList) throw DataError(file.string() + ": is too large for a list");
-  }
-  int code = Z_OK;
-  ::gzerror(in.get(), &code);
-  if (code == Z_BUF_ERROR) throw DataError(file.string() + ": the compressed file is truncated");
-  return text;
-}
 
 }  // namespace
 
@@ -168,7 +151,7 @@ std::vector<NamedImage> images_by_class(const fs::path& root, const std::vector<
 std::vector<Line> read_lines(const fs::path& file) {
   std::error_code error;
   if (!fs::is_regular_file(file, error)) throw DataError(file.string() + ": no such file");
-  const std::string text = read_text(file);
+  const std::string text = read_text(file, kLargestList);
   std::vector<Line> lines;
   std::int64_t number = 0;
   for (std::size_t begin = text.rfind("\xEF\xBB\xBF", 0) == 0 ? 3 : 0; begin < text.size();) {
