@@ -86,11 +86,8 @@ void append_lines(std::vector<std::string>& lines, const std::string& text) {
   for (std::string line; std::getline(stream, line);) lines.push_back("  " + line);
 }
 
-// The first `width` code points without control characters: a line that wraps or moves the cursor would break the
-// screen.
+// The first `width` code points: a line that wraps would break the screen.
 std::string cut(std::string line, int width) {
-  std::replace_if(
-      line.begin(), line.end(), [](unsigned char c) { return c < ' ' || c == 0x7f; }, '?');
   int columns = 0;
   for (std::size_t i = 0; i < line.size(); ++i) {
     const bool begins_code_point = (static_cast<unsigned char>(line[i]) & 0xc0) != 0x80;

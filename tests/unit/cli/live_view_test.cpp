@@ -95,7 +95,7 @@ TEST(LiveView, FitsTheTerminal) {
 TEST(LiveView, HoldsNoControlCharacters) {
   LiveState state;
   state.title = "a\nb\033[31m";
-  EXPECT_THAT(render(state, 80, 10), ElementsAre("a?b?[31m  0:00"));
+  EXPECT_THAT(render(state, 80, 10), ElementsAre("a\\nb\\x1b[31m  0:00"));
 }
 
 TEST(LiveView, OneLineForALog) {

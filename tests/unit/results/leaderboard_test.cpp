@@ -263,9 +263,9 @@ TEST_F(LeaderboardTest, JsonAndCsvHaveFullPrecision) {
 TEST(TextTable, EveryFormatEscapesItsOwnCharacters) {
   const TextTable table{{{"name"}, {"x", true}}, {{"a|b_c", "1,5"}, {"say \"50%\"\nµ", "2"}}};
   EXPECT_EQ(to_csv(table), "name,x\na|b_c,\"1,5\"\n\"say \"\"50%\"\"\nµ\",2\n");
-  EXPECT_EQ(to_markdown(table), "| name | x |\n| :--- | ---: |\n| a\\|b\\_c | 1,5 |\n| say \"50%\" µ | 2 |\n");
-  EXPECT_THAT(to_latex(table), AllOf(HasSubstr("a|b\\_c & 1,5 \\\\"), HasSubstr("say \"50\\%\" µ")));
-  EXPECT_EQ(to_terminal(table), "name           x\n────────────────\na|b_c        1,5\nsay \"50%\" µ    2\n");
+  EXPECT_EQ(to_markdown(table), "| name | x |\n| :--- | ---: |\n| a\\|b\\_c | 1,5 |\n| say \"50%\"\\\\nµ | 2 |\n");
+  EXPECT_THAT(to_latex(table), AllOf(HasSubstr("a|b\\_c & 1,5 \\\\"), HasSubstr("say \"50\\%\"\\textbackslash{}nµ")));
+  EXPECT_EQ(to_terminal(table), "name            x\n─────────────────\na|b_c         1,5\nsay \"50%\"\\nµ    2\n");
 }
 
 }  // namespace
