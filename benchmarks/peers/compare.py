@@ -188,7 +188,8 @@ def main():
 def write_section(file, text):
     """Replaces what stands between the markers; the words around it are written by hand."""
     begin, end = "<!-- measured: begin -->", "<!-- measured: end -->"
-    with open(file) as old:
+    with open(file, "a+") as old:  # a file of one's own may be new
+        old.seek(0)
         before, _, rest = old.read().partition(begin)
     _, _, after = rest.partition(end)
     with open(file, "w") as new:
