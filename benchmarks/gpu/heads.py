@@ -26,20 +26,6 @@ HEADS = (1, 4, 16, 64, 256, 1024)
 PATIENCE = 5
 
 
-def rate_of(step, device, seconds=0.3):
-    """Calls of `step` a second, after two to warm up."""
-    wait = torch.cuda.synchronize if device.startswith("cuda") else lambda: None
-    for _ in range(2):
-        step()
-    wait()
-    steps, begin = 0, time.perf_counter()
-    while steps < 1 or time.perf_counter() - begin < seconds:
-        step()
-        wait()
-        steps += 1
-    return steps / (time.perf_counter() - begin)
-
-
 def sequential(name, device):
     trainer = nml.HeadTrainer(name, DIM, CLASSES, 10**6)
     trainer.model.to(device)
@@ -101,7 +87,7 @@ class Vmap:
     def cells(self, heads, ours):
         begin = time.perf_counter()
         try:
-            rate = None if self.given_up else heads * rate_of(under_vmap(self.name, heads, self.device), self.device)
+            rate = None if self.given_up else heads * nml.rate_of(under_vmap(self.name, heads, self.device), self.device, 0.3)
         except torch.cuda.OutOfMemoryError:
             self.given_up = "out of memory"
         finally:
@@ -134,7 +120,7 @@ def main():
     print("| Tuner | Heads | Ours | PyTorch, one by one | Ratio | PyTorch, vmap | Ratio | Our GFLOP/s (of the product's) |\n"
           "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |", flush=True)
     for key, name in TUNERS.items():
-        single, vmapped = rate_of(sequential(name, device), device), Vmap(name, device)
+        single, vmapped = nml.rate_of(sequential(name, device), device, 0.3), Vmap(name, device)
         found = ours(device, f"^train_step/{key}/.*/heads:1/")
         for heads in HEADS:
             run = next((run for bench, run in found.items() if f"/units:{heads}/" in bench), None)

@@ -6,27 +6,12 @@ usage: pretraining.py [--device cuda:0]; gpu-kit/run calls it.
 The steps of matrices/quick.toml, with images on the card: eager, and the whole step as one CUDA graph. TF32 is off.
 """
 import argparse
-import time
 
 import torch
 
 import nml
 
 BATCH, CLASSES = 128, 80
-
-
-def rate_of(step, device, seconds=1.5):
-    wait = torch.cuda.synchronize if device.startswith("cuda") else lambda: None
-    for _ in range(5):
-        step()
-    wait()
-    steps, begin = 0, time.perf_counter()
-    while time.perf_counter() - begin < seconds:
-        for _ in range(5):
-            step()
-        wait()
-        steps += 5
-    return steps / (time.perf_counter() - begin)
 
 
 def captured(step):
@@ -58,13 +43,13 @@ def main():
                 step = captured(step)
             if device.startswith("cuda"):
                 torch.cuda.reset_peak_memory_stats()
-            rate = BATCH * rate_of(step, device)
+            rate = BATCH * nml.rate_of(step, device, 1.5, at_once=5)
             peak = torch.cuda.max_memory_allocated() / 2**20 if device.startswith("cuda") else 0
             print(f"| pre-training, {'bf16' if bf16 else 'fp32'}, {'one graph' if graph else 'eager'} | {rate:,.0f} | {peak:,.0f} |",
                   flush=True)
     model, batch = nml.ResNetTiny(CLASSES).to(device).eval(), torch.randint(256, (256, 3, 32, 32), dtype=torch.uint8, device=device)
     with torch.no_grad():
-        rate = 256 * rate_of(lambda: model.features(nml.normalise(batch)), device)
+        rate = 256 * nml.rate_of(lambda: model.features(nml.normalise(batch)), device, 1.5, at_once=5)
     print(f"| encoding, fp32, batches of 256 | {rate:,.0f} | |")
 
 

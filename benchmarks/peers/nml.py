@@ -4,6 +4,7 @@ It is the reference that tests compare accuracies with and the peer that benchma
 written as a careful user would write it: no needless copies, no Python loop where PyTorch has an operation.
 """
 import math
+import time
 
 import torch
 from torch import nn
@@ -15,6 +16,21 @@ TUNERS = {  # learning rate, weights of consistency, covariance and dominance, s
     "nmtune official": (0.001, (1.0, 0.04, 0.001), 5),
     "nmtune paper": (0.001, (0.01, 0.01, 0.01), 1),
 }
+
+
+def rate_of(step, device, seconds, at_once=1):
+    """Calls of `step` a second, over at least `seconds`, after some to warm up; the device is waited for after `at_once`."""
+    wait = torch.cuda.synchronize if device.startswith("cuda") else lambda: None
+    for _ in range(max(2, at_once)):
+        step()
+    wait()
+    steps, begin = 0, time.perf_counter()
+    while steps < 1 or time.perf_counter() - begin < seconds:
+        for _ in range(at_once):
+            step()
+        wait()
+        steps += at_once
+    return steps / (time.perf_counter() - begin)
 
 
 def make_linear(dim, classes):

@@ -14,10 +14,11 @@ std::atomic<bool> stop_requested{false};
 std::atomic<bool> stops_by_itself{false};
 static_assert(std::atomic<bool>::is_always_lock_free, "signal handlers may use lock-free atomics only");
 
-constexpr suseconds_t kGrace = 500'000;  // microseconds on top of a second
+// Time for work to stop by itself: a library's decomposition, or a plugin, may never look at the flag.
+constexpr itimerval kGrace{{0, 0}, {1, 500'000}};
 
 // Only what a signal handler may call.
-[[noreturn]] void end_now() {
+[[noreturn]] void end_now(int /*signal*/) {
   static constexpr char kEnded[] = "nmlbench: interrupted\n";
   static constexpr char kResumable[] =
       "nmlbench: interrupted in the middle of a stage; the same command goes on from there\n";
@@ -26,14 +27,9 @@ constexpr suseconds_t kGrace = 500'000;  // microseconds on top of a second
   ::_exit(kInterrupted);
 }
 
-void on_alarm(int) {
-  end_now();
-}
-
-void on_interrupt(int) {
-  if (!stops_by_itself || stop_requested.exchange(true)) end_now();
-  const itimerval grace{{0, 0}, {1, kGrace}};
-  ::setitimer(ITIMER_REAL, &grace, nullptr);
+void on_interrupt(int signal) {
+  if (!stops_by_itself || stop_requested.exchange(true)) end_now(signal);
+  ::setitimer(ITIMER_REAL, &kGrace, nullptr);
 }
 
 void install(int signal, void (*handler)(int)) {
@@ -46,7 +42,7 @@ void install(int signal, void (*handler)(int)) {
 }  // namespace
 
 void end_on_signals() {
-  install(SIGALRM, on_alarm);
+  install(SIGALRM, end_now);
   install(SIGINT, on_interrupt);
   install(SIGTERM, on_interrupt);
 }

@@ -1,11 +1,10 @@
 #include "engine/gradient_step.h"
 
 #include "engine/process.h"
+#include "support/environment.h"
 
 #include <nmlbench/compat.h>
 
-#include <cstdlib>
-#include <string_view>
 #include <utility>
 
 #include <spdlog/spdlog.h>
@@ -22,8 +21,7 @@ namespace {
 constexpr int kStepsBeforeCapture = 3;  // libraries choose their algorithms and take their memory in the first ones
 
 bool wanted(torch::Device device) {
-  const char* setting = std::getenv("NMLBENCH_CUDA_GRAPHS");
-  return device.is_cuda() && setting != nullptr && std::string_view(setting) == "1";
+  return device.is_cuda() && environment("NMLBENCH_CUDA_GRAPHS") == "1";
 }
 
 }  // namespace

@@ -150,7 +150,7 @@ SplitFacts Isolation::split(const ResolvedPlugin& dataset) const {
 // Nothing when the plugin fails: it will fail again in its cells, and they say why.
 std::optional<bool> Isolation::ask_truth(const char* what, const ResolvedPlugin& plugin) const {
   try {
-    return ask_plugin(what, plugin).get<bool>();
+    return ask_plugin(what, plugin).get<std::optional<bool>>();
   } catch (const WorkerFailure& failure) {
     spdlog::warn("{}: {}", plugin.where.text(), failure.what());
     return std::nullopt;

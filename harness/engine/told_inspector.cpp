@@ -14,14 +14,6 @@ std::string key(const char* question, const ResolvedPlugin& plugin) {
          std::string(params.begin(), params.end());
 }
 
-nlohmann::json json_of(std::optional<bool> truth) {
-  return truth ? nlohmann::json(*truth) : nlohmann::json();
-}
-
-std::optional<bool> truth_of(const nlohmann::json& json) {
-  return json.is_null() ? std::nullopt : std::optional(json.get<bool>());
-}
-
 }  // namespace
 
 SplitFacts NotingInspector::split(const ResolvedPlugin& dataset) const {
@@ -32,13 +24,13 @@ SplitFacts NotingInspector::split(const ResolvedPlugin& dataset) const {
 
 std::optional<bool> NotingInspector::trainable(const ResolvedPlugin& encoder) const {
   const std::optional<bool> answer = inner_.trainable(encoder);
-  answers_[key("trainable", encoder)] = json_of(answer);
+  answers_[key("trainable", encoder)] = answer;
   return answer;
 }
 
 std::optional<bool> NotingInspector::needs_source(const ResolvedPlugin& noise) const {
   const std::optional<bool> answer = inner_.needs_source(noise);
-  answers_[key("needs_source", noise)] = json_of(answer);
+  answers_[key("needs_source", noise)] = answer;
   return answer;
 }
 
@@ -58,10 +50,10 @@ SplitFacts ToldInspector::split(const ResolvedPlugin& dataset) const {
   return answer("split", dataset).get<SplitFacts>();
 }
 std::optional<bool> ToldInspector::trainable(const ResolvedPlugin& encoder) const {
-  return truth_of(answer("trainable", encoder));
+  return answer("trainable", encoder).get<std::optional<bool>>();
 }
 std::optional<bool> ToldInspector::needs_source(const ResolvedPlugin& noise) const {
-  return truth_of(answer("needs_source", noise));
+  return answer("needs_source", noise).get<std::optional<bool>>();
 }
 std::string ToldInspector::files(const ResolvedPlugin& plugin) const {
   return answer("files", plugin).get<std::string>();

@@ -95,8 +95,8 @@ class Server {
     if (what == "load") return load(request);
     if (what == "plan") return plan(request);
     if (what == "split") return PluginInspector().split(plugin(request.at("plugin")));
-    if (what == "trainable") return *PluginInspector().trainable(plugin(request.at("plugin")));
-    if (what == "needs_source") return *PluginInspector().needs_source(plugin(request.at("plugin")));
+    if (what == "trainable") return PluginInspector().trainable(plugin(request.at("plugin")));
+    if (what == "needs_source") return PluginInspector().needs_source(plugin(request.at("plugin")));
     Stages& stages = stages_.value();
     if (what == "dim") return feature_dim(stages, request);
     if (what == "noise") return noise(stages, request.at("checkpoint").get<std::size_t>());

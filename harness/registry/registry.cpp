@@ -78,19 +78,15 @@ bool others_can_write(const fs::path& path) {
 }  // namespace
 
 void require_private(const fs::path& folder) {
-  if (others_can_write(folder)) {
+  const auto require = [](const fs::path& path, const char* what) {
+    if (!others_can_write(path)) return;
     throw Error(
-        fmt::format("{}: others can write into this plugin folder, and its libraries run with your rights; take "
-                    "their write permission (chmod go-w), or say --allow-shared-plugins",
-                    folder.string()));
-  }
-  for (const fs::path& file : libraries_in(folder)) {
-    if (!others_can_write(file)) continue;
-    throw Error(
-        fmt::format("{}: others can write this plugin library, and it runs with your rights; take their write "
-                    "permission (chmod go-w), or say --allow-shared-plugins",
-                    file.string()));
-  }
+        fmt::format("{}: others can write {} with your rights; take their write permission (chmod go-w), or say "
+                    "--allow-shared-plugins",
+                    path.string(), what));
+  };
+  require(folder, "into this plugin folder, and its libraries run");
+  for (const fs::path& file : libraries_in(folder)) require(file, "this plugin library, and it runs");
 }
 
 std::vector<fs::path> plugin_search_path(const std::vector<fs::path>& extra) {

@@ -10,6 +10,14 @@ namespace nmlbench {
 
 namespace {
 
+TextTable with_printable_cells(TextTable table) {
+  for (auto& column : table.columns) column.header = printable(column.header);
+  for (auto& row : table.rows) {
+    for (std::string& cell : row) cell = printable(cell);
+  }
+  return table;
+}
+
 std::string padded(const std::string& text, std::size_t width, bool align_right) {
   const std::string fill(width - std::min(width, display_width(text)), ' ');
   return align_right ? fill + text : text + fill;
@@ -24,8 +32,8 @@ std::vector<std::string> headers(const TextTable& table) {
 std::vector<std::size_t> widths(const TextTable& table) {
   std::vector<std::size_t> result;
   for (std::size_t i = 0; i < table.columns.size(); ++i) {
-    std::size_t width = display_width(printable(table.columns[i].header));
-    for (const auto& row : table.rows) width = std::max(width, display_width(printable(row[i])));
+    std::size_t width = display_width(table.columns[i].header);
+    for (const auto& row : table.rows) width = std::max(width, display_width(row[i]));
     result.push_back(width);
   }
   return result;
@@ -35,7 +43,7 @@ std::string line(const TextTable& table, const std::vector<std::string>& cells,
                  const std::vector<std::size_t>& widths) {
   std::string text;
   for (std::size_t i = 0; i < cells.size(); ++i) {
-    text += (i > 0 ? "  " : "") + padded(printable(cells[i]), widths[i], table.columns[i].align_right);
+    text += (i > 0 ? "  " : "") + padded(cells[i], widths[i], table.columns[i].align_right);
   }
   text.erase(text.find_last_not_of(' ') + 1);
   return text;
@@ -43,8 +51,7 @@ std::string line(const TextTable& table, const std::vector<std::string>& cells,
 
 std::string escaped_markdown(std::string_view text) {
   std::string result;
-  const std::string line = printable(text);
-  for (const char c : line) {
+  for (const char c : printable(text)) {
     if (c == '|' || c == '\\' || c == '*' || c == '_' || c == '`' || c == '<' || c == '>') result += '\\';
     result += c;
   }
@@ -65,8 +72,7 @@ void replace_all(std::string& text, std::string_view from, std::string_view to) 
 
 std::string escaped_latex(std::string_view text) {
   std::string result;
-  const std::string line = printable(text);
-  for (const char c : line) {
+  for (const char c : printable(text)) {
     switch (c) {
       case '\\':
         result += "\\textbackslash{}";
@@ -123,7 +129,8 @@ std::size_t display_width(std::string_view text) {
       std::count_if(text.begin(), text.end(), [](unsigned char c) { return (c & 0xc0) != 0x80; }));
 }
 
-std::string to_terminal(const TextTable& table, bool colour) {
+std::string to_terminal(const TextTable& any, bool colour) {
+  const TextTable table = with_printable_cells(any);
   const auto columns = widths(table);
   std::size_t total = columns.empty() ? 0 : 2 * (columns.size() - 1);
   for (const std::size_t width : columns) total += width;

@@ -3,6 +3,7 @@
 #include "support/images.h"
 #include "support/npy.h"
 #include "support/program.h"
+#include "support/shared_data.h"
 
 #include <nmlbench/random.h>
 
@@ -181,10 +182,9 @@ TEST(Data, DoctorCallsAPartOfCifarPartial) {
 }
 
 TEST(Data, DoctorFindsAWholeSet) {
-  const std::filesystem::path shared = NMLBENCH_SHARED_DATA;
-  if (!std::filesystem::exists(shared / "usps/usps.h5")) GTEST_SKIP() << "usps.h5 is not there";
+  REQUIRE_SHARED("usps/usps.h5");
   const Scratch scratch;
-  const Finished finished = run(scratch, {"doctor", "--data", shared.string()});
+  const Finished finished = run(scratch, {"doctor", "--data", kShared.string()});
   EXPECT_THAT(finished.out, HasSubstr("whole: 7291 samples, 10 classes"));
   EXPECT_THAT(finished.out, HasSubstr("whole: 2007 samples, 10 classes"));
 }

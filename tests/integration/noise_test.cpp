@@ -1,6 +1,7 @@
 // Noise as a user asks for it in a matrix, up to what the database says about it.
 #include "integration/matrices.h"
 #include "support/program.h"
+#include "support/shared_data.h"
 
 #include <map>
 #include <sstream>
@@ -167,10 +168,10 @@ TEST(NoiseOfAMatrix, ReachesNoLabelOfATask) {
 class RealLabels : public ::testing::Test {
  protected:
   void SetUp() override {
-    const std::filesystem::path shared = NMLBENCH_SHARED_DATA;
-    images_ = std::filesystem::absolute(shared / "cifar10-bin-sample").lexically_normal();
-    const auto file = shared / "cifar-n/cifar10n_labels.csv.gz";
-    if (!std::filesystem::exists(images_) || !std::filesystem::exists(file)) GTEST_SKIP() << shared << " is absent";
+    REQUIRE_SHARED("cifar10-bin-sample");
+    REQUIRE_SHARED("cifar-n/cifar10n_labels.csv.gz");
+    images_ = std::filesystem::absolute(kShared / "cifar10-bin-sample").lexically_normal();
+    const auto file = kShared / "cifar-n/cifar10n_labels.csv.gz";
     const gzFile in = ::gzopen(file.c_str(), "rb");
     char line[256];
     for (int i = 0; i < 1001 && ::gzgets(in, line, sizeof(line)) != nullptr; ++i) csv_ += line;

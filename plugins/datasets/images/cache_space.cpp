@@ -1,5 +1,7 @@
 #include "cache_space.h"
 
+#include "support/environment.h"
+
 #include <nmlbench/error.h>
 
 #include <algorithm>
@@ -80,10 +82,10 @@ FolderLock::~FolderLock() {
 }
 
 CacheSpace CacheSpace::below(const fs::path& root) {
-  const char* text = std::getenv(kLimitVariable);
-  if (text == nullptr || *text == '\0') return {root / "images", std::numeric_limits<std::uint64_t>::max()};
+  const std::string text = environment(kLimitVariable);
+  if (text.empty()) return {root / "images", std::numeric_limits<std::uint64_t>::max()};
   char* end = nullptr;
-  const double gigabytes = std::strtod(text, &end);
+  const double gigabytes = std::strtod(text.c_str(), &end);
   if (*end != '\0' || !(gigabytes >= 0 && gigabytes < 1e9)) {
     throw Error(std::string(kLimitVariable) + " = \"" + text +
                 "\": expected what decoded images may take in GB, for example 50; 0 keeps none");

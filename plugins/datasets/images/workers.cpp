@@ -1,5 +1,7 @@
 #include "workers.h"
 
+#include "support/environment.h"
+
 #include <algorithm>
 #include <atomic>
 #include <cstdlib>
@@ -11,8 +13,7 @@
 namespace nmlbench::plugins {
 
 int worker_threads() {
-  const char* asked = std::getenv("NMLBENCH_THREADS");
-  const int threads = asked != nullptr ? std::atoi(asked) : 0;
+  const int threads = std::atoi(environment("NMLBENCH_THREADS").c_str());
   return threads > 0 ? threads : static_cast<int>(std::max(1U, std::thread::hardware_concurrency()));
 }
 

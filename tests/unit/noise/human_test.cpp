@@ -1,5 +1,6 @@
 // Labels from files, small ones made here and the real CIFAR-10N where it is present.
 #include "support/npy.h"
+#include "support/shared_data.h"
 #include "unit/noise/cases.h"
 
 #include <gmock/gmock.h>
@@ -84,10 +85,8 @@ TEST(Human, TheCleanColumnProvesTheOrder) {
 
 class Cifar10N : public ::testing::Test {
  protected:
-  void SetUp() override {
-    if (!std::filesystem::exists(folder_)) GTEST_SKIP() << folder_ << " is absent";
-  }
-  const std::filesystem::path folder_ = std::filesystem::path(NMLBENCH_SHARED_DATA) / "cifar-n";
+  void SetUp() override { REQUIRE_SHARED("cifar-n"); }
+  const std::filesystem::path folder_ = kShared / "cifar-n";
 };
 
 // Wei et al., ICLR 2022, table 1: random 17.23, 18.12, 17.64 %, worst 40.21 %. The aggregate is 9.03 % there and 9.01 %
