@@ -3,8 +3,9 @@
 
 usage: heads.py [--device cuda:0]; gpu-kit/run calls it.
 
-A step of a stack of H heads is H head-steps. Minibatches are on the card already, on every side. PyTorch's optimiser is
-its fused AdamW. Under vmap, batch normalisation keeps no running statistics, which is less than ours does. Our rate is
+A step of a stack of H heads is H head-steps. Minibatches are on the card already, on every side. PyTorch's side is the
+whole step as one CUDA graph where PyTorch can capture it (not NMTune, whose singular values wait for the card), with its
+fused AdamW. Under vmap, batch normalisation keeps no running statistics, which is less than ours does. Our rate is
 held against a batched product of the MLP's shape, measured beside it. Larger stacks are left out under vmap, and said to
 be, once a measurement took PATIENCE seconds.
 """
@@ -19,17 +20,30 @@ from torch.func import functional_call, grad_and_value, stack_module_state, vmap
 from torch.nn import functional as F
 
 import nml
+from pretraining import captured
 
 ROWS, DIM, CLASSES = 64, 512, 10
 TUNERS = {"linear_probe": "linear-probe", "mlp": "mlp", "nmtune": "nmtune official"}
 HEADS = (1, 4, 16, 64, 256, 1024)
 PATIENCE = 5
+AT_ONCE = 8  # steps between two waits for the card, as in benchmarks/tuner_bench.cpp
+
+
+def fused_adamw(parameters, lr, device):
+    return torch.optim.AdamW(parameters, lr=lr, weight_decay=1e-4, fused=True, capturable=device.startswith("cuda"))
+
+
+def rate_of(name, step, device):
+    """Steps a second: of a graph of the step where there can be one."""
+    if device.startswith("cuda") and not name.startswith("nmtune"):
+        step = captured(step)
+    return nml.rate_of(step, device, 0.3, AT_ONCE)
 
 
 def sequential(name, device):
     trainer = nml.HeadTrainer(name, DIM, CLASSES, 10**6)
     trainer.model.to(device)
-    trainer.optimizer = torch.optim.AdamW(trainer.model.parameters(), lr=trainer.lr, weight_decay=1e-4, fused=True)
+    trainer.optimizer = fused_adamw(trainer.model.parameters(), trainer.lr, device)
     f, labels = torch.randn(ROWS, DIM, device=device), torch.randint(CLASSES, (ROWS,), device=device)
     return lambda: trainer.step(f, labels)
 
@@ -47,7 +61,7 @@ def under_vmap(name, heads, device):
     model = make().to(device)
     one, _ = stack_module_state([model])
     parameters = {key: value.detach().repeat(heads, *[1] * (value.dim() - 1)).requires_grad_() for key, value in one.items()}
-    optimizer = torch.optim.AdamW(parameters.values(), lr=lr, weight_decay=1e-4, fused=True)
+    optimizer = fused_adamw(parameters.values(), lr, device)
 
     class Loss(torch.nn.Module):
         def __init__(self):
@@ -87,7 +101,7 @@ class Vmap:
     def cells(self, heads, ours):
         begin = time.perf_counter()
         try:
-            rate = None if self.given_up else heads * nml.rate_of(under_vmap(self.name, heads, self.device), self.device, 0.3)
+            rate = None if self.given_up else heads * rate_of(self.name, under_vmap(self.name, heads, self.device), self.device)
         except torch.cuda.OutOfMemoryError:
             self.given_up = "out of memory"
         finally:
@@ -120,7 +134,7 @@ def main():
     print("| Tuner | Heads | Ours | PyTorch, one by one | Ratio | PyTorch, vmap | Ratio | Our GFLOP/s (of the product's) |\n"
           "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |", flush=True)
     for key, name in TUNERS.items():
-        single, vmapped = nml.rate_of(sequential(name, device), device, 0.3), Vmap(name, device)
+        single, vmapped = rate_of(name, sequential(name, device), device), Vmap(name, device)
         found = ours(device, f"^train_step/{key}/.*/heads:1/")
         for heads in HEADS:
             run = next((run for bench, run in found.items() if f"/units:{heads}/" in bench), None)

@@ -100,7 +100,7 @@ def tests(machine, report):
                  + "\n```")
 
 
-def run_quick(machine, name, device, limit, graphs="0", *arguments):
+def run_quick(machine, name, device, limit, *arguments, graphs="1"):
     """Seconds of a whole quick matrix with a fresh cache."""
     begin = time.monotonic()
     machine.nmlbench(limit, "run", "quick", "--device", device, "--db", f"{name}.sqlite", "--cache-dir", f"/tmp/{name}",
@@ -140,9 +140,11 @@ def heads(machine, report):
 
 
 def pretraining(machine, report):
-    captured = run_quick(machine, "captured", machine.device, 150, "1")
-    report.write(f"The whole quick matrix with `NMLBENCH_CUDA_GRAPHS=1`: {captured:.0f} s. Stages of both runs:\n")
-    for name, title in (("device", "kernel by kernel"), ("captured", "captured")):
+    eager = run_quick(machine, "eager", machine.device, 150, graphs="0")
+    run_quick(machine, "fp32", machine.device, 100, "--set", "pretrain.optim.precision=fp32")
+    report.write(f"The whole quick matrix with `NMLBENCH_CUDA_GRAPHS=0`: {eager:.0f} s. Stages of both runs:\n")
+    for name, title in (("eager", "kernel by kernel"), ("device", "captured, the default"),
+                        ("fp32", "captured, pre-training in fp32 instead of bf16")):
         if os.path.exists(os.path.join(report.out, f"{name}.sqlite")):
             table = machine.nmlbench(30, "throughput", "--by", "stage", "--db", f"{name}.sqlite", "--format", "markdown")
             report.write(f"{title}:\n\n{table}")

@@ -1,5 +1,7 @@
 #include "engine/augment.h"
 
+#include <nmlbench/compat.h>
+
 #include <algorithm>
 #include <cmath>
 
@@ -30,7 +32,8 @@ Tensor shift(const Tensor& images, const Augmentation& augmentation, const Strea
   const Tensor rows = reflect(torch::arange(h).view({1, h}) + offsets("dy", h), h);
   Tensor columns = reflect(torch::arange(w).view({1, w}) + offsets("dx", w), w);
   if (augmentation.flip) columns = torch::where(flipped(b, draws), columns.flip(1), columns);
-  const Tensor pixels = (rows.unsqueeze(2) * w + columns.unsqueeze(1)).view({b, 1, h * w}).to(images.device());
+  const auto there = [&](const Tensor& axis) { return send(axis, images.device()); };
+  const Tensor pixels = (there(rows).unsqueeze(2) * w + there(columns).unsqueeze(1)).view({b, 1, h * w});
   return images.reshape({b, c, h * w}).gather(2, pixels.expand({b, c, h * w})).view_as(images);
 }
 
@@ -49,7 +52,7 @@ Tensor crop(const Tensor& images, const Augmentation& augmentation, const Stream
   const Tensor affine =
       torch::stack({torch::stack({half_width, zero, x}, 1), torch::stack({zero, half_height, y}, 1)}, 1);
   namespace F = torch::nn::functional;
-  const Tensor grid = F::affine_grid(affine.to(images.device()), images.sizes().vec(), /*align_corners=*/false);
+  const Tensor grid = F::affine_grid(send(affine, images.device()), images.sizes().vec(), /*align_corners=*/false);
   const auto options =
       F::GridSampleFuncOptions().mode(torch::kBilinear).padding_mode(torch::kBorder).align_corners(false);
   return F::grid_sample(images.to(torch::kFloat32), grid, options).round_().to(torch::kUInt8);
@@ -59,7 +62,7 @@ Tensor crop(const Tensor& images, const Augmentation& augmentation, const Stream
 Tensor jitter(const Tensor& images, double strength, const Stream& draws) {
   const std::int64_t b = images.size(0);
   const auto factor = [&](const char* name) {
-    return draws.at(name).uniform({b, 1, 1, 1}, 1 - strength, 1 + strength).to(images.device());
+    return send(draws.at(name).uniform({b, 1, 1, 1}, 1 - strength, 1 + strength), images.device());
   };
   const auto grey = [](const Tensor& x) {
     if (x.size(1) != 3) return x.mean(1, /*keepdim=*/true);

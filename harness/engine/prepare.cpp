@@ -1,5 +1,7 @@
 #include "engine/prepare.h"
 
+#include <nmlbench/compat.h>
+
 #include <fmt/format.h>
 
 namespace nmlbench {
@@ -18,7 +20,7 @@ torch::Tensor to_channels(const torch::Tensor& x, std::int64_t channels) {
 }
 
 torch::Tensor per_channel(const std::vector<double>& values, const torch::Tensor& like) {
-  return torch::tensor(values, torch::dtype(torch::kFloat64)).to(like.options()).view({1, -1, 1, 1});
+  return send(torch::tensor(values, torch::dtype(like.scalar_type())), like.device()).view({1, -1, 1, 1});
 }
 
 }  // namespace

@@ -2,11 +2,11 @@
 
 #include "engine/augment.h"
 #include "engine/flat_optimizer.h"
-#include "engine/gradient_step.h"
 #include "engine/prepare.h"
 #include "engine/process.h"
 #include "registry/registry.h"
 
+#include <nmlbench/captured.h>
 #include <nmlbench/compat.h>
 #include <nmlbench/dense.h>
 #include <nmlbench/schedule.h>
@@ -84,8 +84,7 @@ class Trainer {
         draws_(static_cast<std::uint64_t>(checkpoint.seed)),
         data_(checkpoint.noise, splits(*checkpoint.split), splits, draws_.at("noise")),
         spec_(encoder.input()),
-        steps_per_epoch_(data_.size() / optim_.batch_size),
-        gradients_([this](const Batch& batch) { return loss_and_gradients(batch); }, context.device) {
+        steps_per_epoch_(data_.size() / optim_.batch_size) {
     if (steps_per_epoch_ == 0) {
       throw Error(fmt::format("optim.batch_size {} is larger than the {} samples to train on", optim_.batch_size,
                               data_.size()));
@@ -140,10 +139,22 @@ class Trainer {
 
   torch::Tensor step(std::int64_t step, const torch::Tensor& rows) {
     const double total = static_cast<double>(steps_per_epoch_ * optim_.epochs);
-    const torch::Tensor loss = gradients_(make_batch(rows, draws_.at("augment").at(step)));
+    const torch::Tensor loss = gradients(make_batch(rows, draws_.at("augment").at(step)));
     optimizer_->step(optim_.lr *
                      schedule_factor(optim_, static_cast<double>(step), total, static_cast<double>(steps_per_epoch_)));
     return loss;
+  }
+
+  // Replayed on a GPU, where the encoder allows it.
+  torch::Tensor gradients(const Batch& batch) {
+    if (!encoder_.capturable()) return loss_and_gradients(batch);
+    std::vector<torch::Tensor> inputs = {batch.x, batch.y};
+    if (batch.text.defined()) inputs.push_back(batch.text);
+    return captured_(
+        [this](const std::vector<torch::Tensor>& in) {
+          return loss_and_gradients({in[0], in[1], in.size() > 2 ? in[2] : torch::Tensor()});
+        },
+        inputs);
   }
 
   torch::Tensor loss_and_gradients(const Batch& batch) {
@@ -163,7 +174,7 @@ class Trainer {
     if (data_.info().kind != SampleKind::feature) samples = augment(samples, optim_.augment, draws);
     Batch batch;
     batch.x = prepare(samples, spec_);
-    batch.y = data_.targets().index_select(0, rows).to(context_.device);
+    batch.y = send(data_.targets().index_select(0, rows), context_.device);
     if (data_.info().kind == SampleKind::image_text) batch.text = data_.captions(rows, context_.device);
     return batch;
   }
@@ -234,7 +245,7 @@ class Trainer {
   std::optional<FlatOptimizer> optimizer_;
   InputSpec spec_;
   std::int64_t steps_per_epoch_;
-  GradientStep gradients_;
+  Captured captured_;
   CheckpointFacts facts_;
   bool warm_ = false;
   std::future<void> save_;  // last: it ends before what it uses

@@ -3,6 +3,8 @@
 #include "engine/process.h"
 #include "registry/registry.h"
 
+#include <nmlbench/compat.h>
+
 #include <algorithm>
 
 #include <fmt/format.h>
@@ -77,9 +79,9 @@ torch::Tensor SplitData::read(const torch::Tensor& indices, torch::Device device
 torch::Tensor SplitData::samples(const torch::Tensor& indices, torch::Device device) const {
   if (!resident_.defined()) return read(indices, device);
   if (!device.is_cpu()) {
-    if (const torch::Tensor all = copy_on(device); all.defined()) return all.index_select(0, indices.to(device));
+    if (const torch::Tensor all = copy_on(device); all.defined()) return all.index_select(0, send(indices, device));
   }
-  return resident_.index_select(0, indices).to(device);
+  return send(resident_.index_select(0, indices), device);
 }
 
 torch::Tensor SplitData::copy_on(torch::Device device) const {

@@ -1,5 +1,6 @@
 #include "engine/training_rows.h"
 
+#include <nmlbench/compat.h>
 #include <nmlbench/dense.h>
 
 #include <algorithm>
@@ -62,7 +63,7 @@ std::pair<torch::Tensor, torch::Tensor> RowPool::gather(std::int64_t first_unit,
   const torch::Tensor of_subset = (rows - view * size + place(kFirstOfSubset)).view(-1);
   const torch::Tensor sample = subset_.index_select(0, of_subset).view({u, b});
   const torch::Tensor at =
-      torch::stack({sample + view * place(kSamples) + place(kFirstX), sample + place(kFirstY)}).to(x_.device());
+      send(torch::stack({sample + view * place(kSamples) + place(kFirstX), sample + place(kFirstY)}), x_.device());
   return {x_.index_select(0, at[0].reshape(-1)).view({u, b, -1}), y_.index_select(0, at[1].reshape(-1)).view({u, b})};
 }
 

@@ -305,6 +305,7 @@ void GradientTuner::init(const StackShape& shape, const std::vector<HeadSpec>& h
   device_ = device;
   per_head_.clear();
   stack_.init(parameters(shape), heads, device);
+  captured_.reset();
   lr_ = values_of_heads("lr");
   weight_decay_ = values_of_heads("weight_decay");
   schedule_ = torch::ones({shape.heads()}, torch::kFloat32);
@@ -481,8 +482,20 @@ torch::Tensor GradientTuner::loss(const Minibatch&) {
   throw Error("bug in the tuner: it overrides neither loss() nor gradients()");
 }
 
+torch::Tensor GradientTuner::replayed_gradients(const Minibatch& batch) {
+  if (!capturable()) return gradients(batch);
+  return captured_(
+      [&](const std::vector<torch::Tensor>& in) {
+        Minibatch there = batch;
+        there.x = in[0];
+        there.y = in[1];
+        return gradients(there);
+      },
+      {batch.x, batch.y}, /*variant=*/2 * first_unit_ + (batch.pairs ? 1 : 0));
+}
+
 torch::Tensor GradientTuner::checked_gradients(const Minibatch& batch) {
-  const torch::Tensor losses = gradients(batch);
+  const torch::Tensor losses = replayed_gradients(batch);
   if (losses.defined() && losses.dim() == 1 && losses.size(0) == window_.heads()) return losses;
   throw Error("bug in the tuner plugin: its losses have the shape " +
               (losses.defined() ? c10::str(losses.sizes()) : std::string("of an undefined tensor")) + ", expected [" +

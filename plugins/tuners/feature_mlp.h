@@ -18,6 +18,7 @@ class FeatureMlp : public GradientTuner {
   std::int64_t activations_per_row(const StackShape& shape) const override;
   std::int64_t smallest_batch() const override { return 2; }  // batch normalisation
   torch::Tensor gradients(const Minibatch& batch) final;
+  bool capturable() const final { return true; }
   Prediction on_predict(const torch::Tensor& x) final;
 
   // Adds regularisers on z [H, B, D] (f: the features it should stay close to, same shape; its input, or in minibatches

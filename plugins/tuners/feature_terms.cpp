@@ -29,12 +29,12 @@ struct GramTerm {
 
 // d loss / d sigma_i = top / S^2 - weight_i / S, and d sigma_i / dz = u_i v_i^T with v_i^T = u_i^T z / sigma_i: the
 // first is the inverse root of K, the second concerns the top_k largest alone.
-GramTerm dominance_of_gram(const torch::Tensor& gram, const torch::Tensor& top_k) {
-  const std::int64_t most = std::min(top_k.max().item<std::int64_t>(), gram.size(1));
+GramTerm dominance_of_gram(const torch::Tensor& gram, const TopK& top_k) {
+  const std::int64_t most = std::min(top_k.most, gram.size(1));
   const GramRoots roots = gram_roots(gram, most);
   const torch::Tensor sum = roots.sum.clamp_min(kSmallestNorm).unsqueeze(1);
   const torch::Tensor rank = torch::arange(most, gram.options());
-  const torch::Tensor share = top_k.clamp_max(gram.size(1)).to(gram.options()).view({-1, 1});
+  const torch::Tensor share = top_k.heads.clamp_max(gram.size(1)).to(gram.options()).view({-1, 1});
   const torch::Tensor weight = (rank < share).to(gram.options()).div_(share);  // [H, K]
   const torch::Tensor top = (weight * roots.largest).sum(1, /*keepdim=*/true);
   const torch::Tensor usable = roots.largest > roots.largest.slice(1, 0, 1).clamp_min(kSmallestNorm) * kSmallestRatio;
@@ -82,7 +82,7 @@ torch::Tensor times_z(const torch::Tensor& middle, const torch::Tensor& z) {
 
 // Where the two terms want different Gram matrices.
 Term spectral_terms_apart(const torch::Tensor& z, const torch::Tensor& covariance_weight,
-                          const torch::Tensor& dominance_weight, const torch::Tensor& top_k) {
+                          const torch::Tensor& dominance_weight, const TopK& top_k) {
   Term sum{torch::zeros({z.size(0)}, z.options()), torch::zeros_like(z)};
   const auto add = [&](const Term& term, const torch::Tensor& weight) {
     sum.loss.addcmul_(term.loss, weight);
@@ -122,7 +122,7 @@ Term covariance_term(const torch::Tensor& z) {
   return {(norm2 - sum_of_squares(variance)).div_(static_cast<double>(d)), gradient};
 }
 
-Term dominance_term(const torch::Tensor& z, const torch::Tensor& top_k) {
+Term dominance_term(const torch::Tensor& z, const TopK& top_k) {
   const bool by_rows = z.size(1) <= z.size(2);
   if (by_rows) {
     const GramTerm term = dominance_of_gram(gram_matrix(z), top_k);
@@ -133,7 +133,7 @@ Term dominance_term(const torch::Tensor& z, const torch::Tensor& top_k) {
 }
 
 Term spectral_terms(const torch::Tensor& z, const torch::Tensor& covariance_weight,
-                    const torch::Tensor& dominance_weight, const torch::Tensor& top_k) {
+                    const torch::Tensor& dominance_weight, const TopK& top_k) {
   const std::int64_t m = z.size(1), d = z.size(2);
   if (m < 2 || m > d) return spectral_terms_apart(z, covariance_weight, dominance_weight, top_k);
   const torch::Tensor gram = gram_matrix(z);

@@ -17,11 +17,13 @@ torch::Tensor norm_of(const torch::Tensor& matrices) {  // [H, 1, 1]
 // Unit eigenvector [H, M, 1] of the largest eigenvalue: K^4096 is u u^T up to a factor, but for eigenvalues that are
 // within some thousandths of the largest, of which it is a mixture.
 torch::Tensor leading_vector(const torch::Tensor& k) {
-  constexpr int kSquarings = 12;
-  torch::Tensor power = k / norm_of(k);
-  for (int i = 0; i < kSquarings; ++i) {
-    power = power.bmm(power);
-    power.div_(norm_of(power));
+  // With a norm of 1 the largest eigenvalue is at least M^-1/2, so six squarings leave it above M^-32: far from the end
+  // of float64 for any minibatch.
+  constexpr int kRounds = 2, kSquarings = 6;
+  torch::Tensor power = k;
+  for (int round = 0; round < kRounds; ++round) {
+    power = power / norm_of(power);
+    for (int i = 0; i < kSquarings; ++i) power = power.bmm(power);
   }
   const torch::Tensor column = power.diagonal(0, 1, 2).argmax(1).view({-1, 1, 1}).expand({-1, k.size(1), 1});
   const torch::Tensor u = power.gather(2, column);
@@ -49,12 +51,12 @@ Leading leading_pairs(const torch::Tensor& k, std::int64_t count) {
 // A^{-1/2} of matrices with eigenvalues in [kFloor, 1], by the Newton-Schulz iteration with the scaling that brings
 // both ends of the interval to one value (Chen & Chow 2014).
 torch::Tensor inverse_root(torch::Tensor a) {
-  const torch::Tensor identity = torch::eye(a.size(1), a.options()).unsqueeze(0);
-  torch::Tensor root = identity;
+  torch::Tensor root;
   for (double lowest = std::sqrt(kFloor); lowest < 1 - 1e-12;) {
     const double scale = std::sqrt(3 / (1 + lowest + lowest * lowest));
-    const torch::Tensor factor = (identity * 3 - a * (scale * scale)).mul_(0.5 * scale);
-    root = factor.matmul(root);
+    torch::Tensor factor = a * (-0.5 * scale * scale * scale);
+    factor.diagonal(0, 1, 2).add_(1.5 * scale);
+    root = root.defined() ? factor.bmm(root) : factor;
     a = factor.bmm(factor.bmm(a));
     lowest = 0.5 * scale * lowest * (3 - scale * scale * lowest * lowest);
   }

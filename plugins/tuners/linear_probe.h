@@ -14,6 +14,7 @@ class LinearProbe : public GradientTuner {
  protected:
   std::vector<ParameterSpec> parameters(const StackShape& shape) const override;
   torch::Tensor gradients(const Minibatch& batch) override;
+  bool capturable() const override { return true; }
   Prediction on_predict(const torch::Tensor& x) override;
 
  private:

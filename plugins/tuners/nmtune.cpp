@@ -8,6 +8,7 @@ void NmTune::on_init() {
   use_consistency_ = per_head("consistency").any().item<bool>();
   use_covariance_ = per_head("covariance").any().item<bool>();
   use_dominance_ = per_head("dominance").any().item<bool>();
+  most_top_k_ = per_head("top_k").max().item<std::int64_t>();
 }
 
 torch::Tensor NmTune::regularise(const torch::Tensor& z, const torch::Tensor& f, torch::Tensor& d_z) const {
@@ -21,7 +22,7 @@ torch::Tensor NmTune::regularise(const torch::Tensor& z, const torch::Tensor& f,
   if (use_covariance_ || use_dominance_) {
     const auto weight = [&](bool used, const char* name) { return used ? per_head(name) : torch::Tensor(); };
     const Term term = spectral_terms(z, weight(use_covariance_, "covariance"), weight(use_dominance_, "dominance"),
-                                     per_head("top_k"));
+                                     {per_head("top_k"), most_top_k_});
     d_z.add_(term.gradient);
     loss.add_(term.loss);
   }

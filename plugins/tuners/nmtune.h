@@ -43,8 +43,10 @@ class NmTune : public FeatureMlp {
   torch::Tensor regularise(const torch::Tensor& z, const torch::Tensor& f, torch::Tensor& d_z) const override;
 
  private:
-  // A term that no head weighs is not computed. Known once, so that a step never asks the device.
+  // Known once, so that a step never asks the device: which terms a head weighs (others are not computed), and the
+  // largest top_k.
   bool use_consistency_ = false, use_covariance_ = false, use_dominance_ = false;
+  std::int64_t most_top_k_ = 1;
 };
 
 }  // namespace nmlbench::plugins

@@ -5,6 +5,7 @@
 #include "support/tuning.h"
 #include "tuners/feature_terms.h"
 
+#include <nmlbench/captured.h>
 #include <nmlbench/compat.h>
 #include <nmlbench/gradient_tuner.h>
 
@@ -112,9 +113,14 @@ TEST_P(GpuTuner, TrainsAsOnTheCpu) {
     const Tensor x = torch::stack({large.x.slice(0, 0, 150), small.x}).to(device);
     return Outcome{loss.to(torch::kFloat64), tuner->predict(x, 0).logits.cpu().to(torch::kFloat64)};
   };
-  const Outcome expected = train(torch::kCPU), got = train(device_);
-  EXPECT_LT(relative_error(got.loss, expected.loss), 1e-3);
-  EXPECT_LT(relative_error(got.logits, expected.logits), 1e-2);
+  const Outcome expected = train(torch::kCPU), replayed = train(device_);
+  ::setenv("NMLBENCH_CUDA_GRAPHS", "0", 1);
+  const Outcome eager = train(device_);
+  ::unsetenv("NMLBENCH_CUDA_GRAPHS");
+  for (const Outcome& got : {replayed, eager}) {
+    EXPECT_LT(relative_error(got.loss, expected.loss), 1e-3);
+    EXPECT_LT(relative_error(got.logits, expected.logits), 1e-2);
+  }
 }
 
 TEST_F(Gpu, RunsAMatrix) {
@@ -126,6 +132,60 @@ TEST_F(Gpu, RunsAMatrix) {
   EXPECT_EQ(count(scratch / "there.sqlite", "SELECT count(*) FROM v_throughput WHERE peak_bytes <= 0"), 0);
   EXPECT_EQ(
       count(scratch / "there.sqlite", "SELECT count(*) FROM v_throughput WHERE device <> '" + device_.str() + "'"), 0);
+}
+
+// A graph reads new values, knows sizes and variants apart, and is given up for what waits for the device.
+TEST_F(Gpu, CapturedFunctionsGiveWhatTheyGive) {
+  const torch::NoGradGuard no_grad;
+  int calls = 0;
+  Captured captured;
+  for (int i = 0; i < 6; ++i) {
+    for (const std::int64_t n : {3, 4}) {
+      const Tensor x = torch::full({n}, i, torch::dtype(torch::kFloat32).device(device_));
+      const auto twice = [&](const std::vector<Tensor>& in) { return ++calls, in[0] * 2; };
+      EXPECT_TRUE(torch::equal(captured(twice, {x}), x * 2));
+      const auto negative = [&](const std::vector<Tensor>& in) { return -in[0]; };
+      EXPECT_TRUE(torch::equal(captured(negative, {x}, /*variant=*/1), -x));
+    }
+  }
+  EXPECT_EQ(calls, device_.is_cuda() ? 4 : 12);
+  Captured impossible;
+  for (int i = 0; i < 4; ++i) {
+    const Tensor x = torch::full({3}, i, torch::dtype(torch::kFloat32).device(device_));
+    const auto waits = [&](const std::vector<Tensor>& in) { return in[0] * in[0].sum().item<float>(); };
+    EXPECT_TRUE(torch::equal(impossible(waits, {x}), x * (3 * i)));
+  }
+}
+
+// Losses of some steps of gradient descent, replayed and kernel by kernel; what cannot be captured would warn.
+TEST_F(Gpu, EncodersTrainAlikeWhenCaptured) {
+  const auto losses = [&](bool replayed) {
+    const auto encoder = make_encoder(testing::plugin(PluginKind::encoder, "resnet-tiny"));
+    encoder->build({SampleKind::image, {3, 32, 32}, 10}, Stream(0));
+    encoder->to(device_);
+    encoder->train();
+    for (Tensor& parameter : encoder->parameters()) parameter.mutable_grad() = torch::zeros_like(parameter);
+    const auto gradients = [&](const std::vector<Tensor>& in) {
+      for (const Tensor& parameter : encoder->parameters()) parameter.grad().zero_();
+      const Tensor loss = encoder->pretrain_loss({in[0], in[1], {}});
+      loss.backward();
+      return loss.detach();
+    };
+    Captured captured;
+    std::vector<Tensor> found;
+    for (std::uint64_t step = 0; step < 8; ++step) {
+      const Stream draws(step);
+      const std::vector<Tensor> batch = {draws.at("x").normal({16, 3, 32, 32}).to(device_),
+                                         draws.at("y").integers({16}, 10).to(device_)};
+      found.push_back((replayed ? captured(gradients, batch) : gradients(batch)).cpu());
+      const torch::NoGradGuard no_grad;
+      for (Tensor& parameter : encoder->parameters()) parameter.sub_(parameter.grad(), 0.01);
+    }
+    return torch::stack(found).to(torch::kFloat64);
+  };
+  ::testing::internal::CaptureStderr();
+  EXPECT_LT(relative_error(losses(true), losses(false)), 1e-4);
+  EXPECT_EQ(::testing::internal::GetCapturedStderr(), "");
 }
 
 // One graph for the gradients of a step against kernel by kernel: the losses that pre-training logs.

@@ -19,6 +19,12 @@ inline void synchronize(torch::Device device) {
   if (device.is_cuda()) torch::cuda::synchronize(device.index());
 }
 
+// A tensor of the CPU on the device, in what the device does next. A GPU is not waited for: it copies from page-locked
+// memory when it comes to it.
+inline torch::Tensor send(const torch::Tensor& tensor, torch::Device device) {
+  return device.is_cuda() ? tensor.pin_memory().to(device, /*non_blocking=*/true) : tensor.to(device);
+}
+
 // One step size for many tensors.
 struct AdamWRates {
   double lr, weight_decay, beta1, beta2, epsilon;

@@ -58,6 +58,10 @@ class NMLBENCH_EXPORT Encoder : public torch::nn::Module {
   // Scalar loss to minimise: cross-entropy over the encoder's own head, or a contrastive loss. Throws unless trainable.
   virtual torch::Tensor pretrain_loss(const Batch& batch);
 
+  // True promises what Captured (nmlbench/captured.h) asks of pretrain_loss() and its gradients: on a GPU a training
+  // step is then recorded once and replayed. Random numbers that the host draws, or a schedule of its own, forbid it.
+  virtual bool capturable() const { return false; }
+
   // Class scores [B, classes] of the pre-training head; undefined for encoders that have none.
   virtual torch::Tensor pretrain_logits(const Batch& batch);
 };

@@ -13,6 +13,7 @@
 //   * override gradients(): write gradients by hand. For hot paths.
 #pragma once
 
+#include <nmlbench/captured.h>
 #include <nmlbench/tuner.h>
 
 #include <array>
@@ -132,6 +133,9 @@ class NMLBENCH_EXPORT GradientTuner : public Tuner {
   virtual torch::Tensor loss(const Minibatch& batch);
   // Writes stack().gradient(...) and returns the losses [H']. The default differentiates loss().
   virtual torch::Tensor gradients(const Minibatch& batch);
+  // True promises what Captured (nmlbench/captured.h) asks of gradients(), for each window and minibatch size: on a GPU
+  // it is then recorded once and replayed. Random numbers that the host draws, or a count of steps, forbid it.
+  virtual bool capturable() const { return false; }
   // Evaluation mode, x [U', B, D].
   virtual Prediction on_predict(const torch::Tensor& x) = 0;
   // Rows a minibatch needs at least (2 with batch normalisation); a smaller last one is left out of the epoch.
@@ -158,7 +162,8 @@ class NMLBENCH_EXPORT GradientTuner : public Tuner {
   double schedule_factor(std::int64_t step, std::int64_t total) const;
   torch::Tensor values_of_heads(std::string_view name) const;  // float32 [H], CPU
   void update(std::int64_t step);
-  torch::Tensor checked_gradients(const Minibatch& batch);  // throws Error unless there is a loss for each head
+  torch::Tensor replayed_gradients(const Minibatch& batch);  // gradients(), captured where that is possible
+  torch::Tensor checked_gradients(const Minibatch& batch);   // throws Error unless there is a loss for each head
 
   Params params_;
   StackShape shape_;
@@ -167,6 +172,7 @@ class NMLBENCH_EXPORT GradientTuner : public Tuner {
   std::vector<HeadSpec> heads_;
   torch::Device device_ = torch::kCPU;
   ParameterStack stack_;
+  Captured captured_;
   mutable std::map<std::string, torch::Tensor, std::less<>> per_head_;  // of all heads, [H]
   torch::Tensor lr_, weight_decay_;                                     // [H], CPU
   torch::Tensor schedule_;                                              // [H], CPU: share of the step size now

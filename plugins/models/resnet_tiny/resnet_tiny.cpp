@@ -44,6 +44,7 @@ class ResNetTiny : public Encoder {
   torch::Tensor pretrain_loss(const Batch& batch) override {
     return torch::nn::functional::cross_entropy(pretrain_logits(batch).to(torch::kFloat32), batch.y);
   }
+  bool capturable() const override { return true; }
 
  private:
   // Drawn as torch.nn.Linear draws.
