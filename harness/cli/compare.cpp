@@ -42,7 +42,7 @@ void add_compare(CLI::App& app, Globals&, Action& action) {
   verb->add_option("--group-by", query.group_by, "Columns, comma-separated; default: as the leaderboard's")
       ->delimiter(',');
   add_where_option(*verb, options->where);
-  verb->add_option("--metric", query.metric, "accuracy, loss, ece, ...")->capture_default_str();
+  add_metric_option(*verb, query.metric);
   verb->add_option("--kind", query.kind, "Only these test sets: id or ood")->check(CLI::IsMember({"id", "ood"}));
   verb->add_option("--tolerance", query.tolerance, "Differences up to this are none")
       ->check(CLI::NonNegativeNumber)

@@ -55,7 +55,7 @@ void add_leaderboard(CLI::App& app, Globals&, Action& action) {
       ->delimiter(',');
   verb->add_option("--kind", query.kind, "Only these test sets: id or ood")->check(CLI::IsMember({"id", "ood"}));
   add_where_option(*verb, options->where);
-  verb->add_option("--metric", query.metric, "accuracy, loss, ece, sve, lsvr, ...")->capture_default_str();
+  add_metric_option(*verb, query.metric);
   verb->add_option("--matrix", query.matrix, "Only cells of this matrix; default: all");
   verb->add_option("--baseline", query.baseline,
                    "A tuner, or COL=VALUE of a group-by column: adds the paired difference to it");
@@ -70,6 +70,7 @@ void add_leaderboard(CLI::App& app, Globals&, Action& action) {
                  "Rank and test groups that were not measured on everything");
   add_test_options(*verb, options->tests);
   add_table_options(*verb, options->table);
+  add_glossary(*verb);
   verb->callback([&action, options] { action = [options] { return show_leaderboard(*options); }; });
 }
 

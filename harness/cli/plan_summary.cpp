@@ -15,11 +15,12 @@ using nlohmann::json;
 
 // Steps of a head that trains for `epochs` in batches, when its tuner has such parameters.
 double head_steps(const Plan& plan, const Cell& cell) {
-  const Params& params = plan.tuners[cell.tuner].params;
-  if (!params.has("epochs") || !params.has("batch_size")) return 0;
+  const ResolvedPlugin& tuner = plan.tuners[cell.tuner];
+  const std::string epochs = tuner.parameter(Role::epochs), batch_size = tuner.parameter(Role::batch_size);
+  if (epochs.empty() || batch_size.empty()) return 0;
   const auto rows = static_cast<double>(plan.splits[plan.tasks[cell.task].train].facts.info.size) * cell.fraction;
-  const auto batch = static_cast<double>(params.integer("batch_size"));
-  return static_cast<double>(params.integer("epochs")) * std::ceil(rows / batch);
+  const auto batch = static_cast<double>(tuner.params.integer(batch_size));
+  return static_cast<double>(tuner.params.integer(epochs)) * std::ceil(rows / batch);
 }
 
 json stage_json(const StageCount& stage, const char* unit) {

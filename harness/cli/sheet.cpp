@@ -38,12 +38,6 @@ std::pair<std::string, Value> parse_setting(const std::string& text) {
   return {text.substr(0, equals), {number, where}};
 }
 
-const ParamSpec* find_param(const PluginEntry& entry, const std::string& name) {
-  const ParamSpec* end = entry.params + entry.param_count;
-  const ParamSpec* found = std::find_if(entry.params, end, [&](const ParamSpec& spec) { return name == spec.name; });
-  return found == end ? nullptr : found;
-}
-
 // One split for each domain that the plugin declares as a choice, unless the user chose one; else the split itself.
 std::vector<ResolvedPlugin> splits_to_show(const Registry& registry, const SheetOptions& options) {
   PluginRef ref;
@@ -51,18 +45,12 @@ std::vector<ResolvedPlugin> splits_to_show(const Registry& registry, const Sheet
   ref.where = {"sheet", 0, 0, ""};
   for (const std::string& text : options.set) ref.values.push_back(parse_setting(text));
   const Registry::Item* item = registry.find(PluginKind::dataset, options.plugin);
-  const ParamSpec* domain = item != nullptr ? find_param(*item->entry, "domain") : nullptr;
-  const bool chosen =
-      std::any_of(ref.values.begin(), ref.values.end(), [](const auto& v) { return v.first == "domain"; });
-  if (domain != nullptr && domain->type == ParamType::choice && !chosen) {
-    std::vector<Value> all;
-    std::string choices = domain->choices;
-    for (std::size_t begin = 0; begin <= choices.size();) {
-      const std::size_t bar = std::min(choices.find('|', begin), choices.size());
-      all.push_back({choices.substr(begin, bar - begin), ref.where});
-      begin = bar + 1;
-    }
-    ref.values.emplace_back("domain", Value{std::move(all), ref.where});
+  const ParamSpec* domain = item != nullptr ? param_with(*item->entry, Role::domain) : nullptr;
+  const auto chosen = [&] {
+    return std::any_of(ref.values.begin(), ref.values.end(), [&](const auto& v) { return v.first == domain->name; });
+  };
+  if (domain != nullptr && domain->type == ParamType::choice && !chosen()) {
+    ref.values.emplace_back(domain->name, Value{choices_of(*domain, ref.where), ref.where});
   }
   return registry.expand(PluginKind::dataset, ref);
 }

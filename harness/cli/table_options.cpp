@@ -1,5 +1,8 @@
 #include "cli/table_options.h"
 
+#include "records/columns.h"
+#include "records/metrics.h"
+
 #include <nmlbench/error.h>
 
 #include <map>
@@ -39,6 +42,20 @@ void add_test_options(CLI::App& verb, TestOptions& options) {
   verb.add_option("--test", options.test, "Paired test of differences: Student's t or Wilcoxon's signed ranks")
       ->check(CLI::IsMember({"t", "wilcoxon"}))
       ->capture_default_str();
+}
+
+void add_metric_option(CLI::App& verb, std::string& metric) {
+  verb.add_option("--metric", metric, metric_names())->capture_default_str();
+}
+
+void add_glossary(CLI::App& verb) {
+  std::string text = "Columns:\n";
+  for (const CellColumn& column : kCellColumns) {
+    if (column.use != Use::fact) text += fmt::format("  {:<18}{}\n", column.name, column.doc);
+  }
+  text += "\nMetrics:\n";
+  for (const Metric& metric : kMetrics) text += fmt::format("  {:<18}{}\n", metric.name, metric.doc);
+  verb.footer(text);
 }
 
 void add_where_option(CLI::App& verb, std::vector<std::string>& where) {

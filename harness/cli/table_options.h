@@ -30,6 +30,11 @@ struct TestOptions {
 };
 void add_test_options(CLI::App& verb, TestOptions& options);
 
+// --metric, which is one of those declared.
+void add_metric_option(CLI::App& verb, std::string& metric);
+// Below the help of a verb: every column that --where and --group-by take, and every metric.
+void add_glossary(CLI::App& verb);
+
 // --where COL=VALUE, repeatable.
 void add_where_option(CLI::App& verb, std::vector<std::string>& where);
 // Throws Error for text without a column.

@@ -38,7 +38,7 @@ void add_throughput(CLI::App& app, Globals&, Action& action) {
       ->capture_default_str();
   verb->add_option("--score", options->query.score, "What is weighed against cost: id, ood or harmonic");
   add_where_option(*verb, options->where);
-  verb->add_option("--metric", options->query.metric, "accuracy, loss, ece, ...")->capture_default_str();
+  add_metric_option(*verb, options->query.metric);
   verb->add_option("--top", options->query.top, "At most so many methods");
   add_table_options(*verb, options->table);
   verb->callback([&action, options] { action = [options] { return show_throughput(*options); }; });

@@ -14,13 +14,6 @@ namespace {
 
 using nlohmann::json;
 
-std::vector<std::string> split_text(const std::string& text, char separator) {
-  std::vector<std::string> parts;
-  std::istringstream in(text);
-  for (std::string part; std::getline(in, part, separator);) parts.push_back(part);
-  return parts;
-}
-
 const char* expected_type(ParamType type) {
   switch (type) {
     case ParamType::boolean:

@@ -1,6 +1,7 @@
 #include "config/matrix_spec.h"
 #include "config/overrides.h"
 #include "config/toml_table.h"
+#include "records/columns.h"
 
 #include <algorithm>
 #include <set>
@@ -106,7 +107,7 @@ TestSpec read_test(TomlTable table) {
   TestSpec spec;
   spec.where = table.where();
   table.require("kind", "\"id\" or \"ood\"");
-  spec.ood = table.choice_or("kind", {"id", "ood"}, "") == "ood";
+  spec.ood = table.choice_or("kind", "id|ood", "") == "ood";
   spec.name = table.text_or("name", "");
   spec.data = table.plugin("data", "the test split");
   table.reject_unknown();
@@ -162,9 +163,14 @@ void reject_repeated_task_names(const std::vector<TaskSpec>& tasks) {
 }  // namespace
 
 const std::vector<std::string>& exclude_columns() {
-  static const std::vector<std::string> columns = {"encoder", "pretrain_dataset", "noise", "noise_ratio",
-                                                   "task",    "fraction",         "tuner", "seed"};
-  return columns;
+  static const std::vector<std::string> kColumns = [] {
+    std::vector<std::string> names;
+    for (const CellColumn& column : kCellColumns) {
+      if (column.identity && !column.name.ends_with("_params")) names.emplace_back(column.name);
+    }
+    return names;
+  }();
+  return kColumns;
 }
 
 MatrixSpec read_matrix(const std::filesystem::path& file, const std::vector<std::string>& overrides) {
@@ -186,10 +192,10 @@ MatrixSpec read_matrix(const std::filesystem::path& file, const std::vector<std:
   for (TomlTable& table : root.tables("exclude")) spec.excludes.push_back(read_exclude(std::move(table)));
 
   TomlTable encode = root.table("encode");
-  spec.encode.precision = precision_named(encode.choice_or("precision", {"fp32", "tf32", "bf16"}, "fp32"));
+  spec.encode.precision = precision_named(encode.choice_or("precision", kPrecisions, "fp32"));
   encode.reject_unknown();
   TomlTable analysis = root.table("analysis");
-  spec.analysis.center_rows = analysis.choice_or("center", {"column", "row"}, "column") == "row";
+  spec.analysis.center_rows = analysis.choice_or("center", "column|row", "column") == "row";
   spec.analysis.max_rows = analysis.integer_or("max_rows", spec.analysis.max_rows, 2);
   analysis.reject_unknown();
   root.reject_unknown();

@@ -73,7 +73,7 @@ struct MatrixSpec {
   AnalysisSpec analysis;
 };
 
-// Columns that [[exclude]] may name.
+// Columns that [[exclude]] may name: what tells cells apart, but for parameters, which are many and nested.
 const std::vector<std::string>& exclude_columns();
 
 // Reads and checks a matrix file after applying `overrides` ("a.b=c", from --set). An override addresses a key by its

@@ -95,9 +95,9 @@ std::string TomlTable::text_or(std::string_view name, const std::string& fallbac
   return table_.contains(name) ? text(name, "") : (known_.emplace_back(name), fallback);
 }
 
-std::string TomlTable::choice_or(std::string_view name, const std::vector<std::string>& choices,
-                                 const std::string& fallback) {
+std::string TomlTable::choice_or(std::string_view name, const std::string& allowed, const std::string& fallback) {
   const std::string chosen = text_or(name, fallback);
+  const std::vector<std::string> choices = split_text(allowed, '|');
   if (std::find(choices.begin(), choices.end(), chosen) == choices.end()) {
     throw ConfigError(location_of(*table_.get(name), key(name)),
                       fmt::format("\"{}\" is not one of {}{}", chosen, fmt::join(choices, ", "),

@@ -30,7 +30,7 @@ class TomlTable {
 
   std::string text(std::string_view name, const char* meaning);
   std::string text_or(std::string_view name, const std::string& fallback);
-  std::string choice_or(std::string_view name, const std::vector<std::string>& choices, const std::string& fallback);
+  std::string choice_or(std::string_view name, const std::string& choices, const std::string& fallback);
   std::int64_t integer_or(std::string_view name, std::int64_t fallback, std::int64_t min);
   // One value or a list of them.
   std::vector<Value> list(std::string_view name, const char* meaning);

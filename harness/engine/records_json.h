@@ -6,7 +6,7 @@
 #include "engine/stacks.h"
 #include "engine/tune.h"
 #include "plan/inspector.h"
-#include "records/records.h"
+#include "records/columns.h"
 
 #include <optional>
 #include <variant>
@@ -50,10 +50,26 @@ NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Failure, message, transient)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(MetricRow, test_set, test_kind, metric, value)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(SpectrumRow, test_set, space, center, rows, values)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(ConfusionRow, test_set, classes, counts)
-NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(CellRecord, cell_id, coordinates, matrix, encoder, encoder_params, pretrain_dataset,
-                                   noise, noise_ratio, checkpoint_id, task, fraction, tuner, tuner_params, seed, status,
-                                   message, transient, device, metrics, spectra, confusion, loss_curve, tune_seconds,
-                                   evaluate_seconds)
+
+inline void to_json(nlohmann::json& out, const CellRecord& cell) {
+  out = {{"metrics", cell.metrics},
+         {"spectra", cell.spectra},
+         {"confusion", cell.confusion},
+         {"loss_curve", cell.loss_curve}};
+  for (const CellColumn& column : kCellColumns) {
+    visit_member(column, cell, [&](const auto& value) { out[std::string(column.name)] = value; });
+  }
+}
+inline void from_json(const nlohmann::json& in, CellRecord& cell) {
+  in.at("metrics").get_to(cell.metrics);
+  in.at("spectra").get_to(cell.spectra);
+  in.at("confusion").get_to(cell.confusion);
+  in.at("loss_curve").get_to(cell.loss_curve);
+  for (const CellColumn& column : kCellColumns) {
+    visit_member(column, cell, [&](auto& value) { in.at(std::string(column.name)).get_to(value); });
+  }
+}
+
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(StageRecord, stage, encoder, tuner, task, device, items, unit, seconds, peak_bytes,
                                    batch)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(NoiseRecord, checkpoint_id, encoder, pretrain_dataset, noise, noise_ratio, seed,

@@ -31,7 +31,8 @@ std::int64_t stack_bytes(torch::Device device) {
 constexpr double kGain = 1.03;  // a doubled stack that is not faster by this ends the search
 constexpr double kSampleSeconds = 0.02;
 constexpr int kSampleSteps = 5;
-constexpr int kWarmUpSteps = 2;  // in the second one a GPU's step is captured
+constexpr std::int64_t kRowsUnknown = 64;  // of a minibatch, when the tuner has no parameter for it
+constexpr int kWarmUpSteps = 2;            // in the second one a GPU's step is captured
 
 // Heads that see the same rows.
 std::int64_t heads_per_unit(const Plan& plan, const std::vector<std::size_t>& cells) {
@@ -66,7 +67,8 @@ std::map<std::int64_t, double> measure(const ResolvedPlugin& plugin, StackShape 
     if (trainer == nullptr) return {};
     const std::vector<HeadSpec> heads(static_cast<std::size_t>(shape.heads()), HeadSpec{plugin.params, Stream(0)});
     tuner->init(shape, heads, device);
-    const std::int64_t rows = plugin.params.integer("batch_size");
+    const std::string batch_size = plugin.parameter(Role::batch_size);
+    const std::int64_t rows = batch_size.empty() ? kRowsUnknown : plugin.params.integer(batch_size);
     const Stream draws = Stream(0).at("stack-size");
     const Minibatch batch{draws.at("x").normal({1, rows, shape.dim}).to(device).repeat({shape.units, 1, 1}),
                           draws.at("y").integers({1, rows}, shape.classes).to(device).repeat({shape.units, 1}),

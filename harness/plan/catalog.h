@@ -5,6 +5,7 @@
 
 #include <nmlbench/plugin.h>
 
+#include <map>
 #include <string>
 #include <utility>
 #include <vector>
@@ -26,8 +27,15 @@ struct ResolvedPlugin {
   std::string stack_key;  // tuners: the same without the per-head parameters; heads with equal keys may stack
   // Name and value of the parameters that the user chose otherwise than the default or preset; paths by file name.
   std::vector<std::pair<std::string, std::string>> differences;
+  std::map<Role, std::string> roles;  // names of the parameters that mean something to the harness
   const PluginEntry* entry = nullptr;
   Location where;
+
+  // The name of the parameter with a role; "" when there is none.
+  std::string parameter(Role role) const {
+    const auto found = roles.find(role);
+    return found == roles.end() ? "" : found->second;
+  }
 
   // "name@revision{canonical}": what goes into identity hashes.
   std::string identity() const { return name + "@" + std::to_string(revision) + canonical; }

@@ -1,3 +1,6 @@
+#include "plan/canonical.h"
+#include "plan/exclude.h"
+#include "plan/noise_names.h"
 #include "plan/plan.h"
 
 #include <nmlbench/digest.h>
@@ -8,74 +11,10 @@
 #include <tuple>
 
 #include <fmt/format.h>
-#include <nlohmann/json.hpp>
 
 namespace nmlbench {
 
-const char* kind_name(PluginKind kind) {
-  switch (kind) {
-    case PluginKind::encoder:
-      return "encoder";
-    case PluginKind::noise:
-      return "noise";
-    case PluginKind::tuner:
-      return "tuner";
-    case PluginKind::dataset:
-      return "dataset";
-  }
-  return "plugin";
-}
-
 namespace {
-
-bool has_ratio(const NoiseStep& step) {
-  return step.model.params.has("ratio");
-}
-
-// "symmetric(include_self=true,mode=bernoulli)"
-std::string variant(const ResolvedPlugin& plugin, std::vector<std::string> chosen = {}) {
-  for (const auto& [name, value] : plugin.differences) {
-    if (name != "ratio") chosen.push_back(name + "=" + value);
-  }
-  return chosen.empty() ? plugin.name : fmt::format("{}({})", plugin.name, fmt::join(chosen, ","));
-}
-
-std::string variant(const NoiseStep& step, bool with_ratio) {
-  std::vector<std::string> chosen;
-  if (with_ratio && has_ratio(step)) chosen.push_back(fmt::format("ratio={}", step.model.params.real("ratio")));
-  if (step.source) chosen.push_back("source=" + step.source_name);
-  return variant(step.model, std::move(chosen));
-}
-
-}  // namespace
-
-std::string Checkpoint::noise_name() const {
-  const bool several_ratios = std::count_if(noise.begin(), noise.end(), has_ratio) > 1;
-  std::vector<std::string> names;
-  for (const NoiseStep& step : noise) names.push_back(variant(step, several_ratios));
-  return fmt::format("{}", fmt::join(names, "+"));
-}
-
-std::string Checkpoint::noise_models() const {
-  std::vector<std::string> names;
-  for (const NoiseStep& step : noise) names.push_back(step.model.name);
-  return fmt::format("{}", fmt::join(names, "+"));
-}
-
-double Checkpoint::noise_ratio() const {
-  std::vector<double> ratios;
-  for (const NoiseStep& step : noise) {
-    if (has_ratio(step)) ratios.push_back(step.model.params.real("ratio"));
-  }
-  if (ratios.size() == 1) return ratios.front();
-  double untouched = 1.0;
-  for (const double ratio : ratios) untouched *= 1.0 - ratio;
-  return 1.0 - untouched;
-}
-
-namespace {
-
-using nlohmann::json;
 
 std::string hash(std::string_view kind, const std::vector<std::string>& parts) {
   Digest digest;
@@ -97,7 +36,7 @@ class Planner {
     for (const TaskSpec& task : spec_.tasks) add_task(task);
     for (const PluginRef& tuner : spec_.tuners) add_tuners(tuner);
     for (std::size_t checkpoint = 0; checkpoint < plan_.checkpoints.size(); ++checkpoint) add_cells(checkpoint);
-    plan_.canonical = canonical().dump();
+    plan_.canonical = canonical(plan_, spec_).dump();
     return std::move(plan_);
   }
 
@@ -287,8 +226,8 @@ class Planner {
   static std::string test_name(const TestSpec& test, const Split& split) {
     if (!test.name.empty()) return test.name;
     if (!split.facts.info.domain.empty()) return split.facts.info.domain;
-    const Params& params = split.plugin.params;
-    const std::string declared = params.has("domain") ? params.text("domain") : "";
+    const std::string domain = split.plugin.parameter(Role::domain);
+    const std::string declared = domain.empty() ? "" : split.plugin.params.text(domain);
     if (!declared.empty()) return declared;
     if (!test.ood) return "test";
     throw ConfigError(test.where, "the data has no domain to name this test set after; add `name`");
@@ -332,7 +271,7 @@ class Planner {
             cell.fraction = fraction;
             cell.tuner = tuner;
             cell.seed = seed;
-            if (!excluded(cell)) add_cell(std::move(cell));
+            if (!excluded(plan_, cell, spec_.excludes)) add_cell(std::move(cell));
           }
         }
       }
@@ -371,84 +310,6 @@ class Planner {
     return parts;
   }
 
-  bool excluded(const Cell& cell) const {
-    return std::any_of(spec_.excludes.begin(), spec_.excludes.end(), [&](const ExcludeSpec& exclude) {
-      return std::all_of(exclude.columns.begin(), exclude.columns.end(), [&](const auto& column) {
-        return std::any_of(column.second.begin(), column.second.end(),
-                           [&](const Value& value) { return matches(cell, column.first, value); });
-      });
-    });
-  }
-
-  bool matches(const Cell& cell, const std::string& column, const Value& value) const {
-    const Checkpoint& checkpoint = plan_.checkpoints[cell.checkpoint];
-    const auto text = [&](const std::string& have) {
-      const auto* want = std::get_if<std::string>(&value.data);
-      if (want == nullptr) throw ConfigError(value.where, "expected text, found " + value.text());
-      return *want == have;
-    };
-    const auto number = [&](double have) {
-      if (const auto* want = std::get_if<double>(&value.data)) return *want == have;
-      if (const auto* want = std::get_if<std::int64_t>(&value.data)) return static_cast<double>(*want) == have;
-      throw ConfigError(value.where, "expected a number, found " + value.text());
-    };
-    if (column == "encoder") return text(checkpoint.encoder.name);
-    if (column == "pretrain_dataset")
-      return text(checkpoint.trained() ? plan_.splits[*checkpoint.split].plugin.name : "");
-    if (column == "noise") return text(checkpoint.noise_name()) || text(checkpoint.noise_models());
-    if (column == "noise_ratio") return number(checkpoint.noise_ratio());
-    if (column == "task") return text(plan_.tasks[cell.task].name);
-    if (column == "fraction") return number(cell.fraction);
-    if (column == "tuner") return text(plan_.tuners[cell.tuner].name);
-    return number(static_cast<double>(cell.seed));
-  }
-
-  // One text, or a list of them for a composition.
-  static json noise_identities(const Checkpoint& checkpoint) {
-    json identities = json::array();
-    for (const NoiseStep& step : checkpoint.noise) {
-      identities.push_back(step.model.identity());
-      if (step.source) identities.back() = {{"model", step.model.identity()}, {"source", *step.source}};
-    }
-    return identities.size() == 1 ? identities.front() : identities;
-  }
-
-  json canonical() const {
-    json splits = json::array(), checkpoints = json::array(), tasks = json::array(), tuners = json::array();
-    for (const Split& split : plan_.splits)
-      splits.push_back({{"data", split.plugin.identity()}, {"digest", split.facts.digest}});
-    for (const Checkpoint& c : plan_.checkpoints) {
-      json entry = {{"id", c.id}, {"encoder", c.encoder.identity()}, {"seed", c.seed}};
-      if (c.trained()) {
-        entry["split"] = *c.split;
-        entry["noise"] = noise_identities(c);
-        entry["optim"] = json::parse(c.optim.canonical);
-      }
-      checkpoints.push_back(std::move(entry));
-    }
-    for (std::size_t t = 0; t < plan_.tasks.size(); ++t) {
-      json tests = json::array();
-      for (const TestSet& test : plan_.tasks[t].tests) {
-        tests.push_back({{"name", test.name}, {"kind", test.ood ? "ood" : "id"}, {"split", test.split}});
-      }
-      tasks.push_back({{"name", plan_.tasks[t].name},
-                       {"train", plan_.tasks[t].train},
-                       {"fraction", spec_.tasks[t].fractions},
-                       {"test", std::move(tests)}});
-      if (plan_.tasks[t].views.count > 0) tasks.back()["views"] = json::parse(plan_.tasks[t].views.canonical);
-    }
-    for (const ResolvedPlugin& tuner : plan_.tuners) tuners.push_back(tuner.identity());
-    return {{"name", spec_.name},
-            {"seeds", spec_.seeds},
-            {"splits", std::move(splits)},
-            {"checkpoints", std::move(checkpoints)},
-            {"tasks", std::move(tasks)},
-            {"tuners", std::move(tuners)},
-            {"encode", {{"precision", name_of(spec_.encode.precision)}}},
-            {"analysis",
-             {{"center", spec_.analysis.center_rows ? "row" : "column"}, {"max_rows", spec_.analysis.max_rows}}}};
-  }
-
   const MatrixSpec& spec_;
   const Catalog& catalog_;
   const Inspector& inspector_;
@@ -465,65 +326,6 @@ class Planner {
 
 Plan make_plan(const MatrixSpec& spec, const Catalog& catalog, const Inspector& inspector) {
   return Planner(spec, catalog, inspector).make();
-}
-
-namespace {
-
-// Labels that are ids of something else make as many classes as their largest says. Heads and tables have the size of
-// the number of classes, so more than `most` are believed only where the matrix or the data name them.
-std::string too_many_classes(const Split& split, std::int64_t most) {
-  const SplitInfo& info = split.facts.info;
-  const bool stated =
-      !info.class_names.empty() || (split.plugin.params.has("classes") && split.plugin.params.integer("classes") > 0);
-  if (info.classes <= most || stated) return "";
-  return fmt::format(
-      "{}: the labels go up to {}, which would be {} classes for {} rows; if they are ids, number the "
-      "classes from 0, and if so many are meant, say `classes = {}`",
-      split.plugin.where.text(), info.classes - 1, info.classes, std::max(info.size, info.full_size), info.classes);
-}
-
-constexpr std::int64_t kMostClassesUnstated = 1'000'000;
-
-}  // namespace
-
-std::string Plan::obstacle(const Cell& cell) const {
-  const auto error_of = [&](std::size_t index) {
-    const Split& split = splits[index];
-    return split.facts.error.empty() ? too_many_classes(split, kMostClassesUnstated) : split.facts.error;
-  };
-  const auto error_of_training = [&](std::size_t index) {
-    const SplitInfo& info = splits[index].facts.info;
-    const std::string error = error_of(index);
-    return error.empty() ? too_many_classes(splits[index], std::max(info.size, info.full_size)) : error;
-  };
-  const Checkpoint& checkpoint = checkpoints[cell.checkpoint];
-  if (checkpoint.trained()) {
-    if (const std::string error = error_of_training(*checkpoint.split); !error.empty()) return error;
-  }
-  for (const NoiseStep& step : checkpoint.noise) {
-    if (step.source && !error_of(*step.source).empty()) return error_of(*step.source);
-  }
-  const Task& task = tasks[cell.task];
-  if (const std::string error = error_of_training(task.train); !error.empty()) return error;
-  for (const TestSet& test : task.tests) {
-    if (!error_of(test.split).empty()) return error_of(test.split);
-  }
-  return "";
-}
-
-void keep_shard(Plan& plan, std::int64_t index, std::int64_t count) {
-  const auto cells = static_cast<std::int64_t>(plan.cells.size());
-  const std::int64_t first = cells * (index - 1) / count;
-  const std::int64_t last = cells * index / count;
-  plan.cells = std::vector<Cell>(plan.cells.begin() + first, plan.cells.begin() + last);
-}
-
-Stream subset_draws(const Plan& plan, const Cell& cell) {
-  return Stream(static_cast<std::uint64_t>(cell.seed)).at("task").at(plan.tasks[cell.task].name);
-}
-
-Stream cell_draws(const Plan& plan, const Cell& cell) {
-  return subset_draws(plan, cell).at("fraction").at(fmt::format("{}", cell.fraction));
 }
 
 }  // namespace nmlbench

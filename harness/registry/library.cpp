@@ -99,11 +99,21 @@ void check_factories(const PluginEntry& entry, const std::string& name) {
 // Names are unique; every default, alone and with each preset, passes its own declaration.
 void check_parameters(const PluginEntry& entry, const std::string& name) {
   std::set<std::string> names;
+  std::set<Role> roles;
   for (std::uint64_t i = 0; i < entry.param_count; ++i) {
     const ParamSpec& spec = entry.params[i];
     require_texts({spec.name, spec.doc, spec.choices, spec.unit});
     if (!names.insert(spec.name).second) {
       throw Error(fmt::format("declares parameter \"{}\" of \"{}\" twice", spec.name, name));
+    }
+    if (spec.role != Role::none && !roles.insert(spec.role).second) {
+      throw Error(fmt::format("gives parameter \"{}\" of \"{}\" a role that another one has", spec.name, name));
+    }
+    if (entry.kind == PluginKind::noise && spec.role == Role::none && std::string_view(spec.name) == "ratio") {
+      throw Error(
+          fmt::format("declares the parameter \"ratio\" of \"{}\" without a role, so that results would say that "
+                      "its ratio is 0; add .as(Role::noise_ratio)",
+                      name));
     }
   }
   std::vector<ParamSpec> optional(entry.params, entry.params + entry.param_count);

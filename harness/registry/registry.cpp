@@ -52,10 +52,10 @@ bool before(const Registry::Item& a, const Registry::Item& b) {
 
 // Plugins are created here and nowhere else, so that whatever a constructor throws gets its name.
 template <typename Factory>
-auto create(const ResolvedPlugin& plugin, Factory factory) -> decltype(factory(plugin.params)) {
+auto create(const ResolvedPlugin& plugin, const Params& params, Factory factory) -> decltype(factory(params)) {
   std::string what;
   try {
-    if (auto object = factory(plugin.params)) return object;
+    if (auto object = factory(params)) return object;
     what = "the factory returned nothing";
   } catch (const std::exception& error) {
     what = error.what();
@@ -184,6 +184,18 @@ Declaration declaration_of(const PluginEntry& entry) {
           entry.preset_count};
 }
 
+const ParamSpec* param_with(const PluginEntry& entry, Role role) {
+  const ParamSpec* end = entry.params + entry.param_count;
+  const ParamSpec* found = std::find_if(entry.params, end, [&](const ParamSpec& spec) { return spec.role == role; });
+  return found == end ? nullptr : found;
+}
+
+std::vector<Value> choices_of(const ParamSpec& spec, const Location& where) {
+  std::vector<Value> all;
+  for (const std::string& choice : split_text(spec.choices, '|')) all.push_back({choice, where});
+  return all;
+}
+
 std::vector<ResolvedPlugin> Registry::expand(PluginKind kind, const PluginRef& ref) const {
   const Item* item = find(kind, ref.plugin);
   if (item == nullptr) {
@@ -207,6 +219,10 @@ std::vector<ResolvedPlugin> Registry::expand(PluginKind kind, const PluginRef& r
     plugin.canonical = std::move(values.canonical);
     plugin.stack_key = std::move(values.stack_key);
     plugin.differences = std::move(values.differences);
+    for (std::uint64_t i = 0; i < item->entry->param_count; ++i) {
+      const ParamSpec& spec = item->entry->params[i];
+      if (spec.role != Role::none) plugin.roles.emplace(spec.role, spec.name);
+    }
     plugin.entry = item->entry;
     plugin.where = ref.where;
     result.push_back(std::move(plugin));
@@ -215,16 +231,20 @@ std::vector<ResolvedPlugin> Registry::expand(PluginKind kind, const PluginRef& r
 }
 
 std::unique_ptr<Dataset> make_dataset(const ResolvedPlugin& plugin) {
-  return create(plugin, plugin.entry->make_dataset);
+  return create(plugin, plugin.params, plugin.entry->make_dataset);
 }
 std::shared_ptr<Encoder> make_encoder(const ResolvedPlugin& plugin) {
-  return create(plugin, plugin.entry->make_encoder);
+  return create(plugin, plugin.params, plugin.entry->make_encoder);
 }
 std::unique_ptr<NoiseModel> make_noise(const ResolvedPlugin& plugin) {
-  return create(plugin, plugin.entry->make_noise);
+  return create(plugin, plugin.params, plugin.entry->make_noise);
 }
 std::unique_ptr<Tuner> make_tuner(const ResolvedPlugin& plugin) {
-  return create(plugin, plugin.entry->make_tuner);
+  std::set<std::string> per_head;
+  for (std::uint64_t i = 0; i < plugin.entry->param_count; ++i) {
+    if (plugin.entry->params[i].varies_in_stack) per_head.insert(plugin.entry->params[i].name);
+  }
+  return create(plugin, plugin.params.shared_by_heads(per_head), plugin.entry->make_tuner);
 }
 
 }  // namespace nmlbench

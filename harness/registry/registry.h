@@ -70,6 +70,10 @@ class Registry : public Catalog {
 };
 
 Declaration declaration_of(const PluginEntry& entry);
+// The parameter with a role; null when there is none.
+const ParamSpec* param_with(const PluginEntry& entry, Role role);
+// Every value of an enumeration.
+std::vector<Value> choices_of(const ParamSpec& spec, const Location& where);
 
 // Create plugin objects. Every exception that the plugin's factory throws becomes an Error naming the plugin.
 std::unique_ptr<Dataset> make_dataset(const ResolvedPlugin& plugin);

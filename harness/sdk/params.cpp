@@ -5,6 +5,10 @@ namespace nmlbench {
 template <typename T>
 const T& Params::get(std::string_view name, const char* type) const {
   const auto found = values_.find(std::string(name));
+  if (found == values_.end() && per_head_.count(std::string(name)) > 0) {
+    throw Error("bug in the plugin: parameter \"" + std::string(name) +
+                "\" differs from head to head; each head's is in its HeadSpec, and in per_head() of a GradientTuner");
+  }
   if (found == values_.end()) {
     throw Error("bug in the plugin: it asks for parameter \"" + std::string(name) + "\", which it does not declare");
   }
@@ -32,6 +36,12 @@ const std::vector<double>& Params::reals(std::string_view name) const {
 }
 const std::vector<std::string>& Params::texts(std::string_view name) const {
   return get<std::vector<std::string>>(name, "texts");
+}
+Params Params::shared_by_heads(const std::set<std::string>& per_head) const {
+  Params shared = *this;
+  shared.per_head_ = per_head;
+  for (const std::string& name : per_head) shared.values_.erase(name);
+  return shared;
 }
 bool Params::has(std::string_view name) const {
   return values_.count(std::string(name)) > 0;

@@ -19,6 +19,7 @@ class Asymmetric : public NoiseModel {
       choice("preset", "none", "none|cifar10|cifar100|mnist", "the maps and superclasses of Patrini et al., 2017"),
       choice("kind", "pair", "pair|superclass|map|matrix", "where the labels of a class go"),
       real("ratio", nullptr, "fraction of the labels that go there; 1 with kind = \"matrix\" takes the file as it is")
+          .as(Role::noise_ratio)
           .range(0, 1),
       reals("superclass", "", "kind = \"superclass\": the superclass of each class").range(0, 1e6),
       choice("within", "next", "next|uniform",

@@ -10,7 +10,8 @@ namespace nmlbench::plugins {
 // Images without a caption are never chosen; a single chosen pair has no partner and stays.
 class CaptionSwap : public NoiseModel {
  public:
-  static constexpr ParamSpec kParams[] = {real("ratio", "0.2", "fraction of the pairs to mix").range(0, 1)};
+  static constexpr ParamSpec kParams[] = {
+      real("ratio", "0.2", "fraction of the pairs to mix").as(Role::noise_ratio).range(0, 1)};
 
   explicit CaptionSwap(const Params& params) : ratio_(params.real("ratio")) {}
 
@@ -25,7 +26,8 @@ class CaptionSwap : public NoiseModel {
 // The chosen images lose their captions: the encoder sees an empty one.
 class CaptionDrop : public NoiseModel {
  public:
-  static constexpr ParamSpec kParams[] = {real("ratio", "0.2", "fraction of the pairs without a caption").range(0, 1)};
+  static constexpr ParamSpec kParams[] = {
+      real("ratio", "0.2", "fraction of the pairs without a caption").as(Role::noise_ratio).range(0, 1)};
 
   explicit CaptionDrop(const Params& params) : ratio_(params.real("ratio")) {}
 

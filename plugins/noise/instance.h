@@ -14,7 +14,9 @@ namespace nmlbench::plugins {
 class InstanceDependent : public NoiseModel {
  public:
   static constexpr ParamSpec kParams[] = {
-      real("ratio", "0.2", "mean of the flip rates, before their truncation to [0, 1]").range(0, 1),
+      real("ratio", "0.2", "mean of the flip rates, before their truncation to [0, 1]")
+          .as(Role::noise_ratio)
+          .range(0, 1),
       real("deviation", "0.1", "standard deviation of the flip rates").range(1e-6, 10),
       path("features", "",
            "features [N, D] of the whole set, .npy, as `nmlbench features` writes; \"\" takes the samples"),

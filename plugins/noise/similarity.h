@@ -18,7 +18,7 @@ namespace nmlbench::plugins {
 class Similarity : public NoiseModel {
  public:
   static constexpr ParamSpec kParams[] = {
-      real("ratio", "0.2", "fraction of the labels of each class to replace").range(0, 1),
+      real("ratio", "0.2", "fraction of the labels of each class to replace").as(Role::noise_ratio).range(0, 1),
       choice("by", "means", "means|confusion", "similarity of class means, or confusions of a classifier"),
       path("features", "",
            "features [N, D] of the whole set, .npy, as `nmlbench features` writes; \"\" takes the samples"),

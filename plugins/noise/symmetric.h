@@ -24,7 +24,7 @@ class Clean : public NoiseModel {
 class Symmetric : public NoiseModel {
  public:
   static constexpr ParamSpec kParams[] = {
-      real("ratio", "0.2", "fraction of the labels to replace").range(0, 1),
+      real("ratio", "0.2", "fraction of the labels to replace").as(Role::noise_ratio).range(0, 1),
       boolean("include_self", "false", "the replacement may be the label itself, as in the released loaders"),
       kFlipMode,
   };

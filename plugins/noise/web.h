@@ -14,7 +14,7 @@ namespace nmlbench::plugins {
 class Web : public NoiseModel {
  public:
   static constexpr ParamSpec kParams[] = {
-      real("ratio", "0.2", "fraction of the images of each class to replace").range(0, 1),
+      real("ratio", "0.2", "fraction of the images of each class to replace").as(Role::noise_ratio).range(0, 1),
       kFlipMode,
   };
 

@@ -29,6 +29,14 @@ struct Cells {
   std::unordered_map<std::string, Identity> identities;  // by cell_id
 };
 
+std::vector<std::string_view> identity_columns() {
+  std::vector<std::string_view> names;
+  for (const CellColumn& column : kCellColumns) {
+    if (column.identity) names.push_back(column.name);
+  }
+  return names;
+}
+
 Cells load(const Store& store, const CompareQuery& query) {
   return with_database_errors(store.impl().file, [&] {
     LeaderboardQuery selection;
@@ -37,10 +45,9 @@ Cells load(const Store& store, const CompareQuery& query) {
     selection.kind = query.kind;
     selection.group_by = {"cell_id"};  // so that the names of cells are read
     Cells cells{select_observations(store, selection), {}};
-    SQLite::Statement statement(
-        store.impl().db,
-        "SELECT cell_id, coordinates, json_array(matrix, encoder, encoder_params, pretrain_dataset, noise, noise_ratio,"
-        " task, fraction, tuner, tuner_params, seed) FROM v_cells");
+    SQLite::Statement statement(store.impl().db,
+                                fmt::format("SELECT cell_id, coordinates, json_array(matrix, {}) FROM v_cells",
+                                            fmt::join(identity_columns(), ", ")));
     while (statement.executeStep()) {
       const std::string id = statement.getColumn(0).getString();
       cells.identities[id] = {id, statement.getColumn(1).getString(), statement.getColumn(2).getString()};

@@ -242,14 +242,6 @@ Leaderboard build(const Observations& data, const LeaderboardQuery& query) {
 
 }  // namespace
 
-bool higher_is_better(std::string_view metric) {
-  return metric != "loss" && metric != "ece";
-}
-
-bool is_percentage(std::string_view metric) {
-  return metric == "accuracy";
-}
-
 Leaderboard query_leaderboard(const Store& store, const LeaderboardQuery& query) {
   return with_database_errors(store.impl().file, [&] { return build(select_observations(store, query), query); });
 }

@@ -7,6 +7,7 @@
 // measured on are listed last, without rank and part in any test: their averages do not compare.
 #pragma once
 
+#include "records/metrics.h"
 #include "results/boards/paired_tests.h"
 #include "results/boards/rank_tests.h"
 #include "results/boards/statistics.h"
@@ -97,11 +98,6 @@ struct Leaderboard {
   // Empty where fewer than two complete groups share two tasks, or the groups are of different tasks.
   std::optional<RankTest> id_ranks, ood_ranks;
 };
-
-// "loss" and "ece" are better when lower, everything else when higher.
-bool higher_is_better(std::string_view metric);
-// Metrics printed for people in percent.
-bool is_percentage(std::string_view metric);
 
 // Throws Error in one line: unknown column, metric, kind, matrix, baseline or value; no cells at all.
 Leaderboard query_leaderboard(const Store& store, const LeaderboardQuery& query);

@@ -29,7 +29,7 @@ double number_in(const std::string& text, Field field) {
 
 // Which ids of a column a filter asks for. A value that no row has is an Error.
 std::vector<bool> wanted_ids(const Observations& data, Field field, const std::vector<std::string>& values) {
-  const auto& texts = data.dictionaries[static_cast<std::size_t>(field)].texts();
+  const auto& texts = data.dictionaries[field.index()].texts();
   std::vector<bool> wanted(texts.size());
   for (const std::string& value : values) {
     bool found = false;
@@ -81,7 +81,10 @@ std::vector<std::string> strings(const Store& store, const char* sql) {
 
 // Names of cells cost time to read; most questions do not ask for them.
 bool needs_names_of_cells(const LeaderboardQuery& query) {
-  const auto is_name = [](const std::string& column) { return column == "cell_id" || column == "created_at"; };
+  const auto is_name = [](const std::string& name) {
+    const CellColumn* column = find_column(name);
+    return column != nullptr && column->use == Use::name;
+  };
   return query.cells.has_value() || std::any_of(query.group_by.begin(), query.group_by.end(), is_name) ||
          std::any_of(query.where.begin(), query.where.end(), [&](const auto& filter) { return is_name(filter.first); });
 }

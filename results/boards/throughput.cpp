@@ -1,6 +1,7 @@
 #include "results/boards/throughput.h"
 
 #include "results/query/filters.h"
+#include "results/query/observations.h"
 #include "results/store/database.h"
 
 #include <nmlbench/error.h>
@@ -17,9 +18,14 @@ namespace nmlbench {
 namespace {
 
 const std::vector<std::string> kMethodColumns{"encoder", "encoder_params", "tuner", "tuner_params", "device"};
-const std::vector<std::string> kCellColumns{
-    "cell_id",  "matrix", "encoder",      "encoder_params", "pretrain_dataset", "noise",     "noise_ratio", "task",
-    "fraction", "tuner",  "tuner_params", "seed",           "device",           "created_at"};
+// What may be asked of cells: everything that is not a test set's.
+std::vector<std::string> names_of_cell_fields() {
+  std::vector<std::string> names;
+  for (const CellColumn* column : kFieldColumns) {
+    if (column->home != Home::test_sets) names.emplace_back(column->name);
+  }
+  return names;
+}
 
 // Filters that a stage run has a column for.
 Filters of_stages(const Filters& filters) {
@@ -75,7 +81,7 @@ std::map<MethodKey, Cost> costs(const Store& store, const Filters& filters) {
       store.impl().db,
       "SELECT encoder, encoder_params, tuner, tuner_params, device, sum(tune_seconds + evaluate_seconds),"
       " count(tune_seconds + evaluate_seconds) FROM (SELECT * FROM v_cells" +
-          where_clause(filters, kCellColumns) +
+          where_clause(filters, names_of_cell_fields()) +
           ") WHERE status = 'done' GROUP BY encoder, encoder_params, tuner, tuner_params, device");
   bind_filters(statement, filters);
   std::map<MethodKey, Cost> result;

@@ -1,7 +1,9 @@
 #include "results/query/exporter.h"
 
+#include "records/columns.h"
 #include "results/query/filters.h"
 #include "results/store/database.h"
+#include "results/store/schema.h"
 
 #include <nmlbench/error.h>
 
@@ -19,10 +21,10 @@ namespace nmlbench {
 
 namespace {
 
-enum class Type { text, integer, real, timestamp };
+using Type = ColumnType;
 
 struct Column {
-  const char* name;
+  std::string name;
   Type type;
 };
 
@@ -33,44 +35,23 @@ struct Table {
   bool unpacks_floats = false;  // the last two columns are position and value of each float of the BLOB
 };
 
+// Of v_results or v_cells, in the order that the view has them.
+std::vector<Column> cell_columns(const char* view) {
+  SQLite::Database empty(":memory:", SQLite::OPEN_READWRITE | SQLite::OPEN_CREATE);
+  for (const std::string& script : migrations()) empty.exec(script);
+  SQLite::Statement names(empty, fmt::format("SELECT name FROM pragma_table_info('{}')", view));
+  std::vector<Column> columns;
+  while (names.executeStep()) {
+    const std::string name = names.getColumn(0).getString();
+    columns.push_back({name, find_column(name)->type});
+  }
+  return columns;
+}
+
 const std::vector<Table>& tables() {
   static const std::vector<Table> kTables{
-      {"results", "v_results", {{"cell_id", Type::text},        {"matrix", Type::text},
-                                {"encoder", Type::text},        {"pretrain_dataset", Type::text},
-                                {"noise", Type::text},          {"noise_ratio", Type::real},
-                                {"task", Type::text},           {"fraction", Type::real},
-                                {"tuner", Type::text},          {"tuner_params", Type::text},
-                                {"seed", Type::integer},        {"test_set", Type::text},
-                                {"test_kind", Type::text},      {"metric", Type::text},
-                                {"value", Type::real},          {"status", Type::text},
-                                {"device", Type::text},         {"created_at", Type::timestamp},
-                                {"encoder_params", Type::text}, {"message", Type::text}}},
-      {"cells",
-       "v_cells",
-       {{"cell_id", Type::text},
-        {"matrix", Type::text},
-        {"encoder", Type::text},
-        {"encoder_params", Type::text},
-        {"pretrain_dataset", Type::text},
-        {"noise", Type::text},
-        {"noise_ratio", Type::real},
-        {"task", Type::text},
-        {"fraction", Type::real},
-        {"tuner", Type::text},
-        {"tuner_params", Type::text},
-        {"seed", Type::integer},
-        {"status", Type::text},
-        {"message", Type::text},
-        {"device", Type::text},
-        {"tune_seconds", Type::real},
-        {"evaluate_seconds", Type::real},
-        {"checkpoint_id", Type::text},
-        {"coordinates", Type::text},
-        {"run", Type::text},
-        {"host", Type::text},
-        {"git_revision", Type::text},
-        {"created_at", Type::timestamp},
-        {"transient", Type::integer}}},
+      {"results", "v_results", cell_columns("v_results")},
+      {"cells", "v_cells", cell_columns("v_cells")},
       {"throughput",
        "v_throughput",
        {{"stage", Type::text},

@@ -14,9 +14,6 @@
 
 namespace nmlbench {
 
-const char* const kSelectCells =
-    "SELECT cell, status = 'failed', source_id, tuner_id, matrix, task, fraction, seed, device,"
-    " iif(?2, cell_id, ''), iif(?2, created_at, '') FROM cells WHERE (?1 = '' OR matrix = ?1) ORDER BY cell";
 const char* const kSelectMetric =
     "SELECT cell, test_set_id, value FROM metrics INDEXED BY metrics_by_metric"
     " WHERE metric_id = (SELECT metric_id FROM metric_names WHERE metric = ?) AND value IS NOT NULL"
@@ -24,10 +21,19 @@ const char* const kSelectMetric =
 
 namespace {
 
-constexpr std::array<std::string_view, kFieldCount> kNames = {
-    "cell_id",     "matrix",    "encoder",  "encoder_params", "pretrain_dataset", "noise",
-    "noise_ratio", "task",      "fraction", "tuner",          "tuner_params",     "seed",
-    "test_set",    "test_kind", "device",   "created_at"};
+std::vector<Field> fields_at(Home home) {
+  std::vector<Field> fields;
+  for (std::size_t i = 0; i < kFieldCount; ++i) {
+    if (kFieldColumns[i]->home == home) fields.emplace_back(i);
+  }
+  return fields;
+}
+
+std::vector<std::string_view> names_of(const std::vector<Field>& fields) {
+  std::vector<std::string_view> names;
+  for (const Field field : fields) names.push_back(field.column().name);
+  return names;
+}
 
 std::string_view text_of(const SQLite::Column& column) {
   const char* text = column.getText();
@@ -52,64 +58,54 @@ class Loader {
 
  private:
   void set(Observations::Ids& ids, Field field, std::string_view text) {
-    ids[static_cast<std::size_t>(field)] = result_.dictionaries[static_cast<std::size_t>(field)].add(text);
+    ids[field.index()] = result_.dictionaries[field.index()].add(text);
   }
+  // Numbers rarely change from row to row, and formatting them is slow.
   void set(Observations::Ids& ids, Field field, const SQLite::Column& column) {
-    if (field == Field::noise_ratio || field == Field::fraction) {
-      set(ids, field, fmt::format("{}", column.getDouble()));
-    } else {
-      set(ids, field, text_of(column));
+    if (field.column().type != ColumnType::real) return set(ids, field, text_of(column));
+    auto& [number, id] = last_[field.index()];
+    if (column.getDouble() != number) {
+      number = column.getDouble();
+      set(ids, field, fmt::format("{}", number));
+      id = ids[field.index()];
     }
+    ids[field.index()] = id;
   }
 
-  // A small table of names by its row number.
-  std::unordered_map<std::int64_t, Observations::Ids> read(const char* sql, const std::vector<Field>& fields) {
-    std::unordered_map<std::int64_t, Observations::Ids> table;
-    SQLite::Statement statement(db_, sql);
+  // The fields that the small table `table` keeps, by its row number.
+  std::unordered_map<std::int64_t, Observations::Ids> read(const char* table, const char* key, Home home) {
+    const std::vector<Field> fields = fields_at(home);
+    std::unordered_map<std::int64_t, Observations::Ids> found;
+    SQLite::Statement statement(db_,
+                                fmt::format("SELECT {}, {} FROM {}", key, fmt::join(names_of(fields), ", "), table));
     while (statement.executeStep()) {
-      Observations::Ids& ids = table[statement.getColumn(0).getInt64()];
+      Observations::Ids& ids = found[statement.getColumn(0).getInt64()];
       for (std::size_t i = 0; i < fields.size(); ++i) {
         set(ids, fields[i], statement.getColumn(static_cast<int>(i) + 1));
       }
     }
-    return table;
+    return found;
   }
 
   void load_names() {
-    sources_ = read("SELECT source_id, encoder, encoder_params, pretrain_dataset, noise, noise_ratio FROM sources",
-                    {Field::encoder, Field::encoder_params, Field::pretrain_dataset, Field::noise, Field::noise_ratio});
-    tuners_ = read("SELECT tuner_id, tuner, tuner_params FROM tuners", {Field::tuner, Field::tuner_params});
-    for (const auto& [row, ids] :
-         read("SELECT test_set_id, test_set, test_kind FROM test_sets", {Field::test_set, Field::test_kind})) {
+    sources_ = read("sources", "source_id", Home::sources);
+    tuners_ = read("tuners", "tuner_id", Home::tuners);
+    for (const auto& [row, ids] : read("test_sets", "test_set_id", Home::test_sets)) {
       test_sets_[row] = static_cast<std::uint32_t>(result_.test_sets.size());
       result_.test_sets.push_back(ids);
     }
   }
 
   void load_cells() {
-    SQLite::Statement statement(db_, kSelectCells);
+    SQLite::Statement statement(db_, select_cells());
     statement.bind(1, source_.matrix);
     statement.bind(2, source_.names_of_cells ? 1 : 0);
-    double last_fraction = std::numeric_limits<double>::quiet_NaN();  // it rarely changes, and formatting is slow
-    std::uint32_t last_fraction_id = 0;
+    const std::vector<Field> own = fields_at(Home::cells), of_tuner = fields_at(Home::tuners);
     while (statement.executeStep()) {
       Observations::Ids ids = sources_.at(statement.getColumn(2).getInt64());
       const Observations::Ids& tuner = tuners_.at(statement.getColumn(3).getInt64());
-      for (const Field field : {Field::tuner, Field::tuner_params}) {
-        ids[static_cast<std::size_t>(field)] = tuner[static_cast<std::size_t>(field)];
-      }
-      set(ids, Field::matrix, statement.getColumn(4));
-      set(ids, Field::task, statement.getColumn(5));
-      if (statement.getColumn(6).getDouble() != last_fraction) {
-        last_fraction = statement.getColumn(6).getDouble();
-        set(ids, Field::fraction, statement.getColumn(6));
-        last_fraction_id = ids[static_cast<std::size_t>(Field::fraction)];
-      }
-      ids[static_cast<std::size_t>(Field::fraction)] = last_fraction_id;
-      set(ids, Field::seed, statement.getColumn(7));
-      set(ids, Field::device, statement.getColumn(8));
-      set(ids, Field::cell_id, statement.getColumn(9));
-      set(ids, Field::created_at, statement.getColumn(10));
+      for (const Field field : of_tuner) ids[field.index()] = tuner[field.index()];
+      for (std::size_t i = 0; i < own.size(); ++i) set(ids, own[i], statement.getColumn(static_cast<int>(i) + 4));
       const auto number = static_cast<std::uint32_t>(result_.cells.size());
       if (statement.getColumn(1).getInt() != 0) result_.failed.push_back({number, Observation::kNoTestSet, 0.0});
       result_.cells.push_back(ids);
@@ -138,6 +134,13 @@ class Loader {
   std::unordered_map<std::int64_t, Observations::Ids> sources_, tuners_;
   std::unordered_map<std::int64_t, std::uint32_t> test_sets_;
   std::vector<std::int64_t> row_of_cell_;
+  std::array<std::pair<double, std::uint32_t>, kFieldCount> last_ = all_nan();  // of columns of numbers, and its id
+
+  static std::array<std::pair<double, std::uint32_t>, kFieldCount> all_nan() {
+    std::array<std::pair<double, std::uint32_t>, kFieldCount> last;
+    last.fill({std::numeric_limits<double>::quiet_NaN(), 0});
+    return last;
+  }
 };
 
 // Numbers for the combinations of `fields` in a table of ids.
@@ -149,7 +152,7 @@ std::vector<std::uint32_t> number_rows(const std::vector<Observations::Ids>& tab
   for (const Observations::Ids& ids : table) {
     key.clear();
     for (const Field field : fields) {
-      const std::uint32_t id = ids[static_cast<std::size_t>(field)];
+      const std::uint32_t id = ids[field.index()];
       key.append(reinterpret_cast<const char*>(&id), sizeof id);
     }
     numbers.push_back(known.try_emplace(key, static_cast<std::uint32_t>(known.size())).first->second);
@@ -159,22 +162,38 @@ std::vector<std::uint32_t> number_rows(const std::vector<Observations::Ids>& tab
 
 }  // namespace
 
+std::string select_cells() {
+  std::vector<std::string> columns = {"cell", "status = 'failed'", "source_id", "tuner_id"};
+  for (const Field field : fields_at(Home::cells)) {
+    const CellColumn& column = field.column();
+    columns.push_back(column.use == Use::name ? fmt::format("iif(?2, {}, '')", column.name) : std::string(column.name));
+  }
+  return fmt::format("SELECT {} FROM cells WHERE (?1 = '' OR matrix = ?1) ORDER BY cell", fmt::join(columns, ", "));
+}
+
 std::string_view field_name(Field field) {
-  return kNames[static_cast<std::size_t>(field)];
+  return field.column().name;
+}
+
+std::vector<std::string> field_names() {
+  std::vector<std::string> names;
+  for (const CellColumn* column : kFieldColumns) names.emplace_back(column->name);
+  return names;
 }
 
 Field field_named(std::string_view name) {
-  const auto found = std::find(kNames.begin(), kNames.end(), name);
-  if (found == kNames.end()) throw Error(fmt::format("no column \"{}\"; columns: {}", name, fmt::join(kNames, ", ")));
-  return static_cast<Field>(found - kNames.begin());
+  for (std::size_t i = 0; i < kFieldCount; ++i) {
+    if (kFieldColumns[i]->name == name) return Field(i);
+  }
+  throw Error(fmt::format("no column \"{}\"; columns: {}", name, fmt::join(field_names(), ", ")));
 }
 
 bool is_numeric(Field field) {
-  return field == Field::noise_ratio || field == Field::fraction || field == Field::seed;
+  return is_numeric(field.column());
 }
 
 bool is_of_test_set(Field field) {
-  return field == Field::test_set || field == Field::test_kind;
+  return field.column().home == Home::test_sets;
 }
 
 bool value_less(Field field, const std::string& a, const std::string& b) {
@@ -196,12 +215,12 @@ Observations Observations::load(const Store& store, const Source& source) {
 }
 
 std::uint32_t Observations::id_of(Field field, std::string_view text) const {
-  const auto& texts = dictionaries[static_cast<std::size_t>(field)].texts();
+  const auto& texts = dictionaries[field.index()].texts();
   return static_cast<std::uint32_t>(std::find(texts.begin(), texts.end(), text) - texts.begin());
 }
 
 std::vector<std::string> Observations::distinct(Field field) const {
-  const auto& texts = dictionaries[static_cast<std::size_t>(field)].texts();
+  const auto& texts = dictionaries[field.index()].texts();
   std::vector<bool> seen(texts.size());
   for (const Observation& row : rows) seen[id(row, field)] = true;
   if (!is_of_test_set(field)) {

@@ -2,10 +2,14 @@
 // a million rows are grouped without touching a string. Internal to results/.
 #pragma once
 
+#include "records/columns.h"
 #include "results/store/store.h"
 
+#include <algorithm>
 #include <array>
+#include <compare>
 #include <cstdint>
+#include <iterator>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -13,28 +17,57 @@
 
 namespace nmlbench {
 
-// Columns of v_results that groups and filters may name.
-enum class Field : std::uint8_t {
-  cell_id,
-  matrix,
-  encoder,
-  encoder_params,
-  pretrain_dataset,
-  noise,
-  noise_ratio,
-  task,
-  fraction,
-  tuner,
-  tuner_params,
-  seed,
-  test_set,
-  test_kind,
-  device,
-  created_at,
+// How many columns groups and filters may name: every axis and name of a cell.
+inline constexpr std::size_t kFieldCount = std::count_if(
+    std::begin(kCellColumns), std::end(kCellColumns), [](const CellColumn& column) { return column.use != Use::fact; });
+
+// One of them, by its place among them. Those that the code itself speaks of have a name here; a new one needs none.
+class Field {
+ public:
+  static const Field cell_id, matrix, encoder, encoder_params, pretrain_dataset, noise, noise_ratio, task, fraction,
+      tuner, tuner_params, seed, test_set, test_kind;
+
+  constexpr explicit Field(std::size_t index) : index_(static_cast<std::uint8_t>(index)) {}
+  constexpr std::size_t index() const { return index_; }
+  constexpr const CellColumn& column() const;
+  constexpr auto operator<=>(const Field&) const = default;
+
+ private:
+  std::uint8_t index_;
 };
-inline constexpr std::size_t kFieldCount = 16;
+
+// Their columns, in the order of kCellColumns.
+inline constexpr std::array<const CellColumn*, kFieldCount> kFieldColumns = [] {
+  std::array<const CellColumn*, kFieldCount> columns{};
+  std::size_t count = 0;
+  for (const CellColumn& column : kCellColumns) {
+    if (column.use != Use::fact) columns[count++] = &column;
+  }
+  return columns;
+}();
+
+constexpr const CellColumn& Field::column() const {
+  return *kFieldColumns[index_];
+}
+
+// The field of that name, at compile time: another name does not compile.
+consteval Field field(std::string_view name) {
+  for (std::size_t i = 0; i < kFieldCount; ++i) {
+    if (kFieldColumns[i]->name == name) return Field(i);
+  }
+  throw "no such column";
+}
+inline constexpr Field Field::cell_id = field("cell_id"), Field::matrix = field("matrix"),
+                       Field::encoder = field("encoder"), Field::encoder_params = field("encoder_params"),
+                       Field::pretrain_dataset = field("pretrain_dataset"), Field::noise = field("noise"),
+                       Field::noise_ratio = field("noise_ratio"), Field::task = field("task"),
+                       Field::fraction = field("fraction"), Field::tuner = field("tuner"),
+                       Field::tuner_params = field("tuner_params"), Field::seed = field("seed"),
+                       Field::test_set = field("test_set"), Field::test_kind = field("test_kind");
 
 std::string_view field_name(Field field);
+// Of all fields, for messages.
+std::vector<std::string> field_names();
 // Throws Error naming all columns.
 Field field_named(std::string_view name);
 bool is_numeric(Field field);
@@ -79,10 +112,10 @@ class Observations {
   static Observations load(const Store& store, const Source& source);
 
   std::uint32_t id(const Observation& row, Field field) const {
-    return (is_of_test_set(field) ? test_sets[row.test_set] : cells[row.cell])[static_cast<std::size_t>(field)];
+    return (is_of_test_set(field) ? test_sets[row.test_set] : cells[row.cell])[field.index()];
   }
   const std::string& text(const Observation& row, Field field) const {
-    return dictionaries[static_cast<std::size_t>(field)].text(id(row, field));
+    return dictionaries[field.index()].text(id(row, field));
   }
   // The number of a value of a column; of one that no row has, a number that no row has.
   std::uint32_t id_of(Field field, std::string_view text) const;
@@ -110,7 +143,7 @@ class KeyIndex {
 };
 
 // The statements that read a metric, for the test of their query plans.
-extern const char* const kSelectCells;
 extern const char* const kSelectMetric;
+std::string select_cells();
 
 }  // namespace nmlbench

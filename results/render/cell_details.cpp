@@ -1,5 +1,6 @@
 #include "results/render/cell_details.h"
 
+#include "records/columns.h"
 #include "results/render/text_table.h"
 #include "results/store/database.h"
 
@@ -200,11 +201,13 @@ std::string sparkline(const Json& values) {
 
 std::string identity_text(const Json& cell) {
   std::vector<std::pair<std::string, std::string>> pairs;
-  for (const char* name : {"matrix", "status", "message", "encoder", "encoder_params", "pretrain_dataset", "noise",
-                           "noise_ratio", "task", "fraction", "tuner", "tuner_params", "seed", "device", "tune_seconds",
-                           "evaluate_seconds", "checkpoint_id", "created_at"}) {
+  for (const CellColumn& column : kCellColumns) {
+    const std::string name(column.name);
+    const bool elsewhere = column.home == Home::runs || name == "cell_id" || name == "coordinates";
+    if (elsewhere || column.views == InViews::results) continue;
     const std::string value = text_of(cell[name]);
-    if (!value.empty() && value != "-") pairs.emplace_back(name, value);
+    const bool says_nothing = value.empty() || value == "-" || (name == "transient" && value == "0");
+    if (!says_nothing) pairs.emplace_back(name, value);
   }
   return fmt::format("cell {}\n", text_of(cell["cell_id"])) + facts(pairs);
 }

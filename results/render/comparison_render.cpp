@@ -151,8 +151,7 @@ std::string facts_json(const Comparison& comparison, std::size_t most) {
 std::string render(const Comparison& comparison, TableFormat format, std::size_t changes, bool colour) {
   const bool people = format != TableFormat::csv && format != TableFormat::json;
   const std::string title =
-      fmt::format("A = {}, B = {}: {}{}, {} is better", comparison.a.string(), comparison.b.string(), comparison.metric,
-                  is_percentage(comparison.metric) ? " in %" : "", comparison.higher_is_better ? "higher" : "lower");
+      fmt::format("A = {}, B = {}: {}", comparison.a.string(), comparison.b.string(), described(comparison.metric));
   return render(
       Page{title, make_table(comparison, people), notes(comparison, changes), facts_json(comparison, changes)}, format,
       colour);

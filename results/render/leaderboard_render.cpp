@@ -227,8 +227,7 @@ TextTable table_for_people(const Leaderboard& board) {
 }
 
 std::string title(const Leaderboard& board) {
-  return fmt::format("{}: {}{}, {} is better", fmt::join(board.matrices, ", "), board.metric,
-                     is_percentage(board.metric) ? " in %" : "", board.higher_is_better ? "higher" : "lower");
+  return fmt::format("{}: {}", fmt::join(board.matrices, ", "), described(board.metric));
 }
 
 std::vector<std::string> notes(const Leaderboard& board) {

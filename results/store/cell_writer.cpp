@@ -1,5 +1,8 @@
 #include "results/store/cell_writer.h"
 
+#include "records/columns.h"
+#include "records/metrics.h"
+
 #include <nmlbench/error.h>
 
 #include <bit>
@@ -20,6 +23,9 @@ void bind_one(SQLite::Statement& statement, int index, const std::optional<doubl
   } else {
     statement.bind(index);  // NULL
   }
+}
+void bind_one(SQLite::Statement& statement, int index, bool value) {
+  statement.bind(index, value ? 1 : 0);
 }
 void bind_one(SQLite::Statement& statement, int index, const std::vector<float>& values) {
   // A null pointer would bind NULL.
@@ -42,6 +48,16 @@ void execute(SQLite::Statement& statement, const Values&... values) {
   bind_all(statement, values...);
   statement.exec();
   statement.reset();
+}
+
+// First the rows of other tables, then what the record fills, in the order of the table of columns.
+std::string insert_cell_sql() {
+  std::vector<std::string_view> names = {"run_id", "source_id", "tuner_id"};
+  for (const CellColumn& column : kCellColumns) {
+    if (column.home == Home::cells && column.member.index() != 0) names.push_back(column.name);
+  }
+  return fmt::format("INSERT INTO cells ({}) VALUES ({})", fmt::join(names, ", "),
+                     fmt::join(std::vector<std::string_view>(names.size(), "?"), ", "));
 }
 
 void append(std::string& key, const std::string& text) {
@@ -100,10 +116,7 @@ CellWriter::CellWriter(SQLite::Database& db)
       remove_id_(db, "DELETE FROM cells WHERE status = 'failed' AND cell_id = ?"),
       remove_coordinates_(db, "DELETE FROM cells WHERE status = 'failed' AND coordinates = ?"),
       done_(db, "SELECT 1 FROM cells WHERE cell_id = ? AND status = 'done'"),
-      cell_(db,
-            "INSERT INTO cells (cell_id, coordinates, run_id, matrix, source_id, checkpoint_id, task, fraction,"
-            " tuner_id, seed, status, message, device, tune_seconds, evaluate_seconds, transient)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"),
+      cell_(db, insert_cell_sql()),
       metric_(db, "INSERT INTO metrics (cell, test_set_id, metric_id, value) VALUES (?, ?, ?, ?)"),
       spectrum_(db,
                 "INSERT INTO spectra (cell, test_set, space, center, samples, singular_values)"
@@ -135,15 +148,23 @@ std::int64_t CellWriter::insert_cell(std::int64_t run, const CellRecord& cell) {
   const std::int64_t source =
       sources_.row_of(cell.encoder, cell.encoder_params, cell.pretrain_dataset, cell.noise, cell.noise_ratio);
   const std::int64_t tuner = tuners_.row_of(cell.tuner, cell.tuner_params);
-  execute(cell_, cell.cell_id, cell.coordinates, run, cell.matrix, source, cell.checkpoint_id, cell.task, cell.fraction,
-          tuner, cell.seed, cell.status, cell.message, cell.device, cell.tune_seconds, cell.evaluate_seconds,
-          cell.transient ? 1 : 0);
+  bind_all(cell_, run, source, tuner);
+  int index = 3;
+  for (const CellColumn& column : kCellColumns) {
+    if (column.home != Home::cells) continue;
+    visit_member(column, cell, [&](const auto& value) { bind_one(cell_, ++index, value); });
+  }
+  cell_.exec();
+  cell_.reset();
   return db_.getLastInsertRowid();
 }
 
 void CellWriter::insert_metrics(std::int64_t row, const CellRecord& cell) {
   for (const MetricRow& metric : cell.metrics) {
     require_kind(cell, metric);
+    if (find_metric(metric.metric) == nullptr) {
+      throw Error(fmt::format("bug: the metric \"{}\" is not declared in records/metrics.h", metric.metric));
+    }
     execute(metric_, row, test_sets_.row_of(cell.task, metric.test_set, metric.test_kind),
             metric_names_.row_of(metric.metric), metric.value);
   }

@@ -7,6 +7,7 @@
 
 #include <cctype>
 
+#include <SQLiteCpp/Statement.h>
 #include <SQLiteCpp/Transaction.h>
 #include <fmt/format.h>
 #include <sqlite3.h>
@@ -73,6 +74,12 @@ int Store::Impl::checked_schema() {
   reading.commit();
   set_option(db, SQLITE_DBCONFIG_TRUSTED_SCHEMA, true);  // v_confusion reads JSON
   return version;
+}
+
+std::int64_t count_of(const SQLite::Database& db, const char* sql) {
+  SQLite::Statement statement(db, sql);
+  statement.executeStep();
+  return statement.getColumn(0).getInt64();
 }
 
 std::string sqlite_uri(const std::filesystem::path& file, const std::string& query) {

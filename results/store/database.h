@@ -4,6 +4,7 @@
 #include "results/store/store.h"
 
 #include <chrono>
+#include <cstdint>
 #include <filesystem>
 #include <memory>
 #include <string>
@@ -29,6 +30,9 @@ struct Store::Impl {
   // functions from then on.
   int checked_schema();
 };
+
+// The one number that a query gives.
+std::int64_t count_of(const SQLite::Database& db, const char* sql);
 
 // "file:/a/b.sqlite?mode=ro", with everything that a URI gives a meaning percent-encoded.
 std::string sqlite_uri(const std::filesystem::path& file, const std::string& query);

@@ -1,5 +1,6 @@
 #include "results/store/merge.h"
 
+#include "records/columns.h"
 #include "results/store/database.h"
 
 #include <nmlbench/error.h>
@@ -12,6 +13,7 @@
 #include <SQLiteCpp/Statement.h>
 #include <SQLiteCpp/Transaction.h>
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 namespace nmlbench {
 
@@ -49,12 +51,10 @@ WHERE NOT EXISTS (SELECT 1 FROM main.cells m WHERE m.cell_id = s.cell_id)
        OR s.coordinates NOT IN (SELECT coordinates FROM main.cells))
 )";
 
+// The columns of `cells` go in place of {0} and, as the input's, of {1}.
 constexpr const char* kCopyCells = R"(
-INSERT INTO main.cells (cell_id, coordinates, run_id, matrix, source_id, checkpoint_id, task, fraction, tuner_id, seed,
-                        status, message, device, created_at, tune_seconds, evaluate_seconds, transient)
-  SELECT c.cell_id, c.coordinates, run.run_id, c.matrix, source.source_id, c.checkpoint_id, c.task, c.fraction,
-         tuner.tuner_id, c.seed, c.status, c.message, c.device, c.created_at,
-         c.tune_seconds, c.evaluate_seconds, c.transient
+INSERT INTO main.cells (run_id, source_id, tuner_id, {0})
+  SELECT run.run_id, source.source_id, tuner.tuner_id, {1}
   FROM temp.new_cells n
   JOIN src.cells c ON c.cell = n.source_cell
   JOIN src.runs sr ON sr.run_id = c.run_id JOIN main.runs run ON run.uuid = sr.uuid
@@ -134,6 +134,16 @@ SELECT b.cell_id, n.metric, ts.test_set, k.value, NULL, 0, 1
 ORDER BY 1, 3, 2
 )";
 
+std::string copy_cells_sql() {
+  std::vector<std::string> names, of_input;
+  for (const CellColumn& column : kCellColumns) {
+    if (column.home != Home::cells) continue;
+    names.emplace_back(column.name);
+    of_input.push_back(fmt::format("c.{}", column.name));
+  }
+  return fmt::format(kCopyCells, fmt::join(names, ", "), fmt::join(of_input, ", "));
+}
+
 std::string value_text(const SQLite::Column& value, bool absent) {
   if (absent) return "nothing";
   return value.isNull() ? "not a number" : fmt::to_string(value.getDouble());
@@ -153,10 +163,6 @@ std::vector<MergeConflict> find_conflicts(SQLite::Database& db, const fs::path& 
                                      value_text(statement.getColumn(4), statement.getColumn(6).getInt() != 0))});
   }
   return conflicts;
-}
-
-std::size_t count(SQLite::Database& db, const char* sql) {
-  return static_cast<std::size_t>(db.execAndGet(sql).getInt64());
 }
 
 // Attached for as long as the object lives.
@@ -181,10 +187,10 @@ void merge_one(SQLite::Database& db, const Store& input, MergeResult& result) {
   db.exec(kShared);
   db.exec(kMapRows);
   auto conflicts = find_conflicts(db, input.impl().file);
-  const std::size_t in_both = count(db, "SELECT count(*) FROM temp.done_in_both");
+  const auto in_both = static_cast<std::size_t>(count_of(db, "SELECT count(*) FROM temp.done_in_both"));
   const auto replaced = static_cast<std::size_t>(db.exec(kDropSuperseded));
   db.exec(kFindNew);
-  const auto copied = static_cast<std::size_t>(db.exec(kCopyCells));
+  const auto copied = static_cast<std::size_t>(db.exec(copy_cells_sql()));
   db.exec(kCopyParts);
   db.exec(kForgetRows);
   transaction.commit();

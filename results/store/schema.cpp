@@ -12,15 +12,77 @@
 #include <map>
 #include <string>
 #include <string_view>
+#include <variant>
 
 #include <SQLiteCpp/Statement.h>
 #include <SQLiteCpp/Transaction.h>
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 namespace nmlbench {
 
-std::span<const char* const> migrations() {
-  static constexpr const char* kScripts[] = {kSchemaSql, kMigration2Sql, kMigration3Sql, kMigration4Sql};
+namespace {
+
+constexpr const char* kHomeOfColumn[] = {"c", "s", "t", "ts", "m", "r"};  // aliases of the tables, by Home
+
+// "c.seed", or NULL for what a cell without metrics has not.
+std::string expression(const CellColumn& column, bool measured) {
+  const bool of_metric = column.home == Home::metrics || column.home == Home::test_sets;
+  if (of_metric && !measured) return "NULL";
+  if (column.name == "metric") return "n.metric";
+  if (column.name == "run") return "r.uuid AS run";
+  return fmt::format("{}.{}", kHomeOfColumn[static_cast<std::size_t>(column.home)], column.name);
+}
+
+std::string selected(int version, std::span<const CellColumn> columns, InViews view, bool measured) {
+  std::vector<std::string> list;
+  for (const CellColumn& column : columns) {
+    if (column.since > version || (column.views != InViews::both && column.views != view)) continue;
+    list.push_back(expression(column, measured));
+  }
+  return fmt::format("{}", fmt::join(list, ", "));
+}
+
+// Of a column of `cells`: rows of earlier versions have the empty value, or NULL where none is measured.
+std::string declaration(const CellColumn& column) {
+  const char* type = column.type == ColumnType::real ? "REAL" : column.type == ColumnType::integer ? "INTEGER" : "TEXT";
+  if (std::holds_alternative<std::optional<double> CellRecord::*>(column.member)) return type;
+  return fmt::format("{} NOT NULL DEFAULT {}", type, is_numeric(column) ? "0" : "''");
+}
+
+}  // namespace
+
+std::string migration_to(int version, std::span<const CellColumn> columns) {
+  std::string script;
+  for (const CellColumn& column : columns) {
+    if (column.since != version) continue;
+    if (column.home != Home::cells) throw Error("bug: a new column belongs into the table `cells`");
+    script += fmt::format("ALTER TABLE cells ADD COLUMN {} {};\n", column.name, declaration(column));
+  }
+  constexpr const char* kSources = "JOIN sources s USING (source_id) JOIN tuners t USING (tuner_id)";
+  return script + fmt::format(R"(DROP VIEW v_results;
+CREATE VIEW v_results AS
+SELECT {} FROM metrics m JOIN metric_names n USING (metric_id) JOIN test_sets ts USING (test_set_id) JOIN cells c USING (cell) {}
+UNION ALL
+SELECT {} FROM cells c {} WHERE NOT EXISTS (SELECT 1 FROM metrics m WHERE m.cell = c.cell);
+DROP VIEW v_cells;
+CREATE VIEW v_cells AS SELECT {} FROM cells c {} JOIN runs r USING (run_id);
+)",
+                              selected(version, columns, InViews::results, true), kSources,
+                              selected(version, columns, InViews::results, false), kSources,
+                              selected(version, columns, InViews::cells, true), kSources);
+}
+
+const std::vector<std::string>& migrations() {
+  static const std::vector<std::string> kScripts = [] {
+    std::vector<std::string> scripts = {kSchemaSql, kMigration2Sql, kMigration3Sql, kMigration4Sql};
+    int newest = kScriptedVersions;
+    for (const CellColumn& column : kCellColumns) newest = std::max(newest, column.since);
+    for (int version = kScriptedVersions + 1; version <= newest; ++version) {
+      scripts.push_back(migration_to(version, kCellColumns));
+    }
+    return scripts;
+  }();
   return kScripts;
 }
 
@@ -116,7 +178,7 @@ void require_our_schema(SQLite::Database& db, const std::filesystem::path& file,
   }
 }
 
-void migrate(SQLite::Database& db, const std::filesystem::path& file, std::span<const char* const> scripts) {
+void migrate(SQLite::Database& db, const std::filesystem::path& file, std::span<const std::string> scripts) {
   const int target = static_cast<int>(scripts.size());
   if (checked_version(db, file, target) == target) return;
   SQLite::Transaction transaction(db, SQLite::TransactionBehavior::IMMEDIATE);

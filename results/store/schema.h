@@ -1,8 +1,12 @@
 // The schema and its version. Migrations run forward only.
 #pragma once
 
+#include "records/columns.h"
+
 #include <filesystem>
 #include <span>
+#include <string>
+#include <vector>
 
 #include <SQLiteCpp/Database.h>
 
@@ -11,8 +15,11 @@ namespace nmlbench {
 // "NMLB": tells our databases from others (PRAGMA application_id).
 inline constexpr int kApplicationId = 0x4e4d4c42;
 
-// SQL scripts; script i takes a database from version i to i + 1. Script 0 is schema.sql.
-std::span<const char* const> migrations();
+// SQL scripts; script i takes a database from version i to i + 1. Script 0 is schema.sql; those above kScriptedVersions
+// follow from the table of columns.
+const std::vector<std::string>& migrations();
+// The script that brings the columns of `version` to the table of cells and to its views.
+std::string migration_to(int version, std::span<const CellColumn> columns);
 // The version this program reads and writes.
 int schema_version();
 
@@ -23,6 +30,6 @@ int checked_version(SQLite::Database& db, const std::filesystem::path& file, int
 // make, or when there is a trigger, which none of them makes. Objects of other names are the user's own and left alone.
 void require_our_schema(SQLite::Database& db, const std::filesystem::path& file, int version);
 // Brings the database to version scripts.size() in one transaction: all of it or nothing.
-void migrate(SQLite::Database& db, const std::filesystem::path& file, std::span<const char* const> scripts);
+void migrate(SQLite::Database& db, const std::filesystem::path& file, std::span<const std::string> scripts);
 
 }  // namespace nmlbench

@@ -110,9 +110,10 @@ void other_draws_other_targets(const Subject& subject) {
 }
 
 void ratio_zero_is_clean(const Subject& subject) {
-  if (!subject.plugin.params.has("ratio")) GTEST_SKIP() << "the model has no ratio";
+  const std::string ratio = subject.plugin.parameter(Role::noise_ratio);
+  if (ratio.empty()) GTEST_SKIP() << "the model has no parameter .as(Role::noise_ratio)";
   std::map<std::string, ParamValue> values = subject.plugin.params.values();
-  values["ratio"] = 0.0;
+  values[ratio] = 0.0;
   Subject clean = subject;
   clean.plugin.params = Params(values);
   const NoiseInput input = make_input(*make_noise(clean.plugin));

@@ -21,11 +21,14 @@ std::string with_noise(std::string text, const std::string& noise) {
 }
 
 // Runs the tiny matrix with one seed, one tuner and that noise.
-Finished run_with(const Scratch& scratch, const std::string& noise) {
+Finished run_with(const Scratch& scratch, const std::string& noise, const std::vector<std::string>& more = {}) {
   std::string text = with_noise(kTiny, noise);
   text.erase(text.find("[[tuner]]\nplugin = \"mlp\""));
   scratch.write("tiny.toml", text);
-  return run(scratch, {"run", "tiny.toml", "--set", "matrix.seeds=[0]", "--set", "pretrain.optim.epochs=1"});
+  std::vector<std::string> arguments = {
+      "run", "tiny.toml", "--set", "matrix.seeds=[0]", "--set", "pretrain.optim.epochs=1"};
+  arguments.insert(arguments.end(), more.begin(), more.end());
+  return run(scratch, arguments);
 }
 
 struct NoiseRow {
@@ -59,6 +62,20 @@ TEST(NoiseOfAMatrix, AListIsAppliedInItsOrder) {
   EXPECT_EQ(count(scratch / "nmlbench.sqlite",
                   "SELECT count(DISTINCT noise) FROM v_results WHERE noise = 'long-tail(factor=5)+asymmetric'"),
             1);
+}
+
+TEST(NoiseOfAMatrix, ARatioIsARatioWhateverItIsCalled) {
+  const Scratch scratch;
+  const Finished finished = run_with(scratch, "{ plugin = \"never-clean\", rate = [0.1, 0.4] }",
+                                     {"--plugin-dir", NMLBENCH_TEST_PLUGIN_DIR "/misbehaving"});
+  ASSERT_EQ(finished.status, 0) << finished.err;
+  for (const char* ratio : {"0.1", "0.4"}) {
+    EXPECT_EQ(count(scratch / "nmlbench.sqlite",
+                    std::string("SELECT count(DISTINCT cell_id) FROM v_results WHERE noise = 'never-clean' AND "
+                                "noise_ratio = ") +
+                        ratio),
+              1);
+  }
 }
 
 TEST(NoiseOfAMatrix, WebImagesComeFromADeclaredSource) {

@@ -20,12 +20,15 @@ using namespace nmlbench;
 class Nothing : public NoiseModel {
  public:
   static constexpr ParamSpec kParams[] = {
-#ifdef WRONG_default
-      real("ratio", "2", "").range(0, 1),
+#if defined(WRONG_default)
+    real("ratio", "2", "").range(0, 1).as(Role::noise_ratio),
+#elif defined(WRONG_role)
+    real("ratio", "0.2", "").range(0, 1),
 #else
-      real("ratio", "0.2", "").range(0, 1),
+    real("ratio", "0.2", "").range(0, 1).as(Role::noise_ratio),
 #endif
-      choice("preset", "a", "a|b", "")};
+    choice("preset", "a", "a|b", "")
+  };
 #ifdef WRONG_preset
   static constexpr Preset kPresets[] = {{"a", ""}, { "b", "rate=0.3" }};
 #else

@@ -358,10 +358,10 @@ class KeepsSamplesTwice : public NoiseModel {
   }
 };
 
-// Ignores its ratio.
+// Ignores its ratio, which it calls otherwise than others do.
 class NeverClean : public NoiseModel {
  public:
-  static constexpr ParamSpec kParams[] = {real("ratio", "0.2", "ignored").range(0, 1)};
+  static constexpr ParamSpec kParams[] = {real("rate", "0.2", "ignored").range(0, 1).as(Role::noise_ratio)};
   explicit NeverClean(const Params&) {}
   NoiseOutput corrupt(const NoiseInput& input, const Stream&) override {
     return (input.targets + 1).remainder(input.classes);

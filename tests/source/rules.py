@@ -15,8 +15,8 @@ RULES = [
 # Includes are written from harness/, plugins/ or the root ("results/..."), and never with "../".
 LAYERS = {
     "harness/sdk": [], "harness/records": [], "harness/support": [],
-    "harness/config": ["support"], "harness/plan": ["config", "support"],
-    "harness/registry": ["plan", "config", "support"], "harness/cache": ["support"],
+    "harness/config": ["records", "support"], "harness/plan": ["config", "records", "support"],
+    "harness/registry": ["plan", "config", "records", "support"], "harness/cache": ["support"],
     "harness/engine": ["cache", "registry", "plan", "config", "records", "support"],
     "harness/cli": ["engine", "cache", "registry", "plan", "config", "records", "support", "results"],
     "results/store": ["records", "support"], "results/query": ["results/store", "records", "support"],

@@ -1,6 +1,7 @@
 // LibTorch calls whose spelling depends on the version, each behind one name of ours.
 #pragma once
 
+#include <nmlbench/error.h>
 #include <nmlbench/torch.h>
 
 #include <vector>
@@ -51,6 +52,7 @@ inline void fused_adamw(const std::vector<torch::Tensor>& values, const std::vec
                     rates.weight_decay, rates.epsilon, /*amsgrad=*/false, /*maximize=*/false);
 #else
   (void)values, (void)gradients, (void)first_moments, (void)second_moments, (void)steps, (void)rates;
+  throw Error("bug: ask has_fused_adamw() before fused_adamw()");
 #endif
 }
 

@@ -1,7 +1,7 @@
 // Declared parameters. A plugin states what it takes; the harness validates, documents and hashes it.
 //
 //   static constexpr ParamSpec kParams[] = {
-//       real("ratio", "0.2", "fraction of labels to corrupt").range(0, 1),
+//       real("ratio", "0.2", "fraction of labels to corrupt").range(0, 1).as(Role::noise_ratio),
 //       choice("schedule", "cosine", "cosine|constant", "learning-rate schedule"),
 //   };
 //
@@ -15,6 +15,7 @@
 #include <filesystem>
 #include <limits>
 #include <map>
+#include <set>
 #include <string>
 #include <string_view>
 #include <variant>
@@ -23,6 +24,20 @@
 namespace nmlbench {
 
 enum class ParamType : std::uint32_t { boolean, integer, real, text, choice, path, reals, texts };
+
+// What a parameter means to the harness, whatever it is called. A plugin has at most one parameter for each role.
+enum class Role : std::uint32_t {
+  none,
+  noise_ratio,   // noise models: the share of targets that is asked for, the `noise_ratio` of results
+  epochs,        // tuners: passes over the training rows, for estimates
+  batch_size,    // tuners: rows of a minibatch, for estimates and the size of stacks
+  data_folder,   // datasets: the folder or file with the data
+  split,         // datasets: which part of them
+  domain,        // datasets: which domain; names a test set
+  classes,       // datasets: the class count when the user states it, 0 when the labels do
+  verify,        // datasets: whether everything that is known of the data is checked
+  decoded_cache  // datasets: whether decoded images are kept on disk
+};
 
 struct ParamSpec {
   const char* name = "";
@@ -35,6 +50,7 @@ struct ParamSpec {
   double max = std::numeric_limits<double>::infinity();
   bool varies_in_stack = false;  // tuners: heads with different values may share one stack
   bool affects_result = true;    // false: a resource knob (cache size, threads), left out of the identity hash
+  Role role = Role::none;
 
   constexpr ParamSpec range(double low, double high) const {
     ParamSpec copy = *this;
@@ -50,6 +66,11 @@ struct ParamSpec {
   constexpr ParamSpec per_head() const {
     ParamSpec copy = *this;
     copy.varies_in_stack = true;
+    return copy;
+  }
+  constexpr ParamSpec as(Role meaning) const {
+    ParamSpec copy = *this;
+    copy.role = meaning;
     return copy;
   }
   constexpr ParamSpec resource() const {
@@ -123,11 +144,15 @@ class NMLBENCH_EXPORT Params {
 
   const std::map<std::string, ParamValue>& values() const { return values_; }
 
+  // What a tuner is constructed with: without the values that differ from head to head, which asking for is an Error.
+  Params shared_by_heads(const std::set<std::string>& per_head) const;
+
  private:
   template <typename T>
   const T& get(std::string_view name, const char* type) const;
 
   std::map<std::string, ParamValue> values_;
+  std::set<std::string> per_head_;  // names left out
 };
 
 }  // namespace nmlbench

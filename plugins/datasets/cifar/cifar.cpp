@@ -78,8 +78,9 @@ class Cifar : public LabelledImageDataset {
   static constexpr ParamSpec kParams[] = {
       path("path", nullptr,
            "folder with data_batch_*.bin and test_batch.bin, or train.bin and test.bin (CIFAR-100), or the one that "
-           "holds it under its usual name"),
-      choice("split", "train", "train|test", "which files are read"),
+           "holds it under its usual name")
+          .as(Role::data_folder),
+      choice("split", "train", "train|test", "which files are read").as(Role::split),
       choice("label_set", "fine", "fine|coarse", "CIFAR-100: 100 fine or 20 coarse classes"),
       NMLBENCH_LABELLED_IMAGES_PARAMS,
       NMLBENCH_VERIFY_PARAM,

@@ -15,6 +15,13 @@ namespace nmlbench::plugins {
 #define NMLBENCH_COLLECTION_PARAMS(size, resize, pct, interpolation) \
   NMLBENCH_IMAGE_PARAMS(size, resize, pct, interpolation), NMLBENCH_VERIFY_PARAM
 
+constexpr ParamSpec data_folder(const char* doc) {
+  return path("path", nullptr, doc).as(Role::data_folder);
+}
+constexpr ParamSpec split_choice(const char* default_value, const char* choices, const char* doc) {
+  return choice("split", default_value, choices, doc).as(Role::split);
+}
+
 // Photos: 224 px after the protocol's evaluation transform (bicubic, crop_pct 0.95; timm).
 #define NMLBENCH_PHOTO_PARAMS NMLBENCH_COLLECTION_PARAMS("224", "crop", "0.95", "bicubic")
 // Images of one small size, served as they are.

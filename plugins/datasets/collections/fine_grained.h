@@ -17,8 +17,8 @@ namespace nmlbench::plugins {
 class Flowers102 : public Collection {
  public:
   static constexpr ParamSpec kParams[] = {
-      path("path", nullptr, "flowers-102/ with jpg/image_00001.jpg.., imagelabels.mat and setid.mat"),
-      choice("split", "train", "train|val|trainval|test", "setid.mat's trnid, valid, both, tstid"),
+      data_folder("flowers-102/ with jpg/image_00001.jpg.., imagelabels.mat and setid.mat"),
+      split_choice("train", "train|val|trainval|test", "setid.mat's trnid, valid, both, tstid"),
       NMLBENCH_PHOTO_PARAMS,
   };
   NMLBENCH_COLLECTION_OVERRIDES;
@@ -27,8 +27,8 @@ class Flowers102 : public Collection {
 class OxfordPets : public Collection {
  public:
   static constexpr ParamSpec kParams[] = {
-      path("path", nullptr, "oxford-iiit-pet/ with images/ and annotations/{trainval,test}.txt"),
-      choice("split", "trainval", "trainval|test", "the list that is read"),
+      data_folder("oxford-iiit-pet/ with images/ and annotations/{trainval,test}.txt"),
+      split_choice("trainval", "trainval|test", "the list that is read"),
       NMLBENCH_PHOTO_PARAMS,
   };
   NMLBENCH_COLLECTION_OVERRIDES;
@@ -37,8 +37,8 @@ class OxfordPets : public Collection {
 class StanfordCars : public Collection {
  public:
   static constexpr ParamSpec kParams[] = {
-      path("path", nullptr, "stanford_cars/ with cars_train/, cars_test/, devkit/ and cars_test_annos_withlabels.mat"),
-      choice("split", "train", "train|test", "which annotations are read"),
+      data_folder("stanford_cars/ with cars_train/, cars_test/, devkit/ and cars_test_annos_withlabels.mat"),
+      split_choice("train", "train|test", "which annotations are read"),
       NMLBENCH_PHOTO_PARAMS,
   };
   NMLBENCH_COLLECTION_OVERRIDES;
@@ -47,8 +47,8 @@ class StanfordCars : public Collection {
 class FgvcAircraft : public Collection {
  public:
   static constexpr ParamSpec kParams[] = {
-      path("path", nullptr, "fgvc-aircraft-2013b/ with data/images/ and data/images_variant_{train,val,..}.txt"),
-      choice("split", "trainval", "train|val|trainval|test", "the list that is read"),
+      data_folder("fgvc-aircraft-2013b/ with data/images/ and data/images_variant_{train,val,..}.txt"),
+      split_choice("trainval", "train|val|trainval|test", "the list that is read"),
       choice("level", "variant", "variant|family|manufacturer", "100, 70 or 30 classes"),
       NMLBENCH_PHOTO_PARAMS,
   };
@@ -58,8 +58,8 @@ class FgvcAircraft : public Collection {
 class Food101 : public Collection {
  public:
   static constexpr ParamSpec kParams[] = {
-      path("path", nullptr, "food-101/ with images/CLASS/ and meta/{train,test,classes}.txt"),
-      choice("split", "train", "train|test", "the list that is read"),
+      data_folder("food-101/ with images/CLASS/ and meta/{train,test,classes}.txt"),
+      split_choice("train", "train|test", "the list that is read"),
       NMLBENCH_PHOTO_PARAMS,
   };
   NMLBENCH_COLLECTION_OVERRIDES;
@@ -68,8 +68,8 @@ class Food101 : public Collection {
 class DescribableTextures : public Collection {
  public:
   static constexpr ParamSpec kParams[] = {
-      path("path", nullptr, "dtd/ with images/CLASS/ and labels/{train,val,test}{1..10}.txt"),
-      choice("split", "train", "train|val|trainval|test", "the list that is read"),
+      data_folder("dtd/ with images/CLASS/ and labels/{train,val,test}{1..10}.txt"),
+      split_choice("train", "train|val|trainval|test", "the list that is read"),
       integer("partition", "1", "which of the ten official divisions").range(1, 10),
       NMLBENCH_PHOTO_PARAMS,
   };
@@ -79,8 +79,8 @@ class DescribableTextures : public Collection {
 class Caltech101 : public Collection {
  public:
   static constexpr ParamSpec kParams[] = {
-      path("path", nullptr, "caltech101/ with 101_ObjectCategories/CLASS/; BACKGROUND_Google is left out"),
-      choice("split", "train", "all|train|test", "train: per_class seeded images of each class; test: the others"),
+      data_folder("caltech101/ with 101_ObjectCategories/CLASS/; BACKGROUND_Google is left out"),
+      split_choice("train", "all|train|test", "train: per_class seeded images of each class; test: the others"),
       integer("per_class", "30", "training images of a class").range(1, 1e4),
       integer("split_seed", "0", "chooses them").range(0, 1e15),
       NMLBENCH_PHOTO_PARAMS,

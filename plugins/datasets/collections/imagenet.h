@@ -9,8 +9,8 @@ namespace nmlbench::plugins {
 class ImageNet : public Collection {
  public:
   static constexpr ParamSpec kParams[] = {
-      path("path", nullptr, "folder with train/WNID/ and val/WNID/, or val/*.JPEG and LOC_val_solution.csv (Kaggle)"),
-      choice("split", "train", "train|val", "the sub-folder that is read"),
+      data_folder("folder with train/WNID/ and val/WNID/, or val/*.JPEG and LOC_val_solution.csv (Kaggle)"),
+      split_choice("train", "train|val", "the sub-folder that is read"),
       NMLBENCH_PHOTO_PARAMS,
   };
   NMLBENCH_COLLECTION_OVERRIDES;
@@ -19,8 +19,8 @@ class ImageNet : public Collection {
 class ImageNetV2 : public Collection {
  public:
   static constexpr ParamSpec kParams[] = {
-      path("path", nullptr, "imagenetv2-matched-frequency-format-val/ (or another variant) with folders 0 to 999"),
-      choice("split", "matched-frequency", "matched-frequency|threshold0.7|top-images", "the variant"),
+      data_folder("imagenetv2-matched-frequency-format-val/ (or another variant) with folders 0 to 999"),
+      split_choice("matched-frequency", "matched-frequency|threshold0.7|top-images", "the variant"),
       NMLBENCH_PHOTO_PARAMS,
   };
   NMLBENCH_COLLECTION_OVERRIDES;
@@ -29,8 +29,8 @@ class ImageNetV2 : public Collection {
 class ImageNetSketch : public Collection {
  public:
   static constexpr ParamSpec kParams[] = {
-      path("path", nullptr, "folder with sketch/WNID/*.JPEG"),
-      choice("split", "test", "test", "there is one"),
+      data_folder("folder with sketch/WNID/*.JPEG"),
+      split_choice("test", "test", "there is one"),
       NMLBENCH_PHOTO_PARAMS,
   };
   NMLBENCH_COLLECTION_OVERRIDES;
@@ -45,8 +45,8 @@ class ImageNetSketch : public Collection {
 class ImageNetR : public Collection {
  public:
   static constexpr ParamSpec kParams[] = {
-      path("path", nullptr, "imagenet-r/ with 200 folders WNID/*.jpg"),
-      choice("split", "test", "test", "there is one"),
+      data_folder("imagenet-r/ with 200 folders WNID/*.jpg"),
+      split_choice("test", "test", "there is one"),
       NMLBENCH_SYNSETS_PARAM,
       NMLBENCH_PHOTO_PARAMS,
   };
@@ -56,8 +56,8 @@ class ImageNetR : public Collection {
 class ImageNetA : public Collection {
  public:
   static constexpr ParamSpec kParams[] = {
-      path("path", nullptr, "imagenet-a/ with 200 folders WNID/*.jpg"),
-      choice("split", "test", "test", "there is one"),
+      data_folder("imagenet-a/ with 200 folders WNID/*.jpg"),
+      split_choice("test", "test", "there is one"),
       NMLBENCH_SYNSETS_PARAM,
       NMLBENCH_PHOTO_PARAMS,
   };
@@ -68,8 +68,8 @@ class ImageNetA : public Collection {
 class ObjectNet : public Collection {
  public:
   static constexpr ParamSpec kParams[] = {
-      path("path", nullptr, "objectnet-1.0/ with images/FOLDER/*.png and mappings/*.json"),
-      choice("split", "test", "test", "there is one"),
+      data_folder("objectnet-1.0/ with images/FOLDER/*.png and mappings/*.json"),
+      split_choice("test", "test", "there is one"),
       path("mappings", "",
            "folder with folder_to_objectnet_label.json, objectnet_to_imagenet_1k.json, "
            "pytorch_to_imagenet_2012_id.json, imagenet_to_label_2012_v2; \"\" is mappings/"),

@@ -8,8 +8,8 @@ namespace nmlbench::plugins {
 class Svhn : public Collection {
  public:
   static constexpr ParamSpec kParams[] = {
-      path("path", nullptr, "svhn/ with train_32x32.mat, test_32x32.mat or extra_32x32.mat"),
-      choice("split", "train", "train|test|extra", "which file is read"),
+      data_folder("svhn/ with train_32x32.mat, test_32x32.mat or extra_32x32.mat"),
+      split_choice("train", "train|test|extra", "which file is read"),
       NMLBENCH_SMALL_IMAGE_PARAMS,
   };
   NMLBENCH_COLLECTION_OVERRIDES;
@@ -18,8 +18,8 @@ class Svhn : public Collection {
 class Usps : public Collection {
  public:
   static constexpr ParamSpec kParams[] = {
-      path("path", nullptr, "usps/ with usps.h5: groups train and test of `data` in [0, 1] and `target`"),
-      choice("split", "train", "train|test", "which group is read"),
+      data_folder("usps/ with usps.h5: groups train and test of `data` in [0, 1] and `target`"),
+      split_choice("train", "train|test", "which group is read"),
       NMLBENCH_SMALL_IMAGE_PARAMS,
   };
   NMLBENCH_COLLECTION_OVERRIDES;
@@ -28,8 +28,8 @@ class Usps : public Collection {
 class PatchCamelyon : public Collection {
  public:
   static constexpr ParamSpec kParams[] = {
-      path("path", nullptr, "pcam/ with camelyonpatch_level_2_split_{train,valid,test}_{x,y}.h5"),
-      choice("split", "train", "train|valid|test", "which files are read"),
+      data_folder("pcam/ with camelyonpatch_level_2_split_{train,valid,test}_{x,y}.h5"),
+      split_choice("train", "train|valid|test", "which files are read"),
       NMLBENCH_SMALL_IMAGE_PARAMS,
   };
   NMLBENCH_COLLECTION_OVERRIDES;
@@ -38,7 +38,8 @@ class PatchCamelyon : public Collection {
 // Collections without an official split: a seeded, stratified one, or lists of file names (torchgeo's).
 #define NMLBENCH_OWN_SPLIT_PARAMS                                                                             \
   ::nmlbench::choice("split", "train", "all|train|test",                                                      \
-                     "without split_by = \"list\": test is `fraction` of each class"),                        \
+                     "without split_by = \"list\": test is `fraction` of each class")                         \
+      .as(::nmlbench::Role::split),                                                                           \
       ::nmlbench::choice("split_by", "fraction", "fraction|list", "seeded share of each class, or `list`"),   \
       ::nmlbench::path("list", "", "split_by = \"list\": text file with the split's file names, one a line"), \
       ::nmlbench::real("fraction", "0.2", "share of each class that is test").range(0, 1),                    \
@@ -47,7 +48,7 @@ class PatchCamelyon : public Collection {
 class EuroSat : public Collection {
  public:
   static constexpr ParamSpec kParams[] = {
-      path("path", nullptr, "eurosat/ with 2750/CLASS/*.jpg (the RGB version)"),
+      data_folder("eurosat/ with 2750/CLASS/*.jpg (the RGB version)"),
       NMLBENCH_OWN_SPLIT_PARAMS,
       NMLBENCH_SMALL_IMAGE_PARAMS,
   };
@@ -57,7 +58,7 @@ class EuroSat : public Collection {
 class Resisc45 : public Collection {
  public:
   static constexpr ParamSpec kParams[] = {
-      path("path", nullptr, "folder with NWPU-RESISC45/CLASS/*.jpg"),
+      data_folder("folder with NWPU-RESISC45/CLASS/*.jpg"),
       NMLBENCH_OWN_SPLIT_PARAMS,
       NMLBENCH_PHOTO_PARAMS,
   };
@@ -67,8 +68,8 @@ class Resisc45 : public Collection {
 class RenderedSst2 : public Collection {
  public:
   static constexpr ParamSpec kParams[] = {
-      path("path", nullptr, "rendered-sst2/ with {train,valid,test}/{negative,positive}/*.png"),
-      choice("split", "train", "train|valid|test", "the sub-folder that is read"),
+      data_folder("rendered-sst2/ with {train,valid,test}/{negative,positive}/*.png"),
+      split_choice("train", "train|valid|test", "the sub-folder that is read"),
       NMLBENCH_PHOTO_PARAMS,
   };
   NMLBENCH_COLLECTION_OVERRIDES;
@@ -77,8 +78,8 @@ class RenderedSst2 : public Collection {
 class Cifar10v1 : public Collection {
  public:
   static constexpr ParamSpec kParams[] = {
-      path("path", nullptr, "folder with cifar10.1_v6_data.npy and cifar10.1_v6_labels.npy, or v4"),
-      choice("split", "v6", "v4|v6", "2021 images drawn for class balance or 2000 for exact balance"),
+      data_folder("folder with cifar10.1_v6_data.npy and cifar10.1_v6_labels.npy, or v4"),
+      split_choice("v6", "v4|v6", "2021 images drawn for class balance or 2000 for exact balance"),
       NMLBENCH_SMALL_IMAGE_PARAMS,
   };
   NMLBENCH_COLLECTION_OVERRIDES;
@@ -87,10 +88,10 @@ class Cifar10v1 : public Collection {
 class CifarC : public Collection {
  public:
   static constexpr ParamSpec kParams[] = {
-      path("path", nullptr, "CIFAR-10-C/ or CIFAR-100-C/ with labels.npy and a file for each kind"),
-      text("split", "gaussian_noise", "the corruption: gaussian_noise, fog, jpeg_compression, ..."),
+      data_folder("CIFAR-10-C/ or CIFAR-100-C/ with labels.npy and a file for each kind"),
+      text("split", "gaussian_noise", "the corruption: gaussian_noise, fog, jpeg_compression, ...").as(Role::split),
       integer("strength", "3", "which fifth of the file, 1 to 5").range(1, 5),
-      integer("classes", "10", "10 or 100").range(2, 100),
+      integer("classes", "10", "10 or 100").as(Role::classes).range(2, 100),
       NMLBENCH_SMALL_IMAGE_PARAMS,
   };
   NMLBENCH_COLLECTION_OVERRIDES;
@@ -99,9 +100,9 @@ class CifarC : public Collection {
 class DomainNet : public Collection {
  public:
   static constexpr ParamSpec kParams[] = {
-      path("path", nullptr, "domainnet/ with DOMAIN/CLASS/ folders and lists DOMAIN_train.txt, DOMAIN_test.txt"),
-      choice("split", "train", "train|test", "the list that is read"),
-      choice("domain", "real", "clipart|infograph|painting|quickdraw|real|sketch", "the domain"),
+      data_folder("domainnet/ with DOMAIN/CLASS/ folders and lists DOMAIN_train.txt, DOMAIN_test.txt"),
+      split_choice("train", "train|test", "the list that is read"),
+      choice("domain", "real", "clipart|infograph|painting|quickdraw|real|sketch", "the domain").as(Role::domain),
       NMLBENCH_DECODE_PARAMS("224", "crop", "0.95", "bicubic"),
       NMLBENCH_SUBSET_PARAMS,
       NMLBENCH_VERIFY_PARAM,

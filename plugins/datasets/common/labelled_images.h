@@ -20,12 +20,15 @@ namespace nmlbench::plugins {
       ::nmlbench::choice("corruption", "none", "none|gaussian-noise|blur|contrast|negative|rotate|translate", \
                          "a shifted version of the images, in the manner of MNIST-C and CIFAR-10-C"),         \
       ::nmlbench::integer("severity", "3", "of the corruption").range(1, 5)
-#define NMLBENCH_LABELLED_IMAGES_PARAMS \
-  ::nmlbench::text("domain", "", "names the test set; \"\" when the data have no domains"), NMLBENCH_SUBSET_PARAMS
+#define NMLBENCH_LABELLED_IMAGES_PARAMS                                                    \
+  ::nmlbench::text("domain", "", "names the test set; \"\" when the data have no domains") \
+      .as(::nmlbench::Role::domain),                                                       \
+      NMLBENCH_SUBSET_PARAMS
 
 // Of data sets with an official distribution. `doctor --data` tries those that have it and `path`.
 #define NMLBENCH_VERIFY_PARAM                                                                                    \
   ::nmlbench::boolean("verify", "false", "all files must be there, counts and split files be the official ones") \
+      .as(::nmlbench::Role::verify)                                                                              \
       .resource()
 
 struct LabelledImages {

@@ -22,8 +22,10 @@ class FeatureFiles : public Dataset {
       path("y", "", "labels [N]: .npy of integers; not needed when x is a .safetensors file that holds them"),
       text("x_name", "x", "name of the features in a .safetensors file"),
       text("y_name", "y", "name of the labels in a .safetensors file"),
-      integer("classes", "0", "labels must be below it; 0 takes the largest label and one").range(0, 1e9),
-      text("domain", "", "names the test set; \"\" when the data have no domains"),
+      integer("classes", "0", "labels must be below it; 0 takes the largest label and one")
+          .as(Role::classes)
+          .range(0, 1e9),
+      text("domain", "", "names the test set; \"\" when the data have no domains").as(Role::domain),
       integer("limit", "0", "use so many rows, the same share of each class; 0 uses all").in("rows").range(0, 1e12),
       integer("limit_seed", "0", "chooses the rows under a limit").range(0, 1e15),
   };
@@ -128,12 +130,15 @@ class FeatureFiles : public Dataset {
 class GlueFeatures : public FeatureFiles {
  public:
   static constexpr ParamSpec kParams[] = {
-      path("path", nullptr, "folder with TASK/SPLIT_x.npy (float [N, D]) and TASK/SPLIT_y.npy (integers [N])"),
+      path("path", nullptr, "folder with TASK/SPLIT_x.npy (float [N, D]) and TASK/SPLIT_y.npy (integers [N])")
+          .as(Role::data_folder),
       text("task", nullptr,
            "sub-folder: cola, sst2, mrpc, qqp, mnli, qnli, rte, or a test set of GLUE-X: imdb, snli, .."),
-      text("split", "train", "train, validation, test, .."),
-      integer("classes", "0", "labels must be below it; 0 takes the largest label and one").range(0, 1e9),
-      text("domain", "", "names the test set; \"\" is the task"),
+      text("split", "train", "train, validation, test, ..").as(Role::split),
+      integer("classes", "0", "labels must be below it; 0 takes the largest label and one")
+          .as(Role::classes)
+          .range(0, 1e9),
+      text("domain", "", "names the test set; \"\" is the task").as(Role::domain),
       integer("limit", "0", "use so many rows, the same share of each class; 0 uses all").in("rows").range(0, 1e12),
       integer("limit_seed", "0", "chooses the rows under a limit").range(0, 1e15),
   };

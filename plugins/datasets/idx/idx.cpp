@@ -48,10 +48,12 @@ torch::Tensor read_bytes(FileReader& reader, const std::vector<std::int64_t>& si
 class Idx : public LabelledImageDataset {
  public:
   static constexpr ParamSpec kParams[] = {
-      path("path", nullptr, "folder with PREFIXtrain-images-idx3-ubyte[.gz] and its siblings"),
-      choice("split", "train", "train|test", "test files may be called t10k-... or test-..."),
+      path("path", nullptr, "folder with PREFIXtrain-images-idx3-ubyte[.gz] and its siblings").as(Role::data_folder),
+      choice("split", "train", "train|test", "test files may be called t10k-... or test-...").as(Role::split),
       text("prefix", "", "what the file names begin with, e.g. \"usps-\""),
-      integer("classes", "0", "labels must be below it; 0 takes the largest label and one").range(0, 256),
+      integer("classes", "0", "labels must be below it; 0 takes the largest label and one")
+          .as(Role::classes)
+          .range(0, 256),
       NMLBENCH_LABELLED_IMAGES_PARAMS,
   };
 

@@ -15,11 +15,12 @@ namespace fs = std::filesystem;
 class ImageFolder : public ImageDataset {
  public:
   static constexpr ParamSpec kParams[] = {
-      path("path", nullptr, "folder with a sub-folder for each class, or for each split (split_by = \"folder\")"),
+      path("path", nullptr, "folder with a sub-folder for each class, or for each split (split_by = \"folder\")")
+          .as(Role::data_folder),
       choice("split_by", "none", "none|folder|list|fraction",
              "all images; sub-folder SPLIT; the images that `list` names; a seeded share of each class"),
-      text("split", "train",
-           "split_by = \"folder\": the sub-folder; \"fraction\": train, or val for the held-out part"),
+      text("split", "train", "split_by = \"folder\": the sub-folder; \"fraction\": train, or val for the held-out part")
+          .as(Role::split),
       path("list", "", "split_by = \"list\": text file, one path a line, relative to `path`"),
       real("fraction", "0.2", "split_by = \"fraction\": share of each class that is held out").range(0, 1),
       integer("split_seed", "0", "split_by = \"fraction\": chooses what is held out").range(0, 1e15),

@@ -23,7 +23,9 @@ class ImageList : public ImageDataset {
       path("root", "", "folder that the paths are relative to; \"\" is the list's own"),
       text("path_column", "path", "CSV: header of the column with the paths"),
       text("label_column", "label", "CSV: header of the column with the labels"),
-      integer("classes", "0", "numeric labels must be below it; 0 takes the largest label and one").range(0, 1e7),
+      integer("classes", "0", "numeric labels must be below it; 0 takes the largest label and one")
+          .as(Role::classes)
+          .range(0, 1e7),
       path("class_file", "", "text file with the classes in the order of their labels, one a line"),
       NMLBENCH_IMAGE_PARAMS("0", "squash", "0.875", "bilinear"),
   };

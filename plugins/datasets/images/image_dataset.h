@@ -35,6 +35,7 @@ inline constexpr std::int64_t kLargestServed = 4096;  // px, the largest `size`
       ::nmlbench::choice("broken", "fail", "fail|skip",                                                               \
                          "images that cannot be decoded: an error that names them, or left out and counted"),         \
       ::nmlbench::boolean("cache", "true", "keep decoded images, and where they lie in shards, in the cache folder")  \
+          .as(::nmlbench::Role::decoded_cache)                                                                        \
           .resource(),                                                                                                \
       ::nmlbench::integer("threads", "0", "that decode; 0 uses --threads").range(0, 1024).resource()
 #define NMLBENCH_IMAGE_PARAMS(size, resize, pct, interpolation) \

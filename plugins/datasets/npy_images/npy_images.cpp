@@ -20,7 +20,9 @@ class NpyImages : public ImageDataset {
       path("y", nullptr, "labels: .npy of integers [N], or a text file with one number a line"),
       integer("first", "0", "first row that is used; CIFAR-10-C: 10000 (severity - 1)").range(0, 1e12),
       integer("rows", "0", "rows that are used; 0 is all that follow. CIFAR-10-C: 10000").range(0, 1e12),
-      integer("classes", "0", "labels must be below it; 0 takes the largest label and one").range(0, 1e7),
+      integer("classes", "0", "labels must be below it; 0 takes the largest label and one")
+          .as(Role::classes)
+          .range(0, 1e7),
       NMLBENCH_IMAGE_PARAMS("0", "squash", "0.875", "bilinear"),
   };
 

@@ -40,12 +40,14 @@ Domain domain_of(const std::string& name) {
 class Procedural : public Dataset {
  public:
   static constexpr ParamSpec kParams[] = {
-      choice("split", "train", "pretrain|train|test", "pretrain has classes of its own, larger and in several domains"),
+      choice("split", "train", "pretrain|train|test", "pretrain has classes of its own, larger and in several domains")
+          .as(Role::split),
       choice("task", "general", "general|shape|texture|few", "which classes train and test have"),
-      choice("domain", "photo", kDomains, "how scenes are drawn"),
+      choice("domain", "photo", kDomains, "how scenes are drawn").as(Role::domain),
       real("mix", "0", "fraction of samples that are drawn in another, random domain").range(0, 1),
       integer("classes", "0",
               "number of classes; 0 is the task's own: 80 pretrain, 20 general and few, 10 shape and texture")
+          .as(Role::classes)
           .range(0, 10000),
       integer("per_class", "0", "samples of a class; 0 is 150 for pretrain, 60 else").in("samples").range(0, 1e7),
       integer("size", "32", "side of an image").in("px").range(8, 512),

@@ -26,12 +26,14 @@ using Where = std::function<std::string()>;
 class WebDataset : public ImageDataset {
  public:
   static constexpr ParamSpec kParams[] = {
-      path("path", nullptr, "folder with the shards, or one shard"),
+      path("path", nullptr, "folder with the shards, or one shard").as(Role::data_folder),
       text("shards", "*.tar", "which files of the folder are shards; * and ? stand for anything, [0-4] for a digit"),
       choice("label", "cls", "cls|json|txt|folder|none",
              "from .cls (a number), a field of .json, .txt (a class name), the folder in the name, or all 0"),
       text("label_field", "label", "label = \"json\": the field, a number or a class name"),
-      integer("classes", "0", "numeric labels must be below it; 0 takes the largest label and one").range(0, 1e7),
+      integer("classes", "0", "numeric labels must be below it; 0 takes the largest label and one")
+          .as(Role::classes)
+          .range(0, 1e7),
       path("class_file", "", "text file with the classes in the order of their labels; \"\" sorts the names found"),
       choice("caption", "none", "none|txt|json", "image-text pairs: where the text is; UTF-8 bytes + 1 are its tokens"),
       text("caption_field", "caption", "caption = \"json\": the field"),

@@ -43,7 +43,8 @@ INSTANTIATE_TEST_SUITE_P(Kinds, WrongDescriptor,
                                            Wrong{"abi", "this nmlbench has version"}, Wrong{"stamp", "torch=0.4.0"},
                                            Wrong{"size", "8 bytes"}, Wrong{"texts", "missing texts"},
                                            Wrong{"default", "default of \"ratio\""}, Wrong{"preset", "rate=0.3"},
-                                           Wrong{"duplicate", "twice"}, Wrong{"name", "Not Kebab"}),
+                                           Wrong{"duplicate", "twice"}, Wrong{"name", "Not Kebab"},
+                                           Wrong{"role", "add .as(Role::noise_ratio)"}),
                          [](const auto& info) { return info.param.name; });
 
 TEST_P(WrongDescriptor, IsRefusedWithAReason) {

@@ -184,11 +184,11 @@ TEST_F(StoreTest, NewerSchemaIsRefusedNamingBothVersions) {
 }
 
 TEST_F(StoreTest, MigrationsRunForwardAndWholly) {
-  const char* first = "CREATE TABLE one (x)";
-  const char* second = "CREATE TABLE two (x); INSERT INTO one VALUES (2)";
-  const char* broken = "CREATE TABLE three (x); INSERT INTO nowhere VALUES (3)";
+  const std::string first = "CREATE TABLE one (x)";
+  const std::string second = "CREATE TABLE two (x); INSERT INTO one VALUES (2)";
+  const std::string broken = "CREATE TABLE three (x); INSERT INTO nowhere VALUES (3)";
   SQLite::Database db(file("a.sqlite").string(), SQLite::OPEN_READWRITE | SQLite::OPEN_CREATE);
-  const std::vector<const char*> scripts{first, second, broken};
+  const std::vector<std::string> scripts{first, second, broken};
   migrate(db, file("a.sqlite"), std::span(scripts).first(1));
   migrate(db, file("a.sqlite"), std::span(scripts).first(2));
   EXPECT_THROW(migrate(db, file("a.sqlite"), scripts), SQLite::Exception);

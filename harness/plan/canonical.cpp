@@ -1,0 +1,56 @@
+#include "plan/canonical.h"
+
+namespace nmlbench {
+namespace {
+
+using nlohmann::json;
+
+// One text, or a list of them for a composition.
+json noise_identities(const Checkpoint& checkpoint) {
+  json identities = json::array();
+  for (const NoiseStep& step : checkpoint.noise) {
+    identities.push_back(step.model.identity());
+    if (step.source) identities.back() = {{"model", step.model.identity()}, {"source", *step.source}};
+  }
+  return identities.size() == 1 ? identities.front() : identities;
+}
+
+}  // namespace
+
+json canonical(const Plan& plan, const MatrixSpec& spec) {
+  json splits = json::array(), checkpoints = json::array(), tasks = json::array(), tuners = json::array();
+  for (const Split& split : plan.splits)
+    splits.push_back({{"data", split.plugin.identity()}, {"digest", split.facts.digest}});
+  for (const Checkpoint& c : plan.checkpoints) {
+    json entry = {{"id", c.id}, {"encoder", c.encoder.identity()}, {"seed", c.seed}};
+    if (c.trained()) {
+      entry["split"] = *c.split;
+      entry["noise"] = noise_identities(c);
+      entry["optim"] = json::parse(c.optim.canonical);
+    }
+    checkpoints.push_back(std::move(entry));
+  }
+  for (std::size_t t = 0; t < plan.tasks.size(); ++t) {
+    json tests = json::array();
+    for (const TestSet& test : plan.tasks[t].tests) {
+      tests.push_back({{"name", test.name}, {"kind", test.ood ? "ood" : "id"}, {"split", test.split}});
+    }
+    tasks.push_back({{"name", plan.tasks[t].name},
+                     {"train", plan.tasks[t].train},
+                     {"fraction", spec.tasks[t].fractions},
+                     {"test", std::move(tests)}});
+    if (plan.tasks[t].views.count > 0) tasks.back()["views"] = json::parse(plan.tasks[t].views.canonical);
+  }
+  for (const ResolvedPlugin& tuner : plan.tuners) tuners.push_back(tuner.identity());
+  return {
+      {"name", spec.name},
+      {"seeds", spec.seeds},
+      {"splits", std::move(splits)},
+      {"checkpoints", std::move(checkpoints)},
+      {"tasks", std::move(tasks)},
+      {"tuners", std::move(tuners)},
+      {"encode", {{"precision", name_of(spec.encode.precision)}}},
+      {"analysis", {{"center", spec.analysis.center_rows ? "row" : "column"}, {"max_rows", spec.analysis.max_rows}}}};
+}
+
+}  // namespace nmlbench

@@ -1,0 +1,61 @@
+#include "plan/noise_names.h"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+namespace nmlbench {
+
+std::string variant(const ResolvedPlugin& plugin, std::vector<std::string> chosen) {
+  for (const auto& [name, value] : plugin.differences) {
+    if (name != plugin.parameter(Role::noise_ratio)) chosen.push_back(name + "=" + value);
+  }
+  return chosen.empty() ? plugin.name : fmt::format("{}({})", plugin.name, fmt::join(chosen, ","));
+}
+
+namespace {
+
+bool has_ratio(const NoiseStep& step) {
+  return !step.model.parameter(Role::noise_ratio).empty();
+}
+
+double ratio_of(const NoiseStep& step) {
+  return step.model.params.real(step.model.parameter(Role::noise_ratio));
+}
+
+std::string variant(const NoiseStep& step, bool with_ratio) {
+  std::vector<std::string> chosen;
+  if (with_ratio && has_ratio(step))
+    chosen.push_back(fmt::format("{}={}", step.model.parameter(Role::noise_ratio), ratio_of(step)));
+  if (step.source) chosen.push_back("source=" + step.source_name);
+  return variant(step.model, std::move(chosen));
+}
+
+}  // namespace
+
+std::string Checkpoint::noise_name() const {
+  const bool several_ratios = std::count_if(noise.begin(), noise.end(), has_ratio) > 1;
+  std::vector<std::string> names;
+  for (const NoiseStep& step : noise) names.push_back(variant(step, several_ratios));
+  return fmt::format("{}", fmt::join(names, "+"));
+}
+
+std::string Checkpoint::noise_models() const {
+  std::vector<std::string> names;
+  for (const NoiseStep& step : noise) names.push_back(step.model.name);
+  return fmt::format("{}", fmt::join(names, "+"));
+}
+
+double Checkpoint::noise_ratio() const {
+  std::vector<double> ratios;
+  for (const NoiseStep& step : noise) {
+    if (has_ratio(step)) ratios.push_back(ratio_of(step));
+  }
+  if (ratios.size() == 1) return ratios.front();
+  double untouched = 1.0;
+  for (const double ratio : ratios) untouched *= 1.0 - ratio;
+  return 1.0 - untouched;
+}
+
+}  // namespace nmlbench

@@ -1,0 +1,82 @@
+#include "plan/plan.h"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+namespace nmlbench {
+
+const char* kind_name(PluginKind kind) {
+  switch (kind) {
+    case PluginKind::encoder:
+      return "encoder";
+    case PluginKind::noise:
+      return "noise";
+    case PluginKind::tuner:
+      return "tuner";
+    case PluginKind::dataset:
+      return "dataset";
+  }
+  return "plugin";
+}
+
+namespace {
+
+// Labels that are ids of something else make as many classes as their largest says. Heads and tables have the size of
+// the number of classes, so more than `most` are believed only where the matrix or the data name them.
+std::string too_many_classes(const Split& split, std::int64_t most) {
+  const SplitInfo& info = split.facts.info;
+  const std::string parameter = split.plugin.parameter(Role::classes);
+  const bool stated = !info.class_names.empty() || (!parameter.empty() && split.plugin.params.integer(parameter) > 0);
+  if (info.classes <= most || stated) return "";
+  return fmt::format(
+      "{}: the labels go up to {}, which would be {} classes for {} rows; if they are ids, number the "
+      "classes from 0, and if so many are meant, say `classes = {}`",
+      split.plugin.where.text(), info.classes - 1, info.classes, std::max(info.size, info.full_size), info.classes);
+}
+
+constexpr std::int64_t kMostClassesUnstated = 1'000'000;
+
+}  // namespace
+
+std::string Plan::obstacle(const Cell& cell) const {
+  const auto error_of = [&](std::size_t index) {
+    const Split& split = splits[index];
+    return split.facts.error.empty() ? too_many_classes(split, kMostClassesUnstated) : split.facts.error;
+  };
+  const auto error_of_training = [&](std::size_t index) {
+    const SplitInfo& info = splits[index].facts.info;
+    const std::string error = error_of(index);
+    return error.empty() ? too_many_classes(splits[index], std::max(info.size, info.full_size)) : error;
+  };
+  const Checkpoint& checkpoint = checkpoints[cell.checkpoint];
+  if (checkpoint.trained()) {
+    if (const std::string error = error_of_training(*checkpoint.split); !error.empty()) return error;
+  }
+  for (const NoiseStep& step : checkpoint.noise) {
+    if (step.source && !error_of(*step.source).empty()) return error_of(*step.source);
+  }
+  const Task& task = tasks[cell.task];
+  if (const std::string error = error_of_training(task.train); !error.empty()) return error;
+  for (const TestSet& test : task.tests) {
+    if (!error_of(test.split).empty()) return error_of(test.split);
+  }
+  return "";
+}
+
+void keep_shard(Plan& plan, std::int64_t index, std::int64_t count) {
+  const auto cells = static_cast<std::int64_t>(plan.cells.size());
+  const std::int64_t first = cells * (index - 1) / count;
+  const std::int64_t last = cells * index / count;
+  plan.cells = std::vector<Cell>(plan.cells.begin() + first, plan.cells.begin() + last);
+}
+
+Stream subset_draws(const Plan& plan, const Cell& cell) {
+  return Stream(static_cast<std::uint64_t>(cell.seed)).at("task").at(plan.tasks[cell.task].name);
+}
+
+Stream cell_draws(const Plan& plan, const Cell& cell) {
+  return subset_draws(plan, cell).at("fraction").at(fmt::format("{}", cell.fraction));
+}
+
+}  // namespace nmlbench

@@ -1,0 +1,12 @@
+// A cell as results will tell of it, as far as the plan knows.
+#pragma once
+
+#include "plan/plan.h"
+#include "records/records.h"
+
+namespace nmlbench {
+
+// Its identity; what a run adds (status, device, metrics, ...) is empty.
+CellRecord planned_cell(const Plan& plan, const Cell& cell);
+
+}  // namespace nmlbench

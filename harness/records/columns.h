@@ -1,0 +1,126 @@
+// What is known of a cell, each column declared once: the schema's views, the writer, merging, exports, --where,
+// --group-by, [[exclude]], comparisons and the pipe to worker processes go through this table. docs/DESIGN.md adds a
+// column as an example.
+#pragma once
+
+#include "records/records.h"
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <type_traits>
+#include <variant>
+
+namespace nmlbench {
+
+enum class ColumnType : std::uint8_t { text, integer, real, timestamp };
+
+// The database's table that keeps it. A new column goes into `cells`: rows of the others are shared by many cells.
+enum class Home : std::uint8_t { cells, sources, tuners, test_sets, metrics, runs };
+
+enum class Use : std::uint8_t {
+  axis,  // cells are chosen and grouped by it
+  name,  // like an axis, but it is one cell's own, and read only when asked for
+  fact,  // it is told of a cell
+};
+
+// The views that have it. v_results has a row for each test set and metric, v_cells one for each cell.
+enum class InViews : std::uint8_t { both, results, cells };
+
+// The member of CellRecord that fills it; none for what the database or another record fills.
+using CellMember = std::variant<std::monostate, std::string CellRecord::*, double CellRecord::*,
+                                std::int64_t CellRecord::*, bool CellRecord::*, std::optional<double> CellRecord::*>;
+
+struct CellColumn {
+  std::string_view name;
+  ColumnType type;
+  Home home;
+  Use use;
+  bool identity;  // it tells cells apart that are meant to differ: part of what a cell is, not of how it went
+  InViews views;
+  CellMember member;
+  std::string_view doc;
+  int since = 1;  // the schema's version that brings it; one above kScriptedVersions adds itself
+};
+
+// Versions that SQL scripts of results/store bring; later ones follow from the table.
+inline constexpr int kScriptedVersions = 4;
+
+inline constexpr CellColumn kCellColumns[] = {
+    {"cell_id", ColumnType::text, Home::cells, Use::name, false, InViews::both, &CellRecord::cell_id,
+     "content hash of the cell's identity"},
+    {"matrix", ColumnType::text, Home::cells, Use::axis, false, InViews::both, &CellRecord::matrix,
+     "name of the matrix that ran it"},
+    {"encoder", ColumnType::text, Home::sources, Use::axis, true, InViews::both, &CellRecord::encoder,
+     "name of the encoder"},
+    {"pretrain_dataset", ColumnType::text, Home::sources, Use::axis, true, InViews::both, &CellRecord::pretrain_dataset,
+     "what the encoder was pre-trained on; empty without pre-training"},
+    {"noise", ColumnType::text, Home::sources, Use::axis, true, InViews::both, &CellRecord::noise,
+     "noise model of the pre-training; empty without pre-training"},
+    {"noise_ratio", ColumnType::real, Home::sources, Use::axis, true, InViews::both, &CellRecord::noise_ratio,
+     "share of noisy targets that was asked for"},
+    {"task", ColumnType::text, Home::cells, Use::axis, true, InViews::both, &CellRecord::task, "name of the task"},
+    {"fraction", ColumnType::real, Home::cells, Use::axis, true, InViews::both, &CellRecord::fraction,
+     "share of the task's training rows"},
+    {"tuner", ColumnType::text, Home::tuners, Use::axis, true, InViews::both, &CellRecord::tuner, "name of the tuner"},
+    {"tuner_params", ColumnType::text, Home::tuners, Use::axis, true, InViews::both, &CellRecord::tuner_params,
+     "its parameters, canonical JSON"},
+    {"seed", ColumnType::integer, Home::cells, Use::axis, true, InViews::both, &CellRecord::seed,
+     "seed of every random stream"},
+    {"test_set", ColumnType::text, Home::test_sets, Use::axis, false, InViews::results, {}, "name of the test set"},
+    {"test_kind",
+     ColumnType::text,
+     Home::test_sets,
+     Use::axis,
+     false,
+     InViews::results,
+     {},
+     "id (in-domain) or ood (out-of-domain)"},
+    {"metric", ColumnType::text, Home::metrics, Use::fact, false, InViews::results, {}, "what was measured"},
+    {"value", ColumnType::real, Home::metrics, Use::fact, false, InViews::results, {}, "its value; null for NaN"},
+    {"status", ColumnType::text, Home::cells, Use::fact, false, InViews::both, &CellRecord::status, "done or failed"},
+    {"device", ColumnType::text, Home::cells, Use::axis, false, InViews::both, &CellRecord::device,
+     "where it was tuned: cpu, cuda:0"},
+    {"created_at", ColumnType::timestamp, Home::cells, Use::name, false, InViews::both, {}, "when it was written, UTC"},
+    {"encoder_params", ColumnType::text, Home::sources, Use::axis, true, InViews::both, &CellRecord::encoder_params,
+     "the encoder's parameters, canonical JSON"},
+    {"message", ColumnType::text, Home::cells, Use::fact, false, InViews::both, &CellRecord::message, "why it failed"},
+    {"tune_seconds", ColumnType::real, Home::cells, Use::fact, false, InViews::cells, &CellRecord::tune_seconds,
+     "its share of its stack's time in fit()", 2},
+    {"evaluate_seconds", ColumnType::real, Home::cells, Use::fact, false, InViews::cells, &CellRecord::evaluate_seconds,
+     "its share of its stack's time in evaluation", 2},
+    {"checkpoint_id", ColumnType::text, Home::cells, Use::fact, false, InViews::cells, &CellRecord::checkpoint_id,
+     "content hash of the checkpoint"},
+    {"coordinates", ColumnType::text, Home::cells, Use::fact, false, InViews::cells, &CellRecord::coordinates,
+     "JSON: the identity without content digests"},
+    {"run", ColumnType::text, Home::runs, Use::fact, false, InViews::cells, {}, "uuid of the run that wrote it", 2},
+    {"host", ColumnType::text, Home::runs, Use::fact, false, InViews::cells, {}, "machine of that run", 2},
+    {"git_revision", ColumnType::text, Home::runs, Use::fact, false, InViews::cells, {}, "nmlbench's revision then", 2},
+    {"transient", ColumnType::integer, Home::cells, Use::fact, false, InViews::cells, &CellRecord::transient,
+     "1: it failed for want of something of the machine's and is tried again", 4},
+};
+
+constexpr bool is_numeric(const CellColumn& column) {
+  return column.type == ColumnType::integer || column.type == ColumnType::real;
+}
+
+// Null for a name that is not declared.
+constexpr const CellColumn* find_column(std::string_view name) {
+  for (const CellColumn& column : kCellColumns) {
+    if (column.name == name) return &column;
+  }
+  return nullptr;
+}
+
+// Calls visit(value) with the member of `cell` (a CellRecord, const or not) that fills the column, if there is one.
+template <typename Record, typename Visit>
+void visit_member(const CellColumn& column, Record& cell, const Visit& visit) {
+  std::visit(
+      [&](const auto& member) {
+        if constexpr (!std::is_same_v<std::decay_t<decltype(member)>, std::monostate>) visit(cell.*member);
+      },
+      column.member);
+}
+
+}  // namespace nmlbench

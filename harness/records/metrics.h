@@ -1,0 +1,73 @@
+// What is measured on a test set, each metric declared once: whoever prints, ranks or explains one reads it here.
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+#include <iterator>
+#include <string>
+#include <string_view>
+
+namespace nmlbench {
+
+enum class Better : std::uint8_t {
+  higher,
+  lower,
+  neither,  // a description: ordered from high to low
+};
+
+struct Metric {
+  std::string_view name;
+  Better better;
+  bool percent;  // a share in [0, 1], printed for people in percent
+  std::string_view doc;
+};
+
+// Formulas: docs/PROTOCOL.md.
+inline constexpr Metric kMetrics[] = {
+    {"accuracy", Better::higher, true, "share of the test set's samples whose class is predicted"},
+    {"loss", Better::lower, false, "mean cross-entropy, in nats"},
+    {"ece", Better::lower, false, "expected calibration error, 15 bins of equal width"},
+    {"sve", Better::neither, false, "singular value entropy of the tuned features"},
+    {"lsvr", Better::neither, false, "largest singular value ratio of the tuned features, - log of the share"},
+    {"sve_raw", Better::neither, false, "singular value entropy of the encoder's features"},
+    {"lsvr_raw", Better::neither, false, "largest singular value ratio of the encoder's features"},
+};
+
+// Null for a name that is not declared: a database of another version may hold others.
+constexpr const Metric* find_metric(std::string_view name) {
+  const auto* found =
+      std::find_if(std::begin(kMetrics), std::end(kMetrics), [&](const Metric& m) { return m.name == name; });
+  return found == std::end(kMetrics) ? nullptr : found;
+}
+
+constexpr Better better(std::string_view metric) {
+  const Metric* known = find_metric(metric);
+  return known == nullptr ? Better::neither : known->better;
+}
+
+// Whether it is ordered from high to low.
+constexpr bool higher_is_better(std::string_view metric) {
+  return better(metric) != Better::lower;
+}
+
+constexpr bool is_percentage(std::string_view metric) {
+  const Metric* known = find_metric(metric);
+  return known != nullptr && known->percent;
+}
+
+// "accuracy in %, higher is better", for titles.
+inline std::string described(const std::string& metric) {
+  static constexpr std::string_view kDirections[] = {"higher is better", "lower is better",
+                                                     "from high to low, neither is better"};
+  return metric + (is_percentage(metric) ? " in %, " : ", ") +
+         std::string(kDirections[static_cast<std::size_t>(better(metric))]);
+}
+
+// "accuracy, loss, ...", for help and errors.
+inline std::string metric_names() {
+  std::string names;
+  for (const Metric& metric : kMetrics) names += (names.empty() ? "" : ", ") + std::string(metric.name);
+  return names;
+}
+
+}  // namespace nmlbench

@@ -1,0 +1,175 @@
+#include "results/report/table_sections.h"
+
+#include "results/boards/noise_effect.h"
+#include "results/render/leaderboard_table.h"
+#include "results/store/database.h"
+
+#include <cmath>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <SQLiteCpp/Statement.h>
+#include <fmt/format.h>
+
+namespace nmlbench {
+
+using kainjow::mustache::data;
+
+namespace {
+
+struct TableSection {
+  std::string id, heading;
+  TextTable table;
+  std::vector<std::string> notes;
+  std::string empty_text;        // instead of a table without rows
+  std::size_t first_choice = 0;  // columns [first_choice, last_choice) get a filter; none: the table has none
+  std::size_t last_choice = 0;
+};
+
+data header_data(const TableSection& section) {
+  data headers(data::type::list);
+  for (std::size_t i = 0; i < section.table.columns.size(); ++i) {
+    data header;
+    header["text"] = section.table.columns[i].header;
+    header["right"] = data(section.table.columns[i].align_right);
+    header["choice"] = data(section.first_choice <= i && i < section.last_choice);
+    headers << header;
+  }
+  return headers;
+}
+
+data row_data(const TextTable& table) {
+  data rows(data::type::list);
+  for (const auto& texts : table.rows) {
+    data cells(data::type::list);
+    for (std::size_t i = 0; i < texts.size(); ++i) {
+      const bool is_long = texts[i].size() > 60;
+      data cell;
+      cell["text"] = texts[i];
+      cell["class"] = is_long ? data("wrap") : table.columns[i].align_right ? data("right") : data(false);
+      cells << cell;
+    }
+    data row;
+    row["cells"] = std::move(cells);
+    rows << row;
+  }
+  return rows;
+}
+
+// Mustache looks a missing name up in the enclosing scope: every name that a template asks for is set.
+data to_data(const TableSection& section) {
+  data result;
+  result["id"] = section.id;
+  result["heading"] = section.heading;
+  data lines(data::type::list);
+  for (const std::string& note : section.notes) lines << data(note);
+  result["notes"] = std::move(lines);
+  const bool empty = section.table.rows.empty();
+  result["empty"] = empty ? data(section.empty_text) : data(false);
+  if (empty) {
+    result["table"] = data(false);
+    return result;
+  }
+  data table;
+  table["filterable"] = data(section.first_choice < section.last_choice);
+  table["headers"] = header_data(section);
+  table["rows"] = row_data(section.table);
+  result["table"] = std::move(table);
+  return result;
+}
+
+std::string short_number(double value) {
+  return std::abs(value) >= 1000 ? fmt::format("{:.0f}", value) : fmt::format("{:.4g}", value);
+}
+
+// A whole query as a table; numbers are right-aligned and shortened.
+TextTable query_table(const Store& store, const std::string& sql) {
+  SQLite::Statement statement(store.impl().db, sql);
+  TextTable table;
+  for (int i = 0; i < statement.getColumnCount(); ++i) table.columns.push_back({statement.getColumnName(i), false});
+  while (statement.executeStep()) {
+    std::vector<std::string> row;
+    for (int i = 0; i < statement.getColumnCount(); ++i) {
+      const SQLite::Column column = statement.getColumn(i);
+      if (column.isInteger() || column.isFloat()) table.columns[static_cast<std::size_t>(i)].align_right = true;
+      std::string text = column.isNull()    ? ""
+                         : column.isFloat() ? short_number(column.getDouble())
+                                            : column.getString();
+      row.push_back(text.empty() ? "-" : std::move(text));
+    }
+    table.rows.push_back(std::move(row));
+  }
+  return table;
+}
+
+TableSection leaderboard_section(const Leaderboard& board) {
+  return {"leaderboard", "Leaderboard", table_for_people(board), notes(board), "", 1, 1 + board.group_by.size()};
+}
+
+TableSection effect_section(const Store& store) {
+  TableSection section{"effect", "Effect of noise", {}, {}, "No finished cell has features of noisy pre-training."};
+  const char* any_noise =
+      "SELECT EXISTS (SELECT 1 FROM v_results WHERE metric = 'accuracy' AND noise_ratio > 0 AND value IS NOT NULL)";
+  if (count_of(store.impl().db, any_noise) == 0) return section;
+  const NoiseEffect effect = query_noise_effect(store, {});
+  section.table = table_for_people(effect);
+  section.notes = notes(effect);
+  section.last_choice = effect.group_by.size();
+  return section;
+}
+
+TableSection stage_section(const Store& store) {
+  return {"stages",
+          "Stages",
+          query_table(store,
+                      "SELECT stage, encoder, tuner, task, device, count(*) AS runs, sum(items) AS items, unit,"
+                      " sum(seconds) AS seconds, sum(items) / nullif(sum(seconds), 0) AS per_second,"
+                      " max(peak_bytes) / 1048576.0 AS peak_MiB FROM v_throughput"
+                      " GROUP BY stage, encoder, tuner, task, device, unit"),
+          {"Sums over the stage runs of a row; device-synchronised time, warm-up excluded."},
+          "No stage was timed.",
+          0,
+          5};
+}
+
+TableSection noise_section(const Store& store) {
+  return {"noise-rates",
+          "Noise rates",
+          query_table(store,
+                      "SELECT encoder, pretrain_dataset, noise, noise_ratio AS asked, seed, realised_rate AS realised"
+                      " FROM v_noise ORDER BY encoder, pretrain_dataset, noise, noise_ratio, seed"),
+          {"Share of pre-training targets that were really changed."},
+          "No checkpoint has corrupted targets.",
+          0,
+          4};
+}
+
+TableSection failure_section(const Store& store) {
+  return {"failures",
+          "Failures",
+          query_table(store,
+                      "SELECT message, count(*) AS cells, min(encoder) AS encoder, min(noise) AS noise, min(tuner) AS"
+                      " tuner, min(task) AS task, min(cell_id) AS example FROM v_results WHERE status = 'failed'"
+                      " GROUP BY message ORDER BY cells DESC"),
+          {},
+          "No cell failed."};
+}
+
+}  // namespace
+
+data board_sections(const Leaderboard& board, const Store& store) {
+  data list(data::type::list);
+  list << to_data(leaderboard_section(board)) << to_data(effect_section(store));
+  return list;
+}
+
+data table_sections(const Store& store) {
+  data list(data::type::list);
+  for (const TableSection& section : {noise_section(store), stage_section(store), failure_section(store)}) {
+    list << to_data(section);
+  }
+  return list;
+}
+
+}  // namespace nmlbench
