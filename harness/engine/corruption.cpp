@@ -53,8 +53,8 @@ torch::Tensor like_split(const torch::Tensor& images, const SplitInfo& info) {
   spec.channels = info.sample_shape.at(0);
   spec.height = info.sample_shape.at(1);
   spec.width = info.sample_shape.at(2);
-  spec.mean = {0.0};
-  spec.std = {1.0 / 255};  // prepare() divides by 255 first
+  spec.mean.assign(1, 0.0);
+  spec.std.assign(1, 1.0 / 255);  // prepare() divides by 255 first
   return prepare(images, spec).round().clamp(0, 255).to(torch::kUInt8);
 }
 

@@ -77,7 +77,8 @@ inline std::map<std::string, double> result_rows(const std::filesystem::path& db
 }
 
 inline std::int64_t count(const std::filesystem::path& db, const std::string& sql) {
-  SQLite::Database database(db.string());
+  constexpr int kPatience = 5000;  // ms: somebody may be writing
+  SQLite::Database database(db.string(), SQLite::OPEN_READONLY, kPatience);
   return database.execAndGet(sql).getInt64();
 }
 

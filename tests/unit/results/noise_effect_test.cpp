@@ -52,7 +52,7 @@ TEST_F(NoiseEffectTest, SlopeIsTheChangeForTenPercentOfNoise) {
   add_two_tuners();
   const NoiseEffect result = effect();
   EXPECT_THAT(result.group_by, ElementsAre("tuner", "noise"));
-  const NoiseEffectRow& probe = row(result, "linear-probe");
+  const NoiseEffectRow probe = row(result, "linear-probe");
   EXPECT_THAT(probe.ratios, ElementsAre(0.0, 0.1, 0.3));
   EXPECT_NEAR(probe.id.slope->mean, -0.1 * (1.0 / 3 + 2.0 / 3) / 2, 1e-12);
   EXPECT_NEAR(*probe.id.slope->half_width, 12.706204736 * 0.1 / 3 / 2, 1e-9);
