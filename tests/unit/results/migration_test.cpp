@@ -65,9 +65,9 @@ TEST_F(MigrationTest, OpeningMigratesAndKeepsEveryRow) {
 TEST_F(MigrationTest, ADeclaredColumnBringsItself) {
   const int next = schema_version() + 1;
   std::vector<CellColumn> columns(std::begin(kCellColumns), std::end(kCellColumns));
-  columns.push_back({"energy", ColumnType::real, Home::cells, Use::fact, false, InViews::cells,
+  columns.push_back({"extra_fact", ColumnType::real, Home::cells, Use::fact, false, InViews::cells,
                      &CellRecord::tune_seconds, "joules", next});
-  columns.push_back({"budget", ColumnType::integer, Home::cells, Use::axis, true, InViews::both, &CellRecord::seed,
+  columns.push_back({"extra_axis", ColumnType::integer, Home::cells, Use::axis, true, InViews::both, &CellRecord::seed,
                      "trials of the search", next});
   std::vector<std::string> scripts = migrations();
   scripts.push_back(migration_to(next, columns));
@@ -78,9 +78,9 @@ TEST_F(MigrationTest, ADeclaredColumnBringsItself) {
     migrate(db, file("old.sqlite"), scripts);
   }
   EXPECT_EQ(dump("SELECT " + before + " FROM v_results ORDER BY cell_id, test_set, metric"), rows);
-  EXPECT_THAT(columns_of("v_results"), AllOf(HasSubstr(", budget"), Not(HasSubstr("energy"))));
-  EXPECT_THAT(columns_of("v_cells"), HasSubstr(", energy, budget"));
-  EXPECT_EQ(scalar("SELECT count(*) || count(energy) || sum(budget) FROM v_cells"), "400");
+  EXPECT_THAT(columns_of("v_results"), AllOf(HasSubstr(", extra_axis"), Not(HasSubstr("extra_fact"))));
+  EXPECT_THAT(columns_of("v_cells"), HasSubstr(", extra_fact, extra_axis"));
+  EXPECT_EQ(scalar("SELECT count(*) || count(extra_fact) || sum(extra_axis) FROM v_cells"), "400");
 }
 
 TEST_F(MigrationTest, ReadingMigratesFirst) {
