@@ -30,7 +30,7 @@ struct TestOptions {
 };
 void add_test_options(CLI::App& verb, TestOptions& options);
 
-// --metric, which is one of those declared.
+// --metric; its help names those that are declared.
 void add_metric_option(CLI::App& verb, std::string& metric);
 // Below the help of a verb: every column that --where and --group-by take, and every metric.
 void add_glossary(CLI::App& verb);

@@ -10,14 +10,14 @@
 namespace nmlbench {
 namespace {
 
-bool matches(const Plan& plan, const Cell& cell, const std::string& column, const Value& value) {
+// `models`: the names of the noise models alone, which [[exclude]] takes as well.
+bool matches(const CellRecord& record, const std::string& models, const std::string& column, const Value& value) {
   bool same = false;
-  const CellRecord record = planned_cell(plan, cell);
   visit_member(*find_column(column), record, [&](const auto& have) {
     if constexpr (std::is_same_v<std::decay_t<decltype(have)>, std::string>) {
       const auto* want = std::get_if<std::string>(&value.data);
       if (want == nullptr) throw ConfigError(value.where, "expected text, found " + value.text());
-      same = *want == have || (column == "noise" && *want == plan.checkpoints[cell.checkpoint].noise_models());
+      same = *want == have || (column == "noise" && *want == models);
     } else if constexpr (std::is_arithmetic_v<std::decay_t<decltype(have)>>) {
       const auto* real = std::get_if<double>(&value.data);
       const auto* integer = std::get_if<std::int64_t>(&value.data);
@@ -33,10 +33,13 @@ bool matches(const Plan& plan, const Cell& cell, const std::string& column, cons
 }  // namespace
 
 bool excluded(const Plan& plan, const Cell& cell, const std::vector<ExcludeSpec>& excludes) {
+  if (excludes.empty()) return false;
+  const CellRecord record = planned_cell(plan, cell);
+  const std::string models = plan.checkpoints[cell.checkpoint].noise_models();
   return std::any_of(excludes.begin(), excludes.end(), [&](const ExcludeSpec& exclude) {
     return std::all_of(exclude.columns.begin(), exclude.columns.end(), [&](const auto& column) {
       return std::any_of(column.second.begin(), column.second.end(),
-                         [&](const Value& value) { return matches(plan, cell, column.first, value); });
+                         [&](const Value& value) { return matches(record, models, column.first, value); });
     });
   });
 }

@@ -175,17 +175,11 @@ std::string_view field_name(Field field) {
   return field.column().name;
 }
 
-std::vector<std::string> field_names() {
-  std::vector<std::string> names;
-  for (const CellColumn* column : kFieldColumns) names.emplace_back(column->name);
-  return names;
-}
-
 Field field_named(std::string_view name) {
-  for (std::size_t i = 0; i < kFieldCount; ++i) {
-    if (kFieldColumns[i]->name == name) return Field(i);
-  }
-  throw Error(fmt::format("no column \"{}\"; columns: {}", name, fmt::join(field_names(), ", ")));
+  if (const std::optional<Field> found = find_field(name)) return *found;
+  std::vector<std::string_view> names;
+  for (const CellColumn* column : kFieldColumns) names.push_back(column->name);
+  throw Error(fmt::format("no column \"{}\"; columns: {}", name, fmt::join(names, ", ")));
 }
 
 bool is_numeric(Field field) {

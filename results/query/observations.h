@@ -10,6 +10,7 @@
 #include <compare>
 #include <cstdint>
 #include <iterator>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -50,12 +51,15 @@ constexpr const CellColumn& Field::column() const {
   return *kFieldColumns[index_];
 }
 
-// The field of that name, at compile time: another name does not compile.
-consteval Field field(std::string_view name) {
+constexpr std::optional<Field> find_field(std::string_view name) {
   for (std::size_t i = 0; i < kFieldCount; ++i) {
     if (kFieldColumns[i]->name == name) return Field(i);
   }
-  throw "no such column";
+  return std::nullopt;
+}
+// At compile time: a name that is none does not compile.
+consteval Field field(std::string_view name) {
+  return find_field(name).value();
 }
 inline constexpr Field Field::cell_id = field("cell_id"), Field::matrix = field("matrix"),
                        Field::encoder = field("encoder"), Field::encoder_params = field("encoder_params"),
@@ -66,8 +70,6 @@ inline constexpr Field Field::cell_id = field("cell_id"), Field::matrix = field(
                        Field::test_set = field("test_set"), Field::test_kind = field("test_kind");
 
 std::string_view field_name(Field field);
-// Of all fields, for messages.
-std::vector<std::string> field_names();
 // Throws Error naming all columns.
 Field field_named(std::string_view name);
 bool is_numeric(Field field);
