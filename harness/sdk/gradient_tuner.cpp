@@ -173,8 +173,7 @@ void GradientTuner::step_together(std::vector<Cohort>& cohorts, std::size_t firs
   open_window(first_unit, cohorts[last - 1].first_unit + cohorts[last - 1].units - first_unit);
   Minibatch batch = data.gather(first_unit, torch::cat(wanted));
   batch.pairs = data.pairs();
-  const torch::Tensor losses = checked_gradients(batch);
-  update(step);
+  const torch::Tensor losses = update(batch, step);
   for (std::size_t c = first; c < last; ++c) {
     Cohort& cohort = cohorts[c];
     const torch::Tensor own = losses.narrow(0, (cohort.first_unit - first_unit) * g, cohort.units * g);
@@ -194,20 +193,33 @@ double GradientTuner::schedule_factor(std::int64_t step, std::int64_t total) con
   return cosine_annealing(static_cast<double>(step) / static_cast<double>(total));
 }
 
-void GradientTuner::update(std::int64_t step) {
+torch::Tensor GradientTuner::update(const Minibatch& batch, std::int64_t step) {
   const auto of_window = [&](const torch::Tensor& all) {
     return all.narrow(0, first_unit_ * shape_.heads_per_unit, window_.heads());
   };
-  stack_.adamw_step(step, of_window(lr_) * of_window(schedule_), of_window(weight_decay_));
+  const torch::Tensor lr = of_window(lr_) * of_window(schedule_), weight_decay = of_window(weight_decay_);
+  if (device_.is_cpu() || !capturable()) {
+    const torch::Tensor losses = checked_gradients(batch);
+    stack_.adamw_step(step, lr, weight_decay);
+    return losses;
+  }
+  const ParameterStack::GroupedRates adamw = stack_.group_rates(step, lr, weight_decay);
+  const auto whole_step = [&](const std::vector<torch::Tensor>& in) {
+    Minibatch there = batch;
+    there.x = in[0];
+    there.y = in[1];
+    torch::Tensor losses = checked_gradients(there);
+    stack_.grouped_adamw_step(in[2]);
+    return losses;
+  };
+  return captured_(whole_step, {batch.x, batch.y, adamw.rates}, {first_unit_, batch.pairs ? 1 : 0, adamw.grouping});
 }
 
 torch::Tensor GradientTuner::train_step(const Minibatch& batch, std::int64_t step, std::int64_t total) {
   const torch::NoGradGuard no_grad;
   open_window(0, shape_.units);
   schedule_.fill_(schedule_factor(step, total));
-  const torch::Tensor losses = checked_gradients(batch);
-  update(step);
-  return losses;
+  return update(batch, step);
 }
 
 Prediction GradientTuner::predict(const torch::Tensor& x, std::int64_t first_unit) {
@@ -219,20 +231,8 @@ torch::Tensor GradientTuner::loss(const Minibatch&) {
   throw Error("bug in the tuner: it overrides neither loss() nor gradients()");
 }
 
-torch::Tensor GradientTuner::replayed_gradients(const Minibatch& batch) {
-  if (!capturable()) return gradients(batch);
-  return captured_(
-      [&](const std::vector<torch::Tensor>& in) {
-        Minibatch there = batch;
-        there.x = in[0];
-        there.y = in[1];
-        return gradients(there);
-      },
-      {batch.x, batch.y}, /*variant=*/2 * first_unit_ + (batch.pairs ? 1 : 0));
-}
-
 torch::Tensor GradientTuner::checked_gradients(const Minibatch& batch) {
-  const torch::Tensor losses = replayed_gradients(batch);
+  torch::Tensor losses = gradients(batch);
   if (losses.defined() && losses.dim() == 1 && losses.size(0) == window_.heads()) return losses;
   throw Error("bug in the tuner plugin: its losses have the shape " +
               (losses.defined() ? c10::str(losses.sizes()) : std::string("of an undefined tensor")) + ", expected [" +

@@ -10,6 +10,7 @@
 #include <map>
 
 #include <ATen/Parallel.h>
+#include <c10/util/hash.h>
 
 namespace nmlbench {
 namespace {
@@ -151,15 +152,12 @@ const torch::Tensor& ParameterStack::gradient(std::string_view name) const {
 
 void ParameterStack::adamw_step(std::int64_t step, const torch::Tensor& lr, const torch::Tensor& weight_decay) {
   const torch::NoGradGuard no_grad;
-  if (has_fused_adamw(values_.device())) return adamw_fused(step + 1, lr, weight_decay);
-  std::vector<AdamWConstants> constants;
-  if (values_.is_cpu()) constants = constants_of(step + 1, lr);
+  if (!values_.is_cpu()) {
+    return grouped_adamw_step(send(group_rates(step, lr, weight_decay).rates, values_.device()));
+  }
+  std::vector<AdamWConstants> constants = constants_of(step + 1, lr);
   for (Slot& slot : slots_) {
     if (!slot.spec.trained) continue;
-    if (!values_.is_cpu()) {
-      adamw_tensor(slot, step + 1, lr.to(values_.device()), weight_decay.to(values_.device()));
-      continue;
-    }
     for (std::int64_t h = 0; h < selected_; ++h) {
       const float decay = slot.spec.decay ? dense_data<float>(weight_decay)[h] : 0.0F;
       constants[static_cast<std::size_t>(h)].keep = 1 - dense_data<float>(lr)[h] * decay;
@@ -209,54 +207,47 @@ void ParameterStack::adamw_products(const Slot& slot, const std::vector<AdamWCon
   }
 }
 
-void ParameterStack::adamw_tensor(const Slot& slot, std::int64_t steps, const torch::Tensor& lr,
-                                  const torch::Tensor& weight_decay) {
-  using K = AdamWConstants;
-  const auto rows = [](const torch::Tensor& t) { return t.view({t.size(0), -1}); };
-  const torch::Tensor rate = rows(lr), g = rows(slot.gradient);
-  torch::Tensor p = rows(slot.value), m = rows(slot.first_moment), v = rows(slot.second_moment);
-  m.mul_(K::kBeta1).add_(g, 1 - K::kBeta1);
-  v.mul_(K::kBeta2).addcmul_(g, g, 1 - K::kBeta2);
-  const torch::Tensor denominator = v.sqrt().div_(std::sqrt(bias_correction(K::kBeta2, steps))).add_(K::kEpsilon);
-  if (slot.spec.decay) p.mul_(1 - rate * rows(weight_decay));
-  p.sub_(rate / bias_correction(K::kBeta1, steps) * m / denominator);
-}
-
-void ParameterStack::adamw_fused(std::int64_t steps, const torch::Tensor& lr, const torch::Tensor& weight_decay) {
+ParameterStack::GroupedRates ParameterStack::group_rates(std::int64_t step, const torch::Tensor& lr,
+                                                         const torch::Tensor& weight_decay) {
   std::map<std::pair<float, float>, std::size_t> known;
-  std::vector<std::pair<float, float>> constants;  // step size and decay of each group
+  std::vector<float> rates = {static_cast<float>(step + 1)}, decays;
   std::vector<std::size_t> group_of_head;
   for (std::int64_t h = 0; h < selected_; ++h) {
     const std::pair<float, float> own = {dense_data<float>(lr)[h], dense_data<float>(weight_decay)[h]};
-    const auto [group, is_new] = known.try_emplace(own, constants.size());
-    if (is_new) constants.push_back(own);
+    const auto [group, is_new] = known.try_emplace(own, decays.size());
+    if (is_new) rates.push_back(own.first), decays.push_back(own.second);
     group_of_head.push_back(group->second);
   }
-  if (group_of_head != group_of_head_) group_heads(group_of_head);
-  if (!steps_.defined()) steps_ = torch::empty({}, values_.options());
-  steps_.fill_(static_cast<double>(steps));
+  if (group_of_head != group_of_head_) group_heads(group_of_head, decays);
+  return {torch::tensor(rates), static_cast<std::int64_t>(c10::hash<std::vector<std::size_t>>()(group_of_head))};
+}
+
+void ParameterStack::grouped_adamw_step(const torch::Tensor& rates) {
+  const torch::NoGradGuard no_grad;
   for (std::size_t i = 0; i < groups_.size(); ++i) {
     for (const bool decayed : {false, true}) {
-      const Run& run = groups_[i][decayed ? 1 : 0];
+      const Run& run = groups_[i].runs[decayed ? 1 : 0];
       if (run.values.empty()) continue;
-      fused_adamw(run.values, run.gradients, run.first_moments, run.second_moments, steps_,
-                  {constants[i].first, decayed ? constants[i].second : 0.0, AdamWConstants::kBeta1,
-                   AdamWConstants::kBeta2, AdamWConstants::kEpsilon});
+      fused_adamw(run.values, run.gradients, run.first_moments, run.second_moments, /*step=*/rates[0],
+                  /*lr=*/rates[static_cast<std::int64_t>(i) + 1],
+                  {decayed ? groups_[i].weight_decay : 0.0, AdamWConstants::kBeta1, AdamWConstants::kBeta2,
+                   AdamWConstants::kEpsilon});
     }
   }
 }
 
-void ParameterStack::group_heads(const std::vector<std::size_t>& group_of_head) {
+void ParameterStack::group_heads(const std::vector<std::size_t>& group_of_head, const std::vector<float>& decays) {
   constexpr std::int64_t kMostNumbers = std::int64_t{1} << 30;  // of a tensor: LibTorch's kernel counts in 32 bits
   group_of_head_ = group_of_head;
-  groups_.assign(*std::max_element(group_of_head.begin(), group_of_head.end()) + 1, {});
+  groups_.assign(decays.size(), {});
+  for (std::size_t i = 0; i < decays.size(); ++i) groups_[i].weight_decay = decays[i];
   for (const Slot& slot : slots_) {
     if (!slot.spec.trained) continue;
     const std::int64_t most = std::max<std::int64_t>(1, kMostNumbers / std::max<std::int64_t>(1, slot.count));
     for (std::int64_t first = 0, last = 0; first < selected_; first = last) {
       const std::size_t group = group_of_head[static_cast<std::size_t>(first)];
       while (last < selected_ && last - first < most && group_of_head[static_cast<std::size_t>(last)] == group) ++last;
-      Run& run = groups_[group][slot.spec.decay ? 1 : 0];
+      Run& run = groups_[group].runs[slot.spec.decay ? 1 : 0];
       run.values.push_back(slot.value.slice(0, first, last));
       run.gradients.push_back(slot.gradient.slice(0, first, last));
       run.first_moments.push_back(slot.first_moment.slice(0, first, last));

@@ -145,7 +145,7 @@ TEST_F(Gpu, CapturedFunctionsGiveWhatTheyGive) {
       const auto twice = [&](const std::vector<Tensor>& in) { return ++calls, in[0] * 2; };
       EXPECT_TRUE(torch::equal(captured(twice, {x}), x * 2));
       const auto negative = [&](const std::vector<Tensor>& in) { return -in[0]; };
-      EXPECT_TRUE(torch::equal(captured(negative, {x}, /*variant=*/1), -x));
+      EXPECT_TRUE(torch::equal(captured(negative, {x}, /*variant=*/{1}), -x));
     }
   }
   EXPECT_EQ(calls, device_.is_cuda() ? 4 : 12);

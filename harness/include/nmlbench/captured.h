@@ -24,10 +24,11 @@ class NMLBENCH_EXPORT Captured {
   Captured(const Captured&) = delete;
   Captured& operator=(const Captured&) = delete;
 
-  // function(inputs); inputs lie on one device. On a GPU the second call of a variant with inputs of the same sizes
-  // captures what later ones replay. A capture that fails is warned of once, and calls go on kernel by kernel.
+  // function(inputs) on the device of the first input; those that lie on the CPU are sent there. On a GPU the second
+  // call of a variant with inputs of the same sizes captures what later ones replay. A capture that fails is warned of
+  // once, and calls go on kernel by kernel.
   torch::Tensor operator()(const Function& function, const std::vector<torch::Tensor>& inputs,
-                           std::int64_t variant = 0);
+                           const std::vector<std::int64_t>& variant = {});
 
   // Forgets the graphs, for when memory that the function uses has moved.
   void reset();

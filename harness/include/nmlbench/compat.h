@@ -26,33 +26,24 @@ inline torch::Tensor send(const torch::Tensor& tensor, torch::Device device) {
   return device.is_cuda() ? tensor.pin_memory().to(device, /*non_blocking=*/true) : tensor.to(device);
 }
 
-// One step size for many tensors.
+// What many tensors share in a step of AdamW, but for its step size.
 struct AdamWRates {
-  double lr, weight_decay, beta1, beta2, epsilon;
+  double weight_decay, beta1, beta2, epsilon;
 };
 
-// Whether fused_adamw() works on the device: CUDA, LibTorch >= 2.4.
-inline bool has_fused_adamw(torch::Device device) {
-#ifdef NMLBENCH_FUSED_ADAMW
-  return device.is_cuda();
-#else
-  (void)device;
-  return false;
-#endif
-}
-
-// LibTorch's AdamW (Loshchilov & Hutter 2019) in one pass over memory. `steps`: float32 scalar, from 1, on the device.
+// LibTorch's AdamW (Loshchilov & Hutter 2019) on a GPU in one pass over memory. `step`, from 1, and `lr` are float32
+// scalars on the device, so that a replayed step can be given others.
 inline void fused_adamw(const std::vector<torch::Tensor>& values, const std::vector<torch::Tensor>& gradients,
                         const std::vector<torch::Tensor>& first_moments,
-                        const std::vector<torch::Tensor>& second_moments, const torch::Tensor& steps,
-                        const AdamWRates& rates) {
+                        const std::vector<torch::Tensor>& second_moments, const torch::Tensor& step,
+                        const torch::Tensor& lr, const AdamWRates& rates) {
 #ifdef NMLBENCH_FUSED_ADAMW
-  const std::vector<torch::Tensor> all_steps(values.size(), steps);
-  at::_fused_adamw_(values, gradients, first_moments, second_moments, {}, all_steps, rates.lr, rates.beta1, rates.beta2,
+  const std::vector<torch::Tensor> steps(values.size(), step);
+  at::_fused_adamw_(values, gradients, first_moments, second_moments, {}, steps, lr, rates.beta1, rates.beta2,
                     rates.weight_decay, rates.epsilon, /*amsgrad=*/false, /*maximize=*/false);
 #else
-  (void)values, (void)gradients, (void)first_moments, (void)second_moments, (void)steps, (void)rates;
-  throw Error("bug: ask has_fused_adamw() before fused_adamw()");
+  (void)values, (void)gradients, (void)first_moments, (void)second_moments, (void)step, (void)lr, (void)rates;
+  throw Error("heads are trained on a GPU with LibTorch 2.4 or newer; build against a newer one or run on the CPU");
 #endif
 }
 

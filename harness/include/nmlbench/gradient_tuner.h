@@ -55,7 +55,8 @@ class NMLBENCH_EXPORT GradientTuner : public Tuner {
   // Writes stack().gradient(...) and returns the losses [H']. The default differentiates loss().
   virtual torch::Tensor gradients(const Minibatch& batch);
   // True promises what Captured (nmlbench/captured.h) asks of gradients(), for each window and minibatch size: on a GPU
-  // it is then recorded once and replayed. Random numbers that the host draws, or a count of steps, forbid it.
+  // the whole step is then recorded once and replayed. Random numbers that the host draws, or a count of steps, forbid
+  // it.
   virtual bool capturable() const { return false; }
   // Evaluation mode, x [U', B, D].
   virtual Prediction on_predict(const torch::Tensor& x) = 0;
@@ -81,10 +82,9 @@ class NMLBENCH_EXPORT GradientTuner : public Tuner {
                      const TrainingSet& data);
   void open_window(std::int64_t first_unit, std::int64_t units);
   double schedule_factor(std::int64_t step, std::int64_t total) const;
-  torch::Tensor values_of_heads(std::string_view name) const;  // float32 [H], CPU
-  void update(std::int64_t step);
-  torch::Tensor replayed_gradients(const Minibatch& batch);  // gradients(), captured where that is possible
-  torch::Tensor checked_gradients(const Minibatch& batch);   // throws Error unless there is a loss for each head
+  torch::Tensor values_of_heads(std::string_view name) const;       // float32 [H], CPU
+  torch::Tensor update(const Minibatch& batch, std::int64_t step);  // a step of the window; its losses before
+  torch::Tensor checked_gradients(const Minibatch& batch);          // throws Error unless there is a loss for each head
 
   Params params_;
   StackShape shape_;

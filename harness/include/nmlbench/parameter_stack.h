@@ -57,6 +57,15 @@ class NMLBENCH_EXPORT ParameterStack {
   // torch.optim.AdamW) with step sizes lr [H'] and weight decays [H'], float32 on the CPU. Reads the gradients.
   void adamw_step(std::int64_t step, const torch::Tensor& lr, const torch::Tensor& weight_decay);
 
+  // The same on a GPU in two parts, so that the second can be replayed with other rates: selected heads with equal lr
+  // and weight decay form a group, and a step of one grouping does the same operations as another.
+  struct GroupedRates {
+    torch::Tensor rates;        // float32 [1 + groups], CPU: the number of the step, from 1, and each group's lr
+    std::int64_t grouping = 0;  // names which head is in which group
+  };
+  GroupedRates group_rates(std::int64_t step, const torch::Tensor& lr, const torch::Tensor& weight_decay);
+  void grouped_adamw_step(const torch::Tensor& rates);  // of the last group_rates(), on the device
+
  private:
   struct Slot {
     ParameterSpec spec;
@@ -71,10 +80,7 @@ class NMLBENCH_EXPORT ParameterStack {
   static void form_product(const Slot& slot, const torch::Tensor& left, const torch::Tensor& right);
   void adamw_ranges(const Slot& slot, const std::vector<AdamWConstants>& constants);
   void adamw_products(const Slot& slot, const std::vector<AdamWConstants>& constants);
-  static void adamw_tensor(const Slot& slot, std::int64_t steps, const torch::Tensor& lr,
-                           const torch::Tensor& weight_decay);
-  void adamw_fused(std::int64_t steps, const torch::Tensor& lr, const torch::Tensor& weight_decay);
-  void group_heads(const std::vector<std::size_t>& group_of_head);
+  void group_heads(const std::vector<std::size_t>& group_of_head, const std::vector<float>& decays);
 
   std::vector<Slot> slots_;
   std::int64_t heads_ = 0;
@@ -82,14 +88,17 @@ class NMLBENCH_EXPORT ParameterStack {
   torch::Tensor values_, gradients_, first_moments_, second_moments_;  // trained parameters, flat
   torch::Tensor state_;                                                // the others, flat
 
-  // For LibTorch's fused AdamW, which takes many tensors and one step size: the selected heads by their constants, as
-  // runs of neighbours, decayed parameters and others apart. Kept from step to step.
+  // For LibTorch's fused AdamW, which takes many tensors and one step size: the selected heads by their rates, as runs
+  // of neighbours, decayed parameters and others apart. Kept from step to step.
   struct Run {
     std::vector<torch::Tensor> values, gradients, first_moments, second_moments;
   };
-  std::vector<std::array<Run, 2>> groups_;  // [group][is decayed]
+  struct Group {
+    double weight_decay = 0;
+    std::array<Run, 2> runs;  // [is decayed]
+  };
+  std::vector<Group> groups_;
   std::vector<std::size_t> group_of_head_;
-  torch::Tensor steps_;  // float32 scalar on the device
 };
 
 // Initial values of a weight stored [out, in], in = fan_in.
