@@ -58,7 +58,7 @@ json describe(const Plan& plan, const Checkpoint& checkpoint) {
   if (checkpoint.trained()) {
     entry["pretrain_dataset"] = plan.splits[*checkpoint.split].plugin.identity();
     entry["noise"] = checkpoint.noise_name();
-    entry["noise_ratio"] = checkpoint.noise_ratio();
+    entry["noise_ratio"] = checkpoint.noise_ratio().value();
   }
   return entry;
 }

@@ -5,6 +5,8 @@
 
 #include <nmlbench/printable.h>
 
+#include <map>
+
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
@@ -65,7 +67,9 @@ PlanSummary summarise(const Plan& plan, const ArtifactCache& cache, const KnownC
       summary.encodings.work += static_cast<double>(plan.rows(encoding));
     }
   }
-  for (const Task& task : plan.tasks) summary.test_sets += static_cast<std::int64_t>(task.tests.size());
+  std::map<std::size_t, std::size_t> test_sets;  // of each task of the matrix
+  for (const Task& task : plan.tasks) test_sets[task.spec] = task.tests.size();
+  for (const auto& [task, tests] : test_sets) summary.test_sets += static_cast<std::int64_t>(tests);
   for (const Cell& cell : plan.cells) {
     ++summary.cells.total;
     if (known.done.count(cell.id) > 0) {

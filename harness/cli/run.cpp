@@ -6,6 +6,7 @@
 #include "cli/run_log.h"
 #include "cli/session.h"
 #include "engine/executor.h"
+#include "plan/planned_cell.h"
 #include "results/boards/leaderboard.h"
 #include "results/store/store.h"
 #include "support/environment.h"
@@ -98,6 +99,9 @@ int run_matrix(const Globals& globals, const RunOptions& options) {
 
   const auto wanted = std::count_if(plan.cells.begin(), plan.cells.end(), engine.wanted);
   const std::int64_t run = store.begin_run(make_run_record(globals, plan, planned.registry, engine.threads));
+  for (const Checkpoint& checkpoint : plan.checkpoints) {
+    if (const std::optional<NoiseRecord> noise = stated_noise(checkpoint)) store.write_noise(run, *noise);
+  }
   RunLog log(store, run, lines);
   ExecutionSummary summary;
   {

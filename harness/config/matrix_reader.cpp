@@ -83,10 +83,65 @@ PluginRef read_parameters(TomlTable& parent, std::string_view name) {
   return ref;
 }
 
+std::vector<std::string> read_names(TomlTable& table, std::string_view key) {
+  std::vector<std::string> names;
+  if (!table.has(key)) return names;
+  for (const Value& value : table.list(key, "")) {
+    const auto* name = std::get_if<std::string>(&value.data);
+    if (name == nullptr || name->empty()) throw ConfigError(value.where, "expected a name, found " + value.text());
+    if (std::find(names.begin(), names.end(), *name) != names.end()) {
+      throw ConfigError(value.where, fmt::format("\"{}\" is listed twice", *name));
+    }
+    names.push_back(*name);
+  }
+  return names;
+}
+
+std::vector<double> read_shares(TomlTable& table, std::string_view key) {
+  std::vector<double> shares;
+  if (!table.has(key)) return shares;
+  for (const Value& value : table.list(key, "")) {
+    const double share = as_real(value);
+    if (!(share >= 0.0 && share <= 1.0)) {
+      throw ConfigError(value.where, fmt::format("{} is outside [0, 1] (share of the targets)", share));
+    }
+    shares.push_back(share);
+  }
+  return shares;
+}
+
+StatedSpec read_stated(TomlTable table) {
+  StatedSpec spec;
+  spec.where = table.where();
+  spec.encoders = read_names(table, "encoder");
+  spec.datasets = read_names(table, "dataset");
+  spec.noises = read_names(table, "noise");
+  spec.noise_ratios = read_shares(table, "noise_ratio");
+  spec.realised_rates = read_shares(table, "realised_rate");
+  for (const char* key : {"encoder", "dataset", "noise", "noise_ratio", "realised_rate"}) table.find(key);
+  table.reject_unknown();
+  if (spec.noises.empty() != spec.noise_ratios.empty()) {
+    throw ConfigError(spec.where, spec.noises.empty() ? "states a noise_ratio of no noise; add noise = \"symmetric\""
+                                                      : "states noise without its noise_ratio; add noise_ratio = 0.1");
+  }
+  if (!spec.realised_rates.empty() && spec.realised_rates.size() != spec.noise_ratios.size()) {
+    throw ConfigError(spec.where, fmt::format("states {} realised_rate for {} noise_ratio; give one for each",
+                                              spec.realised_rates.size(), spec.noise_ratios.size()));
+  }
+  for (std::size_t i = 1; i < spec.noise_ratios.size(); ++i) {
+    if (std::count(spec.noise_ratios.begin(), spec.noise_ratios.begin() + static_cast<std::ptrdiff_t>(i),
+                   spec.noise_ratios[i]) > 0) {
+      throw ConfigError(spec.where, fmt::format("noise_ratio {} is listed twice", spec.noise_ratios[i]));
+    }
+  }
+  return spec;
+}
+
 PretrainSpec read_pretrain(TomlTable table) {
   PretrainSpec spec;
   spec.where = table.where();
   spec.encoder = table.plugin("encoder", "the encoder to pre-train or to use as it is");
+  if (table.has("stated")) spec.stated = read_stated(table.table("stated"));
   if (table.has("dataset")) spec.dataset = table.plugin("dataset", "");
   spec.noise = read_noise(table);
   if (table.has("optim")) {
@@ -94,11 +149,16 @@ PretrainSpec read_pretrain(TomlTable table) {
   } else {
     spec.optim.where = spec.where;
   }
-  table.find("dataset");
-  table.find("optim");
+  for (const char* key : {"dataset", "optim", "stated"}) table.find(key);
   table.reject_unknown();
   if (!spec.dataset && (!spec.noise.empty() || !spec.optim.values.empty())) {
-    throw ConfigError(spec.where, "has noise or optim but no dataset to pre-train on; add `dataset`, or remove them");
+    throw ConfigError(spec.where,
+                      "has noise or optim but no dataset to pre-train on; add `dataset`, or, when the encoder was "
+                      "pre-trained elsewhere, say how: stated = { noise = \"symmetric\", noise_ratio = [0, 0.1] }");
+  }
+  if (spec.dataset && spec.stated) {
+    throw ConfigError(spec.stated->where,
+                      "states how the encoder was pre-trained elsewhere, and `dataset` pre-trains it here; remove one");
   }
   return spec;
 }

@@ -20,9 +20,17 @@ struct NoiseSpec {
   std::optional<PluginRef> source;
 };
 
+// What the user says of encoders that were pre-trained elsewhere. An empty list: it is not known.
+struct StatedSpec {
+  std::vector<std::string> encoders, datasets, noises;
+  std::vector<double> noise_ratios, realised_rates;  // of rates as many as of ratios, or none
+  Location where;
+};
+
 // One [[pretrain]]: a family of checkpoints, encoder x dataset x noise x optim x seed.
 struct PretrainSpec {
   PluginRef encoder;
+  std::optional<StatedSpec> stated;  // only without a dataset
   std::optional<PluginRef> dataset;  // none: weights as built (pixels, identity, random features)
   std::vector<NoiseSpec> noise;      // applied in this order; empty: clean
   PluginRef optim;                   // parameters of the training recipe; `plugin` is empty

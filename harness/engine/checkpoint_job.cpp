@@ -26,7 +26,7 @@ StageRecord image_stage(const char* stage, const Checkpoint& checkpoint, torch::
                         double seconds, std::int64_t batch) {
   StageRecord record;
   record.stage = stage;
-  record.encoder = checkpoint.encoder.name;
+  record.encoder = checkpoint.encoder_name();
   record.device = device.str();
   record.items = images;
   record.unit = "images";
@@ -80,8 +80,8 @@ class JobRunner {
       result_.stages.push_back(image_stage("pretrain", checkpoint_, context_.device, facts.images, facts.seconds,
                                            checkpoint_.optim.batch_size));
       spdlog::info("trained {} {} {:.2f} seed {}: {:.0f} images/s, loss {:.3f}", checkpoint_.encoder.name,
-                   checkpoint_.noise_name(), checkpoint_.noise_ratio(), checkpoint_.seed, facts.images_per_second,
-                   facts.loss_curve.back());
+                   checkpoint_.noise_name(), checkpoint_.noise_ratio().value(), checkpoint_.seed,
+                   facts.images_per_second, facts.loss_curve.back());
     }
     return encoder;
   }
@@ -162,10 +162,10 @@ NoiseRecord known_noise(const Plan& plan, const Checkpoint& checkpoint, const Ar
 NoiseRecord noise_record(const Plan& plan, const Checkpoint& checkpoint, const CheckpointFacts& facts) {
   NoiseRecord record;
   record.checkpoint_id = checkpoint.id;
-  record.encoder = checkpoint.encoder.name;
-  record.pretrain_dataset = plan.splits[*checkpoint.split].plugin.name;
+  record.encoder = checkpoint.encoder_name();
+  record.pretrain_dataset = pretrain_dataset(plan, checkpoint);
   record.noise = checkpoint.noise_name();
-  record.noise_ratio = checkpoint.noise_ratio();
+  record.noise_ratio = checkpoint.noise_ratio().value();
   record.seed = checkpoint.seed;
   record.realised_rate = facts.realised_rate;
   record.transition_json = transition_json(facts.transition);

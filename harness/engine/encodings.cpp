@@ -115,7 +115,7 @@ class EncodingMaker {
     for (const StageRecord& stage : result.stages) sink_.stage(stage);
     if (result.noise) sink_.noise(*result.noise);
     if (!result.errors.empty()) {
-      spdlog::error("{}: {}", plan_.checkpoints[job.checkpoint].encoder.name, result.errors.begin()->second.message);
+      spdlog::error("{}: {}", plan_.checkpoints[job.checkpoint].encoder_name(), result.errors.begin()->second.message);
     }
     for (auto& [encoding, failure] : result.errors) errors_[encoding] = std::move(failure);
     if (!result.errors.empty() && options_.fail_fast) abandon_ = true;

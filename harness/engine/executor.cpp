@@ -229,7 +229,7 @@ class Executor {
   void report_timing(const Stack& stack, const StackTiming& timing) {
     const Cell& cell = plan_.cells[stack.first_cell()];
     StageRecord record;
-    record.encoder = plan_.checkpoints[cell.checkpoint].encoder.name;
+    record.encoder = plan_.checkpoints[cell.checkpoint].encoder_name();
     record.tuner = plan_.tuners[cell.tuner].name;
     record.task = plan_.tasks[cell.task].name;
     record.device = options_.device.str();

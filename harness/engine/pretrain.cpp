@@ -255,7 +255,7 @@ json to_json(const Checkpoint& checkpoint, const CheckpointFacts& facts) {
   json about = {{"encoder", checkpoint.encoder.identity()},
                 {"seed", checkpoint.seed},
                 {"noise", checkpoint.noise_name()},
-                {"noise_ratio", checkpoint.noise_ratio()},
+                {"noise_ratio", checkpoint.noise_ratio().value()},
                 {"optim", json::parse(checkpoint.optim.canonical)},
                 {"realised_rate", facts.realised_rate},
                 {"loss_curve", facts.loss_curve},

@@ -73,7 +73,7 @@ inline void from_json(const nlohmann::json& in, CellRecord& cell) {
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(StageRecord, stage, encoder, tuner, task, device, items, unit, seconds, peak_bytes,
                                    batch)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(NoiseRecord, checkpoint_id, encoder, pretrain_dataset, noise, noise_ratio, seed,
-                                   realised_rate, transition_json)
+                                   realised_rate, transition_json, stated)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Unit, train, cells)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Stack, units)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(HeadShape, dim, classes)

@@ -15,6 +15,13 @@ json noise_identities(const Checkpoint& checkpoint) {
   return identities.size() == 1 ? identities.front() : identities;
 }
 
+json stated_json(const Stated& stated) {
+  json all = {{"encoder", stated.encoder}, {"dataset", stated.dataset}, {"noise", stated.noise}};
+  if (stated.noise_ratio) all["noise_ratio"] = *stated.noise_ratio;
+  if (stated.realised_rate) all["realised_rate"] = *stated.realised_rate;
+  return all;
+}
+
 }  // namespace
 
 json canonical(const Plan& plan, const MatrixSpec& spec) {
@@ -28,6 +35,7 @@ json canonical(const Plan& plan, const MatrixSpec& spec) {
       entry["noise"] = noise_identities(c);
       entry["optim"] = json::parse(c.optim.canonical);
     }
+    if (c.stated) entry["stated"] = stated_json(*c.stated);
     checkpoints.push_back(std::move(entry));
   }
   for (std::size_t t = 0; t < plan.tasks.size(); ++t) {
@@ -37,7 +45,7 @@ json canonical(const Plan& plan, const MatrixSpec& spec) {
     }
     tasks.push_back({{"name", plan.tasks[t].name},
                      {"train", plan.tasks[t].train},
-                     {"fraction", spec.tasks[t].fractions},
+                     {"fraction", spec.tasks[plan.tasks[t].spec].fractions},
                      {"test", std::move(tests)}});
     if (plan.tasks[t].views.count > 0) tasks.back()["views"] = json::parse(plan.tasks[t].views.canonical);
   }

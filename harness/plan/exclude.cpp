@@ -18,13 +18,18 @@ bool matches(const CellRecord& record, const std::string& models, const std::str
       const auto* want = std::get_if<std::string>(&value.data);
       if (want == nullptr) throw ConfigError(value.where, "expected text, found " + value.text());
       same = *want == have || (column == "noise" && *want == models);
-    } else if constexpr (std::is_arithmetic_v<std::decay_t<decltype(have)>>) {
+    } else {
       const auto* real = std::get_if<double>(&value.data);
       const auto* integer = std::get_if<std::int64_t>(&value.data);
       if (real == nullptr && integer == nullptr) {
         throw ConfigError(value.where, "expected a number, found " + value.text());
       }
-      same = static_cast<double>(have) == (real != nullptr ? *real : static_cast<double>(*integer));
+      const double wanted = real != nullptr ? *real : static_cast<double>(*integer);
+      if constexpr (std::is_same_v<std::decay_t<decltype(have)>, std::optional<double>>) {
+        same = have == wanted;
+      } else {
+        same = static_cast<double>(have) == wanted;
+      }
     }
   });
   return same;

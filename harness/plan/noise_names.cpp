@@ -34,7 +34,12 @@ std::string variant(const NoiseStep& step, bool with_ratio) {
 
 }  // namespace
 
+const std::string& Checkpoint::encoder_name() const {
+  return stated && !stated->encoder.empty() ? stated->encoder : encoder.name;
+}
+
 std::string Checkpoint::noise_name() const {
+  if (stated) return stated->noise;
   const bool several_ratios = std::count_if(noise.begin(), noise.end(), has_ratio) > 1;
   std::vector<std::string> names;
   for (const NoiseStep& step : noise) names.push_back(variant(step, several_ratios));
@@ -47,7 +52,8 @@ std::string Checkpoint::noise_models() const {
   return fmt::format("{}", fmt::join(names, "+"));
 }
 
-double Checkpoint::noise_ratio() const {
+std::optional<double> Checkpoint::noise_ratio() const {
+  if (!trained()) return stated ? stated->noise_ratio : std::nullopt;
   std::vector<double> ratios;
   for (const NoiseStep& step : noise) {
     if (has_ratio(step)) ratios.push_back(ratio_of(step));

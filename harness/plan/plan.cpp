@@ -71,6 +71,11 @@ void keep_shard(Plan& plan, std::int64_t index, std::int64_t count) {
   plan.cells = std::vector<Cell>(plan.cells.begin() + first, plan.cells.begin() + last);
 }
 
+std::string pretrain_dataset(const Plan& plan, const Checkpoint& checkpoint) {
+  if (checkpoint.trained()) return plan.splits[*checkpoint.split].plugin.name;
+  return checkpoint.stated ? checkpoint.stated->dataset : "";
+}
+
 Stream subset_draws(const Plan& plan, const Cell& cell) {
   return Stream(static_cast<std::uint64_t>(cell.seed)).at("task").at(plan.tasks[cell.task].name);
 }

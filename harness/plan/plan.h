@@ -31,25 +31,34 @@ struct NoiseStep {
   std::string source_name;            // "image-folder(path=textures)"
 };
 
+// How a checkpoint came about elsewhere, as the matrix states it; what is empty is not known.
+struct Stated {
+  std::string encoder, dataset, noise;
+  std::optional<double> noise_ratio, realised_rate;
+};
+
 // An encoder's weights: trained on noisy targets, or as built.
 struct Checkpoint {
   std::string id;
   ResolvedPlugin encoder;
+  std::optional<Stated> stated;
   std::optional<std::size_t> split;  // Plan::splits it is trained on; none: weights as built
   std::vector<NoiseStep> noise;      // applied in this order; one step `clean` when the matrix names none
   Optim optim;
   std::int64_t seed = 0;  // of weights, noise and batches; 0 when nothing is drawn
 
   bool trained() const { return split.has_value(); }
+  // The name of the encoder's plugin, or the one that is stated.
+  const std::string& encoder_name() const;
   // How results call the noise: the models' names joined by "+", each with the parameters that differ from their
   // defaults, "long-tail(factor=100)+symmetric". The ratio stands in noise_ratio(); where several models have one, here
-  // too. "" without training.
+  // too. "" without training, unless it is stated.
   std::string noise_name() const;
   // The names alone: "long-tail+symmetric".
   std::string noise_models() const;
   // Of one model: its `ratio`, 0 when it has none. Of several: 1 - prod(1 - ratio_i), the share of samples that at
-  // least one of them chooses when they choose independently.
-  double noise_ratio() const;
+  // least one of them chooses when they choose independently. Without training: what is stated, or nothing.
+  std::optional<double> noise_ratio() const;
 };
 
 // The frozen features of one split under one checkpoint: all its samples, or all of each view after another.
@@ -66,8 +75,10 @@ struct TestSet {
   std::size_t split = 0;
 };
 
+// A task of the matrix; one for each checkpoint when its files' names depend on the checkpoint's coordinates.
 struct Task {
   std::string name;
+  std::size_t spec = 0;   // MatrixSpec::tasks
   std::size_t train = 0;  // Plan::splits
   Views views;            // of the training images
   std::vector<TestSet> tests;
@@ -113,6 +124,9 @@ Plan make_plan(const MatrixSpec& spec, const Catalog& catalog, const Inspector& 
 // Keeps the cells of shard `index` (1-based) of `count`: one contiguous block each, so that few checkpoints are
 // needed twice.
 void keep_shard(Plan& plan, std::int64_t index, std::int64_t count);
+
+// The name of what an encoder was pre-trained on, here or as it is stated; "" where that is not known.
+std::string pretrain_dataset(const Plan& plan, const Checkpoint& checkpoint);
 
 // The named draws of a head. Cells that differ in checkpoint or tuner share them.
 Stream cell_draws(const Plan& plan, const Cell& cell);

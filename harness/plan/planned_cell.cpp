@@ -9,9 +9,9 @@ CellRecord planned_cell(const Plan& plan, const Cell& cell) {
   record.cell_id = cell.id;
   record.coordinates = cell.coordinates;
   record.matrix = plan.matrix;
-  record.encoder = checkpoint.encoder.name;
+  record.encoder = checkpoint.encoder_name();
   record.encoder_params = checkpoint.encoder.canonical;
-  if (checkpoint.trained()) record.pretrain_dataset = plan.splits[*checkpoint.split].plugin.name;
+  record.pretrain_dataset = pretrain_dataset(plan, checkpoint);
   record.noise = checkpoint.noise_name();
   record.noise_ratio = checkpoint.noise_ratio();
   record.checkpoint_id = checkpoint.id;
@@ -20,6 +20,20 @@ CellRecord planned_cell(const Plan& plan, const Cell& cell) {
   record.tuner = tuner.name;
   record.tuner_params = tuner.canonical;
   record.seed = cell.seed;
+  return record;
+}
+
+std::optional<NoiseRecord> stated_noise(const Checkpoint& checkpoint) {
+  if (!checkpoint.noise_ratio() || checkpoint.trained()) return std::nullopt;
+  NoiseRecord record;
+  record.checkpoint_id = checkpoint.id;
+  record.encoder = checkpoint.encoder_name();
+  record.pretrain_dataset = checkpoint.stated->dataset;
+  record.noise = checkpoint.noise_name();
+  record.noise_ratio = checkpoint.noise_ratio().value();
+  record.seed = checkpoint.seed;
+  record.realised_rate = checkpoint.stated->realised_rate;
+  record.stated = true;
   return record;
 }
 

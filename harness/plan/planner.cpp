@@ -1,4 +1,5 @@
 #include "plan/canonical.h"
+#include "plan/coordinates.h"
 #include "plan/exclude.h"
 #include "plan/noise_names.h"
 #include "plan/plan.h"
@@ -33,7 +34,10 @@ class Planner {
     plan_.encode = spec_.encode;
     plan_.analysis = spec_.analysis;
     for (const PretrainSpec& pretrain : spec_.pretrains) add_checkpoints(pretrain);
-    for (const TaskSpec& task : spec_.tasks) add_task(task);
+    for (std::size_t task = 0; task < spec_.tasks.size(); ++task) {
+      shared_tasks_.push_back(names_coordinates(spec_.tasks[task]) ? std::nullopt
+                                                                   : std::optional(add_task(task, nullptr)));
+    }
     for (const PluginRef& tuner : spec_.tuners) add_tuners(tuner);
     for (std::size_t checkpoint = 0; checkpoint < plan_.checkpoints.size(); ++checkpoint) add_cells(checkpoint);
     plan_.canonical = canonical(plan_, spec_).dump();
@@ -62,13 +66,17 @@ class Planner {
   }
 
   void add_checkpoints(const PretrainSpec& pretrain) {
+    if (pretrain.stated) return add_stated(pretrain);
     for (const ResolvedPlugin& encoder : catalog_.expand(PluginKind::encoder, pretrain.encoder)) {
       const std::optional<bool> trainable = inspector_.trainable(encoder);
       if (pretrain.dataset) {
         if (trainable == false) {
           throw ConfigError(
               pretrain.where,
-              fmt::format("encoder {} has nothing to train; remove dataset, noise and optim", encoder.name));
+              fmt::format(
+                  "encoder {} has nothing to train; remove dataset, noise and optim, or say in `stated` how its "
+                  "features were made elsewhere",
+                  encoder.name));
         }
         add_trained(pretrain, encoder);
       } else {
@@ -150,6 +158,47 @@ class Planner {
     }
   }
 
+  // Files that name {seed} are of encoders pre-trained with it; others are of one encoder, whose cells have every seed.
+  void add_stated(const PretrainSpec& pretrain) {
+    const bool of_seeds = names_coordinate(pretrain.encoder, "seed") ||
+                          std::any_of(spec_.tasks.begin(), spec_.tasks.end(), [](const TaskSpec& task) {
+                            return any_data(task, [](const PluginRef& ref) { return names_coordinate(ref, "seed"); });
+                          });
+    for (const Stated& stated : expand_stated(*pretrain.stated)) {
+      for (const std::int64_t seed : of_seeds ? spec_.seeds : std::vector<std::int64_t>{0}) {
+        Checkpoint checkpoint;
+        checkpoint.stated = stated;
+        checkpoint.seed = seed;
+        checkpoint.encoder.name = pretrain.encoder.plugin;
+        for (ResolvedPlugin& encoder :
+             catalog_.expand(PluginKind::encoder, at_coordinates(pretrain.encoder, checkpoint))) {
+          Checkpoint one = checkpoint;
+          one.encoder = std::move(encoder);
+          add_checkpoint(std::move(one), of_seeds ? std::vector{seed} : spec_.seeds);
+        }
+      }
+    }
+  }
+
+  static std::vector<Stated> expand_stated(const StatedSpec& spec) {
+    const auto or_unknown = [](std::vector<std::string> names) {
+      return names.empty() ? std::vector<std::string>{""} : std::move(names);
+    };
+    std::vector<Stated> product;
+    for (const std::string& encoder : or_unknown(spec.encoders)) {
+      for (const std::string& dataset : or_unknown(spec.datasets)) {
+        if (spec.noises.empty()) product.push_back({encoder, dataset, "", {}, {}});
+        for (const std::string& noise : spec.noises) {
+          for (std::size_t i = 0; i < spec.noise_ratios.size(); ++i) {
+            product.push_back({encoder, dataset, noise, spec.noise_ratios[i], {}});
+            if (!spec.realised_rates.empty()) product.back().realised_rate = spec.realised_rates[i];
+          }
+        }
+      }
+    }
+    return product;
+  }
+
   void add_checkpoint(Checkpoint checkpoint) {
     const std::int64_t seed = checkpoint.seed;
     add_checkpoint(std::move(checkpoint), {seed});
@@ -173,6 +222,10 @@ class Planner {
       for (const NoiseStep& step : c.noise) add_noise_parts(step, content, parts);
       parts.push_back(c.optim.canonical);
     }
+    if (c.stated) {
+      parts.insert(parts.end(), {"stated", c.stated->encoder, c.stated->dataset, c.stated->noise,
+                                 c.stated->noise_ratio ? fmt::format("{}", *c.stated->noise_ratio) : ""});
+    }
     return parts;
   }
 
@@ -185,7 +238,7 @@ class Planner {
 
   // Results are told apart by the noise's name and ratio.
   void reject_noise_of_one_name(const Checkpoint& checkpoint) {
-    std::string key = fmt::format("{} {}", checkpoint.noise_name(), checkpoint.noise_ratio());
+    std::string key = fmt::format("{} {}", checkpoint.noise_name(), checkpoint.noise_ratio().value());
     std::vector<std::string> parts;
     for (const NoiseStep& step : checkpoint.noise) add_noise_parts(step, /*content=*/true, parts);
     const auto [other, is_new] = noise_of_name_.try_emplace(std::move(key), parts);
@@ -196,10 +249,38 @@ class Planner {
                                   checkpoint.noise_name()));
   }
 
-  void add_task(const TaskSpec& spec) {
+  // Whether `holds` for the reference to some data of a task.
+  template <typename Predicate>
+  static bool any_data(const TaskSpec& task, const Predicate& holds) {
+    return holds(task.train) ||
+           std::any_of(task.tests.begin(), task.tests.end(), [&](const TestSpec& test) { return holds(test.data); });
+  }
+  static bool names_coordinates(const TaskSpec& task) {
+    return any_data(task, [](const PluginRef& ref) { return nmlbench::names_coordinates(ref); });
+  }
+
+  // The task under a checkpoint.
+  std::size_t task_at(std::size_t spec, const Checkpoint& checkpoint) {
+    if (shared_tasks_[spec]) return *shared_tasks_[spec];
+    if (!checkpoint.stated) {
+      throw ConfigError(spec_.tasks[spec].where,
+                        fmt::format("a path of task \"{}\" names coordinates of a checkpoint, and the [[pretrain]] of "
+                                    "encoder {} states none; add stated = {{ noise = \"symmetric\", noise_ratio = [0, "
+                                    "0.1] }}",
+                                    spec_.tasks[spec].name, checkpoint.encoder.name));
+    }
+    return add_task(spec, &checkpoint);
+  }
+
+  std::size_t add_task(std::size_t index, const Checkpoint* checkpoint) {
+    const TaskSpec& spec = spec_.tasks[index];
+    const auto data = [&](const PluginRef& ref) {
+      return add_split(only(PluginKind::dataset, checkpoint != nullptr ? at_coordinates(ref, *checkpoint) : ref));
+    };
     Task task;
     task.name = spec.name;
-    task.train = add_split(only(PluginKind::dataset, spec.train));
+    task.spec = index;
+    task.train = data(spec.train);
     if (spec.views) {
       task.views = read_views(*spec.views);
       const SplitFacts& facts = plan_.splits[task.train].facts;
@@ -211,7 +292,7 @@ class Planner {
     std::set<std::string> names;
     for (const TestSpec& test : spec.tests) {
       TestSet set;
-      set.split = add_split(only(PluginKind::dataset, test.data));
+      set.split = data(test.data);
       set.ood = test.ood;
       set.name = test_name(test, plan_.splits[set.split]);
       if (!names.insert(set.name).second) {
@@ -221,6 +302,33 @@ class Planner {
       task.tests.push_back(std::move(set));
     }
     plan_.tasks.push_back(std::move(task));
+    return plan_.tasks.size() - 1;
+  }
+
+  // Levels that are stated and whose features are one file would be one encoder's under several names.
+  void reject_features_of_two(std::size_t task, std::size_t checkpoint) {
+    const Checkpoint& own = plan_.checkpoints[checkpoint];
+    const Split& train = plan_.splits[plan_.tasks[task].train];
+    if (!own.stated || !train.facts.error.empty()) return;
+    const auto [other, is_new] = stated_of_features_.try_emplace(
+        {plan_.tasks[task].spec, own.encoder.identity(), inspector_.files(own.encoder), train.facts.digest},
+        checkpoint);
+    const Checkpoint& before = plan_.checkpoints[other->second];
+    const bool both_clean = own.noise_ratio() == 0.0 && before.noise_ratio() == 0.0 &&
+                            own.encoder_name() == before.encoder_name() &&
+                            own.stated->dataset == before.stated->dataset;
+    if (is_new || (both_clean && own.seed == before.seed)) return;
+    throw ConfigError(
+        train.plugin.where,
+        fmt::format("task \"{}\" has the same training features for {} and for {}; name what differs in "
+                    "the path, as in x = \"cars_{{encoder}}_n{{noise_ratio}}_s{{seed}}.npy\", or put right "
+                    "the file",
+                    plan_.tasks[task].name, stated_name(before), stated_name(own)));
+  }
+
+  static std::string stated_name(const Checkpoint& c) {
+    return fmt::format("{} {} {} seed {}", c.encoder_name(), c.noise_name(),
+                       c.noise_ratio() ? fmt::format("{}", *c.noise_ratio()) : "", c.seed);
   }
 
   static std::string test_name(const TestSpec& test, const Split& split) {
@@ -258,11 +366,13 @@ class Planner {
   }
 
   void add_cells(std::size_t checkpoint) {
-    for (std::size_t task = 0; task < plan_.tasks.size(); ++task) {
+    for (std::size_t spec = 0; spec < spec_.tasks.size(); ++spec) {
+      const std::size_t task = task_at(spec, plan_.checkpoints[checkpoint]);
+      reject_features_of_two(task, checkpoint);
       // also without tuners: `nmlbench features` wants them
       add_encoding(checkpoint, plan_.tasks[task].train, plan_.tasks[task].views);
       for (const TestSet& test : plan_.tasks[task].tests) add_encoding(checkpoint, test.split);
-      for (const double fraction : spec_.tasks[task].fractions) {
+      for (const double fraction : spec_.tasks[spec].fractions) {
         for (std::size_t tuner = 0; tuner < plan_.tuners.size(); ++tuner) {
           for (const std::int64_t seed : cell_seeds_[checkpoint]) {
             Cell cell;
@@ -318,6 +428,9 @@ class Planner {
   std::map<std::tuple<std::size_t, std::size_t, std::string>, std::size_t> encoding_of_;  // with the views
   std::set<std::string> checkpoint_ids_;
   std::map<std::string, std::vector<std::string>> noise_of_name_;  // name and ratio -> identity
+  std::vector<std::optional<std::size_t>> shared_tasks_;  // by spec: the task whose data are those of any checkpoint
+  // task's spec, encoder and the files of its weights, digest of the training features -> checkpoint
+  std::map<std::tuple<std::size_t, std::string, std::string, std::string>, std::size_t> stated_of_features_;
   std::vector<std::string> checkpoint_coordinates_;
   std::vector<std::vector<std::int64_t>> cell_seeds_;  // the seeds whose cells use a checkpoint
 };

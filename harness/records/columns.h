@@ -17,7 +17,7 @@ namespace nmlbench {
 enum class ColumnType : std::uint8_t { text, integer, real, timestamp };
 
 // The database's table that keeps it. A new column goes into `cells`: rows of the others are shared by many cells.
-enum class Home : std::uint8_t { cells, sources, tuners, test_sets, metrics, runs };
+enum class Home : std::uint8_t { cells, sources, tuners, test_sets, metrics, runs, noise };
 
 enum class Use : std::uint8_t {
   axis,  // cells are chosen and grouped by it
@@ -55,11 +55,11 @@ inline constexpr CellColumn kCellColumns[] = {
     {"encoder", ColumnType::text, Home::sources, Use::axis, true, InViews::both, &CellRecord::encoder,
      "name of the encoder"},
     {"pretrain_dataset", ColumnType::text, Home::sources, Use::axis, true, InViews::both, &CellRecord::pretrain_dataset,
-     "what the encoder was pre-trained on; empty without pre-training"},
+     "what the encoder was pre-trained on; empty without pre-training, or when it is not known"},
     {"noise", ColumnType::text, Home::sources, Use::axis, true, InViews::both, &CellRecord::noise,
-     "noise model of the pre-training; empty without pre-training"},
+     "noise model of the pre-training; empty without pre-training, or when it is not known"},
     {"noise_ratio", ColumnType::real, Home::sources, Use::axis, true, InViews::both, &CellRecord::noise_ratio,
-     "share of noisy targets that was asked for"},
+     "share of noisy targets that was asked for; null without pre-training, or when it is not known"},
     {"task", ColumnType::text, Home::cells, Use::axis, true, InViews::both, &CellRecord::task, "name of the task"},
     {"fraction", ColumnType::real, Home::cells, Use::axis, true, InViews::both, &CellRecord::fraction,
      "share of the task's training rows"},
@@ -99,6 +99,24 @@ inline constexpr CellColumn kCellColumns[] = {
     {"git_revision", ColumnType::text, Home::runs, Use::fact, false, InViews::cells, {}, "nmlbench's revision then", 2},
     {"transient", ColumnType::integer, Home::cells, Use::fact, false, InViews::cells, &CellRecord::transient,
      "1: it failed for want of something of the machine's and is tried again", 4},
+    {"realised_rate",
+     ColumnType::real,
+     Home::noise,
+     Use::axis,
+     false,
+     InViews::both,
+     {},
+     "share of noisy targets that came out, or that is stated; null where it is not known",
+     5},
+    {"provenance",
+     ColumnType::text,
+     Home::noise,
+     Use::axis,
+     false,
+     InViews::both,
+     {},
+     "who knows of the noise: here (the encoder was pre-trained here) or stated; empty when it is not known",
+     5},
 };
 
 constexpr bool is_numeric(const CellColumn& column) {

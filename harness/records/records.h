@@ -53,9 +53,9 @@ struct CellRecord {
   std::string matrix;
   std::string encoder;
   std::string encoder_params;    // canonical JSON
-  std::string pretrain_dataset;  // "" without pre-training
-  std::string noise;             // "" without pre-training
-  double noise_ratio = 0.0;
+  std::string pretrain_dataset;  // "" without pre-training, or when it is not known
+  std::string noise;             // as pretrain_dataset
+  std::optional<double> noise_ratio;
   std::string checkpoint_id;
   std::string task;
   double fraction = 1.0;
@@ -88,7 +88,7 @@ struct StageRecord {
   std::int64_t batch = 0;  // samples of a batch, or heads of a stack, as they ran: fewer when memory was short
 };
 
-// One checkpoint with corrupted targets (v_noise).
+// One checkpoint pre-trained on targets that a noise model touched, here or as the matrix states it (v_noise).
 struct NoiseRecord {
   std::string checkpoint_id;
   std::string encoder;
@@ -96,8 +96,9 @@ struct NoiseRecord {
   std::string noise;
   double noise_ratio = 0.0;
   std::int64_t seed = 0;
-  double realised_rate = 0.0;
-  std::string transition_json;  // row-normalised [K][K]; "" (null) for image-text pairs
+  std::optional<double> realised_rate;  // nothing: it is not stated
+  std::string transition_json;          // row-normalised [K][K]; "" (null): image-text pairs, or it is not known
+  bool stated = false;                  // by the matrix, not measured here
 };
 
 // One line of a run's log.

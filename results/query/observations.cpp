@@ -1,6 +1,7 @@
 #include "results/query/observations.h"
 
 #include "results/store/database.h"
+#include "results/store/schema.h"
 
 #include <nmlbench/error.h>
 
@@ -29,10 +30,18 @@ std::vector<Field> fields_at(Home home) {
   return fields;
 }
 
-std::vector<std::string_view> names_of(const std::vector<Field>& fields) {
-  std::vector<std::string_view> names;
-  for (const Field field : fields) names.push_back(field.column().name);
+std::vector<std::string> names_of(const std::vector<Field>& fields, const std::string& table) {
+  std::vector<std::string> names;
+  for (const Field field : fields) names.push_back(sql_of(field.column(), table));
   return names;
+}
+
+// What stands in a cell's own row, or in that of its checkpoint's noise.
+std::vector<Field> fields_of_cell() {
+  std::vector<Field> fields = fields_at(Home::cells);
+  const std::vector<Field> noise = fields_at(Home::noise);
+  fields.insert(fields.end(), noise.begin(), noise.end());
+  return fields;
 }
 
 std::string_view text_of(const SQLite::Column& column) {
@@ -62,7 +71,7 @@ class Loader {
   }
   // Numbers rarely change from row to row, and formatting them is slow.
   void set(Observations::Ids& ids, Field field, const SQLite::Column& column) {
-    if (field.column().type != ColumnType::real) return set(ids, field, text_of(column));
+    if (field.column().type != ColumnType::real || column.isNull()) return set(ids, field, text_of(column));
     auto& [number, id] = last_[field.index()];
     if (column.getDouble() != number) {
       number = column.getDouble();
@@ -76,8 +85,8 @@ class Loader {
   std::unordered_map<std::int64_t, Observations::Ids> read(const char* table, const char* key, Home home) {
     const std::vector<Field> fields = fields_at(home);
     std::unordered_map<std::int64_t, Observations::Ids> found;
-    SQLite::Statement statement(db_,
-                                fmt::format("SELECT {}, {} FROM {}", key, fmt::join(names_of(fields), ", "), table));
+    SQLite::Statement statement(
+        db_, fmt::format("SELECT {}, {} FROM {}", key, fmt::join(names_of(fields, table), ", "), table));
     while (statement.executeStep()) {
       Observations::Ids& ids = found[statement.getColumn(0).getInt64()];
       for (std::size_t i = 0; i < fields.size(); ++i) {
@@ -100,7 +109,7 @@ class Loader {
     SQLite::Statement statement(db_, select_cells());
     statement.bind(1, source_.matrix);
     statement.bind(2, source_.names_of_cells ? 1 : 0);
-    const std::vector<Field> own = fields_at(Home::cells), of_tuner = fields_at(Home::tuners);
+    const std::vector<Field> own = fields_of_cell(), of_tuner = fields_at(Home::tuners);
     while (statement.executeStep()) {
       Observations::Ids ids = sources_.at(statement.getColumn(2).getInt64());
       const Observations::Ids& tuner = tuners_.at(statement.getColumn(3).getInt64());
@@ -163,12 +172,15 @@ std::vector<std::uint32_t> number_rows(const std::vector<Observations::Ids>& tab
 }  // namespace
 
 std::string select_cells() {
-  std::vector<std::string> columns = {"cell", "status = 'failed'", "source_id", "tuner_id"};
-  for (const Field field : fields_at(Home::cells)) {
+  std::vector<std::string> columns = {"c.cell", "c.status = 'failed'", "c.source_id", "c.tuner_id"};
+  for (const Field field : fields_of_cell()) {
     const CellColumn& column = field.column();
-    columns.push_back(column.use == Use::name ? fmt::format("iif(?2, {}, '')", column.name) : std::string(column.name));
+    const std::string value = sql_of(column, column.home == Home::noise ? "z" : "c");
+    columns.push_back(column.use == Use::name ? fmt::format("iif(?2, {}, '')", value) : value);
   }
-  return fmt::format("SELECT {} FROM cells WHERE (?1 = '' OR matrix = ?1) ORDER BY cell", fmt::join(columns, ", "));
+  return fmt::format(
+      "SELECT {} FROM cells c LEFT JOIN noise z USING (checkpoint_id) WHERE (?1 = '' OR c.matrix = ?1) ORDER BY c.cell",
+      fmt::join(columns, ", "));
 }
 
 std::string_view field_name(Field field) {
@@ -191,7 +203,7 @@ bool is_of_test_set(Field field) {
 }
 
 bool value_less(Field field, const std::string& a, const std::string& b) {
-  if (!is_numeric(field)) return a < b;
+  if (!is_numeric(field) || a.empty() || b.empty()) return a < b;
   return std::strtod(a.c_str(), nullptr) < std::strtod(b.c_str(), nullptr);
 }
 

@@ -75,7 +75,7 @@ Field field_named(std::string_view name);
 bool is_numeric(Field field);
 // Fields that a failed cell does not have.
 bool is_of_test_set(Field field);
-// Orders two values of a column: numbers by size, text alphabetically.
+// Orders two values of a column: numbers by size after what is not known (""), text alphabetically.
 bool value_less(Field field, const std::string& a, const std::string& b);
 
 // Every string once, each column with its own numbering.

@@ -145,8 +145,8 @@ bool CellWriter::is_done(const CellRecord& cell) {
 }
 
 std::int64_t CellWriter::insert_cell(std::int64_t run, const CellRecord& cell) {
-  const std::int64_t source =
-      sources_.row_of(cell.encoder, cell.encoder_params, cell.pretrain_dataset, cell.noise, cell.noise_ratio);
+  const std::int64_t source = sources_.row_of(cell.encoder, cell.encoder_params, cell.pretrain_dataset, cell.noise,
+                                              cell.noise_ratio.value_or(0));
   const std::int64_t tuner = tuners_.row_of(cell.tuner, cell.tuner_params);
   bind_all(cell_, run, source, tuner);
   int index = 3;

@@ -94,7 +94,7 @@ INSERT OR IGNORE INTO main.log
   FROM src.log l JOIN src.runs sr ON sr.run_id = l.run_id JOIN main.runs run ON run.uuid = sr.uuid;
 INSERT OR IGNORE INTO main.noise
   SELECT z.checkpoint_id, run.run_id, z.encoder, z.pretrain_dataset, z.noise, z.noise_ratio, z.seed, z.realised_rate,
-         z.transition
+         z.transition, z.provenance
   FROM src.noise z JOIN src.runs sr ON sr.run_id = z.run_id JOIN main.runs run ON run.uuid = sr.uuid;
 )";
 

@@ -3,6 +3,7 @@
 #include "migration_2_sql.inc"
 #include "migration_3_sql.inc"
 #include "migration_4_sql.inc"
+#include "migration_5_sql.inc"
 #include "schema_sql.inc"
 
 #include <nmlbench/error.h>
@@ -23,15 +24,15 @@ namespace nmlbench {
 
 namespace {
 
-constexpr const char* kHomeOfColumn[] = {"c", "s", "t", "ts", "m", "r"};  // aliases of the tables, by Home
+constexpr const char* kHomeOfColumn[] = {"c", "s", "t", "ts", "m", "r", "z"};  // aliases of the tables, by Home
 
-// "c.seed", or NULL for what a cell without metrics has not.
+// "c.seed AS seed", or NULL for what a cell without metrics has not.
 std::string expression(const CellColumn& column, bool measured) {
   const bool of_metric = column.home == Home::metrics || column.home == Home::test_sets;
   if (of_metric && !measured) return "NULL";
   if (column.name == "metric") return "n.metric";
   if (column.name == "run") return "r.uuid AS run";
-  return fmt::format("{}.{}", kHomeOfColumn[static_cast<std::size_t>(column.home)], column.name);
+  return fmt::format("{} AS {}", sql_of(column, kHomeOfColumn[static_cast<std::size_t>(column.home)]), column.name);
 }
 
 std::string selected(int version, std::span<const CellColumn> columns, InViews view, bool measured) {
@@ -52,14 +53,25 @@ std::string declaration(const CellColumn& column) {
 
 }  // namespace
 
+// Without a noise model its ratio is not known, and the table has 0. The cast keeps the column a number when it is
+// compared with text.
+std::string sql_of(const CellColumn& column, std::string_view table) {
+  if (column.name == "noise_ratio")
+    return fmt::format("CAST(iif({0}.noise <> '', {0}.noise_ratio, NULL) AS REAL)", table);
+  if (column.name == "provenance") return fmt::format("coalesce({}.provenance, '')", table);
+  return fmt::format("{}.{}", table, column.name);
+}
+
 std::string migration_to(int version, std::span<const CellColumn> columns) {
   std::string script;
   for (const CellColumn& column : columns) {
-    if (column.since != version) continue;
+    if (column.since != version || column.home == Home::noise) continue;
     if (column.home != Home::cells) throw Error("bug: a new column belongs into the table `cells`");
     script += fmt::format("ALTER TABLE cells ADD COLUMN {} {};\n", column.name, declaration(column));
   }
-  constexpr const char* kSources = "JOIN sources s USING (source_id) JOIN tuners t USING (tuner_id)";
+  constexpr const char* kSources =
+      "JOIN sources s USING (source_id) JOIN tuners t USING (tuner_id) "
+      "LEFT JOIN noise z USING (checkpoint_id)";
   return script + fmt::format(R"(DROP VIEW v_results;
 CREATE VIEW v_results AS
 SELECT {} FROM metrics m JOIN metric_names n USING (metric_id) JOIN test_sets ts USING (test_set_id) JOIN cells c USING (cell) {}
@@ -76,10 +88,12 @@ CREATE VIEW v_cells AS SELECT {} FROM cells c {} JOIN runs r USING (run_id);
 const std::vector<std::string>& migrations() {
   static const std::vector<std::string> kScripts = [] {
     std::vector<std::string> scripts = {kSchemaSql, kMigration2Sql, kMigration3Sql, kMigration4Sql};
+    const std::map<int, std::string> tables = {{5, kMigration5Sql}};  // what the table of columns does not say
     int newest = kScriptedVersions;
     for (const CellColumn& column : kCellColumns) newest = std::max(newest, column.since);
     for (int version = kScriptedVersions + 1; version <= newest; ++version) {
-      scripts.push_back(migration_to(version, kCellColumns));
+      const auto more = tables.find(version);
+      scripts.push_back((more == tables.end() ? "" : more->second) + migration_to(version, kCellColumns));
     }
     return scripts;
   }();

@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include <SQLiteCpp/Database.h>
@@ -20,6 +21,8 @@ inline constexpr int kApplicationId = 0x4e4d4c42;
 const std::vector<std::string>& migrations();
 // The script that brings the columns of `version` to the table of cells and to its views.
 std::string migration_to(int version, std::span<const CellColumn> columns);
+// How a query reads a column from its table, whose alias is `table`.
+std::string sql_of(const CellColumn& column, std::string_view table);
 // The version this program reads and writes.
 int schema_version();
 

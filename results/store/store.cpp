@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <limits>
 #include <thread>
 
 #include <SQLiteCpp/Statement.h>
@@ -157,10 +158,14 @@ void Store::write_noise(std::int64_t run, const NoiseRecord& noise) {
   with_database_errors(impl_->file, [&] {
     execute(impl_->db,
             "INSERT INTO noise (checkpoint_id, run_id, encoder, pretrain_dataset, noise, noise_ratio, seed,"
-            " realised_rate, transition) VALUES (?, ?, ?, ?, ?, ?, ?, ?, nullif(?, ''))"
-            " ON CONFLICT (checkpoint_id) DO NOTHING",
+            " realised_rate, transition, provenance) VALUES (?, ?, ?, ?, ?, ?, ?, ?, nullif(?, ''), ?)"
+            // what is stated may be stated better later
+            " ON CONFLICT (checkpoint_id) DO UPDATE SET realised_rate = excluded.realised_rate"
+            " WHERE provenance = 'stated'",
             noise.checkpoint_id, run, noise.encoder, noise.pretrain_dataset, noise.noise, noise.noise_ratio, noise.seed,
-            noise.realised_rate, noise.transition_json);
+            // SQLite makes NULL of NaN
+            noise.realised_rate.value_or(std::numeric_limits<double>::quiet_NaN()), noise.transition_json,
+            noise.stated ? "stated" : "here");
   });
 }
 

@@ -177,7 +177,7 @@ TEST(Plan, NoiseIsNamedAfterWhatDiffersFromTheDefaults) {
 TEST(Plan, TheRatioOfACompositionCountsEveryModel) {
   const Plan plan = plan_of(with_noise(R"([{ plugin = "symmetric", ratio = 0.2 }, { plugin = "long-tail" },
                                            { plugin = "asymmetric", ratio = 0.5 }])"));
-  EXPECT_DOUBLE_EQ(plan.checkpoints[0].noise_ratio(), 0.6);
+  EXPECT_DOUBLE_EQ(plan.checkpoints[0].noise_ratio().value(), 0.6);
   EXPECT_EQ(plan.checkpoints[0].noise_name(), "symmetric(ratio=0.2)+long-tail+asymmetric(ratio=0.5)");
 }
 

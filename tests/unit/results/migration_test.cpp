@@ -50,7 +50,8 @@ TEST_F(MigrationTest, OpeningMigratesAndKeepsEveryRow) {
   const std::string views[] = {
       "SELECT " + columns_of("v_results") + " FROM v_results ORDER BY cell_id, test_set, metric",
       "SELECT stage, encoder, tuner, task, device, items, unit, seconds, per_second, peak_bytes FROM v_throughput",
-      "SELECT * FROM v_noise", "SELECT hex(singular_values) FROM spectra", "SELECT hex(loss) FROM curves"};
+      "SELECT encoder, pretrain_dataset, noise, noise_ratio, seed, realised_rate, transition FROM v_noise",
+      "SELECT hex(singular_values) FROM spectra", "SELECT hex(loss) FROM curves"};
   std::vector<std::string> before;
   for (const std::string& view : views) before.push_back(dump(view));
   EXPECT_THAT(before[0], AllOf(HasSubstr("0.875"), HasSubstr("training diverged")));
@@ -142,7 +143,7 @@ TEST_F(QueryPlanTest, LeaderboardReadsOneMetricFromItsIndexInOrder) {
   EXPECT_THAT(plan(kSelectMetric),
               AllOf(HasSubstr("SEARCH metrics USING COVERING INDEX metrics_by_metric (metric_id=?"),
                     Not(HasSubstr("TEMP B-TREE")), Not(HasSubstr("SCAN"))));
-  EXPECT_THAT(plan(select_cells()), AllOf(HasSubstr("SCAN cells"), Not(HasSubstr("TEMP B-TREE"))));
+  EXPECT_THAT(plan(select_cells()), AllOf(HasSubstr("SCAN c"), Not(HasSubstr("TEMP B-TREE"))));
 }
 
 // What a user types: the view finds the values of one metric, or of one cell, without reading all others.
