@@ -99,6 +99,9 @@ int run_matrix(const Globals& globals, const RunOptions& options) {
 
   const auto wanted = std::count_if(plan.cells.begin(), plan.cells.end(), engine.wanted);
   const std::int64_t run = store.begin_run(make_run_record(globals, plan, planned.registry, engine.threads));
+  std::vector<std::string> planned_cells = plan.cells_elsewhere;
+  for (const Cell& cell : plan.cells) planned_cells.push_back(cell.id);
+  store.set_newest_plan(plan.matrix, planned_cells);
   for (const Checkpoint& checkpoint : plan.checkpoints) {
     if (const std::optional<NoiseRecord> noise = stated_noise(checkpoint)) store.write_noise(run, *noise);
   }

@@ -226,7 +226,7 @@ const std::vector<std::string>& exclude_columns() {
   static const std::vector<std::string> kColumns = [] {
     std::vector<std::string> names;
     for (const CellColumn& column : kCellColumns) {
-      if (column.identity && !column.name.ends_with("_params")) names.emplace_back(column.name);
+      if (column.identity && column.type != ColumnType::json) names.emplace_back(column.name);
     }
     return names;
   }();

@@ -24,6 +24,16 @@ json stated_json(const Stated& stated) {
 
 }  // namespace
 
+json params_with_files(const ResolvedPlugin& plugin) {
+  json params = json::parse(plugin.canonical);
+  for (const auto& [name, value] : plugin.params.values()) {
+    const auto* path = std::get_if<std::string>(&value);  // other text is canonical
+    if (path == nullptr || path->empty() || params.contains(name)) continue;
+    params[name] = std::filesystem::path(*path).filename().string();
+  }
+  return params;
+}
+
 json canonical(const Plan& plan, const MatrixSpec& spec) {
   json splits = json::array(), checkpoints = json::array(), tasks = json::array(), tuners = json::array();
   for (const Split& split : plan.splits)

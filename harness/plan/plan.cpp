@@ -68,6 +68,9 @@ void keep_shard(Plan& plan, std::int64_t index, std::int64_t count) {
   const auto cells = static_cast<std::int64_t>(plan.cells.size());
   const std::int64_t first = cells * (index - 1) / count;
   const std::int64_t last = cells * index / count;
+  for (std::int64_t i = 0; i < cells; ++i) {
+    if (i < first || i >= last) plan.cells_elsewhere.push_back(plan.cells[static_cast<std::size_t>(i)].id);
+  }
   plan.cells = std::vector<Cell>(plan.cells.begin() + first, plan.cells.begin() + last);
 }
 

@@ -82,6 +82,7 @@ struct Task {
   std::size_t train = 0;  // Plan::splits
   Views views;            // of the training images
   std::vector<TestSet> tests;
+  std::string params;  // JSON of the parameters of its data and views, {"train.per_class": 80, ..}, for people
 };
 
 // One head: tuned on a task's training features, measured on all its test sets.
@@ -100,6 +101,7 @@ struct Cell {
 struct Plan {
   std::string matrix;     // name
   std::string canonical;  // JSON of everything, for provenance
+  std::string protocol;   // JSON of `encode` and `analysis`
   EncodeSpec encode;
   AnalysisSpec analysis;
   std::vector<Split> splits;
@@ -107,7 +109,8 @@ struct Plan {
   std::vector<Encoding> encodings;
   std::vector<Task> tasks;
   std::vector<ResolvedPlugin> tuners;
-  std::vector<Cell> cells;  // by checkpoint, task, fraction, tuner, seed
+  std::vector<Cell> cells;                   // by checkpoint, task, fraction, tuner, seed
+  std::vector<std::string> cells_elsewhere;  // ids of the cells of other shards
 
   // Rows that an encoding has.
   std::int64_t rows(const Encoding& encoding) const {

@@ -1,5 +1,7 @@
 #include "plan/planned_cell.h"
 
+#include "plan/canonical.h"
+
 namespace nmlbench {
 
 CellRecord planned_cell(const Plan& plan, const Cell& cell) {
@@ -14,6 +16,12 @@ CellRecord planned_cell(const Plan& plan, const Cell& cell) {
   record.pretrain_dataset = pretrain_dataset(plan, checkpoint);
   record.noise = checkpoint.noise_name();
   record.noise_ratio = checkpoint.noise_ratio();
+  if (checkpoint.trained()) {
+    record.recipe = checkpoint.optim.canonical;
+    record.pretrain_params = params_with_files(plan.splits[*checkpoint.split].plugin).dump();
+  }
+  record.task_params = plan.tasks[cell.task].params;
+  record.protocol = plan.protocol;
   record.checkpoint_id = checkpoint.id;
   record.task = plan.tasks[cell.task].name;
   record.fraction = cell.fraction;

@@ -33,6 +33,10 @@ class Planner {
     plan_.matrix = spec_.name;
     plan_.encode = spec_.encode;
     plan_.analysis = spec_.analysis;
+    plan_.protocol = nlohmann::json{{"encode", name_of(spec_.encode.precision)},
+                                    {"center", spec_.analysis.center_rows ? "row" : "column"},
+                                    {"max_rows", spec_.analysis.max_rows}}
+                         .dump();
     for (const PretrainSpec& pretrain : spec_.pretrains) add_checkpoints(pretrain);
     for (std::size_t task = 0; task < spec_.tasks.size(); ++task) {
       shared_tasks_.push_back(names_coordinates(spec_.tasks[task]) ? std::nullopt
@@ -301,8 +305,23 @@ class Planner {
       }
       task.tests.push_back(std::move(set));
     }
+    task.params = task_params(spec, task).dump();
     plan_.tasks.push_back(std::move(task));
     return plan_.tasks.size() - 1;
+  }
+
+  // Of the task as the matrix has it: where files' names depend on the checkpoint, it is the same for all.
+  nlohmann::json task_params(const TaskSpec& spec, const Task& task) const {
+    nlohmann::json params;
+    const auto add = [&](const std::string& part, const PluginRef& data) {
+      const ResolvedPlugin plugin = only(PluginKind::dataset, data);
+      params[part] = plugin.name;
+      for (const auto& [name, value] : params_with_files(plugin).items()) params[part + "." + name] = value;
+    };
+    add("train", spec.train);
+    for (std::size_t i = 0; i < spec.tests.size(); ++i) add(task.tests[i].name, spec.tests[i].data);
+    if (task.views.count > 0) params["views"] = nlohmann::json::parse(task.views.canonical);
+    return params;
   }
 
   // Levels that are stated and whose features are one file would be one encoder's under several names.

@@ -14,7 +14,8 @@
 
 namespace nmlbench {
 
-enum class ColumnType : std::uint8_t { text, integer, real, timestamp };
+// json: an object of parameters, as text; boards show what differs between those of one table.
+enum class ColumnType : std::uint8_t { text, integer, real, timestamp, json };
 
 // The database's table that keeps it. A new column goes into `cells`: rows of the others are shared by many cells.
 enum class Home : std::uint8_t { cells, sources, tuners, test_sets, metrics, runs, noise };
@@ -64,7 +65,7 @@ inline constexpr CellColumn kCellColumns[] = {
     {"fraction", ColumnType::real, Home::cells, Use::axis, true, InViews::both, &CellRecord::fraction,
      "share of the task's training rows"},
     {"tuner", ColumnType::text, Home::tuners, Use::axis, true, InViews::both, &CellRecord::tuner, "name of the tuner"},
-    {"tuner_params", ColumnType::text, Home::tuners, Use::axis, true, InViews::both, &CellRecord::tuner_params,
+    {"tuner_params", ColumnType::json, Home::tuners, Use::axis, true, InViews::both, &CellRecord::tuner_params,
      "its parameters, canonical JSON"},
     {"seed", ColumnType::integer, Home::cells, Use::axis, true, InViews::both, &CellRecord::seed,
      "seed of every random stream"},
@@ -83,7 +84,7 @@ inline constexpr CellColumn kCellColumns[] = {
     {"device", ColumnType::text, Home::cells, Use::axis, false, InViews::both, &CellRecord::device,
      "where it was tuned: cpu, cuda:0"},
     {"created_at", ColumnType::timestamp, Home::cells, Use::name, false, InViews::both, {}, "when it was written, UTC"},
-    {"encoder_params", ColumnType::text, Home::sources, Use::axis, true, InViews::both, &CellRecord::encoder_params,
+    {"encoder_params", ColumnType::json, Home::sources, Use::axis, true, InViews::both, &CellRecord::encoder_params,
      "the encoder's parameters, canonical JSON"},
     {"message", ColumnType::text, Home::cells, Use::fact, false, InViews::both, &CellRecord::message, "why it failed"},
     {"tune_seconds", ColumnType::real, Home::cells, Use::fact, false, InViews::cells, &CellRecord::tune_seconds,
@@ -99,6 +100,16 @@ inline constexpr CellColumn kCellColumns[] = {
     {"git_revision", ColumnType::text, Home::runs, Use::fact, false, InViews::cells, {}, "nmlbench's revision then", 2},
     {"transient", ColumnType::integer, Home::cells, Use::fact, false, InViews::cells, &CellRecord::transient,
      "1: it failed for want of something of the machine's and is tried again", 4},
+    {"recipe", ColumnType::json, Home::cells, Use::axis, true, InViews::both, &CellRecord::recipe,
+     "how the encoder was pre-trained (optim), canonical JSON; empty without pre-training here", 5},
+    {"pretrain_params", ColumnType::json, Home::cells, Use::axis, true, InViews::both, &CellRecord::pretrain_params,
+     "parameters of what the encoder was pre-trained on, JSON with the names of its files; empty likewise", 5},
+    {"task_params", ColumnType::json, Home::cells, Use::axis, true, InViews::both, &CellRecord::task_params,
+     "parameters of the task's data and views, JSON with the names of its files", 5},
+    {"protocol", ColumnType::json, Home::cells, Use::axis, true, InViews::both, &CellRecord::protocol,
+     "precision of encoding, and what spectra are of, JSON", 5},
+    {"superseded", ColumnType::integer, Home::cells, Use::fact, false, InViews::cells, &CellRecord::superseded,
+     "1: the newest plan of its matrix does not have it any more; boards leave it out", 5},
     {"realised_rate",
      ColumnType::real,
      Home::noise,

@@ -129,6 +129,7 @@ const char* type_name(Type type) {
     case Type::timestamp:
       return "timestamp";
     case Type::text:
+    case Type::json:
       break;
   }
   return "string";
@@ -215,6 +216,7 @@ void write_value(RowWriter& writer, const SQLite::Column& value, Type type) {
     case Type::real:
       return writer.number(std::isfinite(value.getDouble()) ? fmt::to_string(value.getDouble()) : "");
     case Type::text:
+    case Type::json:
     case Type::timestamp:
       return writer.text({value.getText(), static_cast<std::size_t>(value.getBytes())});
   }

@@ -42,6 +42,25 @@ DELETE FROM main.cells WHERE status = 'failed'
        OR (coordinates <> '' AND coordinates IN (SELECT coordinates FROM src.cells WHERE status = 'done')))
 )";
 
+// Matrices whose newest runs have different plans in the two: the newer plan decides what is superseded.
+constexpr const char* kComparePlans = R"(
+CREATE TEMP TABLE plans_differ AS
+SELECT m.matrix, s.started_at > m.started_at AS input_is_newer
+FROM (SELECT matrix, matrix_json, max(started_at) AS started_at FROM main.runs GROUP BY matrix) m
+JOIN (SELECT matrix, matrix_json, max(started_at) AS started_at FROM src.runs GROUP BY matrix) s USING (matrix)
+WHERE s.matrix_json <> m.matrix_json
+)";
+
+// After the copy; cells that only the older side had are of no plan any more.
+constexpr const char* kSupersede = R"(
+UPDATE main.cells SET superseded = coalesce((SELECT s.superseded FROM src.cells s WHERE s.cell_id = cells.cell_id), 1)
+  WHERE matrix IN (SELECT matrix FROM temp.plans_differ WHERE input_is_newer);
+UPDATE main.cells SET superseded = 1
+  WHERE matrix IN (SELECT matrix FROM temp.plans_differ WHERE NOT input_is_newer)
+    AND cell_id IN (SELECT cell_id FROM temp.new_cells);
+DROP TABLE temp.plans_differ;
+)";
+
 // A failed cell of the input is only news when the output knows nothing of it.
 constexpr const char* kFindNew = R"(
 CREATE TEMP TABLE new_cells AS
@@ -184,6 +203,7 @@ class Attachment {
 void merge_one(SQLite::Database& db, const Store& input, MergeResult& result) {
   const Attachment attachment(db, input.impl().uri);
   SQLite::Transaction transaction(db, SQLite::TransactionBehavior::IMMEDIATE);
+  db.exec(kComparePlans);
   db.exec(kShared);
   db.exec(kMapRows);
   auto conflicts = find_conflicts(db, input.impl().file);
@@ -192,6 +212,7 @@ void merge_one(SQLite::Database& db, const Store& input, MergeResult& result) {
   db.exec(kFindNew);
   const auto copied = static_cast<std::size_t>(db.exec(copy_cells_sql()));
   db.exec(kCopyParts);
+  db.exec(kSupersede);
   db.exec(kForgetRows);
   transaction.commit();
   result.identical += in_both - conflicts.size();

@@ -62,6 +62,14 @@ std::string sql_of(const CellColumn& column, std::string_view table) {
   return fmt::format("{}.{}", table, column.name);
 }
 
+// Runs of before version 5 keep the recipes of their checkpoints in the plan that they recorded.
+constexpr const char* kRecipesOfOldCells = R"(
+UPDATE cells SET recipe = coalesce((
+  SELECT json_extract(c.value, '$.optim') FROM runs r, json_each(r.matrix_json, '$.checkpoints') c
+  WHERE r.run_id = cells.run_id AND json_extract(c.value, '$.id') = cells.checkpoint_id), '')
+WHERE checkpoint_id IN (SELECT checkpoint_id FROM noise);
+)";
+
 std::string migration_to(int version, std::span<const CellColumn> columns) {
   std::string script;
   for (const CellColumn& column : columns) {
@@ -89,11 +97,14 @@ const std::vector<std::string>& migrations() {
   static const std::vector<std::string> kScripts = [] {
     std::vector<std::string> scripts = {kSchemaSql, kMigration2Sql, kMigration3Sql, kMigration4Sql};
     const std::map<int, std::string> tables = {{5, kMigration5Sql}};  // what the table of columns does not say
+    const std::map<int, std::string> values = {{5, kRecipesOfOldCells}};
     int newest = kScriptedVersions;
     for (const CellColumn& column : kCellColumns) newest = std::max(newest, column.since);
     for (int version = kScriptedVersions + 1; version <= newest; ++version) {
       const auto more = tables.find(version);
-      scripts.push_back((more == tables.end() ? "" : more->second) + migration_to(version, kCellColumns));
+      const auto filled = values.find(version);
+      scripts.push_back((more == tables.end() ? "" : more->second) + migration_to(version, kCellColumns) +
+                        (filled == values.end() ? "" : filled->second));
     }
     return scripts;
   }();

@@ -129,6 +129,25 @@ std::int64_t Store::begin_run(const RunRecord& run) {
   });
 }
 
+void Store::set_newest_plan(const std::string& matrix, std::span<const std::string> cell_ids) {
+  with_database_errors(impl_->file, [&] {
+    SQLite::Database& db = impl_->db;
+    SQLite::Transaction transaction(db, SQLite::TransactionBehavior::IMMEDIATE);
+    db.exec("CREATE TEMP TABLE newest_plan (cell_id TEXT PRIMARY KEY) WITHOUT ROWID");
+    SQLite::Statement insert(db, "INSERT OR IGNORE INTO newest_plan VALUES (?)");
+    for (const std::string& id : cell_ids) {
+      insert.bindNoCopy(1, id);
+      insert.exec();
+      insert.reset();
+    }
+    execute(db, "UPDATE cells SET superseded = NOT superseded"
+                " WHERE matrix = ? AND superseded = (cell_id IN (SELECT cell_id FROM newest_plan))",
+            matrix);
+    db.exec("DROP TABLE temp.newest_plan");
+    transaction.commit();
+  });
+}
+
 void Store::write_cells(std::int64_t run, std::span<const CellRecord> cells) {
   with_database_errors(impl_->file, [&] {
     if (!impl_->cell_writer) impl_->cell_writer = std::make_unique<CellWriter>(impl_->db);

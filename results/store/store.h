@@ -31,6 +31,8 @@ class Store {
   ~Store();
 
   std::int64_t begin_run(const RunRecord& run);
+  // Cells of this matrix that are not among `cell_ids` are superseded from now on, those among them are not.
+  void set_newest_plan(const std::string& matrix, std::span<const std::string> cell_ids);
   // One transaction: the cells with their metrics, spectra, confusion matrices and curves; all of them or none. A cell
   // that is there as 'done' is left as it is; one that is there as 'failed' (same id, or same coordinates) is
   // replaced. Several processes may write the same file.
