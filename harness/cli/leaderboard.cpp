@@ -28,6 +28,9 @@ int show_leaderboard(LeaderboardOptions options) {
   LeaderboardQuery& query = options.query;
   query.where = parse_where(options.where);
   query.inference = options.tests.inference();
+  if (query.inference.power && query.baseline.empty() && !options.noise_effect) {
+    throw Error("--power is about differences: add --baseline TUNER, or --noise-effect");
+  }
   const TableFormat format = options.table.table_format();
   const Store store = Store::open_read_only(options.db);
   if (options.noise_effect) {

@@ -5,6 +5,7 @@
 #include "results/render/typed_table.h"
 
 #include <algorithm>
+#include <set>
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -162,24 +163,30 @@ TypedTable make_table(const Leaderboard& board, bool for_people, bool ranks) {
   return builder.take();
 }
 
+// "symmetric 0.1: χ² = 4.33, p = 0.294"
+std::string result_text(const RankTest& test) {
+  std::vector<std::string> condition;
+  for (const std::string& value : test.condition) condition.push_back(value.empty() ? "-" : value);
+  std::string text = condition.empty() ? "" : fmt::format("{}: ", fmt::join(condition, " "));
+  text += fmt::format("χ² = {:.2f}, p {}", test.result.chi_squared,
+                      test.p_holm < 0.001 ? "< 0.001" : "= " + p_value_text(test.p_holm));
+  if (test.p_holm >= test.result.alpha) return text;
+  return text + fmt::format(", ranks {:.2f} apart differ (Nemenyi)", test.result.critical_difference);
+}
+
 // "ID rank: ...": how the methods of each condition differ over tasks.
 std::string rank_note(const Leaderboard& board, const std::vector<RankTest>& tests, const char* label) {
   std::vector<std::string> results;
+  std::set<std::size_t> tasks;
   for (const RankTest& test : tests) {
-    const bool differ = test.p_holm < test.result.alpha;
-    const std::string apart =
-        differ ? fmt::format(", ranks {:.2f} apart differ (Nemenyi)", test.result.critical_difference) : "";
-    std::vector<std::string> condition;
-    for (const std::string& value : test.condition) condition.push_back(value.empty() ? "-" : value);
-    results.push_back(fmt::format("{}{}χ² = {:.2f}, p {}{}", fmt::join(condition, " "), condition.empty() ? "" : ": ",
-                                  test.result.chi_squared,
-                                  test.p_holm < 0.001 ? "< 0.001" : "= " + p_value_text(test.p_holm), apart));
+    results.push_back(result_text(test));
+    tasks.insert(test.tasks);
   }
   const std::string within =
       board.condition_columns.empty() ? "" : fmt::format(" of one {}", fmt::join(board.condition_columns, ", "));
+  const std::string corrected = tests.size() > 1 ? fmt::format(", Holm-corrected over {}", tests.size()) : "";
   return fmt::format("{} rank: of methods{}; unit: task, n = {}. Friedman's test by permutation{}: {}.", label, within,
-                     tests.front().tasks, tests.size() > 1 ? fmt::format(", Holm-corrected over {}", tests.size()) : "",
-                     fmt::join(results, "; "));
+                     fmt::join(tasks, " or "), corrected, fmt::join(results, "; "));
 }
 
 nlohmann::ordered_json ranks_json(const Leaderboard& board, const std::vector<RankTest>& tests) {
@@ -237,7 +244,7 @@ std::vector<std::string> all_notes(const Leaderboard& board, bool ranks) {
       inference_note(board.inference, tested ? differences_of(board) : scores_of(board), tested ? "the rows" : ""));
   if (board.inference.unit != SamplingUnit::seed && !board.ranked_by.empty() && board.ranked_by != "id" &&
       board.ranked_by != "ood") {
-    lines.push_back(fmt::format("{} is made within seeds: an interval over other units it has not.", board.ranked_by));
+    lines.push_back(fmt::format("{} is made within seeds and has no interval over other units.", board.ranked_by));
   }
   if (tested && board.inference.power) lines.push_back(power_note(board.inference));
   for (const KindColumns& kind : kKinds) {

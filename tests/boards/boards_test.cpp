@@ -140,6 +140,7 @@ TEST(Boards, LeaderboardOptionsReachTheQuestion) {
   const Finished both = run(scratch, {"leaderboard", "--unit", "crossed", "--test", "wilcoxon"});
   EXPECT_EQ(both.status, 2);
   EXPECT_THAT(both.err, HasSubstr("--unit crossed has a t test only"));
+  EXPECT_THAT(run(scratch, {"leaderboard", "--power"}).err, HasSubstr("add --baseline"));
   const Finished described = run(scratch, {"leaderboard", "--metric", "sve", "--ranks"});
   EXPECT_EQ(described.status, 2);
   EXPECT_THAT(described.err, HasSubstr("none is better"));
