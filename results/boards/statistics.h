@@ -41,9 +41,10 @@ double student_t_test(double estimate, double standard_error, double freedom);
 std::optional<double> t_interval(std::span<const double> values, double confidence = 0.95);
 
 // The grand mean of table[i][j], i of I rows and j of J columns, when rows and columns are both drawn at random (tasks
-// and seeds, say): its variance is (MS_rows + MS_columns - MS_rest) / (I J) by the two-way analysis of variance, the
-// two-way cluster variance of Cameron, Gelbach & Miller (2011), and not less than any one of the three. Degrees of
-// freedom: min(I, J) - 1 (Cameron & Miller 2015), since Satterthwaite's (1946) reject up to 11 % at a nominal 5 % here.
+// and seeds, say): its variance is (MS_rows + MS_columns - MS_rest) / (I J) by the two-way random-effects analysis of
+// variance (Searle, Casella & McCulloch 1992; the cluster variance of Cameron, Gelbach & Miller 2011 is akin), with not
+// less than any one of the three mean squares. Degrees of freedom: min(I, J) - 1, since Satterthwaite's (1946) reject
+// up to 11 % at a nominal 5 % here.
 struct TwoWayMean {
   double mean = 0.0;
   double standard_error = 0.0;

@@ -126,6 +126,14 @@ TEST(ErrorRates, StudentsTestOverTasks) {
     expect_rate(rejections(model, {.unit = SamplingUnit::task}, "t over tasks"), 0.05);
 }
 
+// A test over seeds says nothing of other tasks, nor one over tasks of other seeds: the unit is chosen by the question.
+TEST(ErrorRates, AUnitAnswersItsOwnQuestionOnly) {
+  for (const std::uint32_t tasks : {3U, 14U}) {
+    EXPECT_GT(rejections({tasks, 3, 1, 0, 1}, {.unit = SamplingUnit::seed}, "t over seeds, of other tasks"), 0.1);
+    EXPECT_GT(rejections({tasks, 3, 0, 1, 1}, {.unit = SamplingUnit::task}, "t over tasks, of other seeds"), 0.1);
+  }
+}
+
 // Its level is an upper bound, reached where one factor dominates and the other has more levels.
 TEST(ErrorRates, TestOfCrossedUnits) {
   const Inference how{.unit = SamplingUnit::crossed};
