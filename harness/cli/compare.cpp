@@ -27,7 +27,7 @@ int compare(CompareOptions options) {
   query.inference = options.tests.inference();
   if (options.fail_on_regression && better(query.metric) == Better::neither) {
     throw Error(
-        fmt::format("--fail-on-regression: {} describes features, none is better, so that no change is a"
+        fmt::format("--fail-on-regression: {} has no direction, none is better, so that no change is a"
                     " regression; choose another --metric",
                     query.metric));
   }

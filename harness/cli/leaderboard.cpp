@@ -39,7 +39,7 @@ int show_leaderboard(LeaderboardOptions options) {
   }
   const Leaderboard board = query_leaderboard(store, query);
   if (options.ranks && board.better == Better::neither) {
-    throw Error(fmt::format("--ranks: {} describes features, none is better, so that it ranks nothing", board.metric));
+    throw Error(fmt::format("--ranks: {} has no direction, none is better, so that it ranks nothing", board.metric));
   }
   if (options.ranks && board.id_ranks.empty() && board.ood_ranks.empty()) {
     throw Error(

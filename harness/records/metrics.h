@@ -53,7 +53,7 @@ constexpr bool is_percentage(std::string_view metric) {
 // "accuracy in %, higher is better", for titles.
 inline std::string described(const std::string& metric) {
   static constexpr std::string_view kDirections[] = {"higher is better", "lower is better",
-                                                     "a description: neither high nor low is better"};
+                                                     "neither high nor low is better"};
   return metric + (is_percentage(metric) ? " in %, " : ", ") +
          std::string(kDirections[static_cast<std::size_t>(better(metric))]);
 }

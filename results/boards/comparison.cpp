@@ -301,8 +301,8 @@ bool Comparison::has_regression() const {
 Comparison compare_results(const Store& a, const Store& b, const CompareQuery& query) {
   check_inference(query.inference);
   if (query.max_drop && better(query.metric) == Better::neither) {
-    throw Error(fmt::format(
-        "--max-drop: {} describes features, none is better, so that a drop is no loss; leave it out", query.metric));
+    throw Error(fmt::format("--max-drop: {} has no direction, none is better, so that a drop is no loss; leave it out",
+                            query.metric));
   }
   const Cells before = load(a, query), after = load(b, query);
   const Pairing pairing = pair_cells(before, after);

@@ -173,7 +173,7 @@ std::string ranking_score(const std::vector<LeaderboardRow>& rows, const Leaderb
   if (better(query.metric) == Better::neither) {
     if (by_score) {
       throw Error(
-          fmt::format("--sort {}: {} describes features, none is better, so that it ranks nothing; sort by a"
+          fmt::format("--sort {}: {} has no direction, none is better, so that it ranks nothing; sort by a"
                       " group-by column",
                       sort, query.metric));
     }

@@ -172,7 +172,7 @@ std::string baseline_tuner(const Observations& data, const std::vector<Field>& f
   if (!query.baseline.empty()) {
     if (!directed) {
       throw Error(
-          fmt::format("--baseline {}: {} describes features, none is better, so that nothing is lost or recovered;"
+          fmt::format("--baseline {}: {} has no direction, none is better, so that nothing is lost or recovered;"
                       " leave it out",
                       query.baseline, query.metric));
     }
@@ -253,7 +253,7 @@ void sort_rows(NoiseEffect& effect, const std::vector<Field>& fields, std::strin
   constexpr std::string_view kKnown[] = {"id",      "ood",      "id_slope",    "ood_slope",
                                          "id_drop", "ood_drop", "id_recovery", "ood_recovery"};
   if (!directed) {
-    throw Error(fmt::format("--sort {}: {} describes features, none is better; sort by one of {}", sort, effect.metric,
+    throw Error(fmt::format("--sort {}: {} has no direction, none is better; sort by one of {}", sort, effect.metric,
                             fmt::join(effect.group_by, ", ")));
   }
   if (std::find(std::begin(kKnown), std::end(kKnown), sort) == std::end(kKnown)) {

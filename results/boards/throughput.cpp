@@ -129,7 +129,7 @@ ThroughputBoard build(const Store& store, const ThroughputQuery& query) {
   }
   if (!query.score.empty() && better(query.metric) == Better::neither) {
     throw Error(
-        fmt::format("--score {}: {} describes features, none is better, so that nothing is weighed against cost;"
+        fmt::format("--score {}: {} has no direction, none is better, so that nothing is weighed against cost;"
                     " leave it out",
                     query.score, query.metric));
   }

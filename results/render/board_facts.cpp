@@ -79,8 +79,8 @@ std::string power_header(const Inference& how, const std::string& label) {
 
 std::string power_note(const Inference& how) {
   return fmt::format(
-      "{0}s for 80 %: so many {0}s would tell a difference of this size and scatter from zero (5 %, before "
-      "Holm's correction) with 80 % power; - beyond {1}.",
+      "{0}s for 80 %: a t test of so many {0}s would tell a difference of this size and scatter from zero at "
+      "5 % (before Holm's correction) with 80 % power; - beyond {1}.",
       unit_name(how.unit), kMostUnits);
 }
 

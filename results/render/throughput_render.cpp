@@ -77,7 +77,7 @@ TypedTable method_table(const ThroughputBoard& board, bool for_people) {
 std::vector<std::string> method_notes(const ThroughputBoard& board) {
   std::vector<std::string> lines{
       better(board.metric) == Better::neither
-          ? fmt::format("No front: {} describes features, none is better.", board.metric)
+          ? fmt::format("No front: {} has no direction, none is better.", board.metric)
           : fmt::format("front: no other method has at least its {} {} at no more seconds for each cell.",
                         board.score == "harmonic" ? "harmonic"
                         : board.score == "ood"    ? "OOD"

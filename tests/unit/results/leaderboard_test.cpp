@@ -266,7 +266,7 @@ TEST_F(UnitsTest, EveryBoardSaysItsUnit) {
   EXPECT_THAT(text({.unit = SamplingUnit::crossed}),
               HasSubstr("Unit: tasks and seeds crossed, 4 x 3; ±: 95 % t interval, two-way"));
   EXPECT_THAT(text({.test = PairedTest::sign_flip}), HasSubstr("sign-flip test, not below 0.25 at n = 3"));
-  EXPECT_THAT(text({.power = true}), AllOf(HasSubstr("ID seeds for 80 %"), HasSubstr("seeds for 80 %: so many")));
+  EXPECT_THAT(text({.power = true}), AllOf(HasSubstr("ID seeds for 80 %"), HasSubstr("seeds for 80 %: a t test of so many")));
   EXPECT_EQ(nlohmann::json::parse(render(board({}), TableFormat::json))["unit"], "seed");
 }
 
