@@ -3,6 +3,8 @@
 #include "results/boards/comparison.h"
 #include "support/environment.h"
 
+#include <nmlbench/error.h>
+
 #include <fmt/format.h>
 #include <unistd.h>
 
@@ -22,8 +24,13 @@ struct CompareOptions {
 int compare(CompareOptions options) {
   CompareQuery& query = options.query;
   query.where = parse_where(options.where);
-  query.interval = options.tests.interval_method();
-  query.test = options.tests.paired_test();
+  query.inference = options.tests.inference();
+  if (options.fail_on_regression && better(query.metric) == Better::neither) {
+    throw Error(
+        fmt::format("--fail-on-regression: {} has no direction, none is better, so that no change is a"
+                    " regression; choose another --metric",
+                    query.metric));
+  }
   const TableFormat format = options.table.table_format();
   const Store a = Store::open_read_only(options.a), b = Store::open_read_only(options.b);
   const Comparison result = compare_results(a, b, query);

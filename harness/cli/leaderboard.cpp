@@ -27,8 +27,10 @@ struct LeaderboardOptions {
 int show_leaderboard(LeaderboardOptions options) {
   LeaderboardQuery& query = options.query;
   query.where = parse_where(options.where);
-  query.interval = options.tests.interval_method();
-  query.test = options.tests.paired_test();
+  query.inference = options.tests.inference();
+  if (query.inference.power && query.baseline.empty() && !options.noise_effect) {
+    throw Error("--power is about differences: add --baseline TUNER, or --noise-effect");
+  }
   const TableFormat format = options.table.table_format();
   const Store store = Store::open_read_only(options.db);
   if (options.noise_effect) {
@@ -36,8 +38,14 @@ int show_leaderboard(LeaderboardOptions options) {
     return kDone;
   }
   const Leaderboard board = query_leaderboard(store, query);
-  if (options.ranks && !board.id_ranks && !board.ood_ranks) {
-    throw Error("--ranks needs two complete groups on two tasks, and no task, fraction, seed or matrix in --group-by");
+  if (options.ranks && board.better == Better::neither) {
+    throw Error(fmt::format("--ranks: {} has no direction, none is better, so that it ranks nothing", board.metric));
+  }
+  if (options.ranks && board.id_ranks.empty() && board.ood_ranks.empty()) {
+    throw Error(
+        "--ranks needs two complete methods (tuners, encoders) of one noise on two tasks, and no task, fraction, seed "
+        "or"
+        " matrix in --group-by");
   }
   fmt::print("{}", render(board, format, shows_colour(STDOUT_FILENO), options.ranks));
   return kDone;
@@ -63,9 +71,11 @@ void add_leaderboard(CLI::App& app, Globals&, Action& action) {
                    "Rank by id, ood, harmonic, worst (of the two) or worst_set; or order by id_rank, ood_rank, cells,"
                    " failed or a group-by column; default: the best first");
   verb->add_option("--top", query.top, "At most so many rows");
-  verb->add_flag("--ranks", options->ranks, "Average ranks over tasks with Friedman's test, however few tasks");
+  verb->add_flag("--ranks", options->ranks,
+                 "Average ranks of methods over tasks with Friedman's test, however few tasks");
   verb->add_flag("--noise-effect", options->noise_effect,
-                 "Instead: slope for each 10 % of pre-training noise, and how much of the drop each tuner regains");
+                 "Instead: slope for each 10 % of pre-training noise, and the share of the baseline's drop that each "
+                 "tuner is spared");
   verb->add_flag("--include-incomplete", query.include_incomplete,
                  "Rank and test groups that were not measured on everything");
   add_test_options(*verb, options->tests);

@@ -27,21 +27,32 @@ void add_table_options(CLI::App& verb, TableOptions& options) {
   verb.add_flag("--json", options.json, "Same as --format json")->excludes(format);
 }
 
-IntervalMethod TestOptions::interval_method() const {
-  return interval == "bootstrap" ? IntervalMethod::bootstrap : IntervalMethod::student_t;
-}
-
-PairedTest TestOptions::paired_test() const {
-  return test == "wilcoxon" ? PairedTest::wilcoxon : PairedTest::student_t;
+Inference TestOptions::inference() const {
+  static const std::map<std::string, SamplingUnit> units{
+      {"seed", SamplingUnit::seed}, {"task", SamplingUnit::task}, {"crossed", SamplingUnit::crossed}};
+  static const std::map<std::string, PairedTest> tests{
+      {"t", PairedTest::student_t}, {"wilcoxon", PairedTest::wilcoxon}, {"sign-flip", PairedTest::sign_flip}};
+  return {units.at(unit), interval == "bootstrap" ? IntervalMethod::bootstrap : IntervalMethod::student_t,
+          tests.at(test), power};
 }
 
 void add_test_options(CLI::App& verb, TestOptions& options) {
-  verb.add_option("--interval", options.interval, "95 % intervals: Student's t or percentile bootstrap")
+  verb.add_option(
+          "--unit", options.unit,
+          "What intervals and tests are over: seed (other seeds, these tasks), task (other tasks, these seeds) or"
+          " crossed (both random); docs/STATISTICS.md")
+      ->check(CLI::IsMember({"seed", "task", "crossed"}))
+      ->capture_default_str();
+  verb.add_option("--interval", options.interval,
+                  fmt::format("95 % intervals: Student's t, or the bootstrap from {} units on", kLeastForBootstrap))
       ->check(CLI::IsMember({"t", "bootstrap"}))
       ->capture_default_str();
-  verb.add_option("--test", options.test, "Paired test of differences: Student's t or Wilcoxon's signed ranks")
-      ->check(CLI::IsMember({"t", "wilcoxon"}))
+  verb.add_option("--test", options.test,
+                  "Test of paired differences: Student's t, Wilcoxon's signed ranks or exact sign flips")
+      ->check(CLI::IsMember({"t", "wilcoxon", "sign-flip"}))
       ->capture_default_str();
+  verb.add_flag("--power", options.power,
+                "Adds for each difference how many units would decide it at 5 % with 80 % power");
 }
 
 void add_metric_option(CLI::App& verb, std::string& metric) {

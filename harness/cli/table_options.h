@@ -20,13 +20,14 @@ struct TableOptions {
 // --format table|markdown|csv|json|latex, --json.
 void add_table_options(CLI::App& verb, TableOptions& options);
 
-// How numbers are tested: --interval t|bootstrap, --test t|wilcoxon.
+// How numbers are tested: --unit seed|task|crossed, --interval t|bootstrap, --test t|wilcoxon|sign-flip, --power.
 struct TestOptions {
+  std::string unit = "seed";
   std::string interval = "t";
   std::string test = "t";
+  bool power = false;
 
-  IntervalMethod interval_method() const;
-  PairedTest paired_test() const;
+  Inference inference() const;
 };
 void add_test_options(CLI::App& verb, TestOptions& options);
 

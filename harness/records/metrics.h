@@ -12,7 +12,7 @@ namespace nmlbench {
 enum class Better : std::uint8_t {
   higher,
   lower,
-  neither,  // a description: ordered from high to low
+  neither,  // a description: nothing is ranked by it
 };
 
 struct Metric {
@@ -45,11 +45,6 @@ constexpr Better better(std::string_view metric) {
   return known == nullptr ? Better::neither : known->better;
 }
 
-// Whether it is ordered from high to low.
-constexpr bool higher_is_better(std::string_view metric) {
-  return better(metric) != Better::lower;
-}
-
 constexpr bool is_percentage(std::string_view metric) {
   const Metric* known = find_metric(metric);
   return known != nullptr && known->percent;
@@ -58,7 +53,7 @@ constexpr bool is_percentage(std::string_view metric) {
 // "accuracy in %, higher is better", for titles.
 inline std::string described(const std::string& metric) {
   static constexpr std::string_view kDirections[] = {"higher is better", "lower is better",
-                                                     "from high to low, neither is better"};
+                                                     "neither high nor low is better"};
   return metric + (is_percentage(metric) ? " in %, " : ", ") +
          std::string(kDirections[static_cast<std::size_t>(better(metric))]);
 }

@@ -89,22 +89,4 @@ TaskSeedMeans Baseline::differences(const Group& group, std::string_view kind) {
   return means;
 }
 
-std::optional<Difference> difference_of(const TaskSeedMeans& differences, IntervalMethod interval, PairedTest test) {
-  if (differences.empty()) return std::nullopt;
-  std::vector<double> values;
-  std::set<std::uint32_t> seeds;
-  for (const auto& [where, value] : differences) {
-    values.push_back(value);
-    seeds.insert(where.second);
-  }
-  Difference difference;
-  difference.mean = mean(values);
-  difference.interval = mean_interval(values, interval);
-  if (interval == IntervalMethod::student_t) difference.half_width = t_interval(values);
-  difference.seeds = seeds.size();
-  difference.pairs = values.size();
-  difference.p = paired_test(values, test);
-  return difference;
-}
-
 }  // namespace nmlbench

@@ -33,6 +33,4 @@ class Baseline {
 // Throws Error: unknown column, value that no row has.
 std::pair<Field, std::string> parse_baseline(const Observations& data, const std::string& text);
 
-std::optional<Difference> difference_of(const TaskSeedMeans& differences, IntervalMethod interval, PairedTest test);
-
 }  // namespace nmlbench

@@ -1,6 +1,6 @@
 #include "results/boards/comparison.h"
 
-#include "results/boards/baseline.h"
+#include "results/boards/measurement_facts.h"
 #include "results/boards/scores.h"
 #include "results/boards/selection.h"
 #include "results/query/grouping.h"
@@ -186,7 +186,7 @@ class Comparer {
   }
 
  private:
-  double sign() const { return higher_is_better(query_.metric) ? 1.0 : -1.0; }
+  double sign() const { return better(query_.metric) == Better::lower ? -1.0 : 1.0; }
 
   ComparedGroup compare(const std::vector<Observation>& rows) const {
     ComparedGroup group;
@@ -210,7 +210,7 @@ class Comparer {
       value /= counts[where];
       if (std::abs(value) <= query_.tolerance) value = 0.0;
     }
-    group.difference = *difference_of(pairs, query_.interval, query_.test);
+    group.difference = *difference_of(pairs, query_.inference);
     return group;
   }
 
@@ -223,22 +223,20 @@ class Comparer {
 
   // The groups are one family of tests; the test over everything stands by itself.
   void judge(Comparison& result) const {
-    std::vector<double> p_values;
-    std::vector<ComparedGroup*> tested;
-    for (ComparedGroup& group : result.groups) {
-      if (!group.difference.p) continue;
-      p_values.push_back(*group.difference.p);
-      tested.push_back(&group);
-    }
-    const std::vector<double> corrected = holm(p_values);
-    for (std::size_t i = 0; i < tested.size(); ++i) tested[i]->difference.p_holm = corrected[i];
+    std::vector<Difference*> family;
+    std::size_t most = 0;
+    for (ComparedGroup& group : result.groups) family.push_back(&group.difference);
+    correct(family);
     result.overall.difference.p_holm = result.overall.difference.p;
     const auto finish = [&](ComparedGroup& group) {
+      const Difference& difference = group.difference;
+      most = std::max(most, query_.inference.unit == SamplingUnit::task ? difference.tasks : difference.seeds);
       group.verdict = verdict_of(group);
-      group.dropped_too_far = query_.max_drop && sign() * group.difference.mean < -*query_.max_drop;
+      group.dropped_too_far = query_.max_drop && sign() * difference.mean < -*query_.max_drop;
     };
     finish(result.overall);
     for (ComparedGroup& group : result.groups) finish(group);
+    refuse_small_bootstrap(query_.inference, most);
   }
 
   void list_changes(Comparison& result, const std::vector<Field>& fields, const Labels& labels) const {
@@ -279,12 +277,12 @@ void count_statuses(Comparison& result, const Cells& a, const Cells& b, const Pa
 
 }  // namespace
 
-const char* verdict_name(Verdict verdict) {
+const char* verdict_name(Verdict verdict, Better direction) {
   switch (verdict) {
     case Verdict::improved:
-      return "improved";
+      return direction == Better::neither ? "higher" : "improved";
     case Verdict::worse:
-      return "worse";
+      return direction == Better::neither ? "lower" : "worse";
     case Verdict::unchanged:
       return "unchanged";
     case Verdict::not_significant:
@@ -294,22 +292,29 @@ const char* verdict_name(Verdict verdict) {
 }
 
 bool Comparison::has_regression() const {
-  const auto regressed = [](const ComparedGroup& group) {
-    return group.verdict == Verdict::worse || group.dropped_too_far;
+  const auto regressed = [this](const ComparedGroup& group) {
+    return better != Better::neither && (group.verdict == Verdict::worse || group.dropped_too_far);
   };
   return newly_failed > 0 || regressed(overall) || std::any_of(groups.begin(), groups.end(), regressed);
 }
 
 Comparison compare_results(const Store& a, const Store& b, const CompareQuery& query) {
+  check_inference(query.inference);
+  if (query.max_drop && better(query.metric) == Better::neither) {
+    throw Error(fmt::format("--max-drop: {} has no direction, none is better, so that a drop is no loss; leave it out",
+                            query.metric));
+  }
   const Cells before = load(a, query), after = load(b, query);
   const Pairing pairing = pair_cells(before, after);
   Comparison result;
   result.a = a.impl().file;
   result.b = b.impl().file;
   result.metric = query.metric;
-  result.higher_is_better = higher_is_better(query.metric);
-  result.interval = query.interval;
-  result.test = query.test;
+  result.better = better(query.metric);
+  result.inference = query.inference;
+  LeaderboardQuery of_a;
+  of_a.where = query.where;
+  result.seeds_vary = with_database_errors(result.a, [&] { return what_seeds_vary(a, of_a); });
   count_statuses(result, before, after, pairing);
   if (pairing.b_of_a.empty()) {
     throw Error(fmt::format("{} and {} have no cell in common; compare two runs of one matrix", result.a.string(),

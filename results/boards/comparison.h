@@ -24,19 +24,19 @@ struct CompareQuery {
   double tolerance = 1e-6;                        // differences up to this are none
   double alpha = 0.05;                            // of the Holm-corrected tests
   std::optional<double> max_drop = std::nullopt;  // a mean loss beyond it is a regression without any test
-  IntervalMethod interval = IntervalMethod::student_t;
-  PairedTest test = PairedTest::student_t;
+  Inference inference = {};
 };
 
+// Of a metric without a direction, `improved` is higher and `worse` lower; neither is a regression.
 enum class Verdict { improved, worse, unchanged, not_significant };
-const char* verdict_name(Verdict verdict);
+const char* verdict_name(Verdict verdict, Better direction);
 
 struct ComparedGroup {
   std::vector<std::string> key;
   std::vector<std::string> labels;
   std::size_t improved = 0, worse = 0, unchanged = 0;  // cells, by the mean over their test sets
   double before = 0.0, after = 0.0;                    // means over the cells that both have
-  Difference difference;                               // B minus A, over (task, seed) pairs
+  Difference difference;                               // B minus A: mean over tasks and seeds, tested over units
   Verdict verdict = Verdict::unchanged;
   bool dropped_too_far = false;  // beyond max_drop
 };
@@ -51,7 +51,7 @@ struct ChangedCell {
 struct Comparison {
   std::filesystem::path a, b;
   std::string metric;
-  bool higher_is_better = true;
+  Better better = Better::neither;
   std::vector<std::string> group_by;
   std::size_t same_id = 0, same_coordinates = 0, same_description = 0;  // how cells were paired
   std::size_t improved = 0, worse = 0, unchanged = 0, only_in_a = 0, only_in_b = 0;
@@ -59,14 +59,15 @@ struct Comparison {
   ComparedGroup overall;
   std::vector<ComparedGroup> groups;
   std::vector<ChangedCell> changes;  // the largest first
-  IntervalMethod interval = IntervalMethod::student_t;
-  PairedTest test = PairedTest::student_t;
+  Inference inference;
+  std::string seeds_vary;  // a sentence about A (measurement_facts.h)
 
   // Something is worse with significance (overall or in a group), dropped beyond max_drop, or fails that did not.
   bool has_regression() const;
 };
 
-// Throws Error as query_leaderboard() for either side, and when the two have no cell in common.
+// Throws Error as query_leaderboard() for either side, when the two have no cell in common, and for `max_drop` of a
+// metric without a direction.
 Comparison compare_results(const Store& a, const Store& b, const CompareQuery& query);
 
 // `changes`: at most that many changed cells are listed (people's formats and JSON).

@@ -1,6 +1,7 @@
 #include "results/boards/leaderboard.h"
 
 #include "results/boards/baseline.h"
+#include "results/boards/measurement_facts.h"
 #include "results/boards/scores.h"
 #include "results/boards/selection.h"
 #include "results/query/grouping.h"
@@ -40,23 +41,24 @@ OptionalScore score_named(std::string_view name) {
 // ---- Rows
 
 void add_scores(LeaderboardRow& row, const Observations& data, const Group& group, const LeaderboardQuery& query) {
-  const bool higher = higher_is_better(query.metric);
   const TaskSeedMeans id = task_seed_means(data, group.done, "id");
   const TaskSeedMeans ood = task_seed_means(data, group.done, "ood");
-  row.id = score_of(id, query.interval);
-  row.ood = score_of(ood, query.interval);
+  row.id = score_of(id, query.inference);
+  row.ood = score_of(ood, query.inference);
+  if (better(query.metric) == Better::neither) return;
+  const bool higher = better(query.metric) == Better::higher;
   const SeedMeans id_of_seed = seed_means(id), ood_of_seed = seed_means(ood);
-  row.harmonic = score_of(combine(id_of_seed, ood_of_seed, harmonic_mean), query.interval);
+  row.harmonic = score_of(combine(id_of_seed, ood_of_seed, harmonic_mean), query.inference);
   row.worst =
       score_of(combine(id_of_seed, ood_of_seed, [higher](double a, double b) { return worse_of(a, b, higher); }),
-               query.interval);
-  row.worst_set = score_of(worst_test_sets(data, group.done, higher), query.interval);
+               query.inference);
+  row.worst_set = score_of(worst_test_sets(data, group.done, higher), query.inference);
 }
 
 void add_differences(LeaderboardRow& row, Baseline& baseline, const Group& group, const LeaderboardQuery& query) {
   if (baseline.is_baseline(group)) return;
-  row.id_difference = difference_of(baseline.differences(group, "id"), query.interval, query.test);
-  row.ood_difference = difference_of(baseline.differences(group, "ood"), query.interval, query.test);
+  row.id_difference = difference_of(baseline.differences(group, "id"), query.inference);
+  row.ood_difference = difference_of(baseline.differences(group, "ood"), query.inference);
 }
 
 std::vector<LeaderboardRow> make_rows(const Observations& data, const Grouping& grouping,
@@ -90,48 +92,93 @@ bool takes_part(const LeaderboardRow& row, const LeaderboardQuery& query) {
 // The family of tests is what the board shows side by side: all differences of one column.
 void correct_p_values(std::vector<LeaderboardRow>& rows, const LeaderboardQuery& query) {
   for (const auto column : {&LeaderboardRow::id_difference, &LeaderboardRow::ood_difference}) {
-    std::vector<Difference*> tested;
-    std::vector<double> p_values;
+    std::vector<Difference*> family;
     for (LeaderboardRow& row : rows) {
-      if (!takes_part(row, query) || !(row.*column) || !(row.*column)->p) continue;
-      tested.push_back(&*(row.*column));
-      p_values.push_back(*tested.back()->p);
+      if (takes_part(row, query) && row.*column) family.push_back(&*(row.*column));
     }
-    const std::vector<double> corrected = holm(p_values);
-    for (std::size_t i = 0; i < tested.size(); ++i) tested[i]->p_holm = corrected[i];
+    correct(family);
   }
+}
+
+std::size_t most_units(const std::vector<LeaderboardRow>& rows, SamplingUnit unit) {
+  std::size_t most = 0;
+  for (const LeaderboardRow& row : rows) {
+    for (const auto* score : {&row.id, &row.ood}) {
+      if (*score) most = std::max(most, unit == SamplingUnit::task ? (*score)->tasks : (*score)->seeds);
+    }
+  }
+  return most;
 }
 
 // ---- Average ranks
 
-// Ranks compare groups over the same tasks, so tasks must not be grouped by, and no other column may split the board.
-std::optional<RankTest> rank_over_tasks(std::vector<LeaderboardRow>& rows, const Observations& data,
-                                        const Grouping& grouping, const LeaderboardQuery& query, std::string_view kind,
-                                        OptionalRank column) {
-  if (!coverage_fields(grouping.fields).shared.empty()) return std::nullopt;
-  std::map<std::uint32_t, std::vector<double>> tasks;  // a value for each group
-  std::vector<std::size_t> groups;
-  for (std::size_t i = 0; i < rows.size(); ++i) {
-    if (!takes_part(rows[i], query)) continue;
+bool tells_methods_apart(Field field) {
+  return field == Field::tuner || field == Field::tuner_params || field == Field::encoder ||
+         field == Field::encoder_params;
+}
+
+// The average ranks of some rows, the methods of one condition, over the tasks that all of them have.
+std::optional<RankTest> rank_over_tasks(const std::vector<std::size_t>& methods, std::vector<LeaderboardRow>& rows,
+                                        const Observations& data, const Grouping& grouping, bool higher,
+                                        std::string_view kind, OptionalRank column) {
+  std::map<std::uint32_t, std::vector<double>> tasks;  // a value for each method
+  for (const std::size_t i : methods) {
     for (const auto& [task, value] : task_means(task_seed_means(data, grouping.groups[i].done, kind))) {
-      tasks[task].push_back(higher_is_better(query.metric) ? value : -value);
+      tasks[task].push_back(higher ? value : -value);
     }
-    groups.push_back(i);
   }
   std::vector<std::vector<double>> values;
-  for (const auto& [task, of_groups] : tasks) {
-    if (of_groups.size() == groups.size()) values.push_back(of_groups);
+  for (const auto& [task, of_methods] : tasks) {
+    if (of_methods.size() == methods.size()) values.push_back(of_methods);
   }
-  if (groups.size() < 2 || values.size() < 2) return std::nullopt;
-  RankTest test{values.size(), groups.size(), friedman_test(values)};
-  for (std::size_t i = 0; i < groups.size(); ++i) rows[groups[i]].*column = test.result.average_ranks[i];
+  if (methods.size() < 2 || values.size() < 2) return std::nullopt;
+  RankTest test{{}, values.size(), methods.size(), 1.0, friedman_test(values)};
+  for (std::size_t i = 0; i < methods.size(); ++i) rows[methods[i]].*column = test.result.average_ranks[i];
   return test;
+}
+
+// Ranks compare methods over the same tasks, so tasks must not be grouped by.
+std::vector<RankTest> rank_tests(std::vector<LeaderboardRow>& rows, const Observations& data, const Grouping& grouping,
+                                 const LeaderboardQuery& query, std::string_view kind, OptionalRank column) {
+  std::vector<RankTest> tests;
+  if (!coverage_fields(grouping.fields).shared.empty() || better(query.metric) == Better::neither) return tests;
+  std::map<std::vector<std::string>, std::vector<std::size_t>> conditions;
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    if (!takes_part(rows[i], query)) continue;
+    std::vector<std::string> condition;
+    for (std::size_t j = 0; j < grouping.fields.size(); ++j) {
+      if (!tells_methods_apart(grouping.fields[j])) condition.push_back(rows[i].key[j]);
+    }
+    conditions[condition].push_back(i);
+  }
+  std::vector<double> p_values;
+  for (const auto& [condition, methods] : conditions) {
+    auto test = rank_over_tasks(methods, rows, data, grouping, better(query.metric) == Better::higher, kind, column);
+    if (!test) continue;
+    test->condition = condition;
+    p_values.push_back(test->result.p);
+    tests.push_back(*std::move(test));
+  }
+  const std::vector<double> corrected = holm(p_values);
+  for (std::size_t i = 0; i < tests.size(); ++i) tests[i].p_holm = corrected[i];
+  return tests;
 }
 
 // ---- Order
 
 // The score that ranks: the one asked for, else in-domain, else out-of-domain.
-std::string ranking_score(const std::vector<LeaderboardRow>& rows, const std::string& sort) {
+std::string ranking_score(const std::vector<LeaderboardRow>& rows, const LeaderboardQuery& query) {
+  const std::string& sort = query.sort;
+  const bool by_score = score_named(sort) != nullptr || sort == "id_rank" || sort == "ood_rank";
+  if (better(query.metric) == Better::neither) {
+    if (by_score) {
+      throw Error(
+          fmt::format("--sort {}: {} has no direction, none is better, so that it ranks nothing; sort by a"
+                      " group-by column",
+                      sort, query.metric));
+    }
+    return "";
+  }
   if (score_named(sort) != nullptr) return sort;
   return std::any_of(rows.begin(), rows.end(), [](const LeaderboardRow& row) { return row.id.has_value(); }) ? "id"
                                                                                                              : "ood";
@@ -140,17 +187,19 @@ std::string ranking_score(const std::vector<LeaderboardRow>& rows, const std::st
 class RowOrder {
  public:
   RowOrder(const Leaderboard& board, const std::vector<Field>& fields, const LeaderboardQuery& query)
-      : fields_(fields), query_(query), higher_(board.higher_is_better), score_(score_named(board.ranked_by)) {}
+      : fields_(fields), query_(query), higher_(board.better == Better::higher), score_(score_named(board.ranked_by)) {}
 
   const std::optional<Score>& score(const LeaderboardRow& row) const { return row.*score_; }
-  bool ranked(const LeaderboardRow& row) const { return takes_part(row, query_) && score(row); }
+  bool ranked(const LeaderboardRow& row) const { return score_ != nullptr && takes_part(row, query_) && score(row); }
 
-  // Groups that take part first, then the best score, then the key.
-  bool better(const LeaderboardRow& a, const LeaderboardRow& b) const {
+  // Groups that take part first, then the best score (of a metric that has a direction), then the key.
+  bool before(const LeaderboardRow& a, const LeaderboardRow& b) const {
     if (takes_part(a, query_) != takes_part(b, query_)) return takes_part(a, query_);
-    const auto &left = score(a), &right = score(b);
-    if (left.has_value() != right.has_value()) return left.has_value();
-    if (left && !tied(*left, *right)) return (left->mean > right->mean) == higher_;
+    if (score_ != nullptr) {
+      const auto &left = score(a), &right = score(b);
+      if (left.has_value() != right.has_value()) return left.has_value();
+      if (left && !tied(*left, *right)) return (left->mean > right->mean) == higher_;
+    }
     for (std::size_t i = 0; i < fields_.size(); ++i) {
       if (a.key[i] != b.key[i]) return value_less(fields_[i], a.key[i], b.key[i]);
     }
@@ -162,13 +211,13 @@ class RowOrder {
   const std::vector<Field>& fields_;
   const LeaderboardQuery& query_;
   bool higher_;
-  OptionalScore score_;
+  OptionalScore score_;  // null: nothing ranks
 };
 
 // Ranks run within groups that agree in the shared coverage fields: a score on one task says nothing about another.
 void rank(Leaderboard& board, const std::vector<Field>& fields, const RowOrder& order) {
   std::sort(board.rows.begin(), board.rows.end(),
-            [&](const LeaderboardRow& a, const LeaderboardRow& b) { return order.better(a, b); });
+            [&](const LeaderboardRow& a, const LeaderboardRow& b) { return order.before(a, b); });
   const std::vector<Field> shared = coverage_fields(fields).shared;
   struct Last {
     std::size_t count = 0;
@@ -222,18 +271,21 @@ Leaderboard build(const Observations& data, const LeaderboardQuery& query) {
   const Grouping grouping = group_rows(data, asked.empty() ? default_grouping(data) : asked);
   Leaderboard board;
   board.metric = query.metric;
-  board.higher_is_better = higher_is_better(query.metric);
+  board.better = better(query.metric);
   board.kind = query.kind;
   board.baseline = query.baseline;
-  board.interval = query.interval;
-  board.test = query.test;
-  for (const Field field : grouping.fields) board.group_by.emplace_back(field_name(field));
+  board.inference = query.inference;
+  for (const Field field : grouping.fields) {
+    board.group_by.emplace_back(field_name(field));
+    if (!tells_methods_apart(field)) board.condition_columns.emplace_back(field_name(field));
+  }
   board.matrices = data.distinct(Field::matrix);
   board.rows = make_rows(data, grouping, query);
+  refuse_small_bootstrap(query.inference, most_units(board.rows, query.inference.unit));
   correct_p_values(board.rows, query);
-  board.id_ranks = rank_over_tasks(board.rows, data, grouping, query, "id", &LeaderboardRow::id_rank);
-  board.ood_ranks = rank_over_tasks(board.rows, data, grouping, query, "ood", &LeaderboardRow::ood_rank);
-  board.ranked_by = ranking_score(board.rows, query.sort);
+  board.id_ranks = rank_tests(board.rows, data, grouping, query, "id", &LeaderboardRow::id_rank);
+  board.ood_ranks = rank_tests(board.rows, data, grouping, query, "ood", &LeaderboardRow::ood_rank);
+  board.ranked_by = ranking_score(board.rows, query);
   rank(board, grouping.fields, RowOrder(board, grouping.fields, query));
   reorder(board, grouping.fields, query);
   if (query.top > 0 && board.rows.size() > query.top) board.rows.resize(query.top);
@@ -243,7 +295,13 @@ Leaderboard build(const Observations& data, const LeaderboardQuery& query) {
 }  // namespace
 
 Leaderboard query_leaderboard(const Store& store, const LeaderboardQuery& query) {
-  return with_database_errors(store.impl().file, [&] { return build(select_observations(store, query), query); });
+  check_inference(query.inference);
+  return with_database_errors(store.impl().file, [&] {
+    Leaderboard board = build(select_observations(store, query), query);
+    board.seeds_vary = what_seeds_vary(store, query);
+    board.spectra = what_spectra_are_of(store, query.metric);
+    return board;
+  });
 }
 
 std::string render_leaderboard(const Store& store, const LeaderboardQuery& query, TableFormat format, bool colour) {

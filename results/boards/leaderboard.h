@@ -1,16 +1,17 @@
 // Who leads, by how much, and whether it is real: the cells of a database, grouped, averaged, ranked, tested, printed.
+// Estimands, units and error rates: docs/STATISTICS.md.
 //
-// A score of a group is the mean over tasks of means over seeds, for each kind of test set (in-domain, out-of-domain);
-// within a (task, seed) pair it is the mean over its test sets. The 95 % interval is over seeds, a seed's value being
-// its mean over tasks. Differences to a baseline are paired over the (task, seed) pairs that both have; their p values
-// are Holm-corrected over the rows of the board. Groups that were not measured on everything that the others were
-// measured on are listed last, without rank and part in any test: their averages do not compare.
+// A score of a group is the mean over tasks and seeds, for each kind of test set (in-domain, out-of-domain); within a
+// (task, seed) pair it is the mean over its test sets. Seeds that lack one of the group's tasks are left out. Intervals
+// and tests are over units, by default seeds (inference.h). Differences to a baseline are paired by everything that
+// identifies a measurement; their p values are Holm-corrected over the rows of the board. Groups that were not measured
+// on everything that the others were measured on are listed last, without rank and part in any test: their averages do
+// not compare. A metric without a direction (records/metrics.h) has no ranks: rows are in the order of their keys.
 #pragma once
 
 #include "records/metrics.h"
-#include "results/boards/paired_tests.h"
+#include "results/boards/inference.h"
 #include "results/boards/rank_tests.h"
-#include "results/boards/statistics.h"
 #include "results/store/store.h"
 
 #include <cstddef>
@@ -42,22 +43,23 @@ struct LeaderboardQuery {
   // Only these cells (what one run planned), whatever matrix they were first measured for.
   std::optional<std::unordered_set<std::string>> cells = std::nullopt;
   bool include_incomplete = false;  // ranks and tests incomplete groups with the others
-  IntervalMethod interval = IntervalMethod::student_t;
-  PairedTest test = PairedTest::student_t;
+  Inference inference = {};
 };
 
 struct Score {
   double mean = 0.0;
-  std::optional<double> half_width;  // of the 95 % t interval; empty for a single seed and for the bootstrap
-  std::size_t seeds = 0;
-  std::optional<Interval> interval = std::nullopt;  // 95 %, by the query's method; empty for a single seed
+  std::optional<double> half_width = std::nullopt;  // of the 95 % t interval; empty for a single unit
+  std::size_t seeds = 0;                            // that have every task: those that count
+  std::optional<Interval> interval = std::nullopt;  // 95 %, by the query's method; empty for a single unit
+  std::size_t tasks = 0;                            // 0 of a score that is made within each seed
+  std::size_t left_out = 0;                         // seeds that lack a task
 };
 
-// Group minus baseline over the (task, seed) pairs that both have. `mean` and intervals are over pairs.
+// Group minus baseline over the (task, seed) pairs that both have.
 struct Difference : Score {
-  std::size_t pairs = 0;
-  std::optional<double> p;       // two-sided; empty for a single pair
-  std::optional<double> p_holm;  // corrected over the rows of the board; empty for an incomplete group
+  std::optional<double> p = std::nullopt;            // two-sided; empty for a single unit
+  std::optional<double> p_holm = std::nullopt;       // corrected over the board; empty for an incomplete group
+  std::optional<std::size_t> needed = std::nullopt;  // units for 80 % power at 5 %, when asked for: units_needed()
 };
 
 struct LeaderboardRow {
@@ -71,35 +73,41 @@ struct LeaderboardRow {
   std::optional<Score> worst_set;  // ... of the worst test set
   // Paired over (encoder, pre-training, task, fraction, seed, test set) first; empty for the baseline.
   std::optional<Difference> id_difference, ood_difference;
-  std::optional<double> id_rank, ood_rank;  // average ranks over tasks
+  std::optional<double> id_rank, ood_rank;  // average ranks over tasks, among the methods of one condition
   std::size_t cells = 0;                    // done
   std::size_t failed = 0;                   // not in the averages
   bool complete = true;
 };
 
-// Friedman's test and Nemenyi's critical difference over the tasks of one kind of test set.
+// Friedman's test and Nemenyi's critical difference of methods over the tasks of one kind of test set, after averaging
+// seeds. Methods are what differs in tuner and encoder; only methods of one condition are held against each other: the
+// values of all other group-by columns, the noise in pre-training above all.
 struct RankTest {
+  std::vector<std::string> condition;  // values of Leaderboard::condition_columns
   std::size_t tasks = 0;
-  std::size_t groups = 0;
+  std::size_t methods = 0;
+  double p_holm = 1.0;  // over the conditions
   Friedman result;
 };
 
 struct Leaderboard {
   std::string metric;
-  bool higher_is_better = true;
+  Better better = Better::neither;
   std::string kind;
   std::string baseline;
   std::vector<std::string> group_by;
   std::vector<std::string> matrices;  // that contributed, sorted
   std::vector<LeaderboardRow> rows;
-  std::string ranked_by;  // "id", "ood", "harmonic", "worst", "worst_set"
-  IntervalMethod interval = IntervalMethod::student_t;
-  PairedTest test = PairedTest::student_t;
-  // Empty where fewer than two complete groups share two tasks, or the groups are of different tasks.
-  std::optional<RankTest> id_ranks, ood_ranks;
+  std::string ranked_by;  // "id", "ood", "harmonic", "worst", "worst_set"; "" for a metric without a direction
+  Inference inference;
+  std::string seeds_vary, spectra;  // sentences (measurement_facts.h)
+  // For each condition in which two complete methods share two tasks; none where tasks are grouped by.
+  std::vector<std::string> condition_columns;
+  std::vector<RankTest> id_ranks, ood_ranks;
 };
 
-// Throws Error in one line: unknown column, metric, kind, matrix, baseline or value; no cells at all.
+// Throws Error in one line: unknown column, metric, kind, matrix, baseline or value; no cells at all; an order by a
+// score that a metric without a direction has not; too few units for the bootstrap.
 Leaderboard query_leaderboard(const Store& store, const LeaderboardQuery& query);
 
 enum class TableFormat { table, markdown, csv, json, latex };

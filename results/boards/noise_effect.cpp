@@ -1,6 +1,7 @@
 #include "results/boards/noise_effect.h"
 
 #include "results/boards/baseline.h"
+#include "results/boards/measurement_facts.h"
 #include "results/boards/scores.h"
 #include "results/boards/selection.h"
 #include "results/query/grouping.h"
@@ -12,6 +13,7 @@
 #include <cstdlib>
 #include <limits>
 #include <map>
+#include <span>
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -64,59 +66,73 @@ class SeriesTable {
   std::map<std::uint32_t, const Group*> clean_levels_;
 };
 
-// Scores of each seed at each ratio.
-using SeedCurves = std::map<double, SeedMeans>;
+// Scores of (task, seed) pairs at each ratio.
+using Curves = std::map<double, TaskSeedMeans>;
 
-SeedCurves seed_curves(const Observations& data, const Levels& levels, std::string_view kind) {
-  SeedCurves curves;
+Curves curves_of(const Observations& data, const Levels& levels, std::string_view kind) {
+  Curves curves;
   for (const auto& [ratio, group] : levels) {
-    SeedMeans means = seed_means(task_seed_means(data, group->done, kind));
+    TaskSeedMeans means = task_seed_means(data, group->done, kind);
     if (!means.empty()) curves.emplace(ratio, std::move(means));
   }
   return curves;
 }
 
-bool has_seed(const SeedCurves& curves, std::uint32_t seed) {
-  return std::all_of(curves.begin(), curves.end(), [&](const auto& level) { return level.second.count(seed) > 0; });
-}
-
-SeedMeans slopes(const SeedCurves& curves) {
-  SeedMeans result;
+// Of each pair that has every ratio: `measure` of its ratios and values, ascending by ratio; pairs for which it is
+// empty are left out.
+template <typename Measure>
+TaskSeedMeans measured(const Curves& curves, Measure measure) {
+  TaskSeedMeans result;
   if (curves.empty()) return result;
-  for (const auto& [seed, value] : curves.begin()->second) {
-    if (!has_seed(curves, seed)) continue;
-    std::vector<double> x, y;
+  for (const auto& [where, first] : curves.begin()->second) {
+    std::vector<double> ratios, values;
     for (const auto& [ratio, means] : curves) {
-      x.push_back(ratio);
-      y.push_back(means.at(seed));
+      const auto found = means.find(where);
+      if (found == means.end()) break;
+      ratios.push_back(ratio);
+      values.push_back(found->second);
     }
-    const auto slope = least_squares_slope(x, y);
-    if (slope) result.emplace(seed, kPerTenPercent * *slope);
+    if (ratios.size() < curves.size()) continue;
+    const std::optional<double> value = measure(ratios, values);
+    if (value) result.emplace(where, *value);
   }
   return result;
 }
 
-// Over the noisy ratios and seeds that both have.
-std::optional<Ratio> recovery(const SeedCurves& own, SeedCurves baseline, bool higher, IntervalMethod method) {
-  std::erase_if(baseline, [&](const auto& level) { return level.first != 0.0 && own.count(level.first) == 0; });
-  if (baseline.count(0.0) == 0 || baseline.size() < 2) return std::nullopt;
-  const double sign = higher ? 1.0 : -1.0;
-  std::vector<double> regained, lost;
-  for (const auto& [seed, clean] : baseline.at(0.0)) {
-    const auto seed_everywhere = [&, seed = seed](const auto& level) {
-      return level.second.count(seed) > 0 && (level.first == 0.0 || own.at(level.first).count(seed) > 0);
-    };
-    if (!std::all_of(baseline.begin(), baseline.end(), seed_everywhere)) continue;
-    double gain = 0.0, drop = 0.0;
-    for (const auto& [ratio, means] : baseline) {
-      if (ratio == 0.0) continue;
-      gain += sign * (own.at(ratio).at(seed) - means.at(seed));
-      drop += sign * (clean - means.at(seed));
-    }
-    regained.push_back(gain);
-    lost.push_back(drop);
-  }
-  return ratio_of_means(regained, lost, method);
+TaskSeedMeans slopes(const Curves& curves) {
+  return measured(curves, [](const auto& ratios, const auto& values) {
+    const auto slope = least_squares_slope(ratios, values);
+    return slope ? std::optional(kPerTenPercent * *slope) : std::nullopt;
+  });
+}
+
+// What noise costs each pair; none without a clean and a noisy ratio.
+TaskSeedMeans drops(const Curves& curves, Better direction) {
+  if (direction == Better::neither || curves.count(0.0) == 0) return {};
+  return measured(curves, [direction](const auto& ratios, const auto& values) -> std::optional<double> {
+    if (ratios.size() < 2) return std::nullopt;
+    const double lost = values.front() - mean(std::span(values).subspan(1));
+    return direction == Better::higher ? lost : -lost;
+  });
+}
+
+// Only the ratios that `other` has too.
+Curves at_ratios_of(Curves curves, const Curves& other) {
+  std::erase_if(curves, [&](const auto& level) { return other.count(level.first) == 0; });
+  return curves;
+}
+
+// Of what noise costs the pairs of a tuner and, on the same pairs, the baseline. Crossed units have no values of one
+// kind, and so no interval.
+std::optional<Ratio> recovery(const TaskSeedMeans& own, const TaskSeedMeans& baseline, const Inference& how) {
+  const auto of_own = balanced(own), of_baseline = balanced(baseline);
+  const double lost = mean(unit_values(of_own, SamplingUnit::task)),
+               at_stake = mean(unit_values(of_baseline, SamplingUnit::task));
+  if (!(rounded_for_ties(at_stake) > 0.0)) return std::nullopt;
+  Ratio result{1.0 - lost / at_stake, std::nullopt};
+  const auto ratio = ratio_of_means(unit_values(of_own, how.unit), unit_values(of_baseline, how.unit), how.interval);
+  if (ratio && ratio->interval) result.interval = Interval{1.0 - ratio->interval->high, 1.0 - ratio->interval->low};
+  return result;
 }
 
 // The rows of the baseline tuner, all its variants, in the groups of everything but the tuner.
@@ -138,9 +154,9 @@ class BaselineSeries {
   }
 
   const std::string& tuner() const { return tuner_; }
-  SeedCurves curves(const Levels& series, std::string_view kind) {
+  Curves curves(const Levels& series, std::string_view kind) {
     const auto found = series_.find((*index_)(series.rbegin()->second->example));
-    return found == series_.end() ? SeedCurves{} : seed_curves(data_, found->second, kind);
+    return found == series_.end() ? Curves{} : curves_of(data_, found->second, kind);
   }
 
  private:
@@ -151,15 +167,22 @@ class BaselineSeries {
   std::map<std::uint32_t, Levels> series_;
 };
 
-std::string baseline_tuner(const Observations& data, const std::vector<Field>& fields, const std::string& asked) {
-  if (!asked.empty()) {
-    const auto [field, value] = parse_baseline(data, asked);
+std::string baseline_tuner(const Observations& data, const std::vector<Field>& fields, const LeaderboardQuery& query) {
+  const bool directed = better(query.metric) != Better::neither;
+  if (!query.baseline.empty()) {
+    if (!directed) {
+      throw Error(
+          fmt::format("--baseline {}: {} has no direction, none is better, so that nothing is lost or recovered;"
+                      " leave it out",
+                      query.baseline, query.metric));
+    }
+    const auto [field, value] = parse_baseline(data, query.baseline);
     if (field != Field::tuner) throw Error("recovery is relative to a tuner: --baseline takes its name here");
     return value;
   }
   const std::vector<std::string> tuners = data.distinct(Field::tuner);
   const bool has_probe = std::find(tuners.begin(), tuners.end(), "linear-probe") != tuners.end();
-  return has_probe && contains(fields, Field::tuner) ? "linear-probe" : "";
+  return directed && has_probe && contains(fields, Field::tuner) ? "linear-probe" : "";
 }
 
 std::vector<Field> series_fields(const Observations& data, const LeaderboardQuery& query) {
@@ -170,17 +193,31 @@ std::vector<Field> series_fields(const Observations& data, const LeaderboardQuer
   return fields;
 }
 
+void compare_drops(NoiseEffectRow::OfKind& effect, const Curves& own, const Curves& baseline,
+                   const LeaderboardQuery& query) {
+  const Better direction = better(query.metric);
+  const TaskSeedMeans all = drops(at_ratios_of(own, baseline), direction);
+  const TaskSeedMeans of_baseline = drops(at_ratios_of(baseline, own), direction);
+  const TaskSeedMeans mine = combine(all, of_baseline, [](double a, double) { return a; });
+  const TaskSeedMeans theirs = combine(of_baseline, all, [](double b, double) { return b; });
+  if (mine.empty()) return;
+  effect.drop = score_of(mine, query.inference);
+  effect.baseline_drop = score_of(theirs, query.inference);
+  const TaskSeedMeans saved = combine(theirs, mine, [](double b, double a) { return b - a; });
+  effect.drop_difference = difference_of(saved, query.inference);
+  effect.recovery = recovery(mine, theirs, query.inference);
+}
+
 NoiseEffectRow::OfKind effect_of(const Observations& data, const Levels& levels, std::string_view kind,
                                  BaselineSeries* baseline, const LeaderboardQuery& query) {
   NoiseEffectRow::OfKind effect;
-  const SeedCurves curves = seed_curves(data, levels, kind);
+  const Curves curves = curves_of(data, levels, kind);
   if (levels.count(0.0) > 0) {
-    effect.clean = score_of(task_seed_means(data, levels.at(0.0)->done, kind), query.interval);
+    effect.clean = score_of(task_seed_means(data, levels.at(0.0)->done, kind), query.inference);
   }
-  effect.slope = score_of(slopes(curves), query.interval);
-  if (baseline != nullptr) {
-    effect.recovery = recovery(curves, baseline->curves(levels, kind), higher_is_better(query.metric), query.interval);
-  }
+  effect.slope = score_of(slopes(curves), query.inference);
+  effect.drop = score_of(drops(curves, better(query.metric)), query.inference);
+  if (baseline != nullptr) compare_drops(effect, curves, baseline->curves(levels, kind), query);
   return effect;
 }
 
@@ -189,13 +226,15 @@ NoiseEffectRow::OfKind effect_of(const Observations& data, const Levels& levels,
 std::optional<double> sort_value(const NoiseEffectRow& row, const std::string& sort) {
   const NoiseEffectRow::OfKind& kind = sort.starts_with("ood") ? row.ood : row.id;
   if (sort.ends_with("_slope")) return kind.slope ? std::optional(kind.slope->mean) : std::nullopt;
+  if (sort.ends_with("_drop")) return kind.drop ? std::optional(-kind.drop->mean) : std::nullopt;
   if (sort.ends_with("_recovery")) return kind.recovery ? std::optional(kind.recovery->value) : std::nullopt;
   return kind.clean ? std::optional(kind.clean->mean) : std::nullopt;
 }
 
 void sort_rows(NoiseEffect& effect, const std::vector<Field>& fields, std::string sort) {
   const bool has_id = std::any_of(effect.rows.begin(), effect.rows.end(), [](const auto& row) { return row.id.slope; });
-  if (sort.empty()) sort = has_id ? "id_slope" : "ood_slope";
+  const bool directed = effect.better != Better::neither;
+  if (sort.empty() && directed) sort = has_id ? "id_slope" : "ood_slope";
   const auto by_key = [&](const NoiseEffectRow& a, const NoiseEffectRow& b) {
     for (std::size_t i = 0; i < fields.size(); ++i) {
       if (a.key[i] != b.key[i]) return value_less(fields[i], a.key[i], b.key[i]);
@@ -203,6 +242,7 @@ void sort_rows(NoiseEffect& effect, const std::vector<Field>& fields, std::strin
     return false;
   };
   std::sort(effect.rows.begin(), effect.rows.end(), by_key);
+  if (sort.empty()) return;
   const auto column = std::find(effect.group_by.begin(), effect.group_by.end(), sort);
   if (column != effect.group_by.end()) {
     const auto i = static_cast<std::size_t>(column - effect.group_by.begin());
@@ -210,13 +250,19 @@ void sort_rows(NoiseEffect& effect, const std::vector<Field>& fields, std::strin
                      [&](const auto& a, const auto& b) { return value_less(fields[i], a.key[i], b.key[i]); });
     return;
   }
-  constexpr std::string_view kKnown[] = {"id", "ood", "id_slope", "ood_slope", "id_recovery", "ood_recovery"};
+  constexpr std::string_view kKnown[] = {"id",      "ood",      "id_slope",    "ood_slope",
+                                         "id_drop", "ood_drop", "id_recovery", "ood_recovery"};
+  if (!directed) {
+    throw Error(fmt::format("--sort {}: {} has no direction, none is better; sort by one of {}", sort, effect.metric,
+                            fmt::join(effect.group_by, ", ")));
+  }
   if (std::find(std::begin(kKnown), std::end(kKnown), sort) == std::end(kKnown)) {
     throw Error(fmt::format("cannot sort by \"{}\"; columns: {}, {}", sort, fmt::join(kKnown, ", "),
                             fmt::join(effect.group_by, ", ")));
   }
-  // Recovery is better when larger whatever the metric.
-  const double sign = effect.higher_is_better || sort.ends_with("_recovery") ? 1.0 : -1.0;
+  // Large recoveries and small drops are good whatever the metric.
+  const bool of_noise = sort.ends_with("_recovery") || sort.ends_with("_drop");
+  const double sign = effect.better == Better::higher || of_noise ? 1.0 : -1.0;
   const auto goodness = [&](const NoiseEffectRow& row) {
     const auto value = sort_value(row, sort);
     return value ? sign * *value : -std::numeric_limits<double>::infinity();
@@ -226,6 +272,22 @@ void sort_rows(NoiseEffect& effect, const std::vector<Field>& fields, std::strin
   });
 }
 
+// What concerns all rows: the family of tests, and whether there are units enough.
+void finish(NoiseEffect& effect) {
+  std::size_t most = 0;
+  for (const auto kind : {&NoiseEffectRow::id, &NoiseEffectRow::ood}) {
+    std::vector<Difference*> family;
+    for (NoiseEffectRow& row : effect.rows) {
+      std::optional<Difference>& difference = (row.*kind).drop_difference;
+      if (row.complete && difference) family.push_back(&*difference);
+      const std::optional<Score>& slope = (row.*kind).slope;
+      if (slope) most = std::max(most, effect.inference.unit == SamplingUnit::task ? slope->tasks : slope->seeds);
+    }
+    correct(family);
+  }
+  refuse_small_bootstrap(effect.inference, most);
+}
+
 NoiseEffect build_effect(const Observations& data, const LeaderboardQuery& query) {
   const std::vector<Field> fields = series_fields(data, query);
   std::vector<Field> with_ratio = fields;
@@ -233,10 +295,14 @@ NoiseEffect build_effect(const Observations& data, const LeaderboardQuery& query
   const Grouping grouping = group_rows(data, with_ratio);
   const std::vector<bool> complete = complete_groups(data, grouping);
 
-  NoiseEffect effect{query.metric, higher_is_better(query.metric), query.kind, {},
-                     {},           data.distinct(Field::matrix),   {},         query.interval};
+  NoiseEffect effect;
+  effect.metric = query.metric;
+  effect.better = better(query.metric);
+  effect.kind = query.kind;
+  effect.matrices = data.distinct(Field::matrix);
+  effect.inference = query.inference;
   for (const Field field : fields) effect.group_by.emplace_back(field_name(field));
-  effect.baseline = baseline_tuner(data, fields, query.baseline);
+  effect.baseline = baseline_tuner(data, fields, query);
   std::optional<BaselineSeries> baseline;
   if (!effect.baseline.empty()) baseline.emplace(data, fields, effect.baseline);
 
@@ -258,6 +324,7 @@ NoiseEffect build_effect(const Observations& data, const LeaderboardQuery& query
     row.ood = effect_of(data, levels, "ood", other, query);
   }
   if (effect.rows.empty()) throw Error("no cells with pre-training noise: the effect of noise needs two noise ratios");
+  finish(effect);
   sort_rows(effect, fields, query.sort);
   if (query.top > 0 && effect.rows.size() > query.top) effect.rows.resize(query.top);
   return effect;
@@ -266,8 +333,13 @@ NoiseEffect build_effect(const Observations& data, const LeaderboardQuery& query
 }  // namespace
 
 NoiseEffect query_noise_effect(const Store& store, const LeaderboardQuery& query) {
-  return with_database_errors(store.impl().file,
-                              [&] { return build_effect(select_observations(store, query), query); });
+  check_inference(query.inference);
+  return with_database_errors(store.impl().file, [&] {
+    NoiseEffect effect = build_effect(select_observations(store, query), query);
+    effect.seeds_vary = what_seeds_vary(store, query);
+    effect.spectra = what_spectra_are_of(store, query.metric);
+    return effect;
+  });
 }
 
 }  // namespace nmlbench

@@ -1,19 +1,20 @@
-// What noise in pre-training costs, and how much of it a tuner wins back.
+// What noise in pre-training costs, and how much of it a tuner saves.
 //
 // A series is one group of cells (a tuner, say) over the ratios of one noise model; its value at ratio 0 is that of
-// clean pre-training, whatever noise model the clean cells name. With y(r, s) the score of seed s at ratio r (its mean
-// over tasks of means over test sets):
+// clean pre-training, whatever noise model the clean cells name. With y(r) the score of a (task, seed) pair at ratio r,
+// its mean over test sets, and R the noisy ratios:
 //
-//   slope    = 0.1 * the slope of the least-squares line through (r, y(r, s)), averaged over seeds: the change of the
-//              metric for each 10 % of noise. r is the ratio that was asked for.
-//   recovery = sum of [T(r) - B(r)] / sum of [B(0) - B(r)] over noisy ratios r and seeds, for a tuner T and the
-//   baseline
-//              tuner B: the share of the baseline's drop from clean to noisy pre-training that T regains. 0: T is no
-//              better than B under noise; 1: it is back at B's clean score; above 1 it passes it. Not defined where
-//              noise did not hurt the baseline. (For metrics where lower is better, both brackets change sign.)
+//   slope     = 0.1 * the slope of the least-squares line through (r, y(r)): the change of the metric for each 10 % of
+//               noise. r is the ratio that was asked for.
+//   drop      = mean over R of y(0) - y(r): what noise costs. (y(r) - y(0) for metrics where lower is better.)
+//   recovery  = 1 - drop_T / drop_B of a tuner T and the baseline tuner B, over the ratios, tasks and seeds that both
+//               have: the share of B's drop that T does not have. 0: T loses as much as B; 1: it loses nothing;
+//               negative: it loses more, however good it is on clean features. Not defined where noise did not hurt B.
+//   drop difference = drop_B - drop_T, a difference in differences: its test is that of "T loses as much as B".
 //
-// Only seeds that every level of a series has enter. Intervals are 95 %: t or bootstrap over seeds for the slope,
-// Fieller's or bootstrap for the recovery.
+// Slope, drops and their difference are means over tasks and seeds as scores are (leaderboard.h), over the pairs that
+// have every ratio; intervals and tests are over units. The recovery's 95 % interval is Fieller's (or bootstrap), over
+// seeds or tasks; there is none for crossed units. A metric without a direction has a slope and nothing else.
 #pragma once
 
 #include "results/boards/leaderboard.h"
@@ -26,9 +27,13 @@ namespace nmlbench {
 
 struct NoiseEffectRow {
   struct OfKind {
-    std::optional<Score> clean;     // at ratio 0
-    std::optional<Score> slope;     // per 10 % noise; empty without two ratios
-    std::optional<Ratio> recovery;  // empty for the baseline
+    std::optional<Score> clean;  // at ratio 0
+    std::optional<Score> slope;  // per 10 % noise; empty without two ratios
+    std::optional<Score> drop;   // of what is paired with the baseline; of everything where nothing is
+    // Against the baseline; empty for the baseline itself.
+    std::optional<Score> baseline_drop;
+    std::optional<Ratio> recovery;
+    std::optional<Difference> drop_difference;
   };
   std::vector<std::string> key;     // one value for each group-by column, as stored
   std::vector<std::string> labels;  // the same for people
@@ -39,18 +44,20 @@ struct NoiseEffectRow {
 
 struct NoiseEffect {
   std::string metric;
-  bool higher_is_better = true;
+  Better better = Better::neither;
   std::string kind;
   std::string baseline;               // a tuner; "" without one
   std::vector<std::string> group_by;  // with noise, without noise_ratio
   std::vector<std::string> matrices;
   std::vector<NoiseEffectRow> rows;
-  IntervalMethod interval = IntervalMethod::student_t;
+  Inference inference;
+  std::string seeds_vary, spectra;  // sentences (measurement_facts.h)
 };
 
 // Groups as the leaderboard does. Without a baseline in the query it is linear-probe where there is one. `sort`: id,
-// ood (clean scores), id_slope, ood_slope, id_recovery, ood_recovery or a column; empty: by slope, the flattest first.
-// Throws Error as query_leaderboard(), and when no series has a noisy ratio.
+// ood (clean scores), id_slope, ood_slope, id_drop, ood_drop, id_recovery, ood_recovery or a column; empty: by slope,
+// the flattest first. p values are Holm-corrected over the complete rows. Throws Error as query_leaderboard(), and when
+// no series has a noisy ratio.
 NoiseEffect query_noise_effect(const Store& store, const LeaderboardQuery& query);
 
 std::string render(const NoiseEffect& effect, TableFormat format, bool colour = false);

@@ -1,13 +1,13 @@
 #include "results/boards/rank_tests.h"
 
+#include "results/boards/statistics.h"
+
 #include <algorithm>
 #include <cmath>
-#include <limits>
 #include <numeric>
+#include <random>
 
 #include <boost/math/constants/constants.hpp>
-#include <boost/math/distributions/chi_squared.hpp>
-#include <boost/math/distributions/fisher_f.hpp>
 #include <boost/math/quadrature/trapezoidal.hpp>
 #include <boost/math/tools/toms748_solve.hpp>
 
@@ -42,11 +42,45 @@ double critical_difference(double alpha, std::size_t methods, std::size_t tasks)
   return q * std::sqrt(k * (k + 1) / (6.0 * static_cast<double>(tasks)));
 }
 
-}  // namespace
+using Ranks = std::vector<std::vector<double>>;  // [task][method]
 
-double rounded_for_ties(double value) {
-  return std::round(value * 1e12) / 1e12;
+std::vector<double> rank_sums(const Ranks& ranks) {
+  std::vector<double> sums(ranks.front().size());
+  for (const std::vector<double>& task : ranks) {
+    for (std::size_t j = 0; j < sums.size(); ++j) sums[j] += task[j];
+  }
+  return sums;
 }
+
+double sum_of_squares(const std::vector<double>& values) {
+  return std::inner_product(values.begin(), values.end(), values.begin(), 0.0);
+}
+
+void shuffle(std::vector<double>& values, std::mt19937& random) {
+  for (std::size_t j = values.size() - 1; j > 0; --j) {
+    std::swap(values[j], values[static_cast<std::size_t>((std::uint64_t{random()} * (j + 1)) >> 32U)]);
+  }
+}
+
+// Friedman's statistic grows with the sum of squared rank sums, everything else being the same for all permutations.
+double permutation_p(Ranks ranks) {
+  constexpr int kDrawn = 9'999;
+  const double observed = sum_of_squares(rank_sums(ranks)) * (1.0 - 1e-12);
+  std::mt19937 random(kBootstrapSeed);
+  std::vector<double> sums(ranks.front().size());
+  int as_large = 1;
+  for (int i = 0; i < kDrawn; ++i) {
+    std::fill(sums.begin(), sums.end(), 0.0);
+    for (std::vector<double>& task : ranks) {
+      shuffle(task, random);
+      for (std::size_t j = 0; j < sums.size(); ++j) sums[j] += task[j];
+    }
+    as_large += sum_of_squares(sums) >= observed ? 1 : 0;
+  }
+  return static_cast<double>(as_large) / (kDrawn + 1);
+}
+
+}  // namespace
 
 MeanRanks mean_ranks(std::span<const double> values) {
   std::vector<double> keys;
@@ -79,30 +113,21 @@ Friedman friedman_test(const std::vector<std::vector<double>>& values, double al
   const auto n = static_cast<double>(values.size()), k = static_cast<double>(methods);
   Friedman result;
   result.alpha = alpha;
-  result.average_ranks.assign(methods, 0.0);
+  Ranks ranks;
   double tie_term = 0.0;
   for (const std::vector<double>& task : values) {
-    const MeanRanks ranks = mean_ranks(task);
-    tie_term += ranks.tie_term;
-    for (std::size_t j = 0; j < methods; ++j) result.average_ranks[j] += ranks.ranks[j];
+    MeanRanks of_task = mean_ranks(task);
+    tie_term += of_task.tie_term;
+    ranks.push_back(std::move(of_task.ranks));
   }
+  result.average_ranks = rank_sums(ranks);
   for (double& rank : result.average_ranks) rank /= n;
-  double squares = 0.0;
-  for (const double rank : result.average_ranks) squares += rank * rank;
   const double correction = 1.0 - tie_term / (n * k * (k * k - 1.0));
   result.critical_difference = critical_difference(alpha, methods, values.size());
   if (correction <= 0.0) return result;  // every task has ties only: nothing speaks against equality
+  const double squares = sum_of_squares(result.average_ranks);
   result.chi_squared = std::max(0.0, (12.0 * n / (k * (k + 1.0)) * squares - 3.0 * n * (k + 1.0)) / correction);
-  result.p = boost::math::cdf(boost::math::complement(boost::math::chi_squared(k - 1.0), result.chi_squared));
-  const double rest = n * (k - 1.0) - result.chi_squared;
-  if (rest <= 1e-9) {
-    result.f = std::numeric_limits<double>::infinity();
-    result.p_f = 0.0;
-  } else {
-    result.f = (n - 1.0) * result.chi_squared / rest;
-    const boost::math::fisher_f distribution(k - 1.0, (k - 1.0) * (n - 1.0));
-    result.p_f = boost::math::cdf(boost::math::complement(distribution, result.f));
-  }
+  result.p = permutation_p(std::move(ranks));
   return result;
 }
 

@@ -8,10 +8,6 @@
 
 namespace nmlbench {
 
-// Values that differ by less than this are equal for ranks: sums of the same numbers in another order differ by more
-// than nothing.
-double rounded_for_ties(double value);  // to 1e-12
-
 struct MeanRanks {
   std::vector<double> ranks;  // 1 for the largest; ties share the mean of their ranks
   double tie_term = 0.0;      // sum of t^3 - t over groups of t ties
@@ -20,15 +16,15 @@ MeanRanks mean_ranks(std::span<const double> values);
 
 struct Friedman {
   std::vector<double> average_ranks;  // of each method, over tasks; 1 is best
-  double chi_squared = 0.0;           // with tie correction; k - 1 degrees of freedom
-  double p = 1.0;
-  double f = 0.0;  // Iman and Davenport (1980), less conservative; infinite when every task ranks alike
-  double p_f = 1.0;
-  double critical_difference = 0.0;  // Nemenyi: average ranks that differ by less are not told apart at this alpha
+  double chi_squared = 0.0;           // with tie correction
+  double p = 1.0;                     // by permutation, see friedman_test
+  double critical_difference = 0.0;   // Nemenyi: average ranks that differ by less are not told apart at this alpha
   double alpha = 0.05;
 };
 
-// `values[task][method]`, larger is better. Needs two tasks and two methods.
+// `values[task][method]`, larger is better. Needs two tasks and two methods. The p value is the share of 10,000
+// permutations of the ranks within each task, theirs among them (fixed seed), whose statistic is as large: with few
+// tasks chi-squared rejects up to 6 % and Iman and Davenport's F up to 19 % at a nominal 5 %.
 Friedman friedman_test(const std::vector<std::vector<double>>& values, double alpha = 0.05);
 
 // q with P(range of k standard normals <= q) = probability: the studentized range with infinite degrees of freedom,

@@ -1,9 +1,14 @@
 #include "results/boards/scores.h"
 
+#include <nmlbench/error.h>
+
 #include <algorithm>
 #include <cmath>
+#include <iterator>
 #include <limits>
 #include <set>
+
+#include <fmt/format.h>
 
 namespace nmlbench {
 
@@ -27,17 +32,29 @@ std::map<Key, double> means_of(const std::map<Key, Sum>& sums) {
   return means;
 }
 
-std::vector<double> values_of(const SeedMeans& means) {
-  std::vector<double> values;
-  for (const auto& [seed, value] : means) values.push_back(value);
-  return values;
-}
-
-std::optional<Score> with_interval(double mean, std::size_t seeds, const std::vector<double>& values,
-                                   IntervalMethod method) {
-  Score score{mean, std::nullopt, seeds, mean_interval(values, method)};
+Score made_score(const std::vector<double>& values, IntervalMethod method) {
+  Score score;
+  score.mean = mean(values);
+  score.interval = mean_interval(values, method);
   if (method == IntervalMethod::student_t) score.half_width = t_interval(values);
   return score;
+}
+
+// [task][seed] of a table in which every seed has every task.
+std::vector<std::vector<double>> as_matrix(const Balanced& table) {
+  std::vector<std::vector<double>> matrix;
+  std::optional<std::uint32_t> task;
+  for (const auto& [where, value] : table.means) {
+    if (task != where.first) matrix.emplace_back();
+    task = where.first;
+    matrix.back().push_back(value);
+  }
+  return matrix;
+}
+
+// The two-way analysis of a table; empty where it has too few tasks or seeds.
+std::optional<TwoWayMean> crossed(const Balanced& table) {
+  return table.seeds == 0 ? std::nullopt : two_way_mean(as_matrix(table));
 }
 
 }  // namespace
@@ -73,19 +90,88 @@ SeedMeans seed_means(const TaskSeedMeans& means) {
   return means_of(seeds);
 }
 
-std::optional<Score> score_of(const TaskSeedMeans& means, IntervalMethod method) {
-  if (means.empty()) return std::nullopt;
-  Sum over_tasks;
-  for (const auto& [task, value] : task_means(means)) over_tasks.add(value);
-  std::set<std::uint32_t> seeds;
-  for (const auto& [key, value] : means) seeds.insert(key.second);
-  return with_interval(over_tasks.mean(), seeds.size(), values_of(seed_means(means)), method);
+Balanced balanced(const TaskSeedMeans& means) {
+  const SeedMeans whole = seed_means(means);
+  std::set<std::uint32_t> tasks, seeds;
+  for (const auto& [where, value] : means) {
+    tasks.insert(where.first);
+    seeds.insert(where.second);
+  }
+  Balanced table{means, tasks.size(), whole.size(), seeds.size() - whole.size()};
+  if (table.seeds > 0) {
+    std::erase_if(table.means, [&](const auto& pair) { return whole.count(pair.first.second) == 0; });
+  }
+  return table;
 }
 
-std::optional<Score> score_of(const SeedMeans& means, IntervalMethod method) {
-  const std::vector<double> values = values_of(means);
+std::vector<double> unit_values(const Balanced& table, SamplingUnit unit) {
+  std::vector<double> values;
+  if (unit == SamplingUnit::seed) {
+    for (const auto& [seed, value] : seed_means(table.means)) values.push_back(value);
+  } else if (unit == SamplingUnit::task) {
+    for (const auto& [task, value] : task_means(table.means)) values.push_back(value);
+  }
+  return values;
+}
+
+std::optional<Score> score_of(const TaskSeedMeans& means, const Inference& how) {
+  if (means.empty()) return std::nullopt;
+  const Balanced table = balanced(means);
+  Score score = made_score(unit_values(table, how.unit), how.interval);
+  if (how.unit == SamplingUnit::crossed) {
+    if (const auto both = crossed(table)) {
+      score.half_width = student_t_quantile(0.975, both->freedom) * both->standard_error;
+      score.interval = Interval{both->mean - *score.half_width, both->mean + *score.half_width};
+    }
+  }
+  score.mean = mean(unit_values(table, SamplingUnit::task));
+  score.tasks = table.tasks;
+  score.seeds = table.seeds;
+  score.left_out = table.left_out;
+  return score;
+}
+
+std::optional<Score> score_of(const SeedMeans& means, const Inference& how) {
+  std::vector<double> values;
+  for (const auto& [seed, value] : means) values.push_back(value);
   if (values.empty() || !std::isfinite(mean(values))) return std::nullopt;
-  return with_interval(mean(values), values.size(), values, method);
+  Score score = made_score(values, how.interval);
+  score.seeds = values.size();
+  if (how.unit != SamplingUnit::seed) score.interval = std::nullopt, score.half_width = std::nullopt;
+  return score;
+}
+
+std::optional<Difference> difference_of(const TaskSeedMeans& differences, const Inference& how) {
+  const std::optional<Score> score = score_of(differences, how);
+  if (!score) return std::nullopt;
+  Difference difference{*score};
+  const Balanced table = balanced(differences);
+  if (how.unit == SamplingUnit::crossed) {
+    if (const auto both = crossed(table))
+      difference.p = student_t_test(both->mean, both->standard_error, both->freedom);
+    return difference;
+  }
+  const std::vector<double> values = unit_values(table, how.unit);
+  difference.p = paired_test(values, how.test);
+  if (how.power) difference.needed = units_needed(values);
+  return difference;
+}
+
+void correct(const std::vector<Difference*>& family) {
+  std::vector<Difference*> tested;
+  std::copy_if(family.begin(), family.end(), std::back_inserter(tested), [](const auto* each) { return each->p; });
+  std::vector<double> p_values;
+  for (const Difference* difference : tested) p_values.push_back(*difference->p);
+  const std::vector<double> corrected = holm(p_values);
+  for (std::size_t i = 0; i < tested.size(); ++i) tested[i]->p_holm = corrected[i];
+}
+
+void refuse_small_bootstrap(const Inference& how, std::size_t most) {
+  if (how.interval != IntervalMethod::bootstrap || most >= kLeastForBootstrap) return;
+  throw Error(
+      fmt::format("--interval bootstrap needs {} {}s, there are {}: of fewer, percentiles cover less than they"
+                  " say; use --interval t",
+                  kLeastForBootstrap, unit_name(how.unit), most));
 }
 
 double harmonic_mean(double a, double b) {

@@ -1,8 +1,8 @@
-// From the values of a group to its scores. The unit of every average and every test is a (task, seed) pair: the mean
-// of all that was measured for it (test sets, and whatever else the group holds). Internal to results/.
+// From the values of a group to its scores. A value for each (task, seed) pair comes first: the mean of all that was
+// measured for it (test sets, and whatever else the group holds). Internal to results/.
 //
-//   score    = mean over tasks of means over seeds of the (task, seed) values
-//   interval = of the mean over seeds, a seed's value being the mean over tasks; only seeds that have every task count
+//   estimate = mean over tasks and over the seeds that have every task
+//   interval and test: over the units of docs/STATISTICS.md, which change the standard error and not the estimate
 #pragma once
 
 #include "results/boards/leaderboard.h"
@@ -29,21 +29,39 @@ std::map<std::uint32_t, double> task_means(const TaskSeedMeans& means);
 // The mean over tasks of each seed that has every task.
 SeedMeans seed_means(const TaskSeedMeans& means);
 
+// Pairs of the seeds that have every task. Where no seed has, all pairs: then only tasks can be units.
+struct Balanced {
+  TaskSeedMeans means;
+  std::size_t tasks = 0;
+  std::size_t seeds = 0;     // that have every task
+  std::size_t left_out = 0;  // seeds that have not
+};
+Balanced balanced(const TaskSeedMeans& means);
+// One value for each unit: of a seed the mean over its tasks, of a task the mean over its seeds. None when crossed.
+std::vector<double> unit_values(const Balanced& table, SamplingUnit unit);
+
 // Empty for no values.
-std::optional<Score> score_of(const TaskSeedMeans& means, IntervalMethod method);
-// A score of one value for each seed.
-std::optional<Score> score_of(const SeedMeans& means, IntervalMethod method);
+std::optional<Score> score_of(const TaskSeedMeans& means, const Inference& how);
+// A score that is made within each seed; tasks have none, so that it has an interval over seeds only.
+std::optional<Score> score_of(const SeedMeans& means, const Inference& how);
+// The same of differences, with the test of "they are zero".
+std::optional<Difference> difference_of(const TaskSeedMeans& differences, const Inference& how);
+// Holm-corrects the p values of a family; members without one are left out.
+void correct(const std::vector<Difference*>& family);
+
+// Throws Error when bootstrap intervals are asked for and `most`, the most units that any row has, are too few.
+void refuse_small_bootstrap(const Inference& how, std::size_t most);
 
 // Of two averages of one seed. `higher`: whether higher is better.
 double harmonic_mean(double a, double b);  // NaN when one is negative
 double worse_of(double a, double b, bool higher);
-// Combines the seeds that both have.
-template <typename Combine>
-SeedMeans combine(const SeedMeans& a, const SeedMeans& b, Combine&& how) {
-  SeedMeans result;
-  for (const auto& [seed, value] : a) {
-    const auto other = b.find(seed);
-    if (other != b.end()) result.emplace(seed, how(value, other->second));
+// Combines the keys (seeds, or tasks and seeds) that both have.
+template <typename Means, typename Combine>
+Means combine(const Means& a, const Means& b, Combine&& how) {
+  Means result;
+  for (const auto& [key, value] : a) {
+    const auto other = b.find(key);
+    if (other != b.end()) result.emplace(key, how(value, other->second));
   }
   return result;
 }

@@ -7,6 +7,8 @@
 #include <random>
 #include <vector>
 
+#include <boost/math/distributions/non_central_t.hpp>
+#include <boost/math/distributions/normal.hpp>
 #include <boost/math/distributions/students_t.hpp>
 
 namespace nmlbench {
@@ -47,6 +49,23 @@ std::optional<Interval> fieller(std::span<const double> a, std::span<const doubl
   return Interval{(linear - root) / quadratic, (linear + root) / quadratic};
 }
 
+// Of resamples, cut off at either end so that the interval of a normal sample of n is as wide as Student's.
+double expanded_share(std::size_t n, double confidence) {
+  const auto count = static_cast<double>(n);
+  const double t = student_t_quantile(0.5 + confidence / 2.0, count - 1.0);
+  return boost::math::cdf(boost::math::normal(), -std::sqrt(count / (count - 1.0)) * t);
+}
+
+// Power of a two-sided one-sample t test of n units whose mean is `effect` deviations from zero.
+double t_test_power(std::size_t n, double effect, double alpha) {
+  const auto count = static_cast<double>(n);
+  const double shift = effect * std::sqrt(count), critical = student_t_quantile(1.0 - alpha / 2.0, count - 1.0);
+  constexpr double kCertain = 30.0;  // beyond it the series of the noncentral distribution no longer converge
+  if (shift > critical + kCertain) return 1.0;
+  const boost::math::non_central_t distribution(count - 1.0, shift);
+  return boost::math::cdf(boost::math::complement(distribution, critical)) + boost::math::cdf(distribution, -critical);
+}
+
 double mean_of_drawn(std::span<const double> values, std::span<const std::size_t> drawn) {
   double sum = 0.0;
   for (const std::size_t i : drawn) sum += values[i];
@@ -54,6 +73,10 @@ double mean_of_drawn(std::span<const double> values, std::span<const std::size_t
 }
 
 }  // namespace
+
+double rounded_for_ties(double value) {
+  return std::round(value * 1e12) / 1e12;
+}
 
 double mean(std::span<const double> values) {
   if (values.empty()) return std::numeric_limits<double>::quiet_NaN();
@@ -73,6 +96,11 @@ double student_t_two_sided(double t, double freedom) {
   return 2.0 * boost::math::cdf(boost::math::complement(boost::math::students_t(freedom), std::abs(t)));
 }
 
+double student_t_test(double estimate, double standard_error, double freedom) {
+  if (rounded_for_ties(estimate) == 0.0) return 1.0;
+  return rounded_for_ties(standard_error) == 0.0 ? 0.0 : student_t_two_sided(estimate / standard_error, freedom);
+}
+
 std::optional<double> t_interval(std::span<const double> values, double confidence) {
   if (values.size() < 2) return std::nullopt;
   const auto count = static_cast<double>(values.size());
@@ -80,8 +108,30 @@ std::optional<double> t_interval(std::span<const double> values, double confiden
   return quantile * sample_deviation(values) / std::sqrt(count);
 }
 
+std::optional<TwoWayMean> two_way_mean(const std::vector<std::vector<double>>& table) {
+  if (table.size() < 2 || table.front().size() < 2) return std::nullopt;
+  const auto rows = static_cast<double>(table.size()), columns = static_cast<double>(table.front().size());
+  std::vector<double> row_means, column_means(table.front().size());
+  for (const std::vector<double>& row : table) {
+    row_means.push_back(mean(row));
+    for (std::size_t j = 0; j < row.size(); ++j) column_means[j] += row[j] / rows;
+  }
+  const double grand = mean(row_means);
+  double rest = 0.0;
+  for (std::size_t i = 0; i < table.size(); ++i) {
+    for (std::size_t j = 0; j < column_means.size(); ++j) {
+      const double residual = table[i][j] - row_means[i] - column_means[j] + grand;
+      rest += residual * residual / ((rows - 1.0) * (columns - 1.0));
+    }
+  }
+  const double of_rows = columns * covariance(row_means, row_means);
+  const double of_columns = rows * covariance(column_means, column_means);
+  const double variance = std::max({of_rows + of_columns - rest, of_rows, of_columns, rest}) / (rows * columns);
+  return TwoWayMean{grand, std::sqrt(variance), std::min(rows, columns) - 1.0};
+}
+
 std::optional<Interval> bootstrap(std::size_t n, const Statistic& statistic, double confidence) {
-  if (n < 2) return std::nullopt;
+  if (n < kLeastForBootstrap) return std::nullopt;
   std::mt19937 random(kBootstrapSeed);
   std::vector<std::size_t> drawn(n);
   std::vector<double> values;
@@ -93,7 +143,8 @@ std::optional<Interval> bootstrap(std::size_t n, const Statistic& statistic, dou
   }
   if (values.size() * 100 < kResamples * 99) return std::nullopt;
   std::sort(values.begin(), values.end());
-  return Interval{percentile(values, 0.5 - confidence / 2.0), percentile(values, 0.5 + confidence / 2.0)};
+  const double cut = expanded_share(n, confidence);
+  return Interval{percentile(values, cut), percentile(values, 1.0 - cut)};
 }
 
 std::optional<Interval> bootstrap_mean(std::span<const double> values, double confidence) {
@@ -125,6 +176,21 @@ std::optional<double> least_squares_slope(std::span<const double> x, std::span<c
   const double spread = covariance(x, x);
   if (!(spread > 0.0)) return std::nullopt;
   return covariance(x, y) / spread;
+}
+
+std::optional<std::size_t> units_needed(std::span<const double> values, double power, double alpha) {
+  if (values.size() < 2 || rounded_for_ties(mean(values)) == 0.0) return std::nullopt;
+  const double deviation = sample_deviation(values);
+  if (rounded_for_ties(deviation) == 0.0) return 2;
+  const double effect = std::abs(mean(values)) / deviation;
+  const auto decided = [&](std::size_t n) { return t_test_power(n, effect, alpha) >= power; };
+  if (!decided(kMostUnits)) return std::nullopt;
+  std::size_t undecided = 1, enough = kMostUnits;
+  while (enough - undecided > 1) {
+    const std::size_t middle = (undecided + enough) / 2;
+    (decided(middle) ? enough : undecided) = middle;
+  }
+  return enough;
 }
 
 }  // namespace nmlbench

@@ -111,7 +111,8 @@ const std::optional<Score>& score_of(const MethodCost& method, const std::string
   return name == "harmonic" ? method.harmonic : name == "ood" ? method.ood : method.id;
 }
 
-void mark_front(std::vector<MethodCost>& methods, const std::string& score, bool higher) {
+void mark_front(std::vector<MethodCost>& methods, const std::string& score, Better direction) {
+  if (direction == Better::neither) return;
   std::vector<CostPoint> points;
   std::vector<MethodCost*> owners;
   for (MethodCost& method : methods) {
@@ -119,12 +120,18 @@ void mark_front(std::vector<MethodCost>& methods, const std::string& score, bool
     points.push_back({score_of(method, score)->mean, *method.seconds_per_cell});
     owners.push_back(&method);
   }
-  for (const std::size_t i : pareto_front(points, higher)) owners[i]->on_front = true;
+  for (const std::size_t i : pareto_front(points, direction == Better::higher)) owners[i]->on_front = true;
 }
 
 ThroughputBoard build(const Store& store, const ThroughputQuery& query) {
   if (!query.score.empty() && query.score != "id" && query.score != "ood" && query.score != "harmonic") {
     throw Error(fmt::format("no score \"{}\" to weigh against cost; expected id, ood or harmonic", query.score));
+  }
+  if (!query.score.empty() && better(query.metric) == Better::neither) {
+    throw Error(
+        fmt::format("--score {}: {} has no direction, none is better, so that nothing is weighed against cost;"
+                    " leave it out",
+                    query.score, query.metric));
   }
   LeaderboardQuery scores;
   scores.group_by = kMethodColumns;
@@ -155,7 +162,7 @@ ThroughputBoard build(const Store& store, const ThroughputQuery& query) {
     add_stages(method, result.stages);
     result.methods.push_back(std::move(method));
   }
-  mark_front(result.methods, result.score, board.higher_is_better);
+  mark_front(result.methods, result.score, board.better);
   if (query.top > 0 && result.methods.size() > query.top) result.methods.resize(query.top);
   return result;
 }

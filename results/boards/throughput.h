@@ -48,7 +48,7 @@ struct ThroughputBoard {
   std::string metric, score;
   std::vector<std::string> matrices;
   std::vector<StageSpeed> stages;
-  std::vector<MethodCost> methods;  // the best score first
+  std::vector<MethodCost> methods;  // the best score first; without a front where the metric has no direction
 };
 
 // Throws Error as query_leaderboard().

@@ -1,5 +1,6 @@
 #include "results/boards/comparison.h"
 #include "results/query/observations.h"
+#include "results/render/board_facts.h"
 #include "results/render/typed_table.h"
 
 #include <algorithm>
@@ -18,50 +19,58 @@ std::string scaled(const Comparison& comparison, double value, bool sign) {
   return sign ? fmt::format("{:+.{}f}", shown, percent ? 1 : 4) : fmt::format("{:.{}f}", shown, percent ? 1 : 4);
 }
 
-std::vector<TableValue> group_values(const ComparedGroup& group) {
-  const auto count = [](std::size_t number) { return TableValue(static_cast<std::int64_t>(number)); };
+std::vector<TableValue> group_values(const Comparison& comparison, const ComparedGroup& group) {
   const Difference& difference = group.difference;
-  return {count(group.improved + group.worse + group.unchanged),
-          count(group.improved),
-          count(group.worse),
-          count(group.unchanged),
-          group.before,
-          group.after,
-          Estimate{difference.mean, difference.interval},
-          count(difference.pairs),
-          table_value(difference.p),
-          table_value(difference.p_holm),
-          std::string(verdict_name(group.verdict)) + (group.dropped_too_far ? ", beyond the drop allowed" : "")};
+  std::vector<TableValue> values{count_value(group.improved + group.worse + group.unchanged),
+                                 count_value(group.improved),
+                                 count_value(group.worse),
+                                 count_value(group.unchanged),
+                                 group.before,
+                                 group.after,
+                                 Estimate{difference.mean, difference.interval},
+                                 count_value(difference.seeds),
+                                 count_value(difference.tasks),
+                                 table_value(difference.p),
+                                 table_value(difference.p_holm)};
+  if (comparison.inference.power) values.push_back(count_value(difference.needed));
+  values.push_back(std::string(verdict_name(group.verdict, comparison.better)) +
+                   (group.dropped_too_far ? ", beyond the drop allowed" : ""));
+  return values;
 }
 
 TypedTable make_table(const Comparison& comparison, bool for_people) {
   const double factor = is_percentage(comparison.metric) ? 100.0 : 1.0;
   const int digits = is_percentage(comparison.metric) ? 1 : 4;
+  const bool directed = comparison.better != Better::neither;
   TypedTable table;
   for (const std::string& name : comparison.group_by) table.columns.push_back({.name = name, .header = name});
   table.columns.insert(
       table.columns.end(),
       {{.name = "cells", .header = "cells"},
-       {.name = "improved", .header = "better"},
-       {.name = "worse", .header = "worse"},
+       {.name = directed ? "improved" : "higher", .header = directed ? "better" : "higher"},
+       {.name = directed ? "worse" : "lower", .header = directed ? "worse" : "lower"},
        {.name = "unchanged", .header = "same"},
        {.name = "before", .header = "A", .digits = digits, .factor = factor},
        {.name = "after", .header = "B", .digits = digits, .factor = factor},
        {.name = "difference", .header = "B - A", .is_estimate = true, .digits = digits, .factor = factor, .sign = true},
-       {.name = "pairs"},
+       {.name = "seeds"},
+       {.name = "tasks"},
        {.name = "p"},
-       {.name = "p_holm", .header = "p", .is_p_value = true},
-       {.name = "verdict", .header = "verdict"}});
+       {.name = "p_holm", .header = "p", .is_p_value = true}});
+  if (comparison.inference.power) {
+    table.columns.push_back({.name = "needed", .header = power_header(comparison.inference, "B - A")});
+  }
+  table.columns.push_back({.name = "verdict", .header = "verdict"});
   for (const ComparedGroup& group : comparison.groups) {
     std::vector<TableValue> row;
     for (const std::string& text : for_people ? group.labels : group.key) row.emplace_back(text);
-    for (TableValue& value : group_values(group)) row.push_back(std::move(value));
+    for (TableValue& value : group_values(comparison, group)) row.push_back(std::move(value));
     table.rows.push_back(std::move(row));
   }
   if (for_people && comparison.groups.size() > 1) {
     std::vector<TableValue> row(comparison.group_by.size(), std::string("-"));
     row.front() = std::string("all");
-    for (TableValue& value : group_values(comparison.overall)) row.push_back(std::move(value));
+    for (TableValue& value : group_values(comparison, comparison.overall)) row.push_back(std::move(value));
     table.rows.push_back(std::move(row));
   }
   return table;
@@ -75,13 +84,21 @@ std::string pairing_text(const Comparison& comparison) {
 }
 
 std::vector<std::string> notes(const Comparison& comparison, std::size_t most) {
+  const bool directed = comparison.better != Better::neither;
+  std::vector<const Score*> differences{&comparison.overall.difference};
+  for (const ComparedGroup& group : comparison.groups) differences.push_back(&group.difference);
   std::vector<std::string> lines{
-      fmt::format("Cells in both: {} improved, {} worse, {} unchanged (paired {}); {} only in A, {} only in B; {} fail "
-                  "in B that did not in A, {} the other way.",
-                  comparison.improved, comparison.worse, comparison.unchanged, pairing_text(comparison),
-                  comparison.only_in_a, comparison.only_in_b, comparison.newly_failed, comparison.newly_done),
-      fmt::format("B - A over shared (task, seed) pairs; p: {}, Holm-corrected over the groups (\"all\": uncorrected).",
-                  comparison.test == PairedTest::student_t ? "paired t test" : "Wilcoxon signed-rank test")};
+      fmt::format(
+          "Cells in both: {} {}, {} {}, {} unchanged (paired {}); {} only in A, {} only in B; {} fail in B that "
+          "did not in A, {} the other way.",
+          comparison.improved, directed ? "improved" : "higher", comparison.worse, directed ? "worse" : "lower",
+          comparison.unchanged, pairing_text(comparison), comparison.only_in_a, comparison.only_in_b,
+          comparison.newly_failed, comparison.newly_done),
+      inference_note(comparison.inference, differences, "the groups (\"all\": uncorrected)")};
+  if (comparison.inference.power) lines.push_back(power_note(comparison.inference));
+  for (const std::string& line : {comparison.seeds_vary, left_out_note(differences)}) {
+    if (!line.empty()) lines.push_back(line);
+  }
   for (std::size_t i = 0; i < std::min(most, comparison.changes.size()); ++i) {
     const ChangedCell& change = comparison.changes[i];
     lines.push_back(fmt::format("{} -> {} ({})  {}  {}, seed {}  {}", scaled(comparison, change.before, false),
@@ -96,16 +113,17 @@ std::vector<std::string> notes(const Comparison& comparison, std::size_t most) {
   return lines;
 }
 
-nlohmann::ordered_json overall_json(const ComparedGroup& group) {
+nlohmann::ordered_json overall_json(const ComparedGroup& group, Better direction) {
   const Difference& difference = group.difference;
   nlohmann::ordered_json json{{"before", group.before},
                               {"after", group.after},
                               {"difference", difference.mean},
                               {"difference_low", nullptr},
                               {"difference_high", nullptr},
-                              {"pairs", difference.pairs},
+                              {"seeds", difference.seeds},
+                              {"tasks", difference.tasks},
                               {"p", nullptr},
-                              {"verdict", verdict_name(group.verdict)}};
+                              {"verdict", verdict_name(group.verdict, direction)}};
   if (difference.interval) {
     json["difference_low"] = difference.interval->low;
     json["difference_high"] = difference.interval->high;
@@ -125,24 +143,26 @@ std::string facts_json(const Comparison& comparison, std::size_t most) {
                        {"before", change.before},
                        {"after", change.after}});
   }
-  const nlohmann::ordered_json json{{"a", comparison.a.string()},
-                                    {"b", comparison.b.string()},
-                                    {"metric", comparison.metric},
-                                    {"higher_is_better", comparison.higher_is_better},
-                                    {"regression", comparison.has_regression()},
-                                    {"improved", comparison.improved},
-                                    {"worse", comparison.worse},
-                                    {"unchanged", comparison.unchanged},
-                                    {"only_in_a", comparison.only_in_a},
-                                    {"only_in_b", comparison.only_in_b},
-                                    {"newly_failed", comparison.newly_failed},
-                                    {"newly_done", comparison.newly_done},
-                                    {"paired_by_id", comparison.same_id},
-                                    {"paired_by_coordinates", comparison.same_coordinates},
-                                    {"paired_by_description", comparison.same_description},
-                                    {"overall", overall_json(comparison.overall)},
-                                    {"group_by", comparison.group_by},
-                                    {"changes", changes}};
+  const bool directed = comparison.better != Better::neither;
+  nlohmann::ordered_json json{{"a", comparison.a.string()},
+                              {"b", comparison.b.string()},
+                              {"metric", comparison.metric},
+                              {"regression", comparison.has_regression()},
+                              {directed ? "improved" : "higher", comparison.improved},
+                              {directed ? "worse" : "lower", comparison.worse},
+                              {"unchanged", comparison.unchanged},
+                              {"only_in_a", comparison.only_in_a},
+                              {"only_in_b", comparison.only_in_b},
+                              {"newly_failed", comparison.newly_failed},
+                              {"newly_done", comparison.newly_done},
+                              {"paired_by_id", comparison.same_id},
+                              {"paired_by_coordinates", comparison.same_coordinates},
+                              {"paired_by_description", comparison.same_description},
+                              {"overall", overall_json(comparison.overall, comparison.better)},
+                              {"group_by", comparison.group_by},
+                              {"changes", changes}};
+  add_facts(json, comparison.better, comparison.inference);
+  json["seeds_vary"] = comparison.seeds_vary;
   return json.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
 }
 

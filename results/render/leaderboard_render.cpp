@@ -1,9 +1,11 @@
 #include "results/boards/leaderboard.h"
 #include "results/query/observations.h"
+#include "results/render/board_facts.h"
 #include "results/render/leaderboard_table.h"
 #include "results/render/typed_table.h"
 
 #include <algorithm>
+#include <set>
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -26,7 +28,7 @@ struct KindColumns {
   std::optional<Score> LeaderboardRow::*score;
   std::optional<Difference> LeaderboardRow::*difference;
   std::optional<double> LeaderboardRow::*rank;
-  std::optional<RankTest> Leaderboard::*ranks;
+  std::vector<RankTest> Leaderboard::*ranks;
 };
 
 constexpr KindColumns kKinds[] = {
@@ -43,8 +45,9 @@ bool shows_kind(const Leaderboard& board, const KindColumns& kind) {
 }
 
 bool shows_ranks(const Leaderboard& board, const KindColumns& kind, bool asked) {
-  const auto& ranks = board.*kind.ranks;
-  return ranks && (asked || ranks->tasks >= kManyTasks);
+  const auto& tests = board.*kind.ranks;
+  return std::any_of(tests.begin(), tests.end(),
+                     [asked](const RankTest& test) { return asked || test.tasks >= kManyTasks; });
 }
 
 // Builds the table column by column: a header and what each row has under it.
@@ -60,9 +63,7 @@ class TableBuilder {
   void add_score(const char* name, const std::string& header, std::optional<Score> LeaderboardRow::*score) {
     add(scaled({.name = name, .header = header, .is_estimate = true}),
         [&](const auto& row) { return table_value(row.*score); });
-    add({.name = std::string(name) + "_seeds"}, [&](const auto& row) {
-      return row.*score ? TableValue(static_cast<std::int64_t>((row.*score)->seeds)) : TableValue();
-    });
+    add_counts(name, score);
   }
   void add_difference(const KindColumns& kind) {
     const auto of = [&](const auto& row) -> const std::optional<Difference>& { return row.*kind.difference; };
@@ -72,16 +73,24 @@ class TableBuilder {
                 .is_estimate = true,
                 .sign = true}),
         [&](const auto& row) { return of(row) ? table_value(std::optional<Score>(*of(row))) : TableValue(); });
-    add({.name = name + "_pairs"}, [&](const auto& row) {
-      return of(row) ? TableValue(static_cast<std::int64_t>(of(row)->pairs)) : TableValue();
-    });
+    add_counts(name + "_difference", kind.difference);
     add({.name = name + "_p"}, [&](const auto& row) { return of(row) ? table_value(of(row)->p) : TableValue(); });
     add({.name = name + "_p_holm", .header = fmt::format("p {}", kind.label), .is_p_value = true},
         [&](const auto& row) { return of(row) ? table_value(of(row)->p_holm) : TableValue(); });
+    if (!board_.inference.power) return;
+    add({.name = name + "_needed", .header = power_header(board_.inference, kind.label)},
+        [&](const auto& row) { return of(row) ? count_value(of(row)->needed) : TableValue(); });
   }
   TypedTable take() { return std::move(table_); }
 
  private:
+  template <typename Member>
+  void add_counts(const std::string& name, Member score) {
+    add({.name = name + "_seeds"},
+        [&](const auto& row) { return row.*score ? count_value((row.*score)->seeds) : TableValue(); });
+    add({.name = name + "_tasks"},
+        [&](const auto& row) { return row.*score ? count_value((row.*score)->tasks) : TableValue(); });
+  }
   TypedTable::Column scaled(TypedTable::Column column) const {
     column.factor = is_percentage(board_.metric) ? 100.0 : 1.0;
     column.digits = is_percentage(board_.metric) ? 1 : 4;
@@ -109,19 +118,29 @@ void add_key_columns(TableBuilder& builder, const Leaderboard& board, bool for_p
   }
 }
 
-TypedTable make_table(const Leaderboard& board, bool for_people, bool ranks) {
-  TableBuilder builder(board);
-  if (for_people) {
+bool any_incomplete(const Leaderboard& board) {
+  return std::any_of(board.rows.begin(), board.rows.end(), [](const auto& row) { return !row.complete; });
+}
+
+// Ranks, and who has none. A metric without a direction gives none to anybody.
+void add_standing(TableBuilder& builder, const Leaderboard& board, bool for_people) {
+  const auto complete = [](const auto& row) { return TableValue(row.complete); };
+  if (!for_people) {
+    builder.add({.name = "rank"}, [](const auto& row) { return row.rank > 0 ? count_value(row.rank) : TableValue(); });
+    builder.add({.name = "complete"}, complete);
+  } else if (board.better != Better::neither) {
     builder.add({.name = "#", .header = "#"}, [](const auto& row) {
       const std::string rank = row.rank > 0 ? fmt::to_string(row.rank) : "";
       return TableValue(row.complete ? rank : rank + "*");
     });
-  } else {
-    builder.add({.name = "rank"}, [](const auto& row) {
-      return row.rank > 0 ? TableValue(static_cast<std::int64_t>(row.rank)) : TableValue();
-    });
-    builder.add({.name = "complete"}, [](const auto& row) { return TableValue(row.complete); });
+  } else if (any_incomplete(board)) {
+    builder.add({.name = "complete", .header = "complete"}, complete);
   }
+}
+
+TypedTable make_table(const Leaderboard& board, bool for_people, bool ranks) {
+  TableBuilder builder(board);
+  add_standing(builder, board, for_people);
   add_key_columns(builder, board, for_people);
   for (const KindColumns& kind : kKinds) {
     if (!shows_kind(board, kind)) continue;
@@ -136,86 +155,110 @@ TypedTable make_table(const Leaderboard& board, bool for_people, bool ranks) {
   for (const ScoreColumn& column : kSummaries) {
     if (!for_people || board.ranked_by == column.name) builder.add_score(column.name, column.header, column.score);
   }
-  const auto failed = [](const auto& row) { return TableValue(static_cast<std::int64_t>(row.failed)); };
-  builder.add({.name = "cells", .header = "cells"},
-              [](const auto& row) { return TableValue(static_cast<std::int64_t>(row.cells)); });
+  const auto failed = [](const auto& row) { return count_value(row.failed); };
+  builder.add({.name = "cells", .header = "cells"}, [](const auto& row) { return count_value(row.cells); });
   const bool failures =
       std::any_of(board.rows.begin(), board.rows.end(), [](const auto& row) { return row.failed > 0; });
   if (failures || !for_people) builder.add({.name = "failed", .header = "failed"}, failed);
   return builder.take();
 }
 
-std::string seeds_text(const Leaderboard& board) {
-  std::size_t least = 0, most = 0;
-  for (const LeaderboardRow& row : board.rows) {
-    for (const auto* score : {&row.id, &row.ood}) {
-      if (!*score) continue;
-      least = least == 0 ? (*score)->seeds : std::min(least, (*score)->seeds);
-      most = std::max(most, (*score)->seeds);
-    }
+// "symmetric 0.1: χ² = 4.33, p = 0.294"
+std::string result_text(const RankTest& test) {
+  std::vector<std::string> condition;
+  for (const std::string& value : test.condition) condition.push_back(value.empty() ? "-" : value);
+  std::string text = condition.empty() ? "" : fmt::format("{}: ", fmt::join(condition, " "));
+  text += fmt::format("χ² = {:.2f}, p {}", test.result.chi_squared,
+                      test.p_holm < 0.001 ? "< 0.001" : "= " + p_value_text(test.p_holm));
+  if (test.p_holm >= test.result.alpha) return text;
+  return text + fmt::format(", ranks {:.2f} apart differ (Nemenyi)", test.result.critical_difference);
+}
+
+// "ID rank: ...": how the methods of each condition differ over tasks.
+std::string rank_note(const Leaderboard& board, const std::vector<RankTest>& tests, const char* label) {
+  std::vector<std::string> results;
+  std::set<std::size_t> tasks;
+  for (const RankTest& test : tests) {
+    results.push_back(result_text(test));
+    tasks.insert(test.tasks);
   }
-  return least == most ? fmt::format("{} seed{}", most, most == 1 ? "" : "s") : fmt::format("{}-{} seeds", least, most);
+  const std::string within =
+      board.condition_columns.empty() ? "" : fmt::format(" of one {}", fmt::join(board.condition_columns, ", "));
+  const std::string corrected = tests.size() > 1 ? fmt::format(", Holm-corrected over {}", tests.size()) : "";
+  return fmt::format("{} rank: of methods{}; unit: task, n = {}. Friedman's test by permutation{}: {}.", label, within,
+                     fmt::join(tasks, " or "), corrected, fmt::join(results, "; "));
 }
 
-std::string rank_note(const RankTest& test, const char* label) {
-  return fmt::format(
-      "{} rank: average over {} tasks. Friedman: χ² = {:.2f}, p {}; average ranks of the {} groups that differ "
-      "by less than {:.2f} (Nemenyi, α = 0.05) are not told apart.",
-      label, test.tasks, test.result.chi_squared,
-      test.result.p < 0.001 ? "< 0.001" : "= " + p_value_text(test.result.p), test.groups,
-      test.result.critical_difference);
-}
-
-const char* name_of(IntervalMethod method) {
-  return method == IntervalMethod::student_t ? "t" : "bootstrap";
-}
-
-nlohmann::ordered_json ranks_json(const std::optional<RankTest>& test) {
-  if (!test) return nullptr;
-  nlohmann::ordered_json json{{"tasks", test->tasks},
-                              {"groups", test->groups},
-                              {"friedman_chi_squared", test->result.chi_squared},
-                              {"friedman_p", test->result.p},
-                              {"iman_davenport_f", nullptr},
-                              {"iman_davenport_p", test->result.p_f},
-                              {"alpha", test->result.alpha},
-                              {"nemenyi_critical_difference", test->result.critical_difference}};
-  if (std::isfinite(test->result.f)) json["iman_davenport_f"] = test->result.f;
-  return json;
+nlohmann::ordered_json ranks_json(const Leaderboard& board, const std::vector<RankTest>& tests) {
+  nlohmann::ordered_json list = nlohmann::ordered_json::array();
+  for (const RankTest& test : tests) {
+    nlohmann::ordered_json condition = nlohmann::ordered_json::object();
+    for (std::size_t i = 0; i < test.condition.size(); ++i) condition[board.condition_columns[i]] = test.condition[i];
+    list.push_back({{"condition", condition},
+                    {"tasks", test.tasks},
+                    {"methods", test.methods},
+                    {"friedman_chi_squared", test.result.chi_squared},
+                    {"friedman_p", test.result.p},
+                    {"friedman_p_holm", test.p_holm},
+                    {"alpha", test.result.alpha},
+                    {"nemenyi_critical_difference", test.result.critical_difference}});
+  }
+  return list;
 }
 
 std::string facts_json(const Leaderboard& board) {
-  const nlohmann::ordered_json json{
-      {"metric", board.metric},
-      {"higher_is_better", board.higher_is_better},
-      {"matrices", board.matrices},
-      {"baseline", board.baseline.empty() ? nullptr : nlohmann::ordered_json(board.baseline)},
-      {"group_by", board.group_by},
-      {"ranked_by", board.ranked_by},
-      {"interval", name_of(board.interval)},
-      {"test", board.test == PairedTest::student_t ? "t" : "wilcoxon"},
-      {"id_ranks", ranks_json(board.id_ranks)},
-      {"ood_ranks", ranks_json(board.ood_ranks)}};
+  nlohmann::ordered_json json{{"metric", board.metric}};
+  add_facts(json, board.better, board.inference);
+  json["matrices"] = board.matrices;
+  json["baseline"] = board.baseline.empty() ? nullptr : nlohmann::ordered_json(board.baseline);
+  json["group_by"] = board.group_by;
+  json["ranked_by"] = board.ranked_by.empty() ? nullptr : nlohmann::ordered_json(board.ranked_by);
+  json["seeds_vary"] = board.seeds_vary;
+  json["spectra"] = board.spectra;
+  json["id_ranks"] = ranks_json(board, board.id_ranks);
+  json["ood_ranks"] = ranks_json(board, board.ood_ranks);
   return json.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
 }
 
-std::vector<std::string> all_notes(const Leaderboard& board, bool ranks) {
-  std::vector<std::string> lines{fmt::format(
-      "Mean over tasks of means over seeds ({}) of the mean over test sets; {}: 95 % {} interval over seeds.",
-      seeds_text(board), board.interval == IntervalMethod::student_t ? "±" : "[ ]", name_of(board.interval))};
-  if (!board.baseline.empty()) {
-    lines.push_back(fmt::format(
-        "Δ: paired difference to {} on shared (task, seed) pairs; p: {}, Holm-corrected over "
-        "the rows.",
-        board.baseline, board.test == PairedTest::student_t ? "paired t test" : "Wilcoxon signed-rank test"));
+std::vector<const Score*> scores_of(const Leaderboard& board) {
+  std::vector<const Score*> scores;
+  for (const LeaderboardRow& row : board.rows) {
+    scores.insert(scores.end(), {pointer_to(row.id), pointer_to(row.ood)});
   }
+  return scores;
+}
+
+std::vector<const Score*> differences_of(const Leaderboard& board) {
+  std::vector<const Score*> scores;
+  for (const LeaderboardRow& row : board.rows) {
+    scores.insert(scores.end(), {pointer_to(row.id_difference), pointer_to(row.ood_difference)});
+  }
+  return scores;
+}
+
+std::vector<std::string> all_notes(const Leaderboard& board, bool ranks) {
+  const bool tested = has_any(differences_of(board));
+  std::vector<std::string> lines{"Mean over tasks of means over seeds of the mean over test sets."};
+  if (tested) lines.front() += fmt::format(" Δ: minus {}, paired by all else.", board.baseline);
+  lines.push_back(
+      inference_note(board.inference, tested ? differences_of(board) : scores_of(board), tested ? "the rows" : ""));
+  if (board.inference.unit != SamplingUnit::seed && !board.ranked_by.empty() && board.ranked_by != "id" &&
+      board.ranked_by != "ood") {
+    lines.push_back(fmt::format("{} is made within seeds and has no interval over other units.", board.ranked_by));
+  }
+  if (tested && board.inference.power) lines.push_back(power_note(board.inference));
   for (const KindColumns& kind : kKinds) {
     if (shows_kind(board, kind) && shows_ranks(board, kind, ranks)) {
-      lines.push_back(rank_note(*(board.*kind.ranks), kind.label));
+      lines.push_back(rank_note(board, board.*kind.ranks, kind.label));
     }
   }
-  if (std::any_of(board.rows.begin(), board.rows.end(), [](const auto& row) { return !row.complete; })) {
-    lines.push_back("* Incomplete: not measured on every task, test set, seed and fraction that others were.");
+  for (const std::string& line : {board.seeds_vary, board.spectra, left_out_note(scores_of(board))}) {
+    if (!line.empty()) lines.push_back(line);
+  }
+  if (any_incomplete(board)) {
+    lines.push_back(
+        fmt::format("{} Incomplete: not measured on every task, test set, seed and fraction that others were.",
+                    board.better == Better::neither ? "no:" : "*"));
   }
   return lines;
 }

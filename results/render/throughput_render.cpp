@@ -1,4 +1,5 @@
 #include "results/boards/throughput.h"
+#include "results/render/board_facts.h"
 #include "results/render/typed_table.h"
 
 #include <algorithm>
@@ -75,12 +76,19 @@ TypedTable method_table(const ThroughputBoard& board, bool for_people) {
 
 std::vector<std::string> method_notes(const ThroughputBoard& board) {
   std::vector<std::string> lines{
-      fmt::format("front: no other method has at least its {} {} at no more seconds for each cell.",
-                  board.score == "harmonic" ? "harmonic"
-                  : board.score == "ood"    ? "OOD"
-                                            : "ID",
-                  board.metric),
+      better(board.metric) == Better::neither
+          ? fmt::format("No front: {} has no direction, none is better.", board.metric)
+          : fmt::format("front: no other method has at least its {} {} at no more seconds for each cell.",
+                        board.score == "harmonic" ? "harmonic"
+                        : board.score == "ood"    ? "OOD"
+                                                  : "ID",
+                        board.metric),
       "s/cell: a cell's share of the time its stack took to fit and test; pre-training and encoding: --by stage."};
+  std::vector<const Score*> scores;
+  for (const MethodCost& method : board.methods) {
+    scores.insert(scores.end(), {pointer_to(method.id), pointer_to(method.ood)});
+  }
+  if (has_any(scores)) lines.push_back(inference_note({}, scores, ""));
   if (std::any_of(board.methods.begin(), board.methods.end(), [](const auto& m) { return !m.complete; })) {
     lines.push_back("* Incomplete: not measured on everything that others were; not on the front.");
   }

@@ -109,6 +109,10 @@ TableValue table_value(const std::optional<Score>& score) {
   return score ? TableValue(Estimate{score->mean, score->interval}) : TableValue();
 }
 
+TableValue count_value(std::optional<std::size_t> count) {
+  return count ? TableValue(static_cast<std::int64_t>(*count)) : TableValue();
+}
+
 std::string p_value_text(double p) {
   return p < 0.001 ? "<0.001" : fmt::format("{:.3f}", p);
 }

@@ -41,6 +41,7 @@ TableValue table_value(const std::optional<T>& value) {
   return value ? TableValue(*value) : TableValue();
 }
 TableValue table_value(const std::optional<Score>& score);
+TableValue count_value(std::optional<std::size_t> count);
 
 TextTable for_people(const TypedTable& table);
 // Empty fields for missing values, 1 and 0 for truth, numbers that read back to the same double.

@@ -45,7 +45,7 @@ Json cost_figure(const Store& store, const Axes& axes) {
     std::vector<CostPoint> points;
     for (const Contender& each : contenders) points.push_back({each.score->mean, *each.method->seconds_per_cell});
     std::vector<int> on_front(contenders.size());
-    for (const std::size_t i : pareto_front(points, higher_is_better(board.metric))) on_front[i] = 1;
+    for (const std::size_t i : pareto_front(points, better(board.metric) == Better::higher)) on_front[i] = 1;
     for (std::size_t i = 0; i < contenders.size(); ++i) {
       const Contender& each = contenders[i];
       const auto& half_width = each.score->half_width;

@@ -23,10 +23,12 @@ std::string python_with(const std::string& modules) {
   return "";
 }
 
-// Runs a script of this folder on a database; returns its output, which ends in "exit N".
-std::string run_script(const std::string& python, const std::string& script, const std::filesystem::path& db) {
-  const std::string command = fmt::format("{} {}/tests/boards/{} {} {} 2>&1; echo exit $?", python, NMLBENCH_SOURCE_DIR,
-                                          script, NMLBENCH_PROGRAM, db.string());
+// Runs a script of this folder on databases; returns its output, which ends in "exit N".
+std::string run_script(const std::string& python, const std::string& script,
+                       const std::vector<std::filesystem::path>& databases) {
+  std::string command = fmt::format("{} {}/tests/boards/{} {}", python, NMLBENCH_SOURCE_DIR, script, NMLBENCH_PROGRAM);
+  for (const std::filesystem::path& database : databases) command.append(" ").append(database.string());
+  command += " 2>&1; echo exit $?";
   FILE* pipe = ::popen(command.c_str(), "r");
   std::string text;
   char buffer[4096];
@@ -55,13 +57,24 @@ void write_everything(const std::filesystem::path& db) {
   store.write_noise(run, {"checkpoint-0.1-0", "resnet-tiny", "procedural", "symmetric", 0.1, 0, 0.0998, "[[1]]"});
 }
 
-// Means, intervals, paired tests, Holm, Friedman, Nemenyi, slopes and recovery, recomputed with SciPy from v_results.
+// Means, intervals, tests over every unit, Holm, power, Friedman, Nemenyi, slopes and recovery, recomputed with SciPy
+// from v_results by the definitions of docs/STATISTICS.md.
 TEST(Boards, EveryNumberOfTheLeaderboardIsRecomputedByAnIndependentScript) {
   const std::string python = python_with("scipy, pandas");
   if (python.empty()) GTEST_SKIP() << "no python3 with scipy and pandas (Debian: python3-scipy, python3-pandas)";
   const Scratch scratch;
-  write_synthetic(scratch / "whole.sqlite", {.tasks = 6, .seeds = 4, .tuners = 4, .variants = 2});
-  EXPECT_THAT(run_script(python, "recompute.py", scratch / "whole.sqlite"),
+  std::vector<CellRecord> cells = synthetic_cells({.tasks = 6, .seeds = 11, .tuners = 3, .variants = 2});
+  const auto write = [&](const char* name) {
+    Store store = Store::open(scratch / name);
+    store.write_cells(store.begin_run(synthetic_run()), cells);
+  };
+  write("whole.sqlite");
+  for (CellRecord& cell : cells) {
+    for (MetricRow& metric : cell.metrics)
+      metric.value += 0.02 * scatter(cell.seed, 1) + 0.01 * scatter(cell.metrics.size(), 2);
+  }
+  write("other.sqlite");
+  EXPECT_THAT(run_script(python, "recompute.py", {scratch / "whole.sqlite", scratch / "other.sqlite"}),
               AllOf(HasSubstr("numbers agree"), HasSubstr("exit 0")));
 }
 
@@ -79,7 +92,7 @@ TEST(Boards, AlsoWhereCellsAreMissing) {
     Store store = Store::open(scratch / "holes.sqlite");
     store.write_cells(store.begin_run(synthetic_run()), cells);
   }
-  EXPECT_THAT(run_script(python, "recompute.py", scratch / "holes.sqlite"),
+  EXPECT_THAT(run_script(python, "recompute.py", {scratch / "holes.sqlite"}),
               AllOf(HasSubstr("numbers agree"), HasSubstr("exit 0")));
 }
 
@@ -88,7 +101,7 @@ TEST(Boards, PandasReadsEveryViewAndEveryExport) {
   if (python.empty()) GTEST_SKIP() << "no python3 with pandas (Debian: python3-pandas)";
   const Scratch scratch;
   write_everything(scratch / "a.sqlite");
-  EXPECT_THAT(run_script(python, "pandas_check.py", scratch / "a.sqlite"),
+  EXPECT_THAT(run_script(python, "pandas_check.py", {scratch / "a.sqlite"}),
               AllOf(HasSubstr("every table agrees"), HasSubstr("exit 0")));
 }
 
@@ -114,10 +127,26 @@ TEST(Boards, LeaderboardOptionsReachTheQuestion) {
   const Scratch scratch;
   write_synthetic(scratch / "nmlbench.sqlite", {});
   const Finished ranked = run(scratch, {"leaderboard", "--group-by", "tuner", "--baseline", "linear-probe", "--sort",
-                                        "harmonic", "--ranks", "--interval", "bootstrap", "--test", "wilcoxon"});
+                                        "harmonic", "--ranks", "--test", "wilcoxon", "--unit", "task", "--power"});
   EXPECT_EQ(ranked.status, 0) << ranked.err;
-  EXPECT_THAT(ranked.out, AllOf(HasSubstr("harmonic"), HasSubstr("OOD rank"), HasSubstr("Wilcoxon"),
-                                HasSubstr("bootstrap"), HasSubstr("Friedman")));
+  EXPECT_THAT(ranked.out,
+              AllOf(HasSubstr("harmonic"), HasSubstr("OOD rank"), HasSubstr("Wilcoxon"), HasSubstr("Unit: task, n = 3"),
+                    HasSubstr("OOD tasks for 80 %"), HasSubstr("Friedman")));
+  const Finished few = run(scratch, {"leaderboard", "--interval", "bootstrap"});
+  EXPECT_EQ(few.status, 2);
+  EXPECT_THAT(few.err, HasSubstr("--interval bootstrap needs 10 seeds, there are 3"));
+  const Finished flips = run(scratch, {"leaderboard", "--baseline", "linear-probe", "--test", "sign-flip"});
+  EXPECT_THAT(flips.out, HasSubstr("sign-flip test, not below 0.25 at n = 3"));
+  const Finished both = run(scratch, {"leaderboard", "--unit", "crossed", "--test", "wilcoxon"});
+  EXPECT_EQ(both.status, 2);
+  EXPECT_THAT(both.err, HasSubstr("--unit crossed has a t test only"));
+  EXPECT_THAT(run(scratch, {"leaderboard", "--power"}).err, HasSubstr("add --baseline"));
+  const Finished described = run(scratch, {"leaderboard", "--metric", "sve", "--ranks"});
+  EXPECT_EQ(described.status, 2);
+  EXPECT_THAT(described.err, HasSubstr("none is better"));
+  EXPECT_THAT(run(scratch, {"throughput", "--metric", "sve"}).out,
+              AllOf(HasSubstr("No front"), Not(HasSubstr("  front"))));
+  EXPECT_EQ(run(scratch, {"throughput", "--metric", "sve", "--score", "id"}).status, 2);
   const Finished effect = run(scratch, {"leaderboard", "--noise-effect", "--format", "latex"});
   EXPECT_THAT(effect.out, AllOf(HasSubstr("per 10 \\% noise"), HasSubstr("\\bottomrule")));
   const Finished ratio = run(scratch, {"leaderboard", "--baseline", "noise_ratio=0", "--format", "csv"});
@@ -148,6 +177,28 @@ TEST(Boards, CompareFailsOnARegressionOnly) {
   const Finished worse = run(scratch, {"compare", "a.sqlite", "worse.sqlite", "--fail-on-regression", "--json"});
   EXPECT_EQ(worse.status, 1);
   EXPECT_TRUE(nlohmann::json::parse(worse.out).at("regression").get<bool>());
+}
+
+// Two seeds that move in opposite directions move fourteen tasks each: 28 pairs, and no regression.
+TEST(Boards, CompareTakesTheSeedsForItsUnits) {
+  const Scratch scratch;
+  std::vector<CellRecord> cells = synthetic_cells({.tasks = 14, .seeds = 3});
+  const auto write = [&](const char* name) {
+    Store store = Store::open(scratch / name);
+    store.write_cells(store.begin_run(synthetic_run()), cells);
+  };
+  write("a.sqlite");
+  for (CellRecord& cell : cells) {
+    for (MetricRow& metric : cell.metrics) metric.value -= cell.seed == 2 ? -0.005 : 0.02;
+  }
+  write("b.sqlite");
+  EXPECT_EQ(run(scratch, {"compare", "a.sqlite", "b.sqlite", "--fail-on-regression"}).status, 0);
+  EXPECT_EQ(run(scratch, {"compare", "a.sqlite", "b.sqlite", "--fail-on-regression", "--unit", "crossed"}).status, 0);
+  EXPECT_EQ(run(scratch, {"compare", "a.sqlite", "b.sqlite", "--fail-on-regression", "--unit", "task"}).status, 1);
+  const Finished described =
+      run(scratch, {"compare", "a.sqlite", "b.sqlite", "--fail-on-regression", "--metric", "sve"});
+  EXPECT_EQ(described.status, 2);
+  EXPECT_THAT(described.err, HasSubstr("none is better"));
 }
 
 TEST(Boards, ShowAndExportThroughTheProgram) {

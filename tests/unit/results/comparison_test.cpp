@@ -10,6 +10,7 @@ namespace {
 
 using ::testing::AllOf;
 using ::testing::HasSubstr;
+using ::testing::Not;
 
 class ComparisonTest : public ResultsTest {
  protected:
@@ -56,7 +57,8 @@ TEST_F(ComparisonTest, ASystematicLossIsARegression) {
   ASSERT_EQ(result.groups.size(), 2U);
   EXPECT_EQ(result.groups[0].verdict, Verdict::unchanged);
   EXPECT_EQ(result.groups[1].verdict, Verdict::worse);
-  EXPECT_EQ(result.groups[1].difference.pairs, 6U);
+  EXPECT_EQ(result.groups[1].difference.seeds, 3U);
+  EXPECT_EQ(result.groups[1].difference.tasks, 2U);
   EXPECT_NEAR(result.groups[1].difference.mean, -0.0535, 1e-12);
   EXPECT_NEAR(result.groups[1].after - result.groups[1].before, -0.0535, 1e-12);
   EXPECT_TRUE(result.has_regression());
@@ -85,6 +87,40 @@ TEST_F(ComparisonTest, MaxDropNeedsNoTest) {
   EXPECT_FALSE(compare().has_regression());
   EXPECT_TRUE(compare({.max_drop = 0.04}).has_regression());
   EXPECT_FALSE(compare({.max_drop = 0.06}).has_regression());  // the group lost 0.05
+}
+
+// Every task of a seed shares its checkpoint: twelve values that shift together are three.
+TEST_F(ComparisonTest, TheUnitIsTheSeed) {
+  write("a.sqlite", nothing);
+  write("b.sqlite",
+        [](const std::string&, const std::string&, std::int64_t seed) { return seed == 2 ? 0.001 : -0.02; });
+  EXPECT_GT(*compare().overall.difference.p, 0.05);
+  EXPECT_EQ(compare().overall.difference.seeds, 3U);
+  EXPECT_FALSE(compare().has_regression());
+  EXPECT_THAT(render(compare(), TableFormat::table),
+              HasSubstr("Unit: seed, n = 3 (each the mean over 2 tasks); ±: 95 % t interval; p: paired t test"));
+  const std::string exact = render(compare({.inference = {.test = PairedTest::sign_flip}}), TableFormat::table);
+  EXPECT_THAT(exact, HasSubstr("exact sign-flip test, not below 0.25 at n = 3"));
+}
+
+TEST_F(ComparisonTest, AMetricWithoutADirectionIsNeitherBetterNorWorse) {
+  for (const char* name : {"a.sqlite", "b.sqlite"}) {
+    Store store = Store::open(file(name));
+    const auto run = store.begin_run(run_record());
+    for (const std::int64_t seed : {0, 1}) {
+      store.write_cell(
+          run, cell_record({.seed = seed}, {{"photo", "id", "sve", std::string(name) == "b.sqlite" ? 3. : 4.}}));
+    }
+  }
+  const Comparison result = compare({.metric = "sve"});
+  EXPECT_FALSE(result.has_regression());
+  const std::string text = render(result, TableFormat::table);
+  EXPECT_THAT(text, AllOf(HasSubstr("0 higher, 2 lower"), HasSubstr("neither high nor low is better")));
+  EXPECT_THAT(text, AllOf(Not(HasSubstr("worse")), Not(HasSubstr("improved"))));
+  const auto json = nlohmann::json::parse(render(result, TableFormat::json));
+  EXPECT_TRUE(json["higher_is_better"].is_null());
+  EXPECT_EQ(json["overall"]["verdict"], "lower");
+  EXPECT_THAT(error_of([&] { compare({.metric = "sve", .max_drop = 0.1}); }), HasSubstr("--max-drop"));
 }
 
 TEST_F(ComparisonTest, LowerLossIsAnImprovement) {

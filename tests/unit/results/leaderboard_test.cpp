@@ -222,6 +222,173 @@ TEST_F(LeaderboardTest, BaselineDifferenceIsPairedOverWhatBothMeasured) {
   EXPECT_THAT(error({.group_by = {"noise"}, .baseline = "nmtune"}), HasSubstr("--group-by"));
 }
 
+// What two tuners differ by, in three seeds of four tasks: seeds move all tasks together.
+class UnitsTest : public LeaderboardTest {
+ protected:
+  void SetUp() override {
+    LeaderboardTest::SetUp();
+    for (const std::int64_t seed : {0, 1, 2}) {
+      for (const int task : {0, 1, 2, 3}) {
+        const std::string name = fmt::format("task-{}", task);
+        const double gain = 0.01 + 0.02 * static_cast<double>(seed - 1) + 0.001 * task;
+        add({.tuner = "linear-probe", .task = name, .seed = seed}, {accuracy("photo", "id", 0.5)});
+        add({.tuner = "nmtune", .task = name, .seed = seed}, {accuracy("photo", "id", 0.5 + gain)});
+      }
+    }
+  }
+  Difference difference(const Inference& how) {
+    return *board({.baseline = "linear-probe", .inference = how}).rows[0].id_difference;
+  }
+};
+
+TEST_F(UnitsTest, EstimatesAgreeAndStandardErrorsDoNot) {
+  const std::vector<double> of_seeds{-0.0085, 0.0115, 0.0315}, of_tasks{0.01, 0.011, 0.012, 0.013};
+  EXPECT_NEAR(*difference({}).p, paired_t_test(of_seeds), 1e-9);
+  EXPECT_NEAR(*difference({.unit = SamplingUnit::task}).p, paired_t_test(of_tasks), 1e-9);
+  EXPECT_NEAR(*difference({}).half_width, *t_interval(of_seeds), 1e-9);
+  EXPECT_NEAR(*difference({.unit = SamplingUnit::task}).half_width, *t_interval(of_tasks), 1e-9);
+  EXPECT_GT(*difference({.unit = SamplingUnit::crossed}).half_width, *t_interval(of_seeds));
+  for (const SamplingUnit unit : {SamplingUnit::seed, SamplingUnit::task, SamplingUnit::crossed}) {
+    EXPECT_NEAR(difference({.unit = unit}).mean, 0.0115, 1e-12);
+    EXPECT_EQ(difference({.unit = unit}).seeds, 3U);
+    EXPECT_EQ(difference({.unit = unit}).tasks, 4U);
+  }
+}
+
+TEST_F(UnitsTest, EveryBoardSaysItsUnit) {
+  const auto text = [&](const Inference& how) {
+    return render(board({.baseline = "linear-probe", .inference = how}), TableFormat::table);
+  };
+  EXPECT_THAT(text({}),
+              HasSubstr("Unit: seed, n = 3 (each the mean over 4 tasks); ±: 95 % t interval; p: paired t test, "
+                        "Holm-corrected over the rows."));
+  EXPECT_THAT(text({.unit = SamplingUnit::task}), HasSubstr("Unit: task, n = 4 (each the mean over 3 seeds)"));
+  EXPECT_THAT(text({.unit = SamplingUnit::crossed}),
+              HasSubstr("Unit: tasks and seeds crossed, 4 x 3; ±: 95 % t interval, two-way"));
+  EXPECT_THAT(text({.test = PairedTest::sign_flip}), HasSubstr("sign-flip test, not below 0.25 at n = 3"));
+  EXPECT_THAT(text({.power = true}), AllOf(HasSubstr("ID seeds for 80 %"), HasSubstr("seeds for 80 %: a t test of so many")));
+  EXPECT_EQ(nlohmann::json::parse(render(board({}), TableFormat::json))["unit"], "seed");
+}
+
+TEST_F(UnitsTest, WhatDoesNotGoTogetherIsRefused) {
+  EXPECT_THAT(error({.inference = {.unit = SamplingUnit::crossed, .test = PairedTest::wilcoxon}}),
+              HasSubstr("--test t"));
+  EXPECT_THAT(error({.inference = {.unit = SamplingUnit::crossed, .interval = IntervalMethod::bootstrap}}),
+              HasSubstr("--interval t"));
+  EXPECT_THAT(error({.inference = {.unit = SamplingUnit::crossed, .power = true}}), HasSubstr("--unit seed"));
+  EXPECT_THAT(error({.inference = {.interval = IntervalMethod::bootstrap}}), HasSubstr("needs 10 seeds, there are 3"));
+}
+
+TEST_F(UnitsTest, ASeedThatLacksATaskIsLeftOut) {
+  add({.tuner = "nmtune", .task = "task-0", .seed = 3}, {accuracy("photo", "id", 0.99)});
+  add({.tuner = "linear-probe", .task = "task-0", .seed = 3}, {accuracy("photo", "id", 0.01)});
+  const Leaderboard result = board({.baseline = "linear-probe"});
+  EXPECT_NEAR(result.rows[0].id->mean, 0.5115, 1e-12);
+  EXPECT_NEAR(result.rows[0].id_difference->mean, 0.0115, 1e-12);
+  EXPECT_EQ(result.rows[0].id->left_out, 1U);
+  EXPECT_THAT(render(result, TableFormat::table),
+              HasSubstr("lack a task are left out of averages and tests: 1 of a row"));
+}
+
+TEST_F(UnitsTest, WithoutASeedThatHasEveryTaskOnlyTasksAreUnits) {
+  for (const char* tuner : {"a", "b"}) {
+    for (const std::int64_t seed : {0, 1}) {
+      add({.tuner = tuner, .task = seed == 0 ? "x" : "y", .seed = seed, .matrix = "odd"},
+          {accuracy("photo", "id", (std::string(tuner) == "b" ? 0.6 : 0.5) + 0.01 * static_cast<double>(seed))});
+    }
+  }
+  const auto difference = [&](SamplingUnit unit) {
+    return *board({.matrix = "odd", .baseline = "a", .inference = {.unit = unit}}).rows[0].id_difference;
+  };
+  EXPECT_NEAR(difference(SamplingUnit::seed).mean, 0.1, 1e-12);
+  EXPECT_EQ(difference(SamplingUnit::seed).seeds, 0U);
+  EXPECT_FALSE(difference(SamplingUnit::seed).p.has_value());
+  EXPECT_FALSE(difference(SamplingUnit::crossed).p.has_value());
+  EXPECT_EQ(*difference(SamplingUnit::task).p, 0.0);
+}
+
+TEST_F(LeaderboardTest, MethodsAreRankedWithinOneNoise) {
+  for (const double ratio : {0.0, 0.3}) {
+    for (const int task : {0, 1, 2}) {
+      for (const char* tuner : {"a", "b"}) {
+        const double value = 0.9 - ratio + (std::string(tuner) == "b" ? 0.1 : 0.0) * (ratio > 0 ? -1 : 1);
+        add({.tuner = tuner, .task = fmt::format("task-{}", task), .ratio = ratio}, {accuracy("photo", "id", value)});
+      }
+    }
+  }
+  const Leaderboard result = board();
+  EXPECT_THAT(result.condition_columns, ElementsAre("noise", "noise_ratio"));
+  ASSERT_EQ(result.id_ranks.size(), 2U);
+  EXPECT_THAT(result.id_ranks[1].condition, ElementsAre("symmetric", "0.3"));
+  EXPECT_EQ(result.id_ranks[0].methods, 2U);
+  for (const LeaderboardRow& row : result.rows) {
+    EXPECT_EQ(*row.id_rank, (row.key[0] == "b") == (row.key[2] == "0") ? 1.0 : 2.0) << row.key[0] << row.key[2];
+  }
+  EXPECT_NEAR(result.id_ranks[0].result.p, 0.25, 0.02);  // two of eight patterns: chi-squared would say 0.083
+  EXPECT_THAT(
+      render(result, TableFormat::table, false, true),
+      AllOf(HasSubstr("ID rank: of methods of one noise, noise_ratio; unit: task, n = 3."), Not(HasSubstr("Nemenyi"))));
+  EXPECT_TRUE(board({.group_by = {"noise_ratio"}}).id_ranks.empty());
+}
+
+TEST_F(LeaderboardTest, AMetricWithoutADirectionRanksNothing) {
+  for (const char* task : {"x", "y"}) {
+    for (const char* tuner : {"b", "a", "c"}) {
+      add({.tuner = tuner, .task = task}, {{"photo", "id", "sve",
+                                            tuner[0] == 'a'   ? 2.0
+                                            : tuner[0] == 'b' ? 3.0
+                                                              : 1.0}});
+    }
+  }
+  const Leaderboard result = board({.metric = "sve"});
+  EXPECT_EQ(result.rows[0].key[0], "a");
+  EXPECT_EQ(result.rows[2].key[0], "c");
+  for (const LeaderboardRow& row : result.rows) {
+    EXPECT_EQ(row.rank, 0U);
+    EXPECT_FALSE(row.worst_set.has_value());
+  }
+  EXPECT_TRUE(result.id_ranks.empty());
+  const std::string text = render(result, TableFormat::table);
+  EXPECT_THAT(text,
+              AllOf(HasSubstr("neither high nor low is better"), Not(HasSubstr("#")), Not(HasSubstr("higher is"))));
+  const auto json = nlohmann::json::parse(render(result, TableFormat::json));
+  EXPECT_TRUE(json["higher_is_better"].is_null());
+  EXPECT_TRUE(json["rows"][0]["rank"].is_null());
+  for (const char* sort : {"id", "worst_set", "id_rank"}) {
+    EXPECT_THAT(error({.metric = "sve", .sort = sort}), HasSubstr("ranks nothing")) << sort;
+  }
+}
+
+TEST_F(LeaderboardTest, SaysWhichRowsSpectraAreOf) {
+  CellRecord cell = cell_record({}, {accuracy("photo", "id", 0.5), {"photo", "id", "sve", 2.0}});
+  cell.spectra.push_back({"photo", "raw", "column", 200, {3.0F, 1.0F}});
+  store_->write_cell(run_, cell);
+  EXPECT_EQ(board({.metric = "sve"}).spectra, "Spectra are centred by column, of 200 rows of a test set.");
+  EXPECT_EQ(board().spectra, "");
+  cell = cell_record({.task = "letters"}, {accuracy("photo", "id", 0.5), {"photo", "id", "sve", 3.0}});
+  cell.spectra.push_back({"photo", "raw", "column", 1000, {3.0F, 1.0F}});
+  store_->write_cell(run_, cell);
+  EXPECT_THAT(render(board({.metric = "sve"}), TableFormat::table),
+              HasSubstr("of 200 to 1000 rows of a test set: sve depends on their number, and averages mix them."));
+}
+
+// fixture.h gives each seed a checkpoint of its own.
+TEST_F(LeaderboardTest, SaysWhatASeedVaries) {
+  add_small_matrix();
+  EXPECT_EQ(board().seeds_vary, "A seed varies pre-training (its noise, start and order), heads and training subsets.");
+  for (const std::int64_t seed : {0, 1}) {
+    CellRecord frozen =
+        cell_record({.seed = seed, .matrix = "frozen", .encoder = "features"}, {accuracy("photo", "id", 0.5)});
+    frozen.checkpoint_id = "features of somebody";
+    store_->write_cell(run_, frozen);
+  }
+  EXPECT_THAT(board({.matrix = "frozen"}).seeds_vary, HasSubstr("heads and training subsets only"));
+  EXPECT_THAT(render(board({.matrix = "frozen"}), TableFormat::table), HasSubstr("heads and training subsets only"));
+  EXPECT_THAT(board({.where = {{"encoder", "features"}}}).seeds_vary, HasSubstr("only"));
+  EXPECT_THAT(board().seeds_vary, AllOf(HasSubstr("(resnet-tiny)"), HasSubstr("(features)")));
+  EXPECT_EQ(board({.where = {{"seed", "0"}}}).seeds_vary, board().seeds_vary);
+}
+
 TEST_F(LeaderboardTest, GivenCellsOnly) {
   add({.tuner = "a"}, {accuracy("photo", "id", 0.5)});
   add({.tuner = "b"}, {accuracy("photo", "id", 0.5)});

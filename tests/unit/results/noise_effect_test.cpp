@@ -10,6 +10,7 @@ namespace {
 using ::testing::AllOf;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
+using ::testing::Not;
 
 class NoiseEffectTest : public ResultsTest {
  protected:
@@ -62,11 +63,16 @@ TEST_F(NoiseEffectTest, SlopeIsTheChangeForTenPercentOfNoise) {
   EXPECT_EQ(result.rows[0].key[0], "nmtune");  // the flattest first
 }
 
-TEST_F(NoiseEffectTest, RecoveryIsTheShareOfTheBaselinesDropThatIsRegained) {
+TEST_F(NoiseEffectTest, RecoveryIsTheShareOfTheBaselinesDropThatATunerIsSpared) {
   add_two_tuners();
   const NoiseEffect result = effect();
   EXPECT_EQ(result.baseline, "linear-probe");
-  EXPECT_NEAR(row(result, "nmtune").id.recovery->value, 0.6, 1e-12);
+  const NoiseEffectRow::OfKind nmtune = row(result, "nmtune").id;
+  EXPECT_NEAR(nmtune.recovery->value, 0.6, 1e-12);
+  EXPECT_NEAR(nmtune.baseline_drop->mean, (0.2 / 3 + 0.4 / 3) / 2, 1e-12);  // over noisy ratios, then seeds
+  EXPECT_NEAR(nmtune.drop->mean, 0.4 * nmtune.baseline_drop->mean, 1e-12);
+  EXPECT_NEAR(nmtune.drop_difference->mean, 0.6 * nmtune.baseline_drop->mean, 1e-12);
+  EXPECT_NEAR(row(result, "linear-probe").id.drop->mean, nmtune.baseline_drop->mean, 1e-12);
   EXPECT_FALSE(row(result, "linear-probe").id.recovery.has_value());
   EXPECT_FALSE(row(result, "nmtune").ood.recovery.has_value());  // noise did not hurt the probe there
   // Two seeds whose drops differ twofold do not tell the drop from nothing.
@@ -84,6 +90,67 @@ TEST_F(NoiseEffectTest, FullRecoveryIsOneAndNoneIsZero) {
   EXPECT_NEAR(row(effect(), "restored").id.recovery->value, 1.0, 1e-12);
   EXPECT_NEAR(row(effect(), "same").id.recovery->value, 0.0, 1e-12);
   EXPECT_NEAR(row(effect({.baseline = "same"}), "restored").id.recovery->value, 1.0, 1e-12);
+}
+
+// A better head is not a more robust one: it loses 0.3 where the probe loses 0.1, and is ahead of it all the same.
+TEST_F(NoiseEffectTest, ATunerThatLosesMoreRecoversNothing) {
+  for (const std::int64_t seed : {0, 1, 2}) {
+    const double shift = 0.001 * static_cast<double>(seed);
+    add("linear-probe", 0.0, seed, 0.5 + shift, 0.5);
+    add("linear-probe", 0.3, seed, 0.4, 0.5);
+    add("strong", 0.0, seed, 0.9 - shift, 0.5);
+    add("strong", 0.3, seed, 0.6, 0.5);
+  }
+  const NoiseEffectRow::OfKind strong = row(effect(), "strong").id;
+  EXPECT_NEAR(strong.recovery->value, 1.0 - 0.299 / 0.101, 1e-12);
+  EXPECT_LT(strong.recovery->interval->high, 0.0);
+  EXPECT_NEAR(strong.drop_difference->mean, -0.198, 1e-12);
+  EXPECT_LT(*strong.drop_difference->p_holm, 0.001);
+}
+
+TEST_F(NoiseEffectTest, AMetricWithoutADirectionHasSlopesOnly) {
+  for (const std::int64_t seed : {0, 1}) {
+    for (const double ratio : {0.0, 0.2}) {
+      for (const char* tuner : {"linear-probe", "nmtune"}) {
+        store_->write_cell(
+            run_, cell_record({.tuner = tuner, .seed = seed, .ratio = ratio}, {{"photo", "id", "sve", 3.0 - ratio}}));
+      }
+    }
+  }
+  const NoiseEffect result = effect({.metric = "sve"});
+  EXPECT_NEAR(result.rows[0].id.slope->mean, -0.1, 1e-12);
+  EXPECT_EQ(result.rows[0].key[0], "linear-probe");  // by name: none is better
+  EXPECT_EQ(result.baseline, "");
+  EXPECT_THAT(render(result, TableFormat::table), AllOf(Not(HasSubstr("recovery")), Not(HasSubstr("drop"))));
+  EXPECT_THAT(error_of([&] { effect({.metric = "sve", .baseline = "nmtune"}); }), HasSubstr("none is better"));
+  EXPECT_THAT(error_of([&] { effect({.metric = "sve", .sort = "id_slope"}); }), HasSubstr("none is better"));
+}
+
+// Over tasks the drops of the two tuners are told apart, over seeds, which move together, they are not.
+TEST_F(NoiseEffectTest, TheUnitChoosesWhatTheTestIsOver) {
+  for (const std::int64_t seed : {0, 1}) {
+    for (const char* task : {"a", "b", "c", "d"}) {
+      for (const char* tuner : {"linear-probe", "nmtune"}) {
+        const double spared =
+            std::string(tuner) == "nmtune" ? (seed == 0 ? 0.06 : 0.01) + 0.001 * (task[0] - 'a') : 0.0;
+        for (const double ratio : {0.0, 0.3}) {
+          store_->write_cell(run_, cell_record({.tuner = tuner, .task = task, .seed = seed, .ratio = ratio},
+                                               {accuracy("photo", "id", 0.8 - (ratio > 0 ? 0.1 - spared : 0.0))}));
+        }
+      }
+    }
+  }
+  const auto test = [&](SamplingUnit unit) {
+    return *row(effect({.inference = {.unit = unit}}), "nmtune").id.drop_difference;
+  };
+  EXPECT_GT(*test(SamplingUnit::seed).p, 0.3);
+  EXPECT_LT(*test(SamplingUnit::task).p, 0.001);
+  EXPECT_GT(*test(SamplingUnit::crossed).p, 0.3);
+  for (const SamplingUnit unit : {SamplingUnit::seed, SamplingUnit::task, SamplingUnit::crossed})
+    EXPECT_NEAR(test(unit).mean, 0.0365, 1e-12);
+  const NoiseEffectRow crossed = row(effect({.inference = {.unit = SamplingUnit::crossed}}), "nmtune");
+  EXPECT_NEAR(crossed.id.recovery->value, 0.365, 1e-12);
+  EXPECT_FALSE(crossed.id.recovery->interval.has_value());
 }
 
 TEST_F(NoiseEffectTest, CleanCellsOfAnotherNoiseModelAreTheStartOfASeries) {

@@ -4,6 +4,7 @@
 
 #include <cmath>
 #include <random>
+#include <span>
 #include <vector>
 
 #include <gtest/gtest.h>
@@ -37,9 +38,29 @@ TEST(PairedTests, ManyDifferencesUseTheNormalApproximation) {
 
 TEST(PairedTests, DifferencesWithoutVariance) {
   EXPECT_EQ(paired_t_test(std::vector<double>{0, 0, 0}), 1.0);
+  EXPECT_EQ(paired_t_test(std::vector<double>{1e-17, 1e-17, 2e-17}), 1.0);  // sums in another order are no difference
   EXPECT_EQ(paired_t_test(std::vector<double>{0.5, 0.5}), 0.0);
   EXPECT_EQ(wilcoxon_signed_rank_test(std::vector<double>{0, 0}), 1.0);
   EXPECT_FALSE(paired_test(std::vector<double>{0.5}, PairedTest::student_t).has_value());
+}
+
+// All 256 sign patterns counted.
+TEST(PairedTests, SignFlipsAreExact) {
+  EXPECT_NEAR(sign_flip_test(kDifferences), 12.0 / 256.0, 1e-12);
+  EXPECT_EQ(sign_flip_test(std::vector<double>{0.1, 0.2, 0.3}), 0.25);
+  EXPECT_EQ(sign_flip_test(std::vector<double>{0.1, 0.2, -0.3}), 1.0);
+  EXPECT_EQ(sign_flip_test(std::vector<double>{0.0, 0.0}), 1.0);
+  EXPECT_EQ(smallest_p(PairedTest::sign_flip, 3), 0.25);
+  EXPECT_EQ(smallest_p(PairedTest::student_t, 3), 0.0);
+}
+
+// Up to 40 all patterns, beyond a sample of them: the two agree with each other and with Student's t.
+TEST(PairedTests, ManySignFlipsAreDrawn) {
+  std::vector<double> differences;
+  for (int i = 0; i < 41; ++i) differences.push_back(((i * 37) % 61 - 20) / 100.0);
+  EXPECT_NEAR(sign_flip_test(differences), paired_t_test(differences), 0.005);
+  differences.pop_back();
+  EXPECT_NEAR(sign_flip_test(differences), paired_t_test(differences), 0.005);
 }
 
 TEST(PairedTests, HolmStepsDown) {
@@ -51,14 +72,14 @@ TEST(PairedTests, HolmStepsDown) {
 }
 
 TEST(Bootstrap, IsTheSameEveryTimeAndCoversTheMean) {
-  const std::vector<double> values{0.1, 0.2, 0.4, 0.8};
+  const std::vector<double> values{0.1, 0.2, 0.4, 0.8, 0.15, 0.3, 0.35, 0.5, 0.6, 0.7};
   const auto first = bootstrap_mean(values), second = bootstrap_mean(values);
   EXPECT_EQ(first->low, second->low);
   EXPECT_LT(first->low, mean(values));
   EXPECT_GT(first->high, mean(values));
   EXPECT_GE(first->low, 0.1);
   EXPECT_LE(first->high, 0.8);
-  EXPECT_FALSE(bootstrap_mean(std::vector<double>{0.5}).has_value());
+  EXPECT_FALSE(bootstrap_mean(std::span(values).first(9)).has_value());  // covers less than it says
 }
 
 // The bootstrap distribution of the mean of many values is nearly normal with the plug-in standard error.
@@ -68,8 +89,8 @@ TEST(Bootstrap, ApproachesTheNormalIntervalOfManyValues) {
   for (double& value : values) value = std::normal_distribution<>(0.5, 0.1)(random);
   const auto interval = bootstrap_mean(values);
   const double error = sample_deviation(values) / std::sqrt(200.0);
-  EXPECT_NEAR(interval->low, mean(values) - 1.96 * error, 0.1 * error);
-  EXPECT_NEAR(interval->high, mean(values) + 1.96 * error, 0.1 * error);
+  EXPECT_NEAR(interval->low, mean(values) - 1.97 * error, 0.1 * error);
+  EXPECT_NEAR(interval->high, mean(values) + 1.97 * error, 0.1 * error);
 }
 
 TEST(RatioOfMeans, FiellersIntervalHoldsTheRatiosThatAreNotRejected) {
@@ -87,6 +108,30 @@ TEST(RatioOfMeans, NothingToRegainIsNoRatio) {
   const std::vector<double> a{0.1, 0.2}, none{0.0, 0.0}, noisy{0.1, -0.09};
   EXPECT_FALSE(ratio_of_means(a, none, IntervalMethod::student_t).has_value());
   EXPECT_FALSE(ratio_of_means(a, noisy, IntervalMethod::student_t)->interval.has_value());
+}
+
+// Rows 1 and 3, columns 1.5 and 2.5 about a grand mean of 2; every residual is 0: MS_rows = 4, MS_columns = 1, over 4.
+TEST(TwoWayMean, HasTheVarianceOfBothFactors) {
+  const auto both = two_way_mean({{0.5, 1.5}, {2.5, 3.5}});
+  EXPECT_EQ(both->mean, 2.0);
+  EXPECT_NEAR(both->standard_error, std::sqrt(5.0 / 4.0), 1e-12);
+  EXPECT_EQ(both->freedom, 1.0);
+  // Residuals of 0.5 about equal means: MS_rest = 1 stands for the others, which are 0.
+  EXPECT_NEAR(two_way_mean({{1, 2}, {2, 1}})->standard_error, std::sqrt(1.0 / 4.0), 1e-12);
+  EXPECT_FALSE(two_way_mean({{1, 2, 3}}).has_value());
+  EXPECT_FALSE(two_way_mean({{1}, {2}}).has_value());
+}
+
+// G*Power 3.1, one-sample t test, two-sided, alpha 0.05, power 0.8: d = 0.5 needs 34, 0.8 needs 15, 0.2 needs 199.
+TEST(UnitsNeeded, MatchesPublishedTables) {
+  const auto needed = [](double effect) { return *units_needed(std::vector<double>{effect - 1, effect, effect + 1}); };
+  EXPECT_EQ(needed(0.5), 34U);
+  EXPECT_EQ(needed(0.8), 15U);
+  EXPECT_EQ(needed(0.2), 199U);
+  EXPECT_EQ(needed(50.0), 2U);
+  EXPECT_FALSE(units_needed(std::vector<double>{-1, 1}).has_value());
+  EXPECT_FALSE(units_needed(std::vector<double>{-0.999, 1}).has_value());
+  EXPECT_FALSE(units_needed(std::vector<double>{1}).has_value());
 }
 
 TEST(LeastSquares, Slope) {

@@ -1,0 +1,78 @@
+#include "results/boards/measurement_facts.h"
+
+#include "results/query/filters.h"
+#include "results/store/database.h"
+
+#include <algorithm>
+#include <set>
+
+#include <SQLiteCpp/Statement.h>
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+namespace nmlbench {
+
+namespace {
+
+const std::vector<std::string> kEncoderColumns{"matrix", "encoder",     "encoder_params", "pretrain_dataset",
+                                               "noise",  "noise_ratio", "status"};
+
+// Of the query's filters those that choose encoders: tuners and tasks share them.
+Filters of_encoders(const LeaderboardQuery& query) {
+  Filters filters{{"status", "done"}};
+  for (const auto& filter : query.where) {
+    if (std::find(kEncoderColumns.begin(), kEncoderColumns.end(), filter.first) != kEncoderColumns.end())
+      filters.push_back(filter);
+  }
+  if (!query.matrix.empty()) filters.emplace_back("matrix", query.matrix);
+  return filters;
+}
+
+struct Encoders {
+  std::set<std::string> one_for_all_seeds, one_for_each_seed;  // checkpoints
+};
+
+Encoders encoders_of(const Store& store, const Filters& filters) {
+  SQLite::Statement statement(
+      store.impl().db,
+      "SELECT encoder, max(seeds) > 1, count(*) > 1 FROM (SELECT source_id, encoder, count(*) AS seeds FROM"
+      " (SELECT DISTINCT source_id, encoder, checkpoint_id, seed FROM cells JOIN sources USING (source_id)" +
+          where_clause(filters, kEncoderColumns) + ") GROUP BY source_id, checkpoint_id) GROUP BY source_id");
+  bind_filters(statement, filters);
+  Encoders encoders;
+  while (statement.executeStep()) {
+    const std::string encoder = statement.getColumn(0).getString();
+    if (statement.getColumn(1).getInt() != 0) {
+      encoders.one_for_all_seeds.insert(encoder);
+    } else if (statement.getColumn(2).getInt() != 0) {
+      encoders.one_for_each_seed.insert(encoder);
+    }
+  }
+  return encoders;
+}
+
+}  // namespace
+
+std::string what_seeds_vary(const Store& store, const LeaderboardQuery& query) {
+  const auto [frozen, trained] = encoders_of(store, of_encoders(query));
+  const char* of_trained = "pre-training (its noise, start and order), heads and training subsets";
+  const char* of_frozen = "heads and training subsets only, the encoder's features being the same for all";
+  if (frozen.empty() && trained.empty()) return "";
+  if (frozen.empty()) return fmt::format("A seed varies {}.", of_trained);
+  if (trained.empty()) return fmt::format("A seed varies {}.", of_frozen);
+  return fmt::format("A seed varies {} ({}), or {} ({}).", of_trained, fmt::join(trained, ", "), of_frozen,
+                     fmt::join(frozen, ", "));
+}
+
+std::string what_spectra_are_of(const Store& store, const std::string& metric) {
+  if (better(metric) != Better::neither) return "";
+  SQLite::Statement statement(store.impl().db,
+                              "SELECT group_concat(DISTINCT center), min(samples), max(samples) FROM spectra");
+  if (!statement.executeStep() || statement.getColumn(0).isNull()) return "";
+  const std::int64_t least = statement.getColumn(1).getInt64(), most = statement.getColumn(2).getInt64();
+  return fmt::format("Spectra are centred by {}, of {} of a test set{}.", statement.getColumn(0).getString(),
+                     least == most ? fmt::format("{} rows", most) : fmt::format("{} to {} rows", least, most),
+                     least == most ? "" : fmt::format(": {} depends on their number, and averages mix them", metric));
+}
+
+}  // namespace nmlbench
