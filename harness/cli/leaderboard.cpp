@@ -76,6 +76,7 @@ void add_leaderboard(CLI::App& app, Globals&, Action& action) {
   verb->add_flag("--noise-effect", options->noise_effect,
                  "Instead: slope for each 10 % of pre-training noise, and the share of the baseline's drop that each "
                  "tuner is spared");
+  verb->add_flag("--all", query.superseded, "Cells too that the newest plan of their matrix no longer has");
   verb->add_flag("--include-incomplete", query.include_incomplete,
                  "Rank and test groups that were not measured on everything");
   add_test_options(*verb, options->tests);

@@ -316,7 +316,8 @@ class Planner {
     const auto add = [&](const std::string& part, const PluginRef& data) {
       const ResolvedPlugin plugin = only(PluginKind::dataset, data);
       params[part] = plugin.name;
-      for (const auto& [name, value] : params_with_files(plugin).items()) params[part + "." + name] = value;
+      const nlohmann::json own = params_with_files(plugin);
+      for (const auto& [name, value] : own.items()) params[part + "." + name] = value;
     };
     add("train", spec.train);
     for (std::size_t i = 0; i < spec.tests.size(); ++i) add(task.tests[i].name, spec.tests[i].data);

@@ -7,81 +7,125 @@
 #include <set>
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 namespace nmlbench {
 
 namespace {
 
-// What has to agree between two measurements that are paired: all that identifies one, but the baseline's column and
-// what belongs to it.
+// Columns that may differ between a baseline and what it is compared with.
+std::vector<Field> free_fields(Field baseline) {
+  std::vector<Field> fields{baseline};
+  if (baseline == Field::tuner) fields.push_back(Field::tuner_params);
+  if (baseline == Field::encoder) fields.push_back(Field::encoder_params);
+  if (baseline == Field::noise_ratio) fields.push_back(Field::noise);  // nothing corrupted: no noise model
+  return fields;
+}
+
+// All others that identify a measurement.
 std::vector<Field> pairing_fields(Field baseline) {
-  std::set<Field> free{baseline};
-  if (baseline == Field::tuner) free.insert(Field::tuner_params);
-  if (baseline == Field::encoder) free.insert(Field::encoder_params);
-  if (baseline == Field::noise_ratio) free.insert(Field::noise);  // nothing corrupted: no noise model
   std::vector<Field> fields;
   for (const Field field :
        {Field::encoder, Field::encoder_params, Field::pretrain_dataset, Field::noise, Field::noise_ratio, Field::task,
         Field::fraction, Field::seed, Field::test_set, Field::test_kind, Field::tuner, Field::tuner_params}) {
-    if (free.count(field) == 0) fields.push_back(field);
+    if (!contains(free_fields(baseline), field)) fields.push_back(field);
   }
   return fields;
 }
 
-struct PairSum {
-  double total = 0.0;
-  double count = 0.0;
-};
+Field parameters_of(Field owner) {
+  return owner == Field::encoder ? Field::encoder_params : Field::tuner_params;
+}
+
+std::set<std::string> settings_of(const Observations& data, const Labels& labels, Field owner,
+                                  const std::string& name) {
+  std::set<std::string> settings;
+  const std::uint32_t id = data.id_of(owner, name);
+  for (const Observation& row : data.rows) {
+    if (data.id(row, owner) == id) settings.insert(labels(row, parameters_of(owner)));
+  }
+  return settings;
+}
+
+void require_setting(const Observations& data, const BaselineChoice& choice, const std::string& text) {
+  if (choice.field != Field::tuner && choice.field != Field::encoder) return;
+  const std::set<std::string> settings = settings_of(data, Labels(data), choice.field, choice.value);
+  if (settings.size() < 2 && choice.label.empty()) return;
+  if (settings.count(choice.label) > 0) return;
+  const std::string column = choice.field == Field::encoder ? "encoder=" : "";
+  throw Error(fmt::format("--baseline {}: {} has the settings {}; name one: --baseline \"{}{} ({})\"", text,
+                          choice.value, fmt::join(settings, " | "), column, choice.value, *settings.begin()));
+}
 
 }  // namespace
 
-std::pair<Field, std::string> parse_baseline(const Observations& data, const std::string& text) {
-  const std::size_t equals = text.find('=');
-  if (equals == std::string::npos) {
-    require_one_of("tuner", text, data.distinct(Field::tuner));
-    return {Field::tuner, text};
+bool BaselineChoice::matches(const Observations& data, const Labels& labels, const Observation& row) const {
+  if (data.text(row, field) != value) return false;
+  if (field == Field::noise_ratio && value == "0") return is_clean(data, row);
+  return label.empty() || labels(row, parameters_of(field)) == label;
+}
+
+BaselineChoice parse_baseline(const Observations& data, const std::string& text) {
+  BaselineChoice choice{Field::tuner, text, ""};
+  const std::size_t equals = text.find('='), opening = text.find(" (");
+  if (equals != std::string::npos && (opening == std::string::npos || equals < opening)) {
+    choice = {field_named(text.substr(0, equals)), text.substr(equals + 1), ""};
   }
-  const Field field = field_named(text.substr(0, equals));
-  const std::string value = text.substr(equals + 1);
-  require_one_of(std::string(field_name(field)).c_str(), value, data.distinct(field));
-  return {field, value};
+  const std::vector<std::string> known = data.distinct(choice.field);
+  const std::size_t label = choice.value.find(" (");
+  if (std::find(known.begin(), known.end(), choice.value) == known.end() && label != std::string::npos &&
+      choice.value.ends_with(')')) {
+    choice.label = choice.value.substr(label + 2, choice.value.size() - label - 3);
+    choice.value.resize(label);
+  }
+  require_one_of(std::string(field_name(choice.field)).c_str(), choice.value, known);
+  require_setting(data, choice, text);
+  return choice;
 }
 
 Baseline::Baseline(const Observations& data, const std::vector<Field>& grouped, const std::string& text)
-    : data_(data),
-      field_(parse_baseline(data, text).first),
-      id_(data.id_of(field_, parse_baseline(data, text).second)),
-      pairs_(data, pairing_fields(field_)) {
-  if (!contains(grouped, field_)) {
-    throw Error(fmt::format("--baseline {} needs {} in --group-by", text, field_name(field_)));
+    : data_(data), labels_(data), choice_(parse_baseline(data, text)), pairs_(data, pairing(text)) {
+  if (!contains(grouped, choice_.field)) {
+    throw Error(fmt::format("--baseline {} needs {} in --group-by", text, field_name(choice_.field)));
   }
-  std::unordered_map<std::uint32_t, PairSum> sums;
   for (const Observation& row : data.rows) {
-    if (data.id(row, field_) != id_) continue;
-    PairSum& sum = sums[pairs_(row)];
-    sum.total += row.value;
-    sum.count += 1.0;
+    if (!choice_.matches(data, labels_, row)) continue;
+    const auto [pair, is_new] = values_.try_emplace(pairs_(row), row.value);
+    if (is_new || pair->second == row.value)
+      continue;  // clean pre-training is the same whatever model corrupted nothing
+    throw Error(
+        fmt::format("--baseline {}: it has two cells of task {}, seed {} on test set {}; choose one with --where", text,
+                    data.text(row, Field::task), data.text(row, Field::seed), data.text(row, Field::test_set)));
   }
-  for (const auto& [pair, sum] : sums) values_.emplace(pair, sum.total / sum.count);
+}
+
+// What tells the baseline's own cells apart has to agree, too.
+std::vector<Field> Baseline::pairing(const std::string& text) const {
+  Observations own = data_;
+  std::erase_if(own.rows, [&](const Observation& row) { return !choice_.matches(data_, labels_, row); });
+  std::vector<Field> fields = pairing_fields(choice_.field);
+  if (choice_.field == Field::noise_ratio) fields.push_back(Field::noise);
+  fields = told_apart(own, std::move(fields));
+  if (choice_.field == Field::noise_ratio) std::erase(fields, Field::noise);
+  for (const Field field : free_fields(choice_.field)) {
+    if (contains(fields, field))
+      throw Error(fmt::format("--baseline {}: it has several cells of one measurement", text));
+  }
+  return fields;
 }
 
 TaskSeedMeans Baseline::differences(const Group& group, std::string_view kind) {
   const std::uint32_t wanted = data_.id_of(Field::test_kind, kind);
-  // Variants within the group (step sizes, say) share a pair: their mean is compared.
-  std::map<std::uint32_t, std::pair<TaskSeed, PairSum>> pairs;
+  struct Sum {
+    double total = 0.0, count = 0.0;
+  };
+  std::map<TaskSeed, Sum> sums;
   for (const Observation& row : group.done) {
     if (data_.id(row, Field::test_kind) != wanted) continue;
-    const std::uint32_t number = pairs_(row);
-    if (values_.count(number) == 0) continue;
-    auto& [where, sum] = pairs[number];
-    where = {data_.id(row, Field::task), data_.id(row, Field::seed)};
-    sum.total += row.value;
-    sum.count += 1.0;
-  }
-  std::map<TaskSeed, PairSum> sums;
-  for (const auto& [number, pair] : pairs) {
-    PairSum& sum = sums[pair.first];
-    sum.total += pair.second.total / pair.second.count - values_.at(number);
+    const auto baseline = values_.find(pairs_(row));
+    if (baseline == values_.end()) continue;
+    Sum& sum = sums[{data_.id(row, Field::task), data_.id(row, Field::seed)}];
+    sum.total += row.value - baseline->second;
     sum.count += 1.0;
   }
   TaskSeedMeans means;

@@ -5,7 +5,6 @@
 #include "results/boards/scores.h"
 #include "results/query/grouping.h"
 
-#include <optional>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -13,24 +12,37 @@
 
 namespace nmlbench {
 
+// Which rows are the baseline's.
+struct BaselineChoice {
+  Field field;
+  std::string value;
+  std::string label;  // of the parameters of a tuner or encoder, as boards print them; "" where it has one setting
+
+  bool matches(const Observations& data, const Labels& labels, const Observation& row) const;
+};
+
+// "linear-probe", "linear-probe (lr=0.1)" or "column=value"; noise_ratio=0 is clean pre-training. Throws Error: unknown
+// column, value or setting; several settings of which none is named.
+BaselineChoice parse_baseline(const Observations& data, const std::string& text);
+
 class Baseline {
  public:
-  // `text`: a tuner, or "column=value". Throws Error: no such value; its column is not grouped by.
+  // Throws Error as parse_baseline(); also when the column is not grouped by, or when two cells of the baseline are
+  // what a measurement is to be compared with.
   Baseline(const Observations& data, const std::vector<Field>& grouped, const std::string& text);
 
-  bool is_baseline(const Group& group) const { return data_.id(group.example, field_) == id_; }
+  bool is_baseline(const Group& group) const { return choice_.matches(data_, labels_, group.example); }
   // (task, seed) -> mean of the paired differences, group minus baseline, on test sets of this kind.
   TaskSeedMeans differences(const Group& group, std::string_view kind);
 
  private:
-  const Observations& data_;
-  Field field_;
-  std::uint32_t id_;
-  KeyIndex pairs_;
-  std::unordered_map<std::uint32_t, double> values_;  // mean of the baseline for each pair
-};
+  std::vector<Field> pairing(const std::string& text) const;
 
-// Throws Error: unknown column, value that no row has.
-std::pair<Field, std::string> parse_baseline(const Observations& data, const std::string& text);
+  const Observations& data_;
+  Labels labels_;
+  BaselineChoice choice_;
+  KeyIndex pairs_;
+  std::unordered_map<std::uint32_t, double> values_;  // of the baseline for each pair
+};
 
 }  // namespace nmlbench

@@ -29,15 +29,22 @@ struct Cells {
   std::unordered_map<std::string, Identity> identities;  // by cell_id
 };
 
-std::vector<std::string_view> identity_columns() {
+bool knows(const Store& store, const CellColumn& column) {
+  const std::string sql = fmt::format("SELECT EXISTS (SELECT 1 FROM cells WHERE {} <> '')", column.name);
+  return count_of(store.impl().db, sql.c_str()) != 0;
+}
+
+// Columns that an older program did not write tell nothing when one of the databases is of its time.
+std::vector<std::string_view> identity_columns(const Store& a, const Store& b) {
   std::vector<std::string_view> names;
   for (const CellColumn& column : kCellColumns) {
-    if (column.identity) names.push_back(column.name);
+    const bool always = column.since <= kScriptedVersions;
+    if (column.identity && (always || (knows(a, column) && knows(b, column)))) names.push_back(column.name);
   }
   return names;
 }
 
-Cells load(const Store& store, const CompareQuery& query) {
+Cells load(const Store& store, const CompareQuery& query, const std::vector<std::string_view>& identity) {
   return with_database_errors(store.impl().file, [&] {
     LeaderboardQuery selection;
     selection.where = query.where;
@@ -45,9 +52,9 @@ Cells load(const Store& store, const CompareQuery& query) {
     selection.kind = query.kind;
     selection.group_by = {"cell_id"};  // so that the names of cells are read
     Cells cells{select_observations(store, selection), {}};
-    SQLite::Statement statement(store.impl().db,
-                                fmt::format("SELECT cell_id, coordinates, json_array(matrix, {}) FROM v_cells",
-                                            fmt::join(identity_columns(), ", ")));
+    SQLite::Statement statement(
+        store.impl().db,
+        fmt::format("SELECT cell_id, coordinates, json_array(matrix, {}) FROM v_cells", fmt::join(identity, ", ")));
     while (statement.executeStep()) {
       const std::string id = statement.getColumn(0).getString();
       cells.identities[id] = {id, statement.getColumn(1).getString(), statement.getColumn(2).getString()};
@@ -163,6 +170,7 @@ class Comparer {
   }
 
   void run(Comparison& result) {
+    // Differences of the same cells: a column that is asked for may pool what scores must not.
     const std::vector<Field> asked = fields_named(query_.group_by);
     const Grouping grouping = group_rows(data_, asked.empty() ? default_grouping(data_) : asked);
     for (const Field field : grouping.fields) result.group_by.emplace_back(field_name(field));
@@ -304,7 +312,8 @@ Comparison compare_results(const Store& a, const Store& b, const CompareQuery& q
     throw Error(fmt::format("--max-drop: {} has no direction, none is better, so that a drop is no loss; leave it out",
                             query.metric));
   }
-  const Cells before = load(a, query), after = load(b, query);
+  const std::vector<std::string_view> identity = identity_columns(a, b);
+  const Cells before = load(a, query, identity), after = load(b, query, identity);
   const Pairing pairing = pair_cells(before, after);
   Comparison result;
   result.a = a.impl().file;

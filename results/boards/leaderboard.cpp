@@ -80,6 +80,7 @@ std::vector<LeaderboardRow> make_rows(const Observations& data, const Grouping& 
     row.cells = group.count_cells();
     row.failed = group.failed;
     row.complete = complete[i];
+    row.noise_rate = noise_rate(data, group);
   }
   return rows;
 }
@@ -267,8 +268,8 @@ void reorder(Leaderboard& board, const std::vector<Field>& fields, const Leaderb
 }
 
 Leaderboard build(const Observations& data, const LeaderboardQuery& query) {
-  const std::vector<Field> asked = fields_named(query.group_by);
-  const Grouping grouping = group_rows(data, asked.empty() ? default_grouping(data) : asked);
+  const Grouping grouping =
+      group_rows(data, query.pooled ? fields_named(query.group_by) : grouping_fields(data, query.group_by));
   Leaderboard board;
   board.metric = query.metric;
   board.better = better(query.metric);
@@ -299,6 +300,7 @@ Leaderboard query_leaderboard(const Store& store, const LeaderboardQuery& query)
   return with_database_errors(store.impl().file, [&] {
     Leaderboard board = build(select_observations(store, query), query);
     board.seeds_vary = what_seeds_vary(store, query);
+    board.superseded = what_is_superseded(store, query);
     board.spectra = what_spectra_are_of(store, query.metric);
     return board;
   });

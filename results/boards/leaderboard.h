@@ -43,6 +43,9 @@ struct LeaderboardQuery {
   // Only these cells (what one run planned), whatever matrix they were first measured for.
   std::optional<std::unordered_set<std::string>> cells = std::nullopt;
   bool include_incomplete = false;  // ranks and tests incomplete groups with the others
+  bool superseded = false;          // cells too that the newest plan of their matrix does not have
+  // Groups exactly as asked, averages over whatever a group holds: the board must say so.
+  bool pooled = false;
   Inference inference = {};
 };
 
@@ -77,6 +80,7 @@ struct LeaderboardRow {
   std::size_t cells = 0;                    // done
   std::size_t failed = 0;                   // not in the averages
   bool complete = true;
+  std::optional<double> noise_rate;  // realised, or as asked for where that is not known (grouping.h)
 };
 
 // Friedman's test and Nemenyi's critical difference of methods over the tasks of one kind of test set, after averaging
@@ -100,7 +104,7 @@ struct Leaderboard {
   std::vector<LeaderboardRow> rows;
   std::string ranked_by;  // "id", "ood", "harmonic", "worst", "worst_set"; "" for a metric without a direction
   Inference inference;
-  std::string seeds_vary, spectra;  // sentences (measurement_facts.h)
+  std::string seeds_vary, spectra, superseded;  // sentences (measurement_facts.h)
   // For each condition in which two complete methods share two tasks; none where tasks are grouped by.
   std::vector<std::string> condition_columns;
   std::vector<RankTest> id_ranks, ood_ranks;

@@ -64,6 +64,18 @@ std::string what_seeds_vary(const Store& store, const LeaderboardQuery& query) {
                      fmt::join(frozen, ", "));
 }
 
+std::string what_is_superseded(const Store& store, const LeaderboardQuery& query) {
+  if (query.superseded || query.cells) return "";
+  SQLite::Statement statement(store.impl().db,
+                              "SELECT count(*) FROM cells WHERE superseded AND (?1 = '' OR matrix = ?1)");
+  statement.bind(1, query.matrix);
+  statement.executeStep();
+  const std::int64_t count = statement.getColumn(0).getInt64();
+  if (count == 0) return "";
+  return fmt::format("{} cells that the newest plan of their matrix no longer has are left out; --all shows them.",
+                     count);
+}
+
 std::string what_spectra_are_of(const Store& store, const std::string& metric) {
   if (better(metric) != Better::neither) return "";
   SQLite::Statement statement(store.impl().db,

@@ -24,7 +24,15 @@ namespace {
 
 constexpr double kPerTenPercent = 0.1;
 
-using Levels = std::map<double, const Group*>;  // by noise ratio
+// Whether it is noisy, and the ratio that was asked for: what levels of two series have in common. Clean comes first.
+using LevelKey = std::pair<bool, double>;
+constexpr LevelKey kClean{false, 0.0};
+
+struct Level {
+  const Group* group = nullptr;
+  double rate = 0.0;  // noise_rate()
+};
+using Levels = std::map<LevelKey, Level>;
 
 // The levels of every series, found again by their key.
 class SeriesTable {
@@ -32,19 +40,22 @@ class SeriesTable {
   SeriesTable(const Observations& data, const Grouping& grouping, std::vector<Field> series_fields)
       : data_(data), series_(data, series_fields), clean_(data, without(series_fields, Field::noise)) {
     for (const Group& group : grouping.groups) {
-      levels_[series_(group.example)][ratio_of(group)] = &group;
-      if (ratio_of(group) == 0.0) clean_levels_[clean_(group.example)] = &group;
+      const std::optional<double> rate = noise_rate(data, group);
+      if (!rate) continue;  // of an encoder whose noise is not known
+      const Level level{&group, *rate};
+      levels_[series_(group.example)][*rate > 0.0 ? LevelKey{true, ratio_of(group)} : kClean] = level;
+      if (*rate == 0.0) clean_levels_[clean_(group.example)] = level;
     }
   }
 
-  // In the order of first appearance; only those with a noisy ratio. Clean levels of another noise model fill in.
+  // In the order of first appearance; only those with a noisy level. Clean levels of another noise model fill in.
   std::vector<Levels> series() {
     std::vector<Levels> result;
     for (auto& [number, levels] : levels_) {
       const Levels::value_type& last = *levels.rbegin();
-      if (last.first == 0.0) continue;
-      const auto clean = clean_levels_.find(clean_(last.second->example));
-      if (clean != clean_levels_.end()) levels.try_emplace(0.0, clean->second);
+      if (!last.first.first) continue;
+      const auto clean = clean_levels_.find(clean_(last.second.group->example));
+      if (clean != clean_levels_.end()) levels.try_emplace(kClean, clean->second);
       result.push_back(levels);
     }
     return result;
@@ -63,61 +74,65 @@ class SeriesTable {
   const Observations& data_;
   KeyIndex series_, clean_;
   std::map<std::uint32_t, Levels> levels_;
-  std::map<std::uint32_t, const Group*> clean_levels_;
+  std::map<std::uint32_t, Level> clean_levels_;
 };
 
-// Scores of (task, seed) pairs at each ratio.
-using Curves = std::map<double, TaskSeedMeans>;
+// Scores of (task, seed) pairs at a level.
+struct LevelScores {
+  double rate = 0.0;
+  TaskSeedMeans means;
+};
+using Curves = std::map<LevelKey, LevelScores>;
 
 Curves curves_of(const Observations& data, const Levels& levels, std::string_view kind) {
   Curves curves;
-  for (const auto& [ratio, group] : levels) {
-    TaskSeedMeans means = task_seed_means(data, group->done, kind);
-    if (!means.empty()) curves.emplace(ratio, std::move(means));
+  for (const auto& [key, level] : levels) {
+    TaskSeedMeans means = task_seed_means(data, level.group->done, kind);
+    if (!means.empty()) curves.emplace(key, LevelScores{level.rate, std::move(means)});
   }
   return curves;
 }
 
-// Of each pair that has every ratio: `measure` of its ratios and values, ascending by ratio; pairs for which it is
+// Of each pair that has every level: `measure` of its rates and values, the clean level first; pairs for which it is
 // empty are left out.
 template <typename Measure>
 TaskSeedMeans measured(const Curves& curves, Measure measure) {
   TaskSeedMeans result;
   if (curves.empty()) return result;
-  for (const auto& [where, first] : curves.begin()->second) {
-    std::vector<double> ratios, values;
-    for (const auto& [ratio, means] : curves) {
-      const auto found = means.find(where);
-      if (found == means.end()) break;
-      ratios.push_back(ratio);
+  for (const auto& [where, first] : curves.begin()->second.means) {
+    std::vector<double> rates, values;
+    for (const auto& [key, level] : curves) {
+      const auto found = level.means.find(where);
+      if (found == level.means.end()) break;
+      rates.push_back(level.rate);
       values.push_back(found->second);
     }
-    if (ratios.size() < curves.size()) continue;
-    const std::optional<double> value = measure(ratios, values);
+    if (rates.size() < curves.size()) continue;
+    const std::optional<double> value = measure(rates, values);
     if (value) result.emplace(where, *value);
   }
   return result;
 }
 
 TaskSeedMeans slopes(const Curves& curves) {
-  return measured(curves, [](const auto& ratios, const auto& values) {
-    const auto slope = least_squares_slope(ratios, values);
+  return measured(curves, [](const auto& rates, const auto& values) {
+    const auto slope = least_squares_slope(rates, values);
     return slope ? std::optional(kPerTenPercent * *slope) : std::nullopt;
   });
 }
 
-// What noise costs each pair; none without a clean and a noisy ratio.
+// What noise costs each pair; none without a clean and a noisy level.
 TaskSeedMeans drops(const Curves& curves, Better direction) {
-  if (direction == Better::neither || curves.count(0.0) == 0) return {};
-  return measured(curves, [direction](const auto& ratios, const auto& values) -> std::optional<double> {
-    if (ratios.size() < 2) return std::nullopt;
+  if (direction == Better::neither || curves.count(kClean) == 0) return {};
+  return measured(curves, [direction](const auto& rates, const auto& values) -> std::optional<double> {
+    if (rates.size() < 2) return std::nullopt;
     const double lost = values.front() - mean(std::span(values).subspan(1));
     return direction == Better::higher ? lost : -lost;
   });
 }
 
-// Only the ratios that `other` has too.
-Curves at_ratios_of(Curves curves, const Curves& other) {
+// Only the levels that `other` has too.
+Curves at_levels_of(Curves curves, const Curves& other) {
   std::erase_if(curves, [&](const auto& level) { return other.count(level.first) == 0; });
   return curves;
 }
@@ -138,29 +153,26 @@ std::optional<Ratio> recovery(const TaskSeedMeans& own, const TaskSeedMeans& bas
 // The rows of the baseline tuner, all its variants, in the groups of everything but the tuner.
 class BaselineSeries {
  public:
-  BaselineSeries(const Observations& data, std::vector<Field> fields, std::string tuner) : tuner_(std::move(tuner)) {
+  BaselineSeries(const Observations& data, std::vector<Field> fields, const BaselineChoice& choice) : data_(data) {
     for (const Field field : {Field::tuner, Field::tuner_params}) std::erase(fields, field);
-    data_ = data;
-    const std::uint32_t id = data_.id_of(Field::tuner, tuner_);
-    std::erase_if(data_.rows, [&](const Observation& row) { return data_.id(row, Field::tuner) != id; });
+    const Labels labels(data);
+    std::erase_if(data_.rows, [&](const Observation& row) { return !choice.matches(data, labels, row); });
     data_.failed.clear();
     std::vector<Field> with_ratio = fields;
     with_ratio.push_back(Field::noise_ratio);
     grouping_ = group_rows(data_, with_ratio);
     index_.emplace(data_, fields);
     for (Levels& levels : SeriesTable(data_, grouping_, fields).series()) {
-      series_.emplace((*index_)(levels.rbegin()->second->example), std::move(levels));
+      series_.emplace((*index_)(levels.rbegin()->second.group->example), std::move(levels));
     }
   }
 
-  const std::string& tuner() const { return tuner_; }
   Curves curves(const Levels& series, std::string_view kind) {
-    const auto found = series_.find((*index_)(series.rbegin()->second->example));
+    const auto found = series_.find((*index_)(series.rbegin()->second.group->example));
     return found == series_.end() ? Curves{} : curves_of(data_, found->second, kind);
   }
 
  private:
-  std::string tuner_;
   Observations data_;
   Grouping grouping_;
   std::optional<KeyIndex> index_;
@@ -176,28 +188,30 @@ std::string baseline_tuner(const Observations& data, const std::vector<Field>& f
                       " leave it out",
                       query.baseline, query.metric));
     }
-    const auto [field, value] = parse_baseline(data, query.baseline);
-    if (field != Field::tuner) throw Error("recovery is relative to a tuner: --baseline takes its name here");
-    return value;
+    if (parse_baseline(data, query.baseline).field != Field::tuner)
+      throw Error("recovery is relative to a tuner: --baseline takes its name here");
+    return query.baseline;
   }
-  const std::vector<std::string> tuners = data.distinct(Field::tuner);
-  const bool has_probe = std::find(tuners.begin(), tuners.end(), "linear-probe") != tuners.end();
-  return directed && has_probe && contains(fields, Field::tuner) ? "linear-probe" : "";
+  const bool one_probe = has_one_setting(data, Field::tuner, "linear-probe");
+  return directed && one_probe && contains(fields, Field::tuner) ? "linear-probe" : "";
 }
 
 std::vector<Field> series_fields(const Observations& data, const LeaderboardQuery& query) {
   std::vector<Field> fields = fields_named(query.group_by);
   if (fields.empty()) fields = default_grouping(data);
+  for (const Field level : {Field::noise, Field::noise_ratio}) {
+    if (!contains(fields, level)) fields.push_back(level);
+  }
+  fields = told_apart(data, std::move(fields));
   std::erase(fields, Field::noise_ratio);
-  if (!contains(fields, Field::noise)) fields.push_back(Field::noise);
   return fields;
 }
 
 void compare_drops(NoiseEffectRow::OfKind& effect, const Curves& own, const Curves& baseline,
                    const LeaderboardQuery& query) {
   const Better direction = better(query.metric);
-  const TaskSeedMeans all = drops(at_ratios_of(own, baseline), direction);
-  const TaskSeedMeans of_baseline = drops(at_ratios_of(baseline, own), direction);
+  const TaskSeedMeans all = drops(at_levels_of(own, baseline), direction);
+  const TaskSeedMeans of_baseline = drops(at_levels_of(baseline, own), direction);
   const TaskSeedMeans mine = combine(all, of_baseline, [](double a, double) { return a; });
   const TaskSeedMeans theirs = combine(of_baseline, all, [](double b, double) { return b; });
   if (mine.empty()) return;
@@ -212,8 +226,8 @@ NoiseEffectRow::OfKind effect_of(const Observations& data, const Levels& levels,
                                  BaselineSeries* baseline, const LeaderboardQuery& query) {
   NoiseEffectRow::OfKind effect;
   const Curves curves = curves_of(data, levels, kind);
-  if (levels.count(0.0) > 0) {
-    effect.clean = score_of(task_seed_means(data, levels.at(0.0)->done, kind), query.inference);
+  if (levels.count(kClean) > 0) {
+    effect.clean = score_of(task_seed_means(data, levels.at(kClean).group->done, kind), query.inference);
   }
   effect.slope = score_of(slopes(curves), query.inference);
   effect.drop = score_of(drops(curves, better(query.metric)), query.inference);
@@ -304,26 +318,29 @@ NoiseEffect build_effect(const Observations& data, const LeaderboardQuery& query
   for (const Field field : fields) effect.group_by.emplace_back(field_name(field));
   effect.baseline = baseline_tuner(data, fields, query);
   std::optional<BaselineSeries> baseline;
-  if (!effect.baseline.empty()) baseline.emplace(data, fields, effect.baseline);
-
   const Labels labels(data);
+  std::optional<BaselineChoice> choice;
+  if (!effect.baseline.empty()) {
+    choice = parse_baseline(data, effect.baseline);
+    baseline.emplace(data, fields, *choice);
+  }
   for (const Levels& levels : SeriesTable(data, grouping, fields).series()) {
-    const Group& example = *levels.rbegin()->second;
+    const Group& example = *levels.rbegin()->second.group;
     NoiseEffectRow& row = effect.rows.emplace_back();
     for (const Field field : fields) {
       row.key.push_back(data.text(example.example, field));
       row.labels.push_back(labels(example.example, field));
     }
-    for (const auto& [ratio, group] : levels) {
-      row.ratios.push_back(ratio);
-      row.complete = row.complete && complete[static_cast<std::size_t>(group - grouping.groups.data())];
+    for (const auto& [key, level] : levels) {
+      row.rates.push_back(level.rate);
+      row.complete = row.complete && complete[static_cast<std::size_t>(level.group - grouping.groups.data())];
     }
-    const bool is_baseline = data.text(example.example, Field::tuner) == effect.baseline;
+    const bool is_baseline = choice && choice->matches(data, labels, example.example);
     BaselineSeries* const other = baseline && !is_baseline ? &*baseline : nullptr;
     row.id = effect_of(data, levels, "id", other, query);
     row.ood = effect_of(data, levels, "ood", other, query);
   }
-  if (effect.rows.empty()) throw Error("no cells with pre-training noise: the effect of noise needs two noise ratios");
+  if (effect.rows.empty()) throw Error("no cells with pre-training noise: the effect of noise needs two noise rates");
   finish(effect);
   sort_rows(effect, fields, query.sort);
   if (query.top > 0 && effect.rows.size() > query.top) effect.rows.resize(query.top);
@@ -337,6 +354,7 @@ NoiseEffect query_noise_effect(const Store& store, const LeaderboardQuery& query
   return with_database_errors(store.impl().file, [&] {
     NoiseEffect effect = build_effect(select_observations(store, query), query);
     effect.seeds_vary = what_seeds_vary(store, query);
+    effect.superseded = what_is_superseded(store, query);
     effect.spectra = what_spectra_are_of(store, query.metric);
     return effect;
   });

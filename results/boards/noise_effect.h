@@ -1,11 +1,12 @@
 // What noise in pre-training costs, and how much of it a tuner saves.
 //
-// A series is one group of cells (a tuner, say) over the ratios of one noise model; its value at ratio 0 is that of
-// clean pre-training, whatever noise model the clean cells name. With y(r) the score of a (task, seed) pair at ratio r,
-// its mean over test sets, and R the noisy ratios:
+// A series is one group of cells (a tuner, say) over the levels of one noise model; its value at rate 0 is that of
+// clean pre-training of the same encoder, data and recipe, whatever noise model the clean cells name. With y(r) the
+// score of a (task, seed) pair at rate r, its mean over test sets, and R the noisy rates:
 //
 //   slope     = 0.1 * the slope of the least-squares line through (r, y(r)): the change of the metric for each 10 % of
-//               noise. r is the ratio that was asked for.
+//               noise. r is the realised rate, mean over the level's cells, or, where it is not known, the ratio asked
+//               for.
 //   drop      = mean over R of y(0) - y(r): what noise costs. (y(r) - y(0) for metrics where lower is better.)
 //   recovery  = 1 - drop_T / drop_B of a tuner T and the baseline tuner B, over the ratios, tasks and seeds that both
 //               have: the share of B's drop that T does not have. 0: T loses as much as B; 1: it loses nothing;
@@ -27,8 +28,8 @@ namespace nmlbench {
 
 struct NoiseEffectRow {
   struct OfKind {
-    std::optional<Score> clean;  // at ratio 0
-    std::optional<Score> slope;  // per 10 % noise; empty without two ratios
+    std::optional<Score> clean;  // at rate 0
+    std::optional<Score> slope;  // per 10 % noise; empty without two rates
     std::optional<Score> drop;   // of what is paired with the baseline; of everything where nothing is
     // Against the baseline; empty for the baseline itself.
     std::optional<Score> baseline_drop;
@@ -37,7 +38,7 @@ struct NoiseEffectRow {
   };
   std::vector<std::string> key;     // one value for each group-by column, as stored
   std::vector<std::string> labels;  // the same for people
-  std::vector<double> ratios;       // ascending
+  std::vector<double> rates;        // ascending
   OfKind id, ood;
   bool complete = true;  // every level was measured on what every other level of the board was
 };
@@ -51,7 +52,7 @@ struct NoiseEffect {
   std::vector<std::string> matrices;
   std::vector<NoiseEffectRow> rows;
   Inference inference;
-  std::string seeds_vary, spectra;  // sentences (measurement_facts.h)
+  std::string seeds_vary, spectra, superseded;  // sentences (measurement_facts.h)
 };
 
 // Groups as the leaderboard does. Without a baseline in the query it is linear-probe where there is one. `sort`: id,

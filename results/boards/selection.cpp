@@ -34,8 +34,9 @@ std::vector<bool> wanted_ids(const Observations& data, Field field, const std::v
   for (const std::string& value : values) {
     bool found = false;
     for (std::size_t id = 0; id < texts.size(); ++id) {
-      const bool equal =
-          is_numeric(field) ? number_in(texts[id], field) == number_in(value, field) : texts[id] == value;
+      const bool equal = is_numeric(field) && !texts[id].empty()
+                             ? number_in(texts[id], field) == number_in(value, field)
+                             : texts[id] == value;
       if (equal) wanted[id] = found = true;
     }
     if (!found) {
@@ -104,7 +105,8 @@ Observations select_observations(const Store& store, const LeaderboardQuery& que
   if (!query.matrix.empty()) require_one_of("matrix", query.matrix, matrices);
   const auto metrics = strings(store, "SELECT metric FROM metric_names ORDER BY metric");
   if (!metrics.empty()) require_one_of("metric", query.metric, metrics);
-  Observations data = Observations::load(store, {query.metric, query.matrix, needs_names_of_cells(query)});
+  Observations data =
+      Observations::load(store, {query.metric, query.matrix, needs_names_of_cells(query), query.superseded});
   apply_filters(data, query);
   if (data.rows.empty() && data.failed.empty()) {
     throw Error(fmt::format("{}: no cells match; use fewer filters", store.impl().file.string()));

@@ -135,6 +135,7 @@ ThroughputBoard build(const Store& store, const ThroughputQuery& query) {
   }
   LeaderboardQuery scores;
   scores.group_by = kMethodColumns;
+  scores.pooled = true;
   scores.where = query.where;
   scores.metric = query.metric;
   scores.sort = query.score;

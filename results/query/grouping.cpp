@@ -1,7 +1,11 @@
 #include "results/query/grouping.h"
 
+#include <nmlbench/error.h>
+
 #include <algorithm>
+#include <cstdlib>
 #include <iterator>
+#include <optional>
 #include <unordered_map>
 
 #include <fmt/format.h>
@@ -12,8 +16,28 @@ namespace nmlbench {
 
 namespace {
 
+// Columns of parameters, and whose they are: labels say what differs between those of one owner.
 constexpr std::pair<Field, Field> kOwnedParameters[] = {{Field::tuner, Field::tuner_params},
-                                                        {Field::encoder, Field::encoder_params}};
+                                                        {Field::encoder, Field::encoder_params},
+                                                        {Field::pretrain_dataset, field("pretrain_params")},
+                                                        {Field::encoder, field("recipe")},
+                                                        {Field::task, field("task_params")},
+                                                        {Field::matrix, field("protocol")}};
+
+// What tells cells of one task, seed and test set apart, in the order in which boards show it.
+constexpr Field kDistinguishing[] = {Field::matrix,
+                                     Field::encoder,
+                                     Field::encoder_params,
+                                     Field::pretrain_dataset,
+                                     field("pretrain_params"),
+                                     field("recipe"),
+                                     Field::tuner,
+                                     Field::tuner_params,
+                                     Field::noise,
+                                     Field::noise_ratio,
+                                     Field::fraction,
+                                     field("task_params"),
+                                     field("protocol")};
 
 template <typename Function>
 void for_each_row(const Observations& data, Function function) {
@@ -40,13 +64,14 @@ std::map<std::string, std::string> shorten(const std::set<std::string>& objects)
   std::map<std::string, nlohmann::json> parsed;
   std::map<std::string, std::set<std::string>> values;
   for (const std::string& text : objects) {
+    if (text.empty()) continue;
     nlohmann::json object = nlohmann::json::parse(text, nullptr, false);
     if (!object.is_object()) object = nlohmann::json::object({{"", text}});
     for (const auto& [name, value] : object.items()) values[name].insert(value.dump());
     parsed.emplace(text, std::move(object));
   }
   const bool presets_tell = parsed.size() > 1 && values["preset"].size() == parsed.size();
-  std::map<std::string, std::string> labels;
+  std::map<std::string, std::string> labels = {{"", ""}};
   for (const auto& [text, object] : parsed) {
     if (presets_tell) {
       labels[text] = object.at("preset").get<std::string>();
@@ -62,6 +87,41 @@ std::map<std::string, std::string> shorten(const std::set<std::string>& objects)
     labels[text] = fmt::format("{}", fmt::join(parts, ", "));
   }
   return labels;
+}
+
+std::size_t place_of(Field field) {
+  return static_cast<std::size_t>(std::find(std::begin(kDistinguishing), std::end(kDistinguishing), field) -
+                                  std::begin(kDistinguishing));
+}
+
+using TwoRows = std::pair<Observation, Observation>;
+
+// Two cells in one group of `fields` that have a task, seed and test set in common.
+std::optional<TwoRows> two_of_one_measurement(const Observations& data, std::vector<Field> fields) {
+  for (const Field field : {Field::task, Field::seed, Field::test_set, Field::test_kind}) {
+    if (!contains(fields, field)) fields.push_back(field);
+  }
+  KeyIndex index(data, fields);
+  std::vector<const Observation*> first;
+  for (const Observation& row : data.rows) {
+    const std::uint32_t number = index(row);
+    if (number == first.size()) {
+      first.push_back(&row);
+    } else if (first[number]->cell != row.cell) {
+      return TwoRows{*first[number], row};
+    }
+  }
+  return std::nullopt;
+}
+
+[[noreturn]] void throw_not_told_apart(const Observations& data, const TwoRows& pair) {
+  throw Error(fmt::format(
+      "two cells are both task {}, seed {}, test set {} of tuner {}, noise {} {}, and no column tells them apart, so "
+      "that they cannot be averaged; they come from data or files that changed: leave out --all, or filter with "
+      "--where",
+      data.text(pair.first, Field::task), data.text(pair.first, Field::seed), data.text(pair.first, Field::test_set),
+      data.text(pair.first, Field::tuner), data.text(pair.first, Field::noise),
+      data.text(pair.first, Field::noise_ratio)));
 }
 
 }  // namespace
@@ -101,7 +161,53 @@ std::vector<Field> default_grouping(const Observations& data) {
   if (has_variants(data, Field::tuner, Field::tuner_params)) fields.push_back(Field::tuner_params);
   fields.insert(fields.end(), {Field::noise, Field::noise_ratio});
   if (varies(Field::fraction)) fields.push_back(Field::fraction);
+  fields = told_apart(data, std::move(fields));
+  std::stable_sort(fields.begin(), fields.end(), [](Field a, Field b) { return place_of(a) < place_of(b); });
   return fields;
+}
+
+std::vector<Field> told_apart(const Observations& data, std::vector<Field> fields) {
+  while (const auto pair = two_of_one_measurement(data, fields)) {
+    const auto differs = std::find_if(std::begin(kDistinguishing), std::end(kDistinguishing), [&](Field field) {
+      return !contains(fields, field) && data.id(pair->first, field) != data.id(pair->second, field);
+    });
+    if (differs == std::end(kDistinguishing)) throw_not_told_apart(data, *pair);
+    fields.push_back(*differs);
+  }
+  return fields;
+}
+
+bool has_one_setting(const Observations& data, Field owner, const std::string& name) {
+  const Field parameters = owner == Field::encoder ? Field::encoder_params : Field::tuner_params;
+  const std::uint32_t id = data.id_of(owner, name);
+  std::set<std::uint32_t> settings;
+  for (const Observation& row : data.rows) {
+    if (data.id(row, owner) == id) settings.insert(data.id(row, parameters));
+  }
+  return settings.size() == 1;
+}
+
+std::vector<Field> grouping_fields(const Observations& data, const std::vector<std::string>& asked) {
+  return asked.empty() ? default_grouping(data) : told_apart(data, fields_named(asked));
+}
+
+std::optional<double> noise_rate(const Observations& data, const Group& group) {
+  double first = 0.0, sum = 0.0;  // the mean of equal rates is that rate, without rounding
+  for (const Observation& row : group.done) {
+    const std::string& realised = data.text(row, Field::realised_rate);
+    const std::string& text = realised.empty() ? data.text(row, Field::noise_ratio) : realised;
+    if (text.empty()) return std::nullopt;
+    const double rate = std::strtod(text.c_str(), nullptr);
+    if (&row == &group.done.front()) first = rate;
+    sum += rate - first;
+  }
+  if (group.done.empty()) return std::nullopt;
+  return first + sum / static_cast<double>(group.done.size());
+}
+
+bool is_clean(const Observations& data, const Observation& row) {
+  const std::string& realised = data.text(row, Field::realised_rate);
+  return realised == "0" || (realised.empty() && data.text(row, Field::noise_ratio) == "0");
 }
 
 Grouping group_rows(const Observations& data, std::vector<Field> fields) {
@@ -145,7 +251,7 @@ CoverageFields coverage_fields(const std::vector<Field>& grouped) {
     if (!contains(grouped, field)) fields.covered.push_back(field);
   }
   // The settings of a grouped tuner or encoder are its own; those of others belong to what is covered.
-  for (const auto& [owner, parameters] : kOwnedParameters) {
+  for (const auto& [owner, parameters] : {kOwnedParameters[0], kOwnedParameters[1]}) {
     if (!contains(grouped, owner) && !contains(grouped, parameters)) fields.covered.push_back(parameters);
   }
   return fields;
@@ -193,11 +299,10 @@ std::vector<bool> complete_groups(const Observations& data, const Grouping& grou
   const std::vector<Field> fields = coverage_fields(grouping.fields).covered;
   std::vector<Field> without_noise = fields;
   std::erase(without_noise, Field::noise);
-  const std::uint32_t zero = data.id_of(Field::noise_ratio, "0");
   std::vector<bool> complete = covers_all(data, grouping, without_noise, [](const Observation&) { return true; });
   if (contains(fields, Field::noise)) {
-    const std::vector<bool> noisy = covers_all(
-        data, grouping, fields, [&](const Observation& row) { return data.id(row, Field::noise_ratio) != zero; });
+    const std::vector<bool> noisy =
+        covers_all(data, grouping, fields, [&](const Observation& row) { return !is_clean(data, row); });
     for (std::size_t i = 0; i < complete.size(); ++i) complete[i] = complete[i] && noisy[i];
   }
   for (std::size_t i = 0; i < complete.size(); ++i) complete[i] = complete[i] && !grouping.groups[i].done.empty();

@@ -6,6 +6,7 @@
 
 #include <cstddef>
 #include <map>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
@@ -29,8 +30,19 @@ bool contains(const std::vector<Field>& fields, Field field);
 // Without repetitions. Throws Error naming all columns.
 std::vector<Field> fields_named(const std::vector<std::string>& names);
 
-// tuner, noise, noise_ratio, and what else varies.
+// tuner, noise, noise_ratio, and what else varies; told apart.
 std::vector<Field> default_grouping(const Observations& data);
+// `fields` and, behind them, the columns in which two cells differ that would share a group, task, seed and test set:
+// only these three are ever averaged. Throws Error naming two cells when no column tells them apart.
+std::vector<Field> told_apart(const Observations& data, std::vector<Field> fields);
+// Of the columns asked for, else the default.
+std::vector<Field> grouping_fields(const Observations& data, const std::vector<std::string>& asked);
+
+// The share of targets that was corrupted: the mean of the realised rates of its cells, or, where they are not known,
+// of the ratios that were asked for; nothing where these are not known either.
+std::optional<double> noise_rate(const Observations& data, const Group& group);
+// Whether nothing was corrupted: the realised rate is 0, or, where it is not known, the ratio that is stated.
+bool is_clean(const Observations& data, const Observation& row);
 Grouping group_rows(const Observations& data, std::vector<Field> fields);
 
 // Groups are compared only with groups that agree in `shared`; a group covers the combinations of `covered`.
@@ -40,6 +52,9 @@ struct CoverageFields {
 CoverageFields coverage_fields(const std::vector<Field>& grouped);
 // For each group, whether it was measured on everything that a comparable group was measured on.
 std::vector<bool> complete_groups(const Observations& data, const Grouping& grouping);
+
+// Whether a tuner (an encoder) of this name is there with one value of its parameters.
+bool has_one_setting(const Observations& data, Field owner, const std::string& name);
 
 // Texts of columns for people: parameter objects are shortened to what differs between those of one owner ("lr=0.1").
 class Labels {

@@ -109,6 +109,7 @@ class Loader {
     SQLite::Statement statement(db_, select_cells());
     statement.bind(1, source_.matrix);
     statement.bind(2, source_.names_of_cells ? 1 : 0);
+    statement.bind(3, source_.superseded ? 1 : 0);
     const std::vector<Field> own = fields_of_cell(), of_tuner = fields_at(Home::tuners);
     while (statement.executeStep()) {
       Observations::Ids ids = sources_.at(statement.getColumn(2).getInt64());
@@ -179,7 +180,8 @@ std::string select_cells() {
     columns.push_back(column.use == Use::name ? fmt::format("iif(?2, {}, '')", value) : value);
   }
   return fmt::format(
-      "SELECT {} FROM cells c LEFT JOIN noise z USING (checkpoint_id) WHERE (?1 = '' OR c.matrix = ?1) ORDER BY c.cell",
+      "SELECT {} FROM cells c LEFT JOIN noise z USING (checkpoint_id) WHERE (?1 = '' OR c.matrix = ?1) AND (?3 OR NOT "
+      "c.superseded) ORDER BY c.cell",
       fmt::join(columns, ", "));
 }
 

@@ -26,7 +26,7 @@ inline constexpr std::size_t kFieldCount = std::count_if(
 class Field {
  public:
   static const Field cell_id, matrix, encoder, encoder_params, pretrain_dataset, noise, noise_ratio, task, fraction,
-      tuner, tuner_params, seed, test_set, test_kind;
+      tuner, tuner_params, seed, test_set, test_kind, realised_rate;
 
   constexpr explicit Field(std::size_t index) : index_(static_cast<std::uint8_t>(index)) {}
   constexpr std::size_t index() const { return index_; }
@@ -67,7 +67,8 @@ inline constexpr Field Field::cell_id = field("cell_id"), Field::matrix = field(
                        Field::noise_ratio = field("noise_ratio"), Field::task = field("task"),
                        Field::fraction = field("fraction"), Field::tuner = field("tuner"),
                        Field::tuner_params = field("tuner_params"), Field::seed = field("seed"),
-                       Field::test_set = field("test_set"), Field::test_kind = field("test_kind");
+                       Field::test_set = field("test_set"), Field::test_kind = field("test_kind"),
+                       Field::realised_rate = field("realised_rate");
 
 std::string_view field_name(Field field);
 // Throws Error naming all columns.
@@ -109,6 +110,7 @@ class Observations {
     std::string metric;
     std::string matrix;
     bool names_of_cells = false;  // whether cell_id and created_at will be asked for; "" otherwise
+    bool superseded = false;      // cells too that the newest plan of their matrix does not have
   };
   // Done cells with a number for this metric, and failed cells.
   static Observations load(const Store& store, const Source& source);

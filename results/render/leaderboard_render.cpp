@@ -5,6 +5,7 @@
 #include "results/render/typed_table.h"
 
 #include <algorithm>
+#include <cstdlib>
 #include <set>
 
 #include <fmt/format.h>
@@ -104,9 +105,18 @@ class TableBuilder {
 // A value of a group-by column: a number where the column is numeric, so that programs need not parse it.
 TableValue key_value(const LeaderboardRow& row, std::size_t i, bool numeric, bool for_people) {
   if (!numeric) return for_people ? row.labels[i] : row.key[i];
+  if (row.key[i].empty()) return for_people ? TableValue("unknown") : TableValue();
   const auto number = nlohmann::json::parse(row.key[i], nullptr, false);
   if (number.is_number_integer()) return number.get<std::int64_t>();
   return number.is_number() ? TableValue(number.get<double>()) : TableValue(row.key[i]);
+}
+
+// Whether some noise came out otherwise than asked for, in the digits shown.
+bool realised_differs(const Leaderboard& board, std::size_t ratio_column) {
+  return std::any_of(board.rows.begin(), board.rows.end(), [&](const LeaderboardRow& row) {
+    return row.noise_rate && fmt::format("{:.3g}", *row.noise_rate) !=
+                                 fmt::format("{:.3g}", std::strtod(row.key[ratio_column].c_str(), nullptr));
+  });
 }
 
 void add_key_columns(TableBuilder& builder, const Leaderboard& board, bool for_people) {
@@ -115,6 +125,10 @@ void add_key_columns(TableBuilder& builder, const Leaderboard& board, bool for_p
     const bool numeric = is_numeric(field_named(name));
     builder.add({.name = name, .header = name, .digits = 6, .significant = true},
                 [&, i](const auto& row) { return key_value(row, i, numeric, for_people); });
+    if (name == "noise_ratio" && (!for_people || realised_differs(board, i))) {
+      builder.add({.name = "noise_rate", .header = "realised", .digits = 3, .significant = true},
+                  [](const auto& row) { return row.noise_rate ? TableValue(*row.noise_rate) : TableValue(); });
+    }
   }
 }
 
@@ -252,7 +266,7 @@ std::vector<std::string> all_notes(const Leaderboard& board, bool ranks) {
       lines.push_back(rank_note(board, board.*kind.ranks, kind.label));
     }
   }
-  for (const std::string& line : {board.seeds_vary, board.spectra, left_out_note(scores_of(board))}) {
+  for (const std::string& line : {board.seeds_vary, board.spectra, board.superseded, left_out_note(scores_of(board))}) {
     if (!line.empty()) lines.push_back(line);
   }
   if (any_incomplete(board)) {

@@ -18,6 +18,13 @@ TableValue ratio_value(const std::optional<Ratio>& ratio) {
   return ratio ? TableValue(Estimate{ratio->value, ratio->interval}) : TableValue();
 }
 
+// "0 0.05 0.101"
+std::string rates_text(const std::vector<double>& rates) {
+  std::vector<std::string> texts;
+  for (const double rate : rates) texts.push_back(fmt::format("{:.3g}", rate));
+  return fmt::format("{}", fmt::join(texts, " "));
+}
+
 // "2.0 (3.3)": the drop of a tuner, and of the baseline on the same cells.
 TableValue both_drops(const NoiseEffectRow::OfKind& values, std::string_view metric) {
   if (!values.drop) return {};
@@ -115,12 +122,12 @@ TypedTable make_table(const NoiseEffect& effect, bool for_people) {
       table.rows[r].emplace_back(for_people ? effect.rows[r].labels[i] : effect.rows[r].key[i]);
     }
   }
-  table.columns.push_back({.name = "ratios", .header = "ratios"});
+  table.columns.push_back({.name = "rates", .header = "rates"});
   if (!for_people) table.columns.push_back({.name = "complete"});
   for (std::size_t r = 0; r < effect.rows.size(); ++r) {
     const NoiseEffectRow& row = effect.rows[r];
     const bool marked = for_people && !row.complete;
-    table.rows[r].emplace_back(fmt::format("{}{}", fmt::join(row.ratios, " "), marked ? " *" : ""));
+    table.rows[r].emplace_back(fmt::format("{}{}", rates_text(row.rates), marked ? " *" : ""));
     if (!for_people) table.rows[r].emplace_back(row.complete);
   }
   if (effect.kind != "ood") add_kind(table, effect, "id", "ID", &NoiseEffectRow::id, for_people);
@@ -149,8 +156,8 @@ std::vector<std::string> notes(const NoiseEffect& effect) {
   }
   const bool tested = has_any(differences);
   std::vector<std::string> lines{
-      fmt::format("Per 10 % noise: least-squares slope of {} over the ratios.", effect.metric)};
-  if (effect.better != Better::neither) lines.front() += " Drop: clean minus the mean of noisy ratios.";
+      fmt::format("Per 10 % noise: least-squares slope of {} over the realised rates.", effect.metric)};
+  if (effect.better != Better::neither) lines.front() += " Drop: clean minus the mean of noisy levels.";
   if (tested) {
     lines.push_back(
         fmt::format("Recovery: 1 - drop / drop of {} on the same cells (in brackets); 0 %: it loses as much, "
@@ -159,7 +166,7 @@ std::vector<std::string> notes(const NoiseEffect& effect) {
   }
   lines.push_back(inference_note(effect.inference, tested ? differences : slopes, tested ? "the rows" : ""));
   if (tested && effect.inference.power) lines.push_back(power_note(effect.inference));
-  for (const std::string& line : {effect.seeds_vary, effect.spectra, left_out_note(slopes)}) {
+  for (const std::string& line : {effect.seeds_vary, effect.spectra, effect.superseded, left_out_note(slopes)}) {
     if (!line.empty()) lines.push_back(line);
   }
   if (std::any_of(effect.rows.begin(), effect.rows.end(), [](const auto& row) { return !row.complete; })) {

@@ -39,8 +39,8 @@ Json point(double x, const Score& score, bool complete, const Scale& scale) {
   return Json::array({x, scale.mean(score), scale.half_width(score), score.seeds, complete ? 1 : 0});
 }
 
-std::vector<std::string> columns_with(const char* column) {
-  std::vector<std::string> columns = Axes::columns();
+std::vector<std::string> columns_with(const Axes& axes, const char* column) {
+  std::vector<std::string> columns = axes.columns();
   columns.emplace_back(column);
   return columns;
 }
@@ -88,14 +88,14 @@ void for_each_score(const Leaderboard& board, const Axes& axes, Use&& use) {
   }
 }
 
-// Accuracy against noise ratio: [{"panel", "series", "kind", "points"}]
+// Accuracy against the realised noise rate, of what is known: [{"panel", "series", "kind", "points"}]
 Json noise_curves(const Leaderboard& board, const Axes& axes) {
   const Scale scale(board.metric);
   Lines lines;
   for_each_score(board, axes, [&](const auto& row, const Axes::Place& place, const char* kind, const Score& value) {
-    if (!axes.is_full_fraction(place)) return;
-    lines.add({{"panel", place.panel}, {"series", place.series}, {"kind", kind}}, place.noise_ratio,
-              point(place.noise_ratio, value, row.complete, scale));
+    if (!axes.is_full_fraction(place) || !row.noise_rate) return;
+    lines.add({{"panel", place.panel}, {"series", place.series}, {"kind", kind}}, *row.noise_rate,
+              point(*row.noise_rate, value, row.complete, scale));
   });
   return lines.to_json();
 }
@@ -103,13 +103,13 @@ Json noise_curves(const Leaderboard& board, const Axes& axes) {
 // The same for each of several tasks: [{"task", "panel", "series", "kind", "points"}]
 Json task_curves(const Store& store, const Axes& axes) {
   if (strings(store, "SELECT DISTINCT task FROM cells WHERE status = 'done'").size() < 2) return Json::array();
-  const Leaderboard board = query_leaderboard(store, {.group_by = columns_with("task")});
+  const Leaderboard board = query_leaderboard(store, {.group_by = columns_with(axes, "task")});
   const Scale scale(board.metric);
   Lines lines;
   for_each_score(board, axes, [&](const auto& row, const Axes::Place& place, const char* kind, const Score& value) {
-    if (!axes.is_full_fraction(place)) return;
+    if (!axes.is_full_fraction(place) || !row.noise_rate) return;
     lines.add({{"task", row.key.back()}, {"panel", place.panel}, {"series", place.series}, {"kind", kind}},
-              place.noise_ratio, point(place.noise_ratio, value, row.complete, scale));
+              *row.noise_rate, point(*row.noise_rate, value, row.complete, scale));
   });
   return lines.to_json();
 }
@@ -128,7 +128,7 @@ Json fraction_curves(const Store& store, const Axes& axes) {
   const std::vector<std::string> tasks = tasks_with_fractions(store);
   Lines lines;
   if (!tasks.empty()) {
-    LeaderboardQuery query{.group_by = Axes::columns()};
+    LeaderboardQuery query{.group_by = axes.columns()};
     for (const std::string& task : tasks) query.where.emplace_back("task", task);
     const Leaderboard board = query_leaderboard(store, query);
     const Scale scale(board.metric);
@@ -169,7 +169,7 @@ Json feature_curves(const Store& store, const Leaderboard& accuracy, const Axes&
   Lines lines;
   for (const char* metric : {"sve", "lsvr"}) {
     if (std::find(metrics.begin(), metrics.end(), metric) == metrics.end()) continue;
-    const Leaderboard board = query_leaderboard(store, {.group_by = Axes::columns(), .metric = metric});
+    const Leaderboard board = query_leaderboard(store, {.group_by = axes.columns(), .metric = metric});
     for (const LeaderboardRow& row : board.rows) {
       const auto place = axes.place(row.key);
       const auto partner = accuracy_of.find(row.key);
@@ -185,12 +185,15 @@ Json feature_curves(const Store& store, const Leaderboard& accuracy, const Axes&
   return lines.to_json();
 }
 
-// The tuner that others are compared with: the linear probe, else the first by name; "" for a single tuner.
+// The tuner that others are compared with: the linear probe, else the first by name, of those with one setting; "" for
+// a single tuner.
 std::string baseline_tuner(const Store& store) {
-  const auto tuners = strings(store,
-                              "SELECT DISTINCT tuner FROM tuners JOIN cells USING (tuner_id) WHERE status = 'done'"
-                              " ORDER BY tuner <> 'linear-probe', tuner");
-  return tuners.size() < 2 ? "" : tuners.front();
+  const auto tuners =
+      strings(store,
+              "SELECT tuner FROM tuners JOIN cells USING (tuner_id) WHERE status = 'done' AND NOT superseded"
+              " GROUP BY tuner HAVING count(DISTINCT tuner_params) = 1"
+              " ORDER BY tuner <> 'linear-probe', tuner");
+  return tuners.empty() ? "" : tuners.front();
 }
 
 std::string with_parameters(const std::string& name, const std::string& parameters) {
@@ -226,16 +229,24 @@ Json rounded(double value, int digits) {
   return std::stod(fmt::format("{:.{}g}", value, digits));
 }
 
-const std::vector<std::string>& Axes::columns() {
+const std::vector<std::string>& Axes::least_columns() {
   static const std::vector<std::string> names{"matrix", "encoder",      "encoder_params", "pretrain_dataset", "noise",
                                               "tuner",  "tuner_params", "noise_ratio",    "fraction"};
   return names;
 }
 
-Axes::Axes(const Leaderboard& board) {
+std::vector<std::string> Axes::panel_of(const std::vector<std::string>& key) const {
+  std::vector<std::string> panel = part(key, 0, kPanelColumns);
+  const std::size_t least = least_columns().size();
+  const std::vector<std::string> more = part(key, least, columns_.size() - least);
+  panel.insert(panel.end(), more.begin(), more.end());
+  return panel;
+}
+
+Axes::Axes(const Leaderboard& board) : columns_(board.group_by) {
   for (const LeaderboardRow& row : board.rows) {
     if (!row.id && !row.ood) continue;
-    const auto [panel, new_panel] = panels_.try_emplace(part(row.key, 0, kPanelColumns), panels_.size());
+    const auto [panel, new_panel] = panels_.try_emplace(panel_of(row.key), panels_.size());
     const double fraction = std::stod(row.key[kPanelColumns + kSeriesColumns + 1]);
     if (new_panel) {
       full_fraction_.push_back(fraction);
@@ -255,11 +266,12 @@ Axes::Axes(const Leaderboard& board) {
 }
 
 std::optional<Axes::Place> Axes::place(const std::vector<std::string>& key) const {
-  const auto panel = found(panels_, part(key, 0, kPanelColumns));
+  const auto panel = found(panels_, panel_of(key));
   const auto series = found(series_, part(key, kPanelColumns, kSeriesColumns));
   if (!panel || !series) return std::nullopt;
   const std::size_t numbers = kPanelColumns + kSeriesColumns;
-  return Place{*panel, *series, std::stod(key[numbers]), std::stod(key[numbers + 1])};
+  return Place{*panel, *series, key[numbers].empty() ? kUnknownRatio : std::stod(key[numbers]),
+               std::stod(key[numbers + 1])};
 }
 
 std::optional<std::size_t> Axes::series(const std::string& tuner, const std::string& parameters) const {
@@ -276,7 +288,8 @@ Json Axes::to_json() const {
 
 Json figures(const Store& store) {
   // The best tuner of the board comes first, and so gets the first colour.
-  const Leaderboard board = query_leaderboard(store, {.group_by = Axes::columns(), .baseline = baseline_tuner(store)});
+  const Leaderboard board =
+      query_leaderboard(store, {.group_by = Axes::least_columns(), .baseline = baseline_tuner(store)});
   const Axes axes(board);
   Json result = axes.to_json();
   result["noise"] = noise_curves(board, axes);

@@ -19,19 +19,24 @@ namespace nmlbench {
 using Json = nlohmann::ordered_json;
 
 // What is told apart on every chart. A panel is where features come from: (matrix, encoder, its parameters,
-// pre-training data, noise model); charts show one panel at a time. A series is a line: (tuner, its parameters).
+// pre-training data, noise model, and what else tells cells apart); charts show one panel at a time. A series is a
+// line: (tuner, its parameters).
 class Axes {
  public:
   static constexpr std::size_t kPanelColumns = 5, kSeriesColumns = 2;
-  // The columns of a key in this order, for a LeaderboardQuery or a SELECT: panel, series, noise_ratio, fraction.
-  static const std::vector<std::string>& columns();
+  static constexpr double kUnknownRatio = -1.0;
+  // What a board for the charts is grouped by at least: panel, series, noise_ratio, fraction.
+  static const std::vector<std::string>& least_columns();
 
-  // `board` is grouped by columns(); groups without a score get no place.
+  // `board` is grouped by least_columns(); groups without a score get no place.
   explicit Axes(const Leaderboard& board);
+
+  // The columns of a key in their order, for a LeaderboardQuery or a SELECT: those of the board.
+  const std::vector<std::string>& columns() const { return columns_; }
 
   struct Place {
     std::size_t panel = 0, series = 0;
-    double noise_ratio = 0.0, fraction = 1.0;
+    double noise_ratio = 0.0, fraction = 1.0;  // kUnknownRatio where it is not known
   };
   // Where a row grouped by columns() (more may follow) belongs.
   std::optional<Place> place(const std::vector<std::string>& key) const;
@@ -45,6 +50,9 @@ class Axes {
   Json to_json() const;
 
  private:
+  std::vector<std::string> panel_of(const std::vector<std::string>& key) const;
+
+  std::vector<std::string> columns_;
   std::map<std::vector<std::string>, std::size_t> panels_, series_, encoders_;
   std::vector<double> full_fraction_;  // of each panel
   Json panel_list_ = Json::array(), series_list_ = Json::array();

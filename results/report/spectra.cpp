@@ -8,6 +8,8 @@
 #include <tuple>
 
 #include <SQLiteCpp/Statement.h>
+#include <fmt/format.h>
+#include <fmt/ranges.h>
 
 namespace nmlbench {
 
@@ -51,26 +53,26 @@ std::vector<float> floats(const SQLite::Column& blob) {
 
 // Cells of one checkpoint have the same raw features: one of them speaks for all.
 std::map<CurveKey, MeanSpectrum> mean_spectra(const Store& store, const Axes& axes) {
+  const auto keys = static_cast<int>(axes.columns().size());
   SQLite::Statement statement(
       store.impl().db,
-      "SELECT c.matrix, s.encoder, s.encoder_params, s.pretrain_dataset, s.noise, t.tuner, t.tuner_params,"
-      " s.noise_ratio, c.fraction, c.task, ts.test_kind, sp.space, sp.singular_values"
-      " FROM spectra sp JOIN cells c USING (cell) JOIN sources s USING (source_id) JOIN tuners t USING (tuner_id)"
-      " JOIN test_sets ts ON ts.task = c.task AND ts.test_set = sp.test_set"
-      " WHERE c.status = 'done' AND sp.center = (SELECT min(center) FROM spectra) AND (sp.space = 'tuned' OR c.cell IN"
-      " (SELECT min(cell) FROM cells WHERE status = 'done' GROUP BY matrix, checkpoint_id, task, fraction, seed))");
+      fmt::format("SELECT v.{}", fmt::join(axes.columns(), ", v.")) +
+          ", c.task, ts.test_kind, sp.space, sp.singular_values"
+          " FROM spectra sp JOIN cells c USING (cell) JOIN v_cells v USING (cell_id)"
+          " JOIN test_sets ts ON ts.task = c.task AND ts.test_set = sp.test_set"
+          " WHERE c.status = 'done' AND NOT c.superseded AND sp.center = (SELECT min(center) FROM spectra) AND "
+          "(sp.space = 'tuned' OR c.cell IN"
+          " (SELECT min(cell) FROM cells WHERE status = 'done' GROUP BY matrix, checkpoint_id, task, fraction, seed))");
   std::map<CurveKey, MeanSpectrum> curves;
   while (statement.executeStep()) {
     std::vector<std::string> key;
-    for (int i = 0; i < static_cast<int>(Axes::columns().size()); ++i) {
-      key.push_back(statement.getColumn(i).getString());
-    }
+    for (int i = 0; i < keys; ++i) key.push_back(statement.getColumn(i).getString());
     const auto place = axes.place(key);
     if (!place || !axes.is_full_fraction(*place)) continue;
-    const bool tuned = statement.getColumn(11).getString() == "tuned";
-    const auto values = floats(statement.getColumn(12));
-    curves[{place->panel, tuned ? std::optional(place->series) : std::nullopt, statement.getColumn(9).getString(),
-            statement.getColumn(10).getString(), place->noise_ratio}]
+    const bool tuned = statement.getColumn(keys + 2).getString() == "tuned";
+    const auto values = floats(statement.getColumn(keys + 3));
+    curves[{place->panel, tuned ? std::optional(place->series) : std::nullopt, statement.getColumn(keys).getString(),
+            statement.getColumn(keys + 1).getString(), place->noise_ratio}]
         .add(values.data(), values.size());
   }
   return curves;

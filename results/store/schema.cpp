@@ -96,15 +96,16 @@ CREATE VIEW v_cells AS SELECT {} FROM cells c {} JOIN runs r USING (run_id);
 const std::vector<std::string>& migrations() {
   static const std::vector<std::string> kScripts = [] {
     std::vector<std::string> scripts = {kSchemaSql, kMigration2Sql, kMigration3Sql, kMigration4Sql};
-    const std::map<int, std::string> tables = {{5, kMigration5Sql}};  // what the table of columns does not say
-    const std::map<int, std::string> values = {{5, kRecipesOfOldCells}};
+    struct More {  // what the table of columns does not say of a version: before its columns are there, and after
+      std::string before, after;
+    };
+    const std::map<int, More> more = {{5, {kMigration5Sql, kRecipesOfOldCells}}};
     int newest = kScriptedVersions;
     for (const CellColumn& column : kCellColumns) newest = std::max(newest, column.since);
     for (int version = kScriptedVersions + 1; version <= newest; ++version) {
-      const auto more = tables.find(version);
-      const auto filled = values.find(version);
-      scripts.push_back((more == tables.end() ? "" : more->second) + migration_to(version, kCellColumns) +
-                        (filled == values.end() ? "" : filled->second));
+      const auto found = more.find(version);
+      const More own = found == more.end() ? More() : found->second;
+      scripts.push_back(own.before + migration_to(version, kCellColumns) + own.after);
     }
     return scripts;
   }();

@@ -258,13 +258,30 @@ def check_difference(what, row, prefix, table, unit, method, test, p_column):
     return p
 
 
+class Baseline:
+    """The linear probe with one of its settings, as --baseline names it."""
+
+    def __init__(self, results):
+        settings = sorted(set(results[results.tuner == "linear-probe"].tuner_params), reverse=True)
+        self.params = settings[0]
+        label = ", ".join(f"{name}={value}" for name, value in json.loads(self.params).items())
+        self.text = "linear-probe" if len(settings) == 1 else f"linear-probe ({label})"
+
+    def of(self, results):
+        return results[(results.tuner == "linear-probe") & (results.tuner_params == self.params)]
+
+    def is_of(self, row):
+        return row["tuner"] == "linear-probe" and row["tuner_params"] == self.params
+
+
 def check_differences(rows, results, groups, unit, method, test):
-    baseline = results[results.tuner == "linear-probe"].groupby(PAIRING)["value"].mean()
+    base = Baseline(results)
+    baseline = base.of(results).groupby(PAIRING)["value"].mean()
     for kind in ("id", "ood"):
         p_values = {}
         for row in rows:
             key = key_of(row)
-            if row["tuner"] == "linear-probe":
+            if base.is_of(row):
                 compare(f"{key} baseline", row[f"{kind}_difference"], None)
                 continue
             own = groups.get_group(key)
@@ -319,8 +336,10 @@ def check_recovery(row, name, kind, own, baseline, unit, method, test):
 
 
 def check_noise_effect(program, database, results, unit, method, test):
-    effect = board(program, database, "--noise-effect", "--interval", method, "--unit", unit, "--test", test)
-    assert effect["baseline"] == "linear-probe" and effect["unit"] == unit
+    base = Baseline(results)
+    effect = board(program, database, "--noise-effect", "--interval", method, "--unit", unit, "--test", test, "--baseline",
+                   base.text)
+    assert effect["baseline"] == base.text and effect["unit"] == unit
     for kind in ("id", "ood"):
         p_values = {}
         for row in effect["rows"]:
@@ -332,11 +351,11 @@ def check_noise_effect(program, database, results, unit, method, test):
             whole = own.dropna(axis=1)
             slopes = whole.apply(lambda y: 0.1 * stats.linregress(whole.index, y).slope)
             check_estimate(name, row, f"{kind}_slope", as_table(slopes), unit, method)
-            if row["tuner"] == "linear-probe":
+            if base.is_of(row):
                 check_estimate(name, row, f"{kind}_drop", as_table(drops(own)), unit, method)
                 compare(f"{name} recovery", row[f"{kind}_recovery"], None)
                 continue
-            probe = curves(results[(results.tuner == "linear-probe") & (results.test_kind == kind)])
+            probe = curves(base.of(results[results.test_kind == kind]))
             p = check_recovery(row, name, kind, own, probe, unit, method, test)
             if row["complete"] and p is not None:
                 p_values[row["tuner"], row["tuner_params"]] = p
@@ -380,7 +399,7 @@ def main(program, database, other=None):
         assert len(result["rows"]) == len(groups)
         check_scores(result["rows"], groups, unit, method)
         power = [] if unit == "crossed" else ["--power"]
-        tested = board(program, database, *how, *power, "--baseline", "linear-probe")
+        tested = board(program, database, *how, *power, "--baseline", Baseline(results).text)
         check_differences(tested["rows"], results, groups, unit, method, test)
         check_noise_effect(program, database, results, unit, method, test)
     check_completeness(result["rows"], groups)

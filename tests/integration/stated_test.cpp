@@ -14,6 +14,7 @@ namespace {
 
 using ::testing::AllOf;
 using ::testing::HasSubstr;
+using ::testing::Not;
 
 constexpr const char* kStated = R"(
 [matrix]
@@ -55,12 +56,12 @@ class StatedTest : public ::testing::Test {
   void write(const std::string& name, const torch::Tensor& tensor, const char* type) {
     scratch_.write(name, npy_bytes(tensor, type));
   }
-  static std::string with(const std::string& from, const std::string& to) {
-    std::string text = kStated;
+  static std::string replaced(const std::string& text, const std::string& from, const std::string& to) {
     const std::size_t at = text.find(from);
-    EXPECT_NE(at, std::string::npos) << from;
-    return text.replace(at, from.size(), to);
+    if (at == std::string::npos) throw std::runtime_error("the matrix has no " + from);
+    return text.substr(0, at) + to + text.substr(at + from.size());
   }
+  static std::string with(const std::string& from, const std::string& to) { return replaced(kStated, from, to); }
   Finished run_matrix(const std::string& text) {
     scratch_.write("m.toml", text);
     return run(scratch_, {"run", "m.toml"});
@@ -71,7 +72,7 @@ class StatedTest : public ::testing::Test {
     SQLite::Statement statement(db, sql);
     while (statement.executeStep()) {
       for (int i = 0; i < statement.getColumnCount(); ++i)
-        rows += (i > 0 ? "|" : "") + statement.getColumn(i).getString();
+        rows += fmt::format("{}{}", i > 0 ? "|" : "", statement.getColumn(i).getString());
       rows += "\n";
     }
     return rows;
@@ -107,18 +108,30 @@ TEST_F(StatedTest, ARateThatIsStatedLaterIsTakenOver) {
   EXPECT_EQ(query("SELECT count(*), count(realised_rate) FROM v_noise"), "9|9\n");
 }
 
+// A matrix that is edited leaves its old cells behind; edited back, it has them again.
+TEST_F(StatedTest, BoardsAnswerForTheMatrixAsItIs) {
+  ASSERT_EQ(run_matrix(kStated).status, 0);
+  ASSERT_EQ(run_matrix(with("epochs = 30", "epochs = 20")).status, 0);
+  EXPECT_EQ(query("SELECT sum(superseded), count(*) FROM v_cells"), "9|18\n");
+  const Finished newest = run(scratch_, {"leaderboard"}), all = run(scratch_, {"leaderboard", "--all"});
+  EXPECT_THAT(newest.out, AllOf(HasSubstr("9 cells that the newest plan"), Not(HasSubstr("epochs=30"))));
+  EXPECT_THAT(all.out, AllOf(Not(HasSubstr("newest plan")), HasSubstr("epochs=30"), HasSubstr("epochs=20")));
+  ASSERT_EQ(run_matrix(kStated).status, 0);
+  EXPECT_EQ(query("SELECT json_extract(tuner_params, '$.epochs'), superseded FROM v_cells GROUP BY 1"), "20|1\n30|0\n");
+  const Finished shard = run(scratch_, {"run", "m.toml", "--shard", "1/3"});  // what other shards have is planned, too
+  EXPECT_EQ(shard.status, 0) << shard.err;
+  EXPECT_EQ(query("SELECT sum(superseded) FROM v_cells"), "9\n");
+}
+
 TEST_F(StatedTest, WhatIsNotStatedIsUnknown) {
   std::string text = with(
       "stated = { encoder = \"resnet50\", dataset = \"imagenet-1k\", noise = \"symmetric\", noise_ratio = "
       "[0, 0.1, 0.3], realised_rate = [0, 0.09, 0.27] }\n",
       "");
-  for (const std::string place : {"{encoder}", "{noise_ratio}", "{seed}", "{encoder}", "{noise_percent}", "{seed}"}) {
-    const std::string value = place == "{encoder}"       ? "resnet50"
-                              : place == "{seed}"        ? "0"
-                              : place == "{noise_ratio}" ? "0.1"
-                                                         : "10";
-    text.replace(text.find(place), place.size(), value);
-  }
+  const std::pair<std::string, std::string> files[] = {
+      {"{encoder}_n{noise_ratio}_s{seed}_train", "resnet50_n0.1_s0_train"},
+      {"{encoder}_n{noise_percent}_s{seed}_test", "resnet50_n10_s0_test"}};
+  for (const auto& [pattern, name] : files) text = replaced(text, pattern, name);
   ASSERT_EQ(run_matrix(text).status, 0);
   EXPECT_EQ(
       query("SELECT DISTINCT encoder, pretrain_dataset, noise, noise_ratio IS NULL, realised_rate IS NULL, provenance "

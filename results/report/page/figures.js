@@ -1,7 +1,7 @@
 // The figures of the report, one function each, and what draws them all.
 
 const NOISE_AXIS = "label noise in pre-training (%)";
-const noiseText = ratio => percent(asPercent(ratio));
+const noiseText = ratio => ratio < 0 ? 'unknown' : percent(asPercent(ratio));
 
 // ---- Accuracy with interval bands, against noise or training fraction
 

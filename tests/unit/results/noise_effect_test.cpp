@@ -54,7 +54,7 @@ TEST_F(NoiseEffectTest, SlopeIsTheChangeForTenPercentOfNoise) {
   const NoiseEffect result = effect();
   EXPECT_THAT(result.group_by, ElementsAre("tuner", "noise"));
   const NoiseEffectRow probe = row(result, "linear-probe");
-  EXPECT_THAT(probe.ratios, ElementsAre(0.0, 0.1, 0.3));
+  EXPECT_THAT(probe.rates, ElementsAre(0.0, 0.1, 0.3));
   EXPECT_NEAR(probe.id.slope->mean, -0.1 * (1.0 / 3 + 2.0 / 3) / 2, 1e-12);
   EXPECT_NEAR(*probe.id.slope->half_width, 12.706204736 * 0.1 / 3 / 2, 1e-9);
   EXPECT_NEAR(probe.id.clean->mean, 0.8, 1e-12);
@@ -194,7 +194,7 @@ TEST_F(NoiseEffectTest, MissingLevelsMarkASeriesAndLeaveItsSeedOut) {
 TEST_F(NoiseEffectTest, PrintsAndRefusesInOneLine) {
   EXPECT_THAT(error_of([&] { effect(); }), HasSubstr("no finished cells"));
   add("linear-probe", 0.0, 0, 0.8, 0.5);
-  EXPECT_THAT(error_of([&] { effect(); }), HasSubstr("needs two noise ratios"));
+  EXPECT_THAT(error_of([&] { effect(); }), HasSubstr("needs two noise rates"));
   add_two_tuners();
   EXPECT_THAT(error_of([&] { effect({.sort = "colour"}); }), AllOf(HasSubstr("colour"), HasSubstr("id_slope")));
   EXPECT_THAT(error_of([&] { effect({.baseline = "noise_ratio=0"}); }), HasSubstr("takes its name"));
