@@ -88,7 +88,10 @@ std::vector<std::string> method_notes(const ThroughputBoard& board) {
   for (const MethodCost& method : board.methods) {
     scores.insert(scores.end(), {pointer_to(method.id), pointer_to(method.ood)});
   }
-  if (has_any(scores)) lines.push_back(inference_note({}, scores, ""));
+  if (has_any(scores)) {
+    lines.push_back("Scores pool all that a method was measured on, noise levels and training fractions included.");
+    lines.push_back(inference_note({}, scores, ""));
+  }
   if (std::any_of(board.methods.begin(), board.methods.end(), [](const auto& m) { return !m.complete; })) {
     lines.push_back("* Incomplete: not measured on everything that others were; not on the front.");
   }
