@@ -16,12 +16,26 @@ struct ExportOptions {
   std::filesystem::path out;  // empty: standard output
   ExportQuery query;
   std::vector<std::string> where;
-  std::string format = "csv";
+  std::string format;  // "": by the ending of `out`
   bool schema = false;
 };
 
+// A file's name must not promise what is not in it.
+std::string format_of(const std::filesystem::path& out) {
+  const std::string ending = out.extension().string();
+  if (ending == ".jsonl" || ending == ".ndjson") return "jsonl";
+  for (const char* other : {".parquet", ".feather", ".arrow", ".xlsx", ".json"}) {
+    if (ending != other) continue;
+    throw Error(
+        fmt::format("{}: export writes csv or jsonl; name the file so, and let pandas make {} of it, or say --format",
+                    out.string(), ending.substr(1)));
+  }
+  return "csv";
+}
+
 int export_results(ExportOptions options) {
   options.query.where = parse_where(options.where);
+  if (options.format.empty()) options.format = format_of(options.out);
   options.query.format = options.format == "jsonl" ? ExportFormat::jsonl : ExportFormat::csv;
   if (options.schema) {
     fmt::print("{}", export_schema(options.query.table));
@@ -46,9 +60,8 @@ void add_export(CLI::App& app, Globals&, Action& action) {
   verb->add_option("--db", options->db, "Results database")->envname("NMLBENCH_DB")->capture_default_str();
   verb->add_option("--table", options->query.table, fmt::format("{}", fmt::join(export_tables(), ", ")))
       ->capture_default_str();
-  verb->add_option("--format", options->format, "csv or jsonl")
-      ->check(CLI::IsMember({"csv", "jsonl"}))
-      ->capture_default_str();
+  verb->add_option("--format", options->format, "csv or jsonl; default: by the file's ending")
+      ->check(CLI::IsMember({"csv", "jsonl"}));
   add_where_option(*verb, options->where);
   verb->add_option("-o,--output", options->out, "File to write; default: standard output");
   verb->add_flag("--schema", options->schema, "Print the types of the table's columns as JSON, and stop");

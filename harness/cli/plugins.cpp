@@ -1,6 +1,7 @@
 #include "cli/cli.h"
 #include "cli/session.h"
 #include "results/render/text_table.h"
+#include "support/words.h"
 
 #include <nmlbench/plugin.h>
 #include <nmlbench/printable.h>

@@ -2,10 +2,12 @@
 
 #include "cli/signals.h"
 #include "support/environment.h"
+#include "support/words.h"
 
 #include <nmlbench/error.h>
 #include <nmlbench/printable.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <csignal>
 #include <cstdio>
@@ -55,6 +57,16 @@ void set_up_logging(const Globals& globals) {
   spdlog::set_level(globals.verbose ? spdlog::level::debug : spdlog::level::info);
 }
 
+// CLI11 says of a verb that it does not know only that one is required.
+void reject_unknown_verb(const CLI::App& app, int argc, char** argv) {
+  if (argc < 2 || argv[1][0] == '-') return;
+  std::vector<std::string> verbs;
+  for (const CLI::App* verb : app.get_subcommands([](const CLI::App*) { return true; }))
+    verbs.push_back(verb->get_name());
+  if (std::find(verbs.begin(), verbs.end(), argv[1]) != verbs.end()) return;  // something of its own is missing
+  throw Error(fmt::format("no verb \"{}\"{}", argv[1], suggestion(argv[1], verbs)));
+}
+
 int parse_and_act(int argc, char** argv, std::span<const AddVerb> verbs) {
   CLI::App app{"nmlbench: benchmark harness for noisy model learning", "nmlbench"};
   app.set_version_flag("--version", NMLBENCH_VERSION);
@@ -83,6 +95,7 @@ int parse_and_act(int argc, char** argv, std::span<const AddVerb> verbs) {
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
+    if (dynamic_cast<const CLI::RequiredError*>(&error) != nullptr) reject_unknown_verb(app, argc, argv);
     return app.exit(error) == 0 ? kDone : kBadInput;
   }
   set_up_logging(globals);

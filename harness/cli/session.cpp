@@ -3,6 +3,7 @@
 #include "cli/signals.h"
 #include "engine/told_inspector.h"
 #include "support/environment.h"
+#include "support/words.h"
 
 #include <nmlbench/cpu_level.h>
 

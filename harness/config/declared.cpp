@@ -1,5 +1,7 @@
 #include "config/declared.h"
 
+#include "support/words.h"
+
 #include <algorithm>
 #include <cmath>
 #include <filesystem>

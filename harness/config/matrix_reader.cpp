@@ -34,6 +34,14 @@ double as_real(const Value& value) {
 }
 
 std::vector<std::int64_t> read_seeds(TomlTable& matrix) {
+  const toml::node& node = matrix.require("seeds", "a list of integers, one replication each");
+  if (!node.is_array()) {  // 5 could mean five seeds
+    const Value value = to_value(node, matrix.key("seeds"));
+    throw ConfigError(value.where,
+                      fmt::format("expected a list of seeds, found {0}; for one seed write seeds = [{0}], for "
+                                  "several seeds = [0, 1, 2]",
+                                  value.text()));
+  }
   std::vector<std::int64_t> seeds;
   for (const Value& value : matrix.list("seeds", "a list of integers, one replication each")) {
     const auto* seed = std::get_if<std::int64_t>(&value.data);

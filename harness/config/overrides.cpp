@@ -1,6 +1,7 @@
 #include "config/overrides.h"
 
 #include "config/value.h"
+#include "support/words.h"
 
 #include <charconv>
 #include <optional>
@@ -78,6 +79,17 @@ void descend(toml::node& node, const Step& step, const std::vector<Step>& steps,
   throw ConfigError(flag(override_text), fmt::format("\"{}\" is not a table", step.key));
 }
 
+// `seeds` is not a key of the file itself, but one of its section [matrix].
+void reject_key_of_section(const toml::table& document, const std::string& key, const std::string& override_text) {
+  for (const auto& [section, node] : document) {
+    const toml::table* table = node.as_table();
+    if (table != nullptr && table->contains(key)) {
+      throw ConfigError(flag(override_text), fmt::format("there is no \"{0}\"; did you mean \"{1}.{0}\"?", key,
+                                                         std::string_view(section.str())));
+    }
+  }
+}
+
 void set_at(toml::table& table, const std::vector<Step>& steps, std::size_t depth, const std::string& override_text) {
   const Step& step = steps[depth];
   toml::node* next = table.get(step.key);
@@ -90,6 +102,7 @@ void set_at(toml::table& table, const std::vector<Step>& steps, std::size_t dept
     return descend(*next, step, steps, depth, override_text);
   }
   if (!step.index) {
+    if (depth == 0 && next == nullptr) reject_key_of_section(table, step.key, override_text);
     toml::table parsed = parse_value(override_text);
     parsed.get("value")->visit([&](auto& value) { table.insert_or_assign(step.key, std::move(value)); });
     return;

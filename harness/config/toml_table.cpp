@@ -1,5 +1,7 @@
 #include "config/toml_table.h"
 
+#include "support/words.h"
+
 #include <algorithm>
 
 #include <fmt/format.h>
@@ -158,9 +160,13 @@ TomlTable TomlTable::table(std::string_view name) {
 }
 
 void TomlTable::reject_unknown() const {
+  std::vector<std::string> known;  // each once
+  for (const std::string& name : known_) {
+    if (std::find(known.begin(), known.end(), name) == known.end()) known.push_back(name);
+  }
   for (const auto& [name, node] : table_) {
-    if (std::find(known_.begin(), known_.end(), name.str()) == known_.end()) {
-      throw ConfigError(location_of(node, key(name.str())), "unknown key" + suggestion(name.str(), known_));
+    if (std::find(known.begin(), known.end(), name.str()) == known.end()) {
+      throw ConfigError(location_of(node, key(name.str())), "unknown key" + suggestion(name.str(), known));
     }
   }
 }

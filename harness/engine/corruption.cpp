@@ -146,9 +146,24 @@ torch::Tensor CorruptedSplit::captions(const torch::Tensor& indices, torch::Devi
   return tokens.masked_fill((owner == kNoCaption).unsqueeze(1).to(device), 0);
 }
 
+// Another image's caption may say the same.
+torch::Tensor CorruptedSplit::changed_text(const torch::Tensor& indices) const {
+  torch::Tensor before = split_->captions(rows_.index_select(0, indices), torch::kCPU);
+  torch::Tensor after = captions(indices, torch::kCPU);
+  const std::int64_t length = std::max(before.size(1), after.size(1));
+  for (torch::Tensor* tokens : {&before, &after})
+    *tokens = torch::constant_pad_nd(*tokens, {0, length - tokens->size(1)});
+  return (before != after).any(1);
+}
+
 double CorruptedSplit::realised_rate() const {
+  constexpr std::int64_t kCaptionsAtOnce = 4096;
   torch::Tensor corrupted = targets_ != clean();
-  if (captions_.defined()) corrupted |= captions_ != rows_;
+  if (captions_.defined()) {
+    const torch::Tensor moved = (captions_ != rows_).nonzero().view(-1);
+    for (const torch::Tensor& indices : moved.split(kCaptionsAtOnce))
+      corrupted.index_put_({indices}, changed_text(indices));
+  }
   for (const Replacement& replacement : replacements_) corrupted |= replacement.sample >= 0;
   return corrupted.to(torch::kFloat64).mean().item<double>();
 }

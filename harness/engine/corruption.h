@@ -33,7 +33,7 @@ class CorruptedSplit {
   // Image-text pairs: the captions that go with those images, int64 [B, L]; zeros where there is none.
   torch::Tensor captions(const torch::Tensor& indices, torch::Device device) const;
 
-  // Samples with another label, another or no caption, or another image, divided by M.
+  // Samples with another label, a caption of another text or none, or another image, divided by M.
   double realised_rate() const;
   // float64 [K, K], rows sum to 1: clean class -> noisy class, of the M samples; undefined for image-text pairs.
   torch::Tensor transition() const;
@@ -45,6 +45,7 @@ class CorruptedSplit {
   };
 
   void apply(const NoiseStep& step, const SplitSource& splits, const Stream& draws);
+  torch::Tensor changed_text(const torch::Tensor& indices) const;  // bool [B]: whose caption is not the text it was
   NoiseInput input_for(const NoiseModel& model, const std::shared_ptr<const SplitData>& source) const;
   void keep(const torch::Tensor& kept);
   torch::Tensor clean() const { return split_->labels().index_select(0, rows_); }

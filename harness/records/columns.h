@@ -108,7 +108,7 @@ inline constexpr CellColumn kCellColumns[] = {
      "parameters of the task's data and views, JSON with the names of its files", 5},
     {"protocol", ColumnType::json, Home::cells, Use::axis, true, InViews::both, &CellRecord::protocol,
      "precision of encoding, and what spectra are of, JSON", 5},
-    {"superseded", ColumnType::integer, Home::cells, Use::fact, false, InViews::cells, &CellRecord::superseded,
+    {"superseded", ColumnType::integer, Home::cells, Use::fact, false, InViews::both, &CellRecord::superseded,
      "1: the newest plan of its matrix does not have it any more; boards leave it out", 5},
     {"realised_rate",
      ColumnType::real,

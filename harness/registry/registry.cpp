@@ -4,6 +4,7 @@
 #include "registry/library.h"
 #include "registry/probe.h"
 #include "support/environment.h"
+#include "support/words.h"
 
 #include <algorithm>
 #include <cstdlib>

@@ -15,10 +15,12 @@ struct ChartSection {
 
 constexpr ChartSection kCharts[] = {
     {"noise", "Accuracy and noise",
-     "Mean over tasks; the band is the 95 % interval over seeds, cut where it is much wider than the spread of the"
+     "Against the realised rate of noise in pre-training. Mean over tasks; the band is the 95 % interval over seeds, "
+     "cut where it is much wider than the spread of the"
      " means. Hollow: not measured on everything that others were.",
-     "No cell has an accuracy yet."},
-    {"tasks", "Each task", "The same for each task, in-domain beside out-of-domain.", "There is one task."},
+     "No accuracy is of an encoder whose noise in pre-training is known; features that others froze have it `stated`."},
+    {"tasks", "Each task", "The same for each task, in-domain beside out-of-domain.",
+     "There is one task, or no noise is known."},
     {"differences", "Paired differences",
      "Accuracy minus the baseline's on the same encoder, task, test set and seed, with the 95 % interval over seeds:"
      " right of zero is better than the baseline.",

@@ -214,6 +214,15 @@ TEST(Boards, ShowAndExportThroughTheProgram) {
   EXPECT_EQ(shown.status, 0) << shown.err;
   EXPECT_THAT(shown.out, AllOf(HasSubstr(id), HasSubstr("0: 70.0 %, 1: 100.0 %"), HasSubstr("singular values")));
   EXPECT_EQ(nlohmann::json::parse(run(scratch, {"show", id, "--json"}).out).at("loss_curve").size(), 2U);
+  EXPECT_EQ(run(scratch, {"export", "--table", "cells", "-o", "by_ending.jsonl"}).status, 0);
+  EXPECT_THAT(read_text(scratch / "by_ending.jsonl"), HasSubstr("{\"cell_id\":"));
+  const Finished parquet = run(scratch, {"export", "-o", "x.parquet"});
+  EXPECT_EQ(parquet.status, 2);
+  EXPECT_THAT(parquet.err, AllOf(HasSubstr("x.parquet: export writes csv or jsonl"), HasSubstr("pandas")));
+  EXPECT_FALSE(std::filesystem::exists(scratch / "x.parquet"));
+  const Finished typo = run(scratch, {"leaderbord"});
+  EXPECT_EQ(typo.status, 2);
+  EXPECT_THAT(typo.err, HasSubstr("no verb \"leaderbord\"; did you mean \"leaderboard\"?"));
   const Finished nowhere = run(scratch, {"export", "-o", "nowhere/x.csv"});
   EXPECT_EQ(nowhere.status, 2);
   EXPECT_THAT(nowhere.err,

@@ -144,8 +144,8 @@ class ReportTest(unittest.TestCase):
 
     def test_sections_without_data_say_so(self):
         self.show("bare", PHONE)
-        self.assertEqual({chart["section"] for chart in self.browser.run(DRAWN)}, {"noise"})
-        for section in SECTIONS[1:] + ["failures"]:
+        self.assertEqual(self.browser.run(DRAWN), [])  # one cell, of an encoder whose noise nobody knows
+        for section in SECTIONS + ["failures"]:
             text = self.browser.run("return document.querySelector(`#${arguments[0]} p`).textContent", section)
             self.assertTrue(text.endswith("."), section)
 

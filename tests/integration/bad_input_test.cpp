@@ -48,6 +48,7 @@ INSTANTIATE_TEST_SUITE_P(
         Mistake{"EmptyAxis", "ratio = [0.0, 0.3]", "ratio = []", {"tiny.toml:9:", "empty"}},
         Mistake{"BadKind", "kind = \"ood\"", "kind = \"odd\"", {"tiny.toml:", "odd"}},
         Mistake{"NoToml", "[matrix]", "[matrix", {"tiny.toml:"}},
+        Mistake{"SeedsThatAreNoList", "seeds = [0, 1]", "seeds = 5", {"tiny.toml:4:", "seeds = [5]", "[0, 1, 2]"}},
         Mistake{"NegativeSeed", "seeds = [0, 1]", "seeds = [0, -1]", {"tiny.toml:4:", "-1"}},
         Mistake{
             "Tf32OnACpu", "lr = 0.05", "lr = 0.05, precision = \"tf32\"", {"optim.precision", "needs a GPU", "cpu"}},

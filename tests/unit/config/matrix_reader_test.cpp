@@ -2,6 +2,7 @@
 #include "config/matrix_spec.h"
 #include "integration/matrices.h"
 #include "support/scratch.h"
+#include "support/words.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -99,6 +100,10 @@ TEST(MatrixReader, OverridesTakeTextWithoutQuotesAndLists) {
   EXPECT_EQ(read(testing::kTiny, {"matrix.name=other"}).name, "other");
   EXPECT_EQ(read(testing::kTiny, {"matrix.seeds=[4, 5, 6]"}).seeds.size(), 3U);
   EXPECT_THAT(mistake(testing::kTiny, {"matrix.seeds=-3"}), HasSubstr("--set matrix.seeds=-3"));
+}
+
+TEST(MatrixReader, AnOverrideOfASectionsKeyIsToldItsSection) {
+  EXPECT_THAT(mistake(testing::kTiny, {"seeds=[3]"}), HasSubstr("did you mean \"matrix.seeds\"?"));
 }
 
 TEST(MatrixReader, AnalysisAndEncodeHaveDefaults) {

@@ -126,6 +126,21 @@ TEST(CorruptedSplit, CaptionsMoveWithTheirPairs) {
   EXPECT_DOUBLE_EQ(noisy.realised_rate(), (lost | wrong).to(torch::kFloat64).mean().item<double>());
 }
 
+// Swapped captions that say the same are no noise: sentences about few worlds repeat themselves.
+TEST(CorruptedSplit, RealisedCaptionNoiseCountsChangedTexts) {
+  const auto split = open("procedural", {{"captions", true},
+                                         {"classes", std::int64_t{2}},
+                                         {"per_class", std::int64_t{100}},
+                                         {"split", std::string("pretrain")}});
+  const CorruptedSplit noisy = corrupt({step("caption-swap", {{"ratio", 0.5}})}, split);
+  const Tensor before = split->captions(everything(noisy), torch::kCPU),
+               after = noisy.captions(everything(noisy), torch::kCPU);
+  const double changed = (before != after).any(1).to(torch::kFloat64).mean().item<double>();
+  EXPECT_DOUBLE_EQ(noisy.realised_rate(), changed);
+  EXPECT_LT(changed, 0.5);
+  EXPECT_GT(changed, 0.1);
+}
+
 TEST(CorruptedSplit, SaysWhatDoesNotFitTheData) {
   const auto error = [](const std::vector<NoiseStep>& noise) -> std::string {
     try {

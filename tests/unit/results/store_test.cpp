@@ -50,7 +50,7 @@ TEST_F(StoreTest, ViewsKeepTheContractColumns) {
               ElementsAre("cell_id", "matrix", "encoder", "pretrain_dataset", "noise", "noise_ratio", "task",
                           "fraction", "tuner", "tuner_params", "seed", "test_set", "test_kind", "metric", "value",
                           "status", "device", "created_at", "encoder_params", "message", "recipe", "pretrain_params",
-                          "task_params", "protocol", "realised_rate", "provenance"));
+                          "task_params", "protocol", "superseded", "realised_rate", "provenance"));
   EXPECT_THAT(columns("v_throughput"), ElementsAre("stage", "encoder", "tuner", "task", "device", "items", "unit",
                                                    "seconds", "per_second", "peak_bytes", "batch"));
   EXPECT_THAT(columns("v_noise"), ElementsAre("encoder", "pretrain_dataset", "noise", "noise_ratio", "seed",
