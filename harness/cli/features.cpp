@@ -42,14 +42,24 @@ class NoSink : public ResultSink {
   void noise(const NoiseRecord&) override {}
 };
 
-// "TASK-train", "TASK-TESTSET"; a split that several tasks share is named after the first.
+// "TASK-train", "TASK-TESTSET"; a split that several tasks share is named after the first. Throws Error when files of
+// two splits would have one name.
 std::map<std::size_t, std::string> name_splits(const Plan& plan) {
   std::map<std::size_t, std::string> names;
   for (const Task& task : plan.tasks) {
     names.try_emplace(task.train, task.name + "-train");
     for (const TestSet& test : task.tests) names.try_emplace(test.split, task.name + "-" + test.name);
   }
-  for (auto& [split, name] : names) std::replace(name.begin(), name.end(), '/', '_');
+  std::map<std::string, std::string> taken;  // name of a file -> of the split
+  for (auto& [split, name] : names) {
+    const std::string given = name;
+    std::replace(name.begin(), name.end(), '/', '_');
+    const auto [other, is_new] = taken.emplace(name, given);
+    if (is_new) continue;
+    throw Error(
+        fmt::format("{}: the features of {} and {} would both be written to {}_x.npy; rename a task or test set",
+                    plan.matrix, other->second, given, name));
+  }
   return names;
 }
 
@@ -67,6 +77,7 @@ int write_features(const Globals& globals, const MatrixOptions& options, const f
   const PlannedMatrix planned = plan_matrix(globals, options);
   const Plan& plan = planned.plan;
   if (plan.encodings.empty()) throw Error("the matrix has no [[task]], so there is nothing to encode");
+  const auto names = name_splits(plan);
   ArtifactCache cache(cache_root(globals));
   NoSink sink;
   std::set<std::size_t> wanted;
@@ -83,7 +94,6 @@ int write_features(const Globals& globals, const MatrixOptions& options, const f
     }
   }
 
-  const auto names = name_splits(plan);
   std::map<std::string, json> checkpoints;
   for (const Encoding& encoding : plan.encodings) {
     const Checkpoint& checkpoint = plan.checkpoints[encoding.checkpoint];

@@ -33,6 +33,14 @@ double as_real(const Value& value) {
   throw ConfigError(value.where, "expected a number, found " + value.text());
 }
 
+// Names are columns of tables, keys of --where and parts of file names.
+std::string read_name(TomlTable& table, const char* meaning) {
+  std::string name = table.text("name", meaning);
+  if (name.find_first_not_of(" \t\r\n") != std::string::npos) return name;
+  throw ConfigError(location_of(*table.find("name"), table.key("name")),
+                    fmt::format("the name is empty ({}); give one", meaning));
+}
+
 std::vector<std::int64_t> read_seeds(TomlTable& matrix) {
   std::vector<std::int64_t> seeds;
   for (const Value& value : matrix.list("seeds", "a list of integers, one replication each")) {
@@ -117,7 +125,7 @@ TestSpec read_test(TomlTable table) {
 TaskSpec read_task(TomlTable table) {
   TaskSpec spec;
   spec.where = table.where();
-  spec.name = table.text("name", "how results call this task");
+  spec.name = read_name(table, "how results call this task");
   spec.train = table.plugin("train", "the training split");
   spec.fractions = {1.0};
   if (table.has("fraction")) {
@@ -126,6 +134,9 @@ TaskSpec read_task(TomlTable table) {
       const double fraction = as_real(value);
       if (!(fraction > 0.0 && fraction <= 1.0)) {
         throw ConfigError(value.where, fmt::format("{} is outside (0, 1] (fraction of the training rows)", fraction));
+      }
+      if (std::find(spec.fractions.begin(), spec.fractions.end(), fraction) != spec.fractions.end()) {
+        throw ConfigError(value.where, fmt::format("fraction {} is listed twice", fraction));
       }
       spec.fractions.push_back(fraction);
     }
@@ -180,9 +191,10 @@ MatrixSpec read_matrix(const std::filesystem::path& file, const std::vector<std:
 
   MatrixSpec spec;
   spec.file = file;
+  spec.overridden = !overrides.empty();
   root.require("matrix", "the section with the matrix' name and seeds");
   TomlTable matrix = root.table("matrix");
-  spec.name = matrix.text("name", "how results call this matrix");
+  spec.name = read_name(matrix, "how results call this matrix");
   spec.seeds = read_seeds(matrix);
   matrix.reject_unknown();
 

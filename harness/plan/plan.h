@@ -64,6 +64,8 @@ struct TestSet {
   std::string name;
   bool ood = false;
   std::size_t split = 0;
+  std::vector<std::int64_t> classes;  // ClassMatch::classes
+  std::string obstacle;               // why it cannot be measured after training on the task's split, or ""
 };
 
 struct Task {
@@ -113,6 +115,10 @@ Plan make_plan(const MatrixSpec& spec, const Catalog& catalog, const Inspector& 
 // Keeps the cells of shard `index` (1-based) of `count`: one contiguous block each, so that few checkpoints are
 // needed twice.
 void keep_shard(Plan& plan, std::int64_t index, std::int64_t count);
+
+// Rows that a fraction keeps of a class of `n`: n * fraction, rounded down, at least one. The fraction is the decimal
+// number that the matrix says: 0.29 of 100 are 29, though in binary 100 * 0.29 is below.
+std::int64_t subset_size(std::int64_t n, double fraction);
 
 // The named draws of a head. Cells that differ in checkpoint or tuner share them.
 Stream cell_draws(const Plan& plan, const Cell& cell);
