@@ -75,6 +75,7 @@ void print_leaderboard(const Store& store, const Plan& plan) {
 int run_matrix(const Globals& globals, const RunOptions& options) {
   LogLines lines;  // planning has things to say, too
   const PlannedMatrix planned = plan_matrix(globals, options.matrix);
+  require_runnable(planned.plan);
   const Plan& plan = planned.plan;
   if (plan.cells.empty() && options.matrix.shard.empty())  // a shard of a small matrix may have none
     throw Error(fmt::format("matrix {} has no cells; it needs [[task]] and [[tuner]]", plan.matrix));

@@ -81,6 +81,13 @@ std::string to_path(const ParamSpec& spec, const Value& value) {
   if (given.empty() || given.is_absolute()) return given.string();
   const bool from_flag = value.where.source.rfind("--", 0) == 0;
   const fs::path base = from_flag ? fs::path() : fs::path(value.where.source).parent_path();
+  const std::string first = given.begin()->string();
+  std::error_code error;
+  if ((first[0] == '~' || first[0] == '$') && !fs::exists(base / first, error)) {
+    throw ConfigError(value.where,
+                      fmt::format("\"{}\": ~ and variables are expanded by shells, not here; write the path in full",
+                                  given.string()));
+  }
   return fs::absolute(base / given).string();
 }
 

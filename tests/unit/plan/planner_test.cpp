@@ -257,6 +257,14 @@ TEST(Plan, AFractionThatIsListedTwiceIsRefused) {
   EXPECT_THAT(refusal(text), ::testing::HasSubstr("listed twice"));
 }
 
+TEST(Plan, PathsThatOnlyShellsExpandAreRefused) {
+  for (const char* path : {"~/x.npy", "$HOME/x.npy"}) {
+    std::string text = testing::kFrozen;
+    text.replace(text.find("\"x.npy\""), 7, "\"" + std::string(path) + "\"");
+    EXPECT_THAT(refusal(text), ::testing::HasSubstr("expanded by shells"));
+  }
+}
+
 TEST(Plan, EmptyNamesAreRefused) {
   for (const char* name : {"\"tiny\"", "\"general\""}) {
     std::string text = testing::kTiny;
