@@ -15,6 +15,7 @@ namespace {
 toml::table parse_file(const std::filesystem::path& file) {
   std::error_code ignored;
   if (!std::filesystem::is_regular_file(file, ignored)) {
+    if (std::filesystem::exists(file, ignored)) throw Error(file.string() + ": is no regular file");
     throw Error(
         fmt::format("{}: no such matrix file; `nmlbench run` without a file runs the quick matrix", file.string()));
   }
@@ -135,7 +136,8 @@ TaskSpec read_task(TomlTable table) {
       if (!(fraction > 0.0 && fraction <= 1.0)) {
         throw ConfigError(value.where, fmt::format("{} is outside (0, 1] (fraction of the training rows)", fraction));
       }
-      if (std::find(spec.fractions.begin(), spec.fractions.end(), fraction) != spec.fractions.end()) {
+      if (std::any_of(spec.fractions.begin(), spec.fractions.end(),
+                      [&](double other) { return same_number(other, fraction); })) {
         throw ConfigError(value.where, fmt::format("fraction {} is listed twice", fraction));
       }
       spec.fractions.push_back(fraction);

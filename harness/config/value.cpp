@@ -1,6 +1,7 @@
 #include "config/value.h"
 
 #include <algorithm>
+#include <cmath>
 #include <numeric>
 #include <sstream>
 
@@ -52,6 +53,11 @@ std::size_t edit_distance(std::string_view a, std::string_view b) {
 }
 
 }  // namespace
+
+bool same_number(double a, double b) {
+  constexpr double kTolerance = 1e-9;
+  return std::abs(a - b) <= kTolerance * std::max(std::abs(a), std::abs(b));
+}
 
 std::vector<std::string> split_text(const std::string& text, char separator) {
   std::vector<std::string> parts;

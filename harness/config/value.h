@@ -47,6 +47,9 @@ struct PluginRef {
 // The parts of a text between separators.
 std::vector<std::string> split_text(const std::string& text, char separator);
 
+// Equal up to rounding: decimal numbers of a matrix may be what a product or a script came to in binary.
+bool same_number(double a, double b);
+
 // The candidate closest to `word`, when it is close enough to be a typing error; "" otherwise.
 std::string did_you_mean(std::string_view word, const std::vector<std::string>& candidates);
 // "; did you mean \"x\"?" or "; available: a, b, c".

@@ -134,7 +134,7 @@ void StackRunner::check_learnable(const Features& train, const Cell& cell) const
     throw DataError(
         fmt::format("task \"{}\": the encoder gives {} features for each sample of the test set \"{}\" ({}) and {} for "
                     "the training "
-                    "split ({}); bring the images to one size",
+                    "split ({}); bring the images to one size and colour",
                     task.name, width, task.tests[i].name, data_of(plan_.splits[task.tests[i].split]), train.x.size(1),
                     data_of(plan_.splits[task.train])));
   }

@@ -13,6 +13,8 @@ namespace {
 
 using Names = std::vector<std::string>;
 
+constexpr std::int64_t kMostClasses = 10'000'000;  // more have no names
+
 bool is_number(const std::string& name) {
   return !name.empty() && name.find_first_not_of("0123456789") == std::string::npos;
 }
@@ -33,14 +35,24 @@ Names own_numbers(std::int64_t classes) {
   return names;
 }
 
+// Folders "0", "1", .. are called by the numbers of classes; without "0" they may be counted from one, and mean others.
+bool count_from_zero(const Names& numbers, std::int64_t classes) {
+  const auto below = [&](const std::string& n) { return n.size() < 10 && std::stoll(n) < classes; };
+  return std::count(numbers.begin(), numbers.end(), "0") > 0 && std::all_of(numbers.begin(), numbers.end(), below);
+}
+
 // The names to compare, or nothing when numbers are all there is.
 std::optional<std::pair<Names, Names>> comparable(const SplitInfo& train, const SplitInfo& test) {
+  if (std::max(train.classes, test.classes) > kMostClasses) return std::nullopt;
   const std::optional<Names> train_numbers = numbers_in(train.class_names), test_numbers = numbers_in(test.class_names);
   if (train.class_names.empty() && !test_numbers) return std::nullopt;
   if (test.class_names.empty() && !train_numbers) return std::nullopt;
   if (train.class_names.empty()) return std::pair{own_numbers(train.classes), *test_numbers};
   if (test.class_names.empty()) return std::pair{*train_numbers, own_numbers(test.classes)};
   if (train_numbers && test_numbers) return std::pair{*train_numbers, *test_numbers};
+  if (test_numbers && count_from_zero(*test_numbers, train.classes)) {
+    return std::pair{own_numbers(train.classes), *test_numbers};
+  }
   return std::pair{train.class_names, test.class_names};
 }
 

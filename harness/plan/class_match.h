@@ -13,10 +13,10 @@ struct ClassMatch {
   std::string obstacle;
 };
 
-// By name where both splits name their classes, or where one has numbers for names and the other no names. A training
-// class that the test split lacks is no obstacle; a named class that training does not have is one. Splits that could
-// not be read, and those that say themselves which classes they stand for (SplitInfo::training_classes), match as they
-// are.
+// By name where both splits name their classes, or where one has numbers for names and the other no names; numbers from
+// 0 for names of test classes are the training classes of these numbers. A training class that the test split lacks is
+// no obstacle; a named class that training does not have is one. Splits that could not be read, and those that say
+// themselves which classes they stand for (SplitInfo::training_classes), match as they are.
 ClassMatch match_classes(const Split& train, const Split& test);
 
 // What a message calls the data of a split: its first path, or the plugin's name.

@@ -4,7 +4,6 @@
 #include "records/columns.h"
 
 #include <algorithm>
-#include <cmath>
 #include <type_traits>
 #include <variant>
 
@@ -12,12 +11,6 @@
 
 namespace nmlbench {
 namespace {
-
-// Decimal numbers in a matrix are not always what a product of others comes to in binary.
-bool same_number(double a, double b) {
-  constexpr double kTolerance = 1e-9;
-  return std::abs(a - b) <= kTolerance * std::max({1.0, std::abs(a), std::abs(b)});
-}
 
 // `models`: the names of the noise models alone, which [[exclude]] takes as well.
 bool matches(const CellRecord& record, const std::string& models, const std::string& column, const Value& value) {
@@ -33,7 +26,9 @@ bool matches(const CellRecord& record, const std::string& models, const std::str
       if (real == nullptr && integer == nullptr) {
         throw ConfigError(value.where, "expected a number, found " + value.text());
       }
-      same = same_number(static_cast<double>(have), real != nullptr ? *real : static_cast<double>(*integer));
+      same = std::is_integral_v<std::decay_t<decltype(have)>> && integer != nullptr
+                 ? static_cast<std::int64_t>(have) == *integer
+                 : same_number(static_cast<double>(have), real != nullptr ? *real : static_cast<double>(*integer));
     }
   });
   return same;

@@ -43,7 +43,8 @@ void write_swatches(const Scratch& scratch, const std::string& folder, const std
   const std::vector<std::string> all = {"ant", "bee", "cat", "dog"};
   for (const std::string& name : classes) {
     const auto c = std::find(all.begin(), all.end(), name) - all.begin();
-    const torch::Tensor colour = torch::tensor({200 * (c % 2), 200 * (c / 2), 100}, torch::kUInt8);
+    const torch::Tensor colour =
+        torch::tensor(std::vector<std::int64_t>{200 * (c % 2), 200 * (c / 2), 100}).to(torch::kUInt8);
     for (int i = 0; i < 6; ++i) {
       scratch.write(folder + "/" + name + "/" + std::to_string(i) + ".png", png_of(colour.expand({4, 4, 3}) + i));
     }
@@ -76,7 +77,7 @@ TEST(Data, ImagesOfAnotherSizeAreNoFeaturesOfTheSameWidth) {
                                          "{ plugin = \"image-folder\", path = \"train\", size = 6 }"));
   const Finished finished = run(scratch, {"run", "m.toml"});
   EXPECT_EQ(finished.status, 1);
-  EXPECT_THAT(finished.err, HasSubstr("bring the images to one size"));
+  EXPECT_THAT(finished.err, HasSubstr("bring the images to one size and colour"));
 }
 
 TEST(Data, PixelsOfAFolderAreTheFilesBytes) {

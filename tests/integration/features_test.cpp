@@ -68,8 +68,7 @@ TEST_F(Frozen, FilesOfTwoTasksNeverHaveOneName) {
   const std::size_t task = text.find("[[task]]"), end = text.find("[[tuner]]");
   std::string second = text.substr(task, end - task);
   second.replace(second.find("blobs"), 5, "a_b");
-  second.replace(second.find("\"x.npy"), 6, "\"test_x.npy");
-  second.replace(second.find("\"y.npy"), 6, "\"test_y.npy");
+  second.insert(second.find(" }"), ", limit = 50");
   text.insert(end, second);
   text.replace(text.find("blobs"), 5, "a/b");
   scratch_.write("two.toml", text);

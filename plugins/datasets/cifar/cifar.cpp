@@ -5,6 +5,7 @@
 #include "support/text_file.h"
 
 #include <nmlbench/plugin.h>
+#include <nmlbench/warning.h>
 
 #include <algorithm>
 #include <sstream>
@@ -115,6 +116,11 @@ class Cifar : public LabelledImageDataset {
       }
       throw DataError(place.folder.string() + ": neither " + (train() ? "data_batch_*.bin" : "test_batch.bin") +
                       " nor " + (train() ? "train.bin" : "test.bin") + " is there");
+    }
+    const std::size_t whole = (train() ? layout_of(place.hundred).train : layout_of(place.hundred).test).size();
+    if (names.size() < whole) {
+      warn_once(place.folder.string() + ": holds " + std::to_string(names.size()) + " of the " + std::to_string(whole) +
+                " files of the split; the rest is left out");
     }
     std::vector<fs::path> files;
     for (const std::string& name : names) files.push_back(place.folder / name);

@@ -180,6 +180,9 @@ NpyHeader npy_header(const std::filesystem::path& file, const std::string& text)
 
 torch::Tensor read_npy(const std::filesystem::path& file) {
   const auto mapping = std::make_shared<Mapping>(file);
+  if (mapping->size() >= 12 && mapping->text(0, 4) == "PK\3\4") {
+    fail_at(file, "is a zip file, as np.savez writes (.npz); save the one array with np.save");
+  }
   if (mapping->size() < 12 || mapping->text(0, 6) != "\x93NUMPY") fail_at(file, "is no .npy file");
   const int version = mapping->data()[6];
   if (version < 1 || version > 3) fail_at(file, "is an .npy file of the unknown version " + std::to_string(version));

@@ -60,7 +60,8 @@ class ImageList : public ImageDataset {
     std::error_code error;
     if (has_image_ending(row.path) || fs::exists(root / row.path, error)) return;
     throw DataError(row.where + ": there is no " + (root / row.path).string() +
-                    "; if the line is a heading or a remark, remove it");
+                    (row.path.back() == ',' ? "; a table with commas and a header is called .csv"
+                                            : "; if the line is a heading or a remark, remove it"));
   }
 
   // ',' for .csv and .csv.gz, '\t' for .tsv, '\0' for lines of text.
@@ -75,7 +76,11 @@ class ImageList : public ImageDataset {
     for (const Line& line : read_lines(file)) {
       const std::size_t end = line.text.find_last_of(" \t");
       const std::size_t path_end = end == std::string::npos ? end : line.text.find_last_not_of(" \t", end);
-      if (path_end == std::string::npos) throw DataError(at_line(file, line) + ": expected \"PATH LABEL\"");
+      if (path_end == std::string::npos) {
+        const bool commas = line.text.find(',') != std::string::npos;
+        throw DataError(at_line(file, line) + ": expected \"PATH LABEL\"" +
+                        (commas ? "; a table with commas and a header is called .csv" : ""));
+      }
       rows.push_back({line.text.substr(0, path_end + 1), line.text.substr(end + 1), at_line(file, line)});
     }
     return rows;

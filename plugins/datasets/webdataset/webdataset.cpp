@@ -107,6 +107,8 @@ class WebDataset : public ImageDataset {
       pattern = root.filename().string();
       root = root.parent_path();
     }
+    if (fs::exists(root, error) && !fs::is_directory(root, error))
+      throw DataError(root.string() + ": is no regular file");
     std::vector<std::string> there;
     for (fs::directory_iterator it(root, error), end; !error && it != end; it.increment(error)) {
       there.push_back(it->path().filename().string());

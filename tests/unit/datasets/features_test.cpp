@@ -241,6 +241,11 @@ TEST_F(Features, SafetensorsListTheirTensors) {
   EXPECT_THAT(failure({{"x_name", "f"}}), HasSubstr("`y_name` says"));
 }
 
+TEST_F(Features, AnNpzIsNamed) {
+  write(std::string("PK\3\4", 4) + std::string(40, '\0'), npy_bytes(y_, "<i8"));
+  EXPECT_THAT(failure(), HasSubstr("np.savez"));
+}
+
 TEST_F(Features, PipesAreNotWaitedFor) {
   ASSERT_EQ(::mkfifo((scratch_ / "x.npy").c_str(), 0600), 0);
   scratch_.write("y.npy", npy_bytes(y_, "<i8"));

@@ -49,6 +49,13 @@ TEST(ClassMatch, FoldersCalledByNumbersMeetLabelsThatAreNumbers) {
   EXPECT_THAT(match_classes(folders, named("c", {"00", "02"})).classes, ElementsAre(0, 3));
 }
 
+TEST(ClassMatch, NumbersFromZeroAreThoseOfNamedClasses) {
+  const Split train = named("a", {"ant", "bee", "cat"});
+  EXPECT_THAT(match_classes(train, named("b", {"0", "1", "2"})).classes, IsEmpty());
+  EXPECT_THAT(match_classes(train, named("b", {"0", "2"})).classes, ElementsAre(0, 2));
+  EXPECT_THAT(match_classes(train, named("b", {"1", "2", "3"})).obstacle, HasSubstr("\"1\""));  // from one?
+}
+
 TEST(ClassMatch, ANumberThatIsNoNameIsKnownOnceASampleHasIt) {
   const ClassMatch match = match_classes(named("a", {"1", "2"}), unnamed("b", 3));
   EXPECT_THAT(match.classes, ElementsAre(-1, 0, 1));

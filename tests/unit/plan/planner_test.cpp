@@ -251,6 +251,16 @@ TEST(Plan, ExclusionsCompareNumbersUpToRounding) {
   EXPECT_EQ(plan_of(text).cells.size(), 6U);
 }
 
+TEST(Plan, AxesAndSeedsAreComparedAsWhatTheyAre) {
+  std::string text = testing::kTiny;
+  text.replace(text.find("[0.0, 0.3]"), 10, "[0.3, 0.30000000000000004]");
+  EXPECT_THAT(refusal(text), ::testing::HasSubstr("listed twice"));
+  text = testing::kTiny;
+  text.replace(text.find("[0, 1]"), 6, "[1000000000000, 1000000000001]");
+  EXPECT_EQ(plan_of(text + "\n[[exclude]]\nseed = 1000000000001\n").cells.size(), 6U);
+  EXPECT_THAT(refusal(text + "\n[[exclude]]\nseed = 1000000000002\n"), ::testing::HasSubstr("no cell has seed"));
+}
+
 TEST(Plan, AFractionThatIsListedTwiceIsRefused) {
   std::string text = testing::kTiny;
   text.insert(text.find("[[task.test]]"), "fraction = [1, 0.5, 1.0]\n");
