@@ -4,6 +4,7 @@
 #include "records/columns.h"
 
 #include <algorithm>
+#include <fstream>
 #include <set>
 
 #include <fmt/format.h>
@@ -22,6 +23,11 @@ toml::table parse_file(const std::filesystem::path& file) {
   try {
     return toml::parse_file(file.string());
   } catch (const toml::parse_error& error) {
+    std::ifstream in(file, std::ios::binary);
+    std::string mark(2, ' ');
+    in.read(mark.data(), 2);
+    if (mark == "\xFF\xFE" || mark == "\xFE\xFF")
+      throw ConfigError({file.string(), 0, 0, ""}, "is UTF-16 text; save it as UTF-8");
     const auto& begin = error.source().begin;
     throw ConfigError({file.string(), static_cast<int>(begin.line), static_cast<int>(begin.column), ""},
                       std::string(error.description()));
