@@ -6,7 +6,9 @@
 
 #include <nmlbench/dense.h>
 
+#include <map>
 #include <set>
+#include <utility>
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
@@ -43,22 +45,23 @@ class NoSink : public ResultSink {
 };
 
 // "TASK-train", "TASK-TESTSET"; a split that several tasks share is named after the first. Throws Error when files of
-// two splits would have one name.
+// two splits under one checkpoint would have one name.
 std::map<std::size_t, std::string> name_splits(const Plan& plan) {
   std::map<std::size_t, std::string> names;
   for (const Task& task : plan.tasks) {
     names.try_emplace(task.train, task.name + "-train");
     for (const TestSet& test : task.tests) names.try_emplace(test.split, task.name + "-" + test.name);
   }
-  std::map<std::string, std::string> taken;  // name of a file -> of the split
-  for (auto& [split, name] : names) {
-    const std::string given = name;
-    std::replace(name.begin(), name.end(), '/', '_');
-    const auto [other, is_new] = taken.emplace(name, given);
-    if (is_new) continue;
+  const std::map<std::size_t, std::string> given = names;
+  for (auto& [split, name] : names) std::replace(name.begin(), name.end(), '/', '_');
+  std::map<std::pair<std::size_t, std::string>, std::size_t> taken;  // checkpoint and name -> split
+  for (const Encoding& encoding : plan.encodings) {
+    const std::string& name = names.at(encoding.split);
+    const std::size_t other = taken.emplace(std::pair{encoding.checkpoint, name}, encoding.split).first->second;
+    if (other == encoding.split) continue;
     throw Error(
         fmt::format("{}: the features of {} and {} would both be written to {}_x.npy; rename a task or test set",
-                    plan.matrix, other->second, given, name));
+                    plan.matrix, given.at(other), given.at(encoding.split), name));
   }
   return names;
 }
