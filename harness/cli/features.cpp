@@ -6,7 +6,9 @@
 
 #include <nmlbench/dense.h>
 
+#include <map>
 #include <set>
+#include <utility>
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
@@ -42,14 +44,25 @@ class NoSink : public ResultSink {
   void noise(const NoiseRecord&) override {}
 };
 
-// "TASK-train", "TASK-TESTSET"; a split that several tasks share is named after the first.
+// "TASK-train", "TASK-TESTSET"; a split that several tasks share is named after the first. Throws Error when files of
+// two splits under one checkpoint would have one name.
 std::map<std::size_t, std::string> name_splits(const Plan& plan) {
   std::map<std::size_t, std::string> names;
   for (const Task& task : plan.tasks) {
     names.try_emplace(task.train, task.name + "-train");
     for (const TestSet& test : task.tests) names.try_emplace(test.split, task.name + "-" + test.name);
   }
+  const std::map<std::size_t, std::string> given = names;
   for (auto& [split, name] : names) std::replace(name.begin(), name.end(), '/', '_');
+  std::map<std::pair<std::size_t, std::string>, std::size_t> taken;  // checkpoint and name -> split
+  for (const Encoding& encoding : plan.encodings) {
+    const std::string& name = names.at(encoding.split);
+    const std::size_t other = taken.emplace(std::pair{encoding.checkpoint, name}, encoding.split).first->second;
+    if (other == encoding.split) continue;
+    throw Error(
+        fmt::format("{}: the features of {} and {} would both be written to {}_x.npy; rename a task or test set",
+                    plan.matrix, given.at(other), given.at(encoding.split), name));
+  }
   return names;
 }
 
@@ -67,6 +80,7 @@ int write_features(const Globals& globals, const MatrixOptions& options, const f
   const PlannedMatrix planned = plan_matrix(globals, options);
   const Plan& plan = planned.plan;
   if (plan.encodings.empty()) throw Error("the matrix has no [[task]], so there is nothing to encode");
+  const auto names = name_splits(plan);
   ArtifactCache cache(cache_root(globals));
   NoSink sink;
   std::set<std::size_t> wanted;
@@ -83,7 +97,6 @@ int write_features(const Globals& globals, const MatrixOptions& options, const f
     }
   }
 
-  const auto names = name_splits(plan);
   std::map<std::string, json> checkpoints;
   for (const Encoding& encoding : plan.encodings) {
     const Checkpoint& checkpoint = plan.checkpoints[encoding.checkpoint];

@@ -6,7 +6,7 @@
 #include "cli/run_log.h"
 #include "cli/session.h"
 #include "engine/executor.h"
-#include "plan/planned_cell.h"
+#include "plan/stated.h"
 #include "results/boards/leaderboard.h"
 #include "results/store/store.h"
 #include "support/environment.h"
@@ -76,6 +76,7 @@ void print_leaderboard(const Store& store, const Plan& plan) {
 int run_matrix(const Globals& globals, const RunOptions& options) {
   LogLines lines;  // planning has things to say, too
   const PlannedMatrix planned = plan_matrix(globals, options.matrix);
+  require_runnable(planned.plan);
   const Plan& plan = planned.plan;
   if (plan.cells.empty() && options.matrix.shard.empty())  // a shard of a small matrix may have none
     throw Error(fmt::format("matrix {} has no cells; it needs [[task]] and [[tuner]]", plan.matrix));

@@ -37,16 +37,6 @@ std::pair<std::int64_t, std::int64_t> parse_shard(const std::string& text) {
   return {index, count};
 }
 
-void require_runnable(const Plan& plan) {
-  if (plan.cells.empty()) return;
-  std::string obstacle;
-  for (const Cell& cell : plan.cells) {
-    obstacle = plan.obstacle(cell);
-    if (obstacle.empty()) return;
-  }
-  throw DataError(obstacle);
-}
-
 }  // namespace
 
 void add_device_option(CLI::App& verb, std::string& device) {
@@ -163,8 +153,17 @@ PlannedMatrix plan_matrix(const Globals& globals, const MatrixOptions& options) 
     planned.recipe.shard = index;
     planned.recipe.shards = count;
   }
-  require_runnable(planned.plan);
   return planned;
+}
+
+void require_runnable(const Plan& plan) {
+  if (plan.cells.empty()) return;
+  std::string obstacle;
+  for (const Cell& cell : plan.cells) {
+    obstacle = plan.obstacle(cell);
+    if (obstacle.empty()) return;
+  }
+  throw DataError(obstacle);
 }
 
 EngineOptions engine_options(const Globals& globals, const MatrixOptions& options, const PlannedMatrix& planned) {

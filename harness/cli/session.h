@@ -40,9 +40,11 @@ struct PlannedMatrix {
 };
 
 // From here on Ctrl-C (SIGINT, or SIGTERM) asks the work to stop, ends the program where it has not done so after a
-// second and a half, and at once when it comes again; status 130. Throws ConfigError; DataError when no cell at all can
-// run because of data that cannot be read.
+// second and a half, and at once when it comes again; status 130. Throws ConfigError.
 PlannedMatrix plan_matrix(const Globals& globals, const MatrixOptions& options);
+
+// Throws DataError when no cell at all can run because of its data (Plan::obstacle).
+void require_runnable(const Plan& plan);
 
 std::filesystem::path find_matrix(const std::string& name);
 std::filesystem::path cache_root(const Globals& globals);

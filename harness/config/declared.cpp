@@ -83,6 +83,13 @@ std::string to_path(const ParamSpec& spec, const Value& value) {
   if (given.empty() || given.is_absolute()) return given.string();
   const bool from_flag = value.where.source.rfind("--", 0) == 0;
   const fs::path base = from_flag ? fs::path() : fs::path(value.where.source).parent_path();
+  const std::string first = given.begin()->string();
+  std::error_code error;
+  if ((first[0] == '~' || first[0] == '$') && !fs::exists(base / first, error)) {
+    throw ConfigError(value.where,
+                      fmt::format("\"{}\": ~ and variables are expanded by shells, not here; write the path in full",
+                                  given.string()));
+  }
   return fs::absolute(base / given).string();
 }
 
@@ -161,6 +168,11 @@ bool is_list_type(const ParamSpec& spec) {
   return spec.type == ParamType::reals || spec.type == ParamType::texts;
 }
 
+bool same_value(const ParamValue& a, const ParamValue& b) {
+  const auto *x = std::get_if<double>(&a), *y = std::get_if<double>(&b);
+  return x != nullptr && y != nullptr ? same_number(*x, *y) : a == b;
+}
+
 // The values of one parameter: one, or several when the user gave an axis.
 std::vector<ParamValue> axis_of(const ParamSpec& spec, const Value& value) {
   const bool is_axis =
@@ -170,7 +182,7 @@ std::vector<ParamValue> axis_of(const ParamSpec& spec, const Value& value) {
   std::vector<ParamValue> axis;
   for (const Value& item : value.list()) {
     ParamValue converted = convert(spec, item);
-    if (std::find(axis.begin(), axis.end(), converted) != axis.end()) {
+    if (std::any_of(axis.begin(), axis.end(), [&](const ParamValue& other) { return same_value(other, converted); })) {
       throw ConfigError(item.where, fmt::format("{} is listed twice", item.text()));
     }
     axis.push_back(std::move(converted));

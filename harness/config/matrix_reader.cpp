@@ -4,6 +4,7 @@
 #include "records/columns.h"
 
 #include <algorithm>
+#include <fstream>
 #include <set>
 
 #include <fmt/format.h>
@@ -15,12 +16,18 @@ namespace {
 toml::table parse_file(const std::filesystem::path& file) {
   std::error_code ignored;
   if (!std::filesystem::is_regular_file(file, ignored)) {
+    if (std::filesystem::exists(file, ignored)) throw Error(file.string() + ": is no regular file");
     throw Error(
         fmt::format("{}: no such matrix file; `nmlbench run` without a file runs the quick matrix", file.string()));
   }
   try {
     return toml::parse_file(file.string());
   } catch (const toml::parse_error& error) {
+    std::ifstream in(file, std::ios::binary);
+    std::string mark(2, ' ');
+    in.read(mark.data(), 2);
+    if (mark == "\xFF\xFE" || mark == "\xFE\xFF")
+      throw ConfigError({file.string(), 0, 0, ""}, "is UTF-16 text; save it as UTF-8");
     const auto& begin = error.source().begin;
     throw ConfigError({file.string(), static_cast<int>(begin.line), static_cast<int>(begin.column), ""},
                       std::string(error.description()));
@@ -31,6 +38,14 @@ double as_real(const Value& value) {
   if (const auto* v = std::get_if<double>(&value.data)) return *v;
   if (const auto* v = std::get_if<std::int64_t>(&value.data)) return static_cast<double>(*v);
   throw ConfigError(value.where, "expected a number, found " + value.text());
+}
+
+// Names are columns of tables, keys of --where and parts of file names.
+std::string read_name(TomlTable& table, const char* meaning) {
+  std::string name = table.text("name", meaning);
+  if (name.find_first_not_of(" \t\r\n") != std::string::npos) return name;
+  throw ConfigError(location_of(*table.find("name"), table.key("name")),
+                    fmt::format("the name is empty ({}); give one", meaning));
 }
 
 std::vector<std::int64_t> read_seeds(TomlTable& matrix) {
@@ -185,7 +200,7 @@ TestSpec read_test(TomlTable table) {
 TaskSpec read_task(TomlTable table) {
   TaskSpec spec;
   spec.where = table.where();
-  spec.name = table.text("name", "how results call this task");
+  spec.name = read_name(table, "how results call this task");
   spec.train = table.plugin("train", "the training split");
   spec.fractions = {1.0};
   if (table.has("fraction")) {
@@ -194,6 +209,10 @@ TaskSpec read_task(TomlTable table) {
       const double fraction = as_real(value);
       if (!(fraction > 0.0 && fraction <= 1.0)) {
         throw ConfigError(value.where, fmt::format("{} is outside (0, 1] (fraction of the training rows)", fraction));
+      }
+      if (std::any_of(spec.fractions.begin(), spec.fractions.end(),
+                      [&](double other) { return same_number(other, fraction); })) {
+        throw ConfigError(value.where, fmt::format("fraction {} is listed twice", fraction));
       }
       spec.fractions.push_back(fraction);
     }
@@ -248,9 +267,10 @@ MatrixSpec read_matrix(const std::filesystem::path& file, const std::vector<std:
 
   MatrixSpec spec;
   spec.file = file;
+  spec.overridden = !overrides.empty();
   root.require("matrix", "the section with the matrix' name and seeds");
   TomlTable matrix = root.table("matrix");
-  spec.name = matrix.text("name", "how results call this matrix");
+  spec.name = read_name(matrix, "how results call this matrix");
   spec.seeds = read_seeds(matrix);
   matrix.reject_unknown();
 

@@ -79,6 +79,7 @@ struct MatrixSpec {
   std::vector<ExcludeSpec> excludes;
   EncodeSpec encode;
   AnalysisSpec analysis;
+  bool overridden = false;  // --set may have narrowed an axis that an [[exclude]] speaks of
 };
 
 // Columns that [[exclude]] may name: what tells cells apart, but for parameters, which are many and nested.

@@ -1,6 +1,7 @@
 #include "config/value.h"
 
 #include <algorithm>
+#include <cmath>
 #include <numeric>
 #include <sstream>
 
@@ -30,6 +31,11 @@ std::string Value::text() const {
     }
   };
   return std::visit(Printer{}, data);
+}
+
+bool same_number(double a, double b) {
+  constexpr double kTolerance = 1e-9;
+  return std::abs(a - b) <= kTolerance * std::max(std::abs(a), std::abs(b));
 }
 
 }  // namespace nmlbench

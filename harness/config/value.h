@@ -44,4 +44,7 @@ struct PluginRef {
   Location where;
 };
 
+// Equal up to rounding: decimal numbers of a matrix may be what a product or a script came to in binary.
+bool same_number(double a, double b);
+
 }  // namespace nmlbench

@@ -18,14 +18,6 @@ namespace {
 
 constexpr std::int64_t kEvaluateRows = 512;  // test rows in one prediction, unless memory wants fewer
 
-void check_test_labels(const Features& test, std::int64_t classes, const std::string& name) {
-  const auto largest = test.y.max().item<std::int64_t>();
-  if (largest >= classes) {
-    throw Error(fmt::format("test set \"{}\" has label {}, and the training split has {} classes only", name, largest,
-                            classes));
-  }
-}
-
 void check_logits(const torch::Tensor& logits, const std::vector<std::int64_t>& expected) {
   if (!logits.defined() || logits.sizes() != torch::IntArrayRef(expected)) {
     throw Error(fmt::format("bug in the tuner plugin: predict() gave logits {}, expected [{}]",
@@ -140,7 +132,7 @@ void Evaluator::measure_test(const Stack& stack, std::size_t first, std::size_t 
   std::vector<Features> tests;
   for (std::size_t unit = first; unit < last; ++unit) {
     tests.push_back(require_features(cache_, plan_.encodings[encoding_of(unit)].id));
-    if (groups.empty()) check_test_labels(tests.back(), shape.classes, test.name);
+    if (groups.empty()) tests.back().y = training_labels(tests.back().y, test.classes, shape.classes, test.name);
   }
   const torch::Tensor rows = spectrum_rows(tests[0].x.size(0), plan_.analysis.max_rows);
   const TestOutput output = predict_all(tuner, static_cast<std::int64_t>(first), shape, tests, rows, context_);

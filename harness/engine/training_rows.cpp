@@ -1,5 +1,7 @@
 #include "engine/training_rows.h"
 
+#include "plan/plan.h"
+
 #include <nmlbench/compat.h>
 #include <nmlbench/dense.h>
 
@@ -20,7 +22,7 @@ torch::Tensor subset_rows(const torch::Tensor& labels, double fraction, const St
   for (std::int64_t i = 0, first = 0; i < classes.size(0); first += count[i], ++i) {
     const std::int64_t n = count[i];
     const torch::Tensor rows = by_class.narrow(0, first, n);  // ascending
-    const auto keep = std::max<std::int64_t>(1, static_cast<std::int64_t>(static_cast<double>(n) * fraction));
+    const auto keep = subset_size(n, fraction);
     const torch::Tensor order = draws.at("subset").at(label[i]).permutation(n);
     chosen.push_back(rows.index_select(0, order.slice(0, 0, keep)));
   }

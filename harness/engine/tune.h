@@ -2,6 +2,7 @@
 #pragma once
 
 #include "cache/artifacts.h"
+#include "cache/feature_store.h"
 #include "engine/evaluate.h"
 #include "engine/stacks.h"
 
@@ -47,6 +48,7 @@ class StackRunner {
  private:
   struct Loaded;
   Loaded load(const Stack& stack) const;
+  void check_learnable(const Features& train, const Cell& cell) const;
 
   const Plan& plan_;
   const ArtifactCache& cache_;

@@ -2,10 +2,13 @@
 
 #include "plan/planned_cell.h"
 #include "records/columns.h"
+#include "support/words.h"
 
 #include <algorithm>
 #include <type_traits>
 #include <variant>
+
+#include <fmt/format.h>
 
 namespace nmlbench {
 namespace {
@@ -25,10 +28,12 @@ bool matches(const CellRecord& record, const std::string& models, const std::str
         throw ConfigError(value.where, "expected a number, found " + value.text());
       }
       const double wanted = real != nullptr ? *real : static_cast<double>(*integer);
-      if constexpr (std::is_same_v<std::decay_t<decltype(have)>, std::optional<double>>) {
-        same = have == wanted;
+      using Have = std::decay_t<decltype(have)>;
+      if constexpr (std::is_same_v<Have, std::optional<double>>) {
+        same = have && same_number(*have, wanted);
       } else {
-        same = static_cast<double>(have) == wanted;
+        same = std::is_integral_v<Have> && integer != nullptr ? static_cast<std::int64_t>(have) == *integer
+                                                              : same_number(static_cast<double>(have), wanted);
       }
     }
   });
@@ -37,16 +42,64 @@ bool matches(const CellRecord& record, const std::string& models, const std::str
 
 }  // namespace
 
-bool excluded(const Plan& plan, const Cell& cell, const std::vector<ExcludeSpec>& excludes) {
-  if (excludes.empty()) return false;
+Excluder::Excluder(const std::vector<ExcludeSpec>& excludes) : excludes_(excludes), used_(excludes.size()) {
+  for (const ExcludeSpec& exclude : excludes) {
+    for (const auto& [column, values] : exclude.columns) met_[&values].resize(values.size());
+  }
+}
+
+bool Excluder::excludes(const Plan& plan, const Cell& cell) {
+  if (excludes_.empty()) return false;
   const CellRecord record = planned_cell(plan, cell);
   const std::string models = plan.checkpoints[cell.checkpoint].noise_models();
-  return std::any_of(excludes.begin(), excludes.end(), [&](const ExcludeSpec& exclude) {
-    return std::all_of(exclude.columns.begin(), exclude.columns.end(), [&](const auto& column) {
-      return std::any_of(column.second.begin(), column.second.end(),
-                         [&](const Value& value) { return matches(record, models, column.first, value); });
+  bool any = false;
+  for (std::size_t i = 0; i < excludes_.size(); ++i) {
+    bool all = true;
+    for (const auto& [column, values] : excludes_[i].columns) {
+      std::vector<bool>& met = met_[&values];
+      bool one = false;
+      for (std::size_t v = 0; v < values.size(); ++v) {
+        if (!matches(record, models, column, values[v])) continue;
+        met[v] = one = true;
+      }
+      all = all && one;
+    }
+    used_[i] = used_[i] || all;
+    any = any || all;
+  }
+  for (const ExcludeSpec& exclude : excludes_) note_names(exclude, record, models);
+  return any;
+}
+
+void Excluder::note_names(const ExcludeSpec& exclude, const CellRecord& record, const std::string& models) {
+  for (const auto& [column, values] : exclude.columns) {
+    visit_member(*find_column(column), record, [&, name = column](const auto& have) {
+      if constexpr (std::is_same_v<std::decay_t<decltype(have)>, std::string>) there_[name].insert(have);
     });
-  });
+    if (column == "noise") there_[column].insert(models);
+  }
+}
+
+void Excluder::require_use() const {
+  for (std::size_t i = 0; i < excludes_.size(); ++i) {
+    for (const auto& [column, values] : excludes_[i].columns) {
+      const std::vector<bool>& met = met_.at(&values);
+      for (std::size_t v = 0; v < values.size(); ++v) {
+        if (met[v]) continue;
+        const auto* text = std::get_if<std::string>(&values[v].data);
+        const auto names = there_.find(column);
+        throw ConfigError(values[v].where,
+                          fmt::format("no cell has {} = {}, so it excludes nothing{}", column, values[v].text(),
+                                      text == nullptr || names == there_.end()
+                                          ? ""
+                                          : suggestion(*text, {names->second.begin(), names->second.end()})));
+      }
+    }
+    if (!used_[i]) {
+      throw ConfigError(excludes_[i].where,
+                        "excludes nothing: no cell has all of these values at once; correct or remove it");
+    }
+  }
 }
 
 }  // namespace nmlbench

@@ -1,6 +1,9 @@
 #include "plan/plan.h"
 
+#include "plan/class_match.h"
+
 #include <algorithm>
+#include <limits>
 
 #include <fmt/format.h>
 
@@ -58,10 +61,20 @@ std::string Plan::obstacle(const Cell& cell) const {
   }
   const Task& task = tasks[cell.task];
   if (const std::string error = error_of_training(task.train); !error.empty()) return error;
+  if (splits[task.train].facts.info.classes == 1) {
+    return fmt::format("{}: {} has one class only, so there is nothing to learn",
+                       splits[task.train].plugin.where.text(), data_of(splits[task.train]));
+  }
   for (const TestSet& test : task.tests) {
     if (!error_of(test.split).empty()) return error_of(test.split);
+    if (!test.obstacle.empty()) return test.obstacle;
   }
   return "";
+}
+
+std::int64_t subset_size(std::int64_t n, double fraction) {
+  constexpr double kOfBinary = 4 * std::numeric_limits<double>::epsilon();  // more than the product can be off
+  return std::max<std::int64_t>(1, static_cast<std::int64_t>(static_cast<double>(n) * fraction * (1 + kOfBinary)));
 }
 
 void keep_shard(Plan& plan, std::int64_t index, std::int64_t count) {

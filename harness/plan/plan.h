@@ -73,6 +73,8 @@ struct TestSet {
   std::string name;
   bool ood = false;
   std::size_t split = 0;
+  std::vector<std::int64_t> classes;  // ClassMatch::classes
+  std::string obstacle;               // why it cannot be measured after training on the task's split, or ""
 };
 
 // A task of the matrix; one for each checkpoint when its files' names depend on the checkpoint's coordinates.
@@ -130,6 +132,10 @@ void keep_shard(Plan& plan, std::int64_t index, std::int64_t count);
 
 // The name of what an encoder was pre-trained on, here or as it is stated; "" where that is not known.
 std::string pretrain_dataset(const Plan& plan, const Checkpoint& checkpoint);
+
+// Rows that a fraction keeps of a class of `n`: n * fraction, rounded down, at least one. The fraction is the decimal
+// number that the matrix says: 0.29 of 100 are 29, though in binary 100 * 0.29 is below.
+std::int64_t subset_size(std::int64_t n, double fraction);
 
 // The named draws of a head. Cells that differ in checkpoint or tuner share them.
 Stream cell_draws(const Plan& plan, const Cell& cell);

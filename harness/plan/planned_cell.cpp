@@ -31,18 +31,4 @@ CellRecord planned_cell(const Plan& plan, const Cell& cell) {
   return record;
 }
 
-std::optional<NoiseRecord> stated_noise(const Checkpoint& checkpoint) {
-  if (!checkpoint.noise_ratio() || checkpoint.trained()) return std::nullopt;
-  NoiseRecord record;
-  record.checkpoint_id = checkpoint.id;
-  record.encoder = checkpoint.encoder_name();
-  record.pretrain_dataset = checkpoint.stated->dataset;
-  record.noise = checkpoint.noise_name();
-  record.noise_ratio = checkpoint.noise_ratio().value();
-  record.seed = checkpoint.seed;
-  record.realised_rate = checkpoint.stated->realised_rate;
-  record.stated = true;
-  return record;
-}
-
 }  // namespace nmlbench

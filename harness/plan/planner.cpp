@@ -1,8 +1,10 @@
 #include "plan/canonical.h"
+#include "plan/class_match.h"
 #include "plan/coordinates.h"
 #include "plan/exclude.h"
 #include "plan/noise_names.h"
 #include "plan/plan.h"
+#include "plan/stated.h"
 
 #include <nmlbench/digest.h>
 
@@ -27,7 +29,7 @@ std::string hash(std::string_view kind, const std::vector<std::string>& parts) {
 class Planner {
  public:
   Planner(const MatrixSpec& spec, const Catalog& catalog, const Inspector& inspector)
-      : spec_(spec), catalog_(catalog), inspector_(inspector) {}
+      : spec_(spec), catalog_(catalog), inspector_(inspector), excluder_(spec.excludes) {}
 
   Plan make() {
     plan_.matrix = spec_.name;
@@ -44,6 +46,7 @@ class Planner {
     }
     for (const PluginRef& tuner : spec_.tuners) add_tuners(tuner);
     for (std::size_t checkpoint = 0; checkpoint < plan_.checkpoints.size(); ++checkpoint) add_cells(checkpoint);
+    if (!spec_.overridden && !plan_.tuners.empty()) excluder_.require_use();
     plan_.canonical = canonical(plan_, spec_).dump();
     return std::move(plan_);
   }
@@ -184,25 +187,6 @@ class Planner {
     }
   }
 
-  static std::vector<Stated> expand_stated(const StatedSpec& spec) {
-    const auto or_unknown = [](std::vector<std::string> names) {
-      return names.empty() ? std::vector<std::string>{""} : std::move(names);
-    };
-    std::vector<Stated> product;
-    for (const std::string& encoder : or_unknown(spec.encoders)) {
-      for (const std::string& dataset : or_unknown(spec.datasets)) {
-        if (spec.noises.empty()) product.push_back({encoder, dataset, "", {}, {}});
-        for (const std::string& noise : spec.noises) {
-          for (std::size_t i = 0; i < spec.noise_ratios.size(); ++i) {
-            product.push_back({encoder, dataset, noise, spec.noise_ratios[i], {}});
-            if (!spec.realised_rates.empty()) product.back().realised_rate = spec.realised_rates[i];
-          }
-        }
-      }
-    }
-    return product;
-  }
-
   void add_checkpoint(Checkpoint checkpoint) {
     const std::int64_t seed = checkpoint.seed;
     add_checkpoint(std::move(checkpoint), {seed});
@@ -303,6 +287,10 @@ class Planner {
         throw ConfigError(test.where, fmt::format("task \"{}\" has two test sets called \"{}\"; give one a `name`",
                                                   task.name, set.name));
       }
+      ClassMatch match = match_classes(plan_.splits[task.train], plan_.splits[set.split]);
+      set.classes = std::move(match.classes);
+      set.obstacle = other_samples(plan_.splits[task.train], plan_.splits[set.split]);
+      if (set.obstacle.empty()) set.obstacle = std::move(match.obstacle);
       task.tests.push_back(std::move(set));
     }
     task.params = task_params(spec, task).dump();
@@ -346,9 +334,16 @@ class Planner {
                     plan_.tasks[task].name, stated_name(before), stated_name(own)));
   }
 
-  static std::string stated_name(const Checkpoint& c) {
-    return fmt::format("{} {} {} seed {}", c.encoder_name(), c.noise_name(),
-                       c.noise_ratio() ? fmt::format("{}", *c.noise_ratio()) : "", c.seed);
+  // Features of another width come from another encoder. What encoders make of images is known after encoding.
+  static std::string other_samples(const Split& train, const Split& test) {
+    const SplitInfo &have = train.facts.info, &found = test.facts.info;
+    const bool features = have.kind == SampleKind::feature && found.kind == SampleKind::feature;
+    if (!train.facts.error.empty() || !test.facts.error.empty() || !features) return "";
+    if (have.sample_shape == found.sample_shape) return "";
+    return fmt::format(
+        "{}: {} has features of {} columns, and the training split {} of {}; both must come from one encoder",
+        test.plugin.where.text(), data_of(test), fmt::join(found.sample_shape, " x "), data_of(train),
+        fmt::join(have.sample_shape, " x "));
   }
 
   static std::string test_name(const TestSpec& test, const Split& split) {
@@ -401,7 +396,7 @@ class Planner {
             cell.fraction = fraction;
             cell.tuner = tuner;
             cell.seed = seed;
-            if (!excluded(plan_, cell, spec_.excludes)) add_cell(std::move(cell));
+            if (!excluder_.excludes(plan_, cell)) add_cell(std::move(cell));
           }
         }
       }
@@ -417,7 +412,7 @@ class Planner {
     plan_.cells.push_back(std::move(cell));
   }
 
-  std::vector<std::string> cell_parts(const Cell& cell, bool content) const {
+  std::vector<std::string> cell_parts(const Cell& cell, bool content) {
     const Task& task = plan_.tasks[cell.task];
     const ResolvedPlugin& tuner = plan_.tuners[cell.tuner];
     std::vector<std::string> parts = {
@@ -432,20 +427,35 @@ class Planner {
         plan_.analysis.center_rows ? "row" : "column",
         std::to_string(plan_.analysis.max_rows)};
     if (task.views.count > 0) parts.push_back(task.views.canonical);
+    if (keeps_more(plan_.splits[task.train].facts.info.size, cell.fraction)) parts.emplace_back("decimal fraction");
     for (std::size_t i = 0; i < task.tests.size(); ++i) {
       const TestSet& test = task.tests[i];
       parts.insert(parts.end(), {test.name, test.ood ? "ood" : "id", plan_.splits[test.split].plugin.identity(),
                                  content ? plan_.encodings[cell.tests[i]].id : ""});
+      if (!test.classes.empty()) parts.push_back(fmt::format("classes {}", fmt::join(test.classes, " ")));
     }
     return parts;
+  }
+
+  // Whether subset_size() is above the product in binary, which counted once, for some class that is not larger than
+  // the split. Only cells that this changed have got another identity.
+  bool keeps_more(std::int64_t size, double fraction) {
+    const auto [known, is_new] = keeps_more_.try_emplace({size, fraction}, false);
+    for (std::int64_t n = 1; is_new && fraction < 1.0 && n <= size && !known->second; ++n) {
+      const auto binary = static_cast<std::int64_t>(static_cast<double>(n) * fraction);
+      known->second = subset_size(n, fraction) > std::max<std::int64_t>(1, binary);
+    }
+    return known->second;
   }
 
   const MatrixSpec& spec_;
   const Catalog& catalog_;
   const Inspector& inspector_;
+  Excluder excluder_;
   Plan plan_;
   std::map<std::string, std::size_t> split_of_;
   std::map<std::tuple<std::size_t, std::size_t, std::string>, std::size_t> encoding_of_;  // with the views
+  std::map<std::pair<std::int64_t, double>, bool> keeps_more_;
   std::set<std::string> checkpoint_ids_;
   std::map<std::string, std::vector<std::string>> noise_of_name_;  // name and ratio -> identity
   std::vector<std::optional<std::size_t>> shared_tasks_;  // by spec: the task whose data are those of any checkpoint

@@ -42,7 +42,9 @@ std::string PluginInspector::files(const ResolvedPlugin& plugin) const {
     if (spec.type != ParamType::path || plugin.params.text(spec.name).empty()) continue;
     const std::filesystem::path file = plugin.params.path(spec.name);
     if (!std::filesystem::is_regular_file(file)) {
-      throw ConfigError(plugin.where, fmt::format("{} = \"{}\": no such file", spec.name, file.string()));
+      throw ConfigError(plugin.where,
+                        fmt::format("{} = \"{}\": {}", spec.name, file.string(),
+                                    std::filesystem::exists(file) ? "is no regular file" : "no such file"));
     }
     std::string& digest = file_digests_[file.string()];
     if (digest.empty()) digest = digest_of_file(file);

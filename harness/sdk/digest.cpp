@@ -48,10 +48,13 @@ std::string digest_of(std::string_view text) {
 }
 
 std::string digest_of_file(const std::filesystem::path& file) {
-  std::ifstream in(file, std::ios::binary);
-  if (!in || !std::filesystem::is_regular_file(file)) {
-    throw DataError(file.string() + ": cannot be read; check the path and its permissions");
+  std::error_code error;
+  const std::filesystem::file_type type = std::filesystem::status(file, error).type();
+  if (type != std::filesystem::file_type::regular && std::filesystem::exists(file, error)) {
+    throw DataError(file.string() + ": is no regular file");  // opening a pipe would wait for its writer
   }
+  std::ifstream in(file, std::ios::binary);
+  if (!in) throw DataError(file.string() + ": cannot be read; check the path and its permissions");
   Digest digest;
   std::vector<char> chunk(1 << 20);
   while (in) {

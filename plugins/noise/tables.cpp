@@ -74,7 +74,6 @@ Fields split_fields(std::string_view line, char separator) {
 // Lines with something on them; all have as many fields as the first.
 std::vector<Line> read_lines(const fs::path& file) {
   const std::string text = read_text(file, kLargestText);
-  if (text.find('\0') != std::string::npos) fail(file, "is neither text nor .npy");
   std::vector<Line> lines;
   std::int64_t number = 0;
   char separator = 0;
@@ -210,8 +209,12 @@ torch::Tensor read_features(const fs::path& file, const torch::Tensor& rows, std
 
 void check_length(const fs::path& file, const char* what, std::int64_t found, std::int64_t full_size) {
   if (found == full_size) return;
+  const bool one_more = found == full_size + 1 && !is_npy(file);
   fail(file, "has " + std::to_string(found) + " rows of " + what + " and the set has " + std::to_string(full_size) +
-                 " samples; there must be one for each, in the order of the set");
+                 " samples; there must be one for each, in the order of the set" +
+                 (one_more ? " (if the first line is a header of numbers, as pandas writes for columns without names, "
+                             "give the columns names)"
+                           : ""));
 }
 
 }  // namespace nmlbench::plugins

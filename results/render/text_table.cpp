@@ -122,11 +122,35 @@ std::string csv_line(const std::vector<std::string>& cells) {
   return text + "\n";
 }
 
+// Blocks of characters that a terminal draws two columns wide (East Asian Width W and F, Unicode 15), and of those that
+// it draws over the character before.
+struct Block {
+  char32_t first, last;
+};
+constexpr Block kWide[] = {{0x1100, 0x115F},   {0x2E80, 0x303E},   {0x3041, 0x33FF},  {0x3400, 0x4DBF},
+                           {0x4E00, 0x9FFF},   {0xA000, 0xA4CF},   {0xA960, 0xA97F},  {0xAC00, 0xD7A3},
+                           {0xF900, 0xFAFF},   {0xFE30, 0xFE6F},   {0xFF00, 0xFF60},  {0xFFE0, 0xFFE6},
+                           {0x1F300, 0x1F64F}, {0x1F900, 0x1F9FF}, {0x20000, 0x3FFFD}};
+constexpr Block kOver[] = {{0x0300, 0x036F}, {0x200B, 0x200F}, {0x20D0, 0x20FF}, {0x3099, 0x309A}, {0xFE00, 0xFE0F}};
+
+template <std::size_t N>
+bool in_blocks(char32_t c, const Block (&blocks)[N]) {
+  return std::any_of(blocks, blocks + N, [c](const Block& block) { return c >= block.first && c <= block.last; });
+}
+
 }  // namespace
 
 std::size_t display_width(std::string_view text) {
-  return static_cast<std::size_t>(
-      std::count_if(text.begin(), text.end(), [](unsigned char c) { return (c & 0xc0) != 0x80; }));
+  std::size_t width = 0;
+  for (std::size_t i = 0; i < text.size();) {
+    const auto lead = static_cast<unsigned char>(text[i++]);
+    char32_t c = lead < 0x80 ? lead : lead < 0xE0 ? lead & 0x1FU : lead < 0xF0 ? lead & 0x0FU : lead & 0x07U;
+    for (; i < text.size() && (static_cast<unsigned char>(text[i]) & 0xC0U) == 0x80; ++i) {
+      c = c << 6 | (static_cast<unsigned char>(text[i]) & 0x3FU);
+    }
+    width += in_blocks(c, kOver) ? 0 : in_blocks(c, kWide) ? 2 : 1;
+  }
+  return width;
 }
 
 std::string to_terminal(const TextTable& any, bool colour) {

@@ -38,6 +38,48 @@ torch::Tensor exported(const Scratch& scratch) {
   return read_npy_file(scratch / ("out/" + index.at("checkpoints")[0].at("splits")[0].at("x").get<std::string>()));
 }
 
+// One colour for each class: what is taken for another class shows as accuracy.
+void write_swatches(const Scratch& scratch, const std::string& folder, const std::vector<std::string>& classes) {
+  const std::vector<std::string> all = {"ant", "bee", "cat", "dog"};
+  for (const std::string& name : classes) {
+    const auto c = std::find(all.begin(), all.end(), name) - all.begin();
+    const torch::Tensor colour =
+        torch::tensor(std::vector<std::int64_t>{200 * (c % 2), 200 * (c / 2), 100}).to(torch::kUInt8);
+    for (int i = 0; i < 6; ++i) {
+      scratch.write(folder + "/" + name + "/" + std::to_string(i) + ".png", png_of(colour.expand({4, 4, 3}) + i));
+    }
+  }
+}
+
+std::string train_and_test(const std::string& train, const std::string& test) {
+  std::string text = matrix(train);
+  const std::size_t at = text.rfind(train);
+  text.replace(at, train.size(), test);
+  text.replace(text.find("epochs = 1"), 10, "epochs = 60\nlr = 0.05");
+  return text;
+}
+
+TEST(Data, ClassesOfTrainingAndTestMeetByName) {
+  const Scratch scratch;
+  write_swatches(scratch, "train", {"ant", "bee", "cat", "dog"});
+  write_swatches(scratch, "test", {"ant", "cat", "dog"});
+  scratch.write("m.toml", train_and_test("{ plugin = \"image-folder\", path = \"train\" }",
+                                         "{ plugin = \"image-folder\", path = \"test\" }"));
+  const Finished finished = run(scratch, {"run", "m.toml"});
+  ASSERT_EQ(finished.status, 0) << finished.err;
+  EXPECT_EQ(count(scratch / "nmlbench.sqlite", "SELECT sum(value = 1) FROM v_results WHERE metric = 'accuracy'"), 1);
+}
+
+TEST(Data, ImagesOfAnotherSizeAreNoFeaturesOfTheSameWidth) {
+  const Scratch scratch;
+  write_swatches(scratch, "train", {"ant", "bee"});
+  scratch.write("m.toml", train_and_test("{ plugin = \"image-folder\", path = \"train\" }",
+                                         "{ plugin = \"image-folder\", path = \"train\", size = 6 }"));
+  const Finished finished = run(scratch, {"run", "m.toml"});
+  EXPECT_EQ(finished.status, 1);
+  EXPECT_THAT(finished.err, HasSubstr("bring the images to one size and colour"));
+}
+
 TEST(Data, PixelsOfAFolderAreTheFilesBytes) {
   const Scratch scratch;
   write_folder(scratch);

@@ -56,6 +56,28 @@ TEST_F(Frozen, ReachTheTunerUntouched) {
   EXPECT_EQ(checkpoint.at("splits").size(), 2U);
 }
 
+TEST_F(Frozen, LabelsOfOneClassAreNoTask) {
+  scratch_.write("y.npy", npy_bytes(torch::full_like(train_.y, 2), "<i8"));
+  const Finished finished = run(scratch_, {"run", "frozen.toml"});
+  EXPECT_EQ(finished.status, 1);
+  EXPECT_THAT(finished.err, HasSubstr("all training labels are 2"));
+}
+
+TEST_F(Frozen, FilesOfTwoTasksNeverHaveOneName) {
+  std::string text = kFrozen;
+  const std::size_t task = text.find("[[task]]"), end = text.find("[[tuner]]");
+  std::string second = text.substr(task, end - task);
+  second.replace(second.find("blobs"), 5, "a_b");
+  second.insert(second.find(" }"), ", limit = 50");
+  text.insert(end, second);
+  text.replace(text.find("blobs"), 5, "a/b");
+  scratch_.write("two.toml", text);
+  const Finished finished = run(scratch_, {"features", "two.toml", "-o", "out"});
+  EXPECT_EQ(finished.status, 2);
+  EXPECT_THAT(finished.err, HasSubstr("a_b-train_x.npy"));
+  EXPECT_FALSE(std::filesystem::exists(scratch_ / "out"));
+}
+
 // Views of images under the encoder `pixels`, so that they can be told from outside.
 class ImageViews : public ::testing::Test {
  protected:

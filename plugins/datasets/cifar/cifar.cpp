@@ -2,11 +2,13 @@
 // byte (CIFAR-100: coarse and fine), then 3072 bytes, red, green and blue planes of 32x32.
 #include "datasets/common/files.h"
 #include "datasets/common/labelled_images.h"
+#include "support/text_file.h"
 
 #include <nmlbench/plugin.h>
+#include <nmlbench/warning.h>
 
 #include <algorithm>
-#include <fstream>
+#include <sstream>
 
 namespace nmlbench::plugins {
 namespace {
@@ -14,6 +16,7 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::int64_t kPixels = 3 * 32 * 32;
+constexpr std::size_t kLargestNames = std::size_t{1} << 20;
 constexpr std::uint64_t kLargestFile = std::uint64_t{1} << 33;
 
 // What the official distribution holds; names of files in the order in which they are read.
@@ -64,13 +67,24 @@ bool holds(const fs::path& folder, bool hundred) {
 }
 
 std::vector<std::string> names_in(const fs::path& file) {
-  std::ifstream in(file);
   std::vector<std::string> names;
+  std::error_code error;
+  if (!fs::exists(file, error)) return names;
+  std::istringstream in(read_text(file, kLargestNames));
   for (std::string line; std::getline(in, line);) {
     line.erase(line.find_last_not_of(" \r\t") + 1);
     if (!line.empty()) names.push_back(line);
   }
   return names;
+}
+
+// Whether the folder, or one in it, is the distribution of pickled Python objects.
+bool holds_python_version(const fs::path& folder) {
+  std::error_code error;
+  for (const char* file : {"data_batch_1", "test_batch", "cifar-10-batches-py", "cifar-100-python", "meta"}) {
+    if (fs::exists(folder / file, error)) return true;
+  }
+  return false;
 }
 
 class Cifar : public LabelledImageDataset {
@@ -95,8 +109,18 @@ class Cifar : public LabelledImageDataset {
     if (train() && !place.hundred) names = batches_in(place.folder);
     std::error_code error;
     if (names.empty() || !fs::exists(place.folder / names[0], error)) {
+      if (holds_python_version(place.folder)) {
+        throw DataError(place.folder.string() +
+                        ": holds the Python version of CIFAR; the binary version is read (cifar-10-binary.tar.gz or "
+                        "cifar-100-binary.tar.gz)");
+      }
       throw DataError(place.folder.string() + ": neither " + (train() ? "data_batch_*.bin" : "test_batch.bin") +
                       " nor " + (train() ? "train.bin" : "test.bin") + " is there");
+    }
+    const std::size_t whole = (train() ? layout_of(place.hundred).train : layout_of(place.hundred).test).size();
+    if (names.size() < whole) {
+      warn_once(place.folder.string() + ": holds " + std::to_string(names.size()) + " of the " + std::to_string(whole) +
+                " files of the split; the rest is left out");
     }
     std::vector<fs::path> files;
     for (const std::string& name : names) files.push_back(place.folder / name);

@@ -11,8 +11,10 @@ namespace nmlbench::plugins {
 namespace fs = std::filesystem;
 
 std::string md5_of_file(const fs::path& file) {
-  std::ifstream in(file, std::ios::binary);
-  if (!in) throw DataError(file.string() + ": no such file");
+  std::error_code error;
+  std::ifstream in;
+  if (fs::is_regular_file(file, error)) in.open(file, std::ios::binary);  // a pipe would be waited for
+  if (!in.is_open()) throw DataError(file.string() + ": no such file");
   const std::unique_ptr<EVP_MD_CTX, void (*)(EVP_MD_CTX*)> md5(EVP_MD_CTX_new(), EVP_MD_CTX_free);
   EVP_DigestInit_ex(md5.get(), EVP_md5(), nullptr);
   std::vector<char> part(1 << 20);

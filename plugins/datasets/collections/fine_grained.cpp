@@ -131,7 +131,7 @@ ImageListing FgvcAircraft::read(const fs::path& root) {
   const fs::path file = root / "data" / ("images_" + level + "_" + split() + ".txt");
   std::vector<NamedImage> images;
   for (const Line& line : read_lines(file)) {  // IMAGE CLASS, and class names have blanks
-    const std::size_t blank = line.text.find(' ');
+    const std::size_t blank = line.text.find_first_of(" \t");
     if (blank == std::string::npos) throw DataError(at_line(file, line) + ": expected an image and its class");
     images.push_back({inside(root, "data/images/" + line.text.substr(0, blank) + ".jpg", at_line(file, line)),
                       line.text.substr(blank + 1)});

@@ -50,7 +50,9 @@ struct Hdf5Images::Handles {
   }
 
   static hid_t quiet_open(const fs::path& path) {
-    H5Eset_auto2(H5E_DEFAULT, nullptr, nullptr);  // messages are ours
+    std::error_code error;
+    if (!fs::is_regular_file(path, error)) return -1;  // a pipe would be waited for
+    H5Eset_auto2(H5E_DEFAULT, nullptr, nullptr);       // messages are ours
     return H5Fopen(path.c_str(), H5F_ACC_RDONLY, H5P_DEFAULT);
   }
   static hid_t chunk_cache() {

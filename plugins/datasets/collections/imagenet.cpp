@@ -1,7 +1,8 @@
 #include "imagenet.h"
 
+#include "support/text_file.h"
+
 #include <algorithm>
-#include <fstream>
 #include <map>
 
 #include <nlohmann/json.hpp>
@@ -13,6 +14,7 @@ namespace fs = std::filesystem;
 using nlohmann::json;
 
 constexpr std::int64_t kClasses = 1000;
+constexpr std::size_t kLargestJson = std::size_t{64} << 20;
 
 ImageListing by_synset(const fs::path& root) {
   std::vector<std::string> names = sub_folders(root);
@@ -25,7 +27,7 @@ ImageListing subset(const fs::path& root, const Params& params) {
   const fs::path synsets = given.empty() ? params.path("path") / "imagenet_synsets.txt" : given;
   std::map<std::string, std::int64_t> number;
   for (const Line& line : read_lines(synsets)) {
-    number.emplace(line.text.substr(0, line.text.find(' ')), static_cast<std::int64_t>(number.size()));
+    number.emplace(line.text.substr(0, line.text.find_first_of(" \t")), static_cast<std::int64_t>(number.size()));
   }
   if (static_cast<std::int64_t>(number.size()) != kClasses) {
     throw DataError(synsets.string() + ": names " + std::to_string(number.size()) + " WordNet ids, not 1,000");
@@ -40,9 +42,7 @@ ImageListing subset(const fs::path& root, const Params& params) {
 }
 
 json read_json(const fs::path& file) {
-  std::ifstream in(file);
-  if (!in) throw DataError(file.string() + ": no such file");
-  const json value = json::parse(in, nullptr, /*allow_exceptions=*/false);
+  const json value = json::parse(read_text(file, kLargestJson), nullptr, /*allow_exceptions=*/false);
   if (!value.is_object()) throw DataError(file.string() + ": is no JSON object");
   return value;
 }

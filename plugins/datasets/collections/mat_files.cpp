@@ -3,8 +3,10 @@
 #include <nmlbench/dense.h>
 #include <nmlbench/error.h>
 
+#include <cmath>
 #include <cstring>
 #include <memory>
+#include <type_traits>
 
 #include <matio.h>
 
@@ -36,10 +38,17 @@ std::size_t element_count(const matvar_t& value) {
   return count;
 }
 
+// MATLAB keeps whole numbers as doubles, too.
 template <typename T>
-void append(const matvar_t& value, std::vector<std::int64_t>& out) {
+void append(const Variable& variable, const matvar_t& value, std::vector<std::int64_t>& out) {
   const auto* data = static_cast<const T*>(value.data);
-  for (std::size_t i = 0; i < element_count(value); ++i) out.push_back(static_cast<std::int64_t>(data[i]));
+  for (std::size_t i = 0; i < element_count(value); ++i) {
+    if constexpr (std::is_floating_point_v<T>) {
+      if (!(std::abs(data[i]) < 1e15) || data[i] != std::floor(data[i]))
+        variable.fail("has numbers that are not whole");
+    }
+    out.push_back(static_cast<std::int64_t>(data[i]));
+  }
 }
 
 std::vector<std::int64_t> integers(const Variable& variable, const matvar_t* value) {
@@ -47,34 +56,34 @@ std::vector<std::int64_t> integers(const Variable& variable, const matvar_t* val
   if (value == nullptr || value->data == nullptr) variable.fail("has an empty field");
   switch (value->class_type) {
     case MAT_C_DOUBLE:
-      append<double>(*value, out);
+      append<double>(variable, *value, out);
       break;
     case MAT_C_SINGLE:
-      append<float>(*value, out);
+      append<float>(variable, *value, out);
       break;
     case MAT_C_UINT8:
-      append<std::uint8_t>(*value, out);
+      append<std::uint8_t>(variable, *value, out);
       break;
     case MAT_C_INT8:
-      append<std::int8_t>(*value, out);
+      append<std::int8_t>(variable, *value, out);
       break;
     case MAT_C_UINT16:
-      append<std::uint16_t>(*value, out);
+      append<std::uint16_t>(variable, *value, out);
       break;
     case MAT_C_INT16:
-      append<std::int16_t>(*value, out);
+      append<std::int16_t>(variable, *value, out);
       break;
     case MAT_C_UINT32:
-      append<std::uint32_t>(*value, out);
+      append<std::uint32_t>(variable, *value, out);
       break;
     case MAT_C_INT32:
-      append<std::int32_t>(*value, out);
+      append<std::int32_t>(variable, *value, out);
       break;
     case MAT_C_INT64:
-      append<std::int64_t>(*value, out);
+      append<std::int64_t>(variable, *value, out);
       break;
     case MAT_C_UINT64:
-      append<std::uint64_t>(*value, out);
+      append<std::uint64_t>(variable, *value, out);
       break;
     default:
       variable.fail("is not numeric");

@@ -211,7 +211,7 @@ ImageListing DomainNet::read(const fs::path& root) {
   std::vector<std::int64_t> labels;
   std::vector<std::string> names(345);
   for (const Line& line : read_lines(file)) {  // DOMAIN/CLASS/IMAGE LABEL
-    const std::size_t blank = line.text.rfind(' ');
+    const std::size_t blank = line.text.find_last_of(" \t");
     const std::int64_t label =
         parse_number(blank == std::string::npos ? "" : line.text.substr(blank + 1), at_line(file, line));
     if (label < 0 || label >= 345) throw DataError(at_line(file, line) + ": the label is outside [0, 345)");

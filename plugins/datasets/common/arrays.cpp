@@ -9,7 +9,8 @@
 #include <fstream>
 #include <map>
 #include <optional>
-#include <regex>
+#include <sstream>
+#include <string_view>
 #include <vector>
 
 #include <fcntl.h>
@@ -23,7 +24,6 @@ static_assert(std::endian::native == std::endian::little, "arrays in files are l
 namespace nmlbench::plugins {
 namespace {
 
-constexpr std::size_t kLongestDescription = 500;  // std::regex recurses once for each character
 constexpr std::uint64_t kLargestHeader = std::uint64_t{100} << 20;
 
 [[noreturn]] void fail_at(const std::filesystem::path& file, const std::string& message) {
@@ -34,7 +34,7 @@ constexpr std::uint64_t kLargestHeader = std::uint64_t{100} << 20;
 class Mapping {
  public:
   explicit Mapping(const std::filesystem::path& file) {
-    const int descriptor = ::open(file.c_str(), O_RDONLY | O_CLOEXEC);
+    const int descriptor = ::open(file.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);  // a pipe must not block
     if (descriptor < 0) fail_at(file, std::string("cannot be opened: ") + std::strerror(errno));
     struct stat status {};
     const bool regular = ::fstat(descriptor, &status) == 0 && S_ISREG(status.st_mode);
@@ -98,25 +98,91 @@ torch::ScalarType npy_type(const std::filesystem::path& file, const std::string&
       {"|i1", torch::kInt8},    {"<i2", torch::kInt16},   {"<i4", torch::kInt32},   {"<i8", torch::kInt64}};
   const auto found = types.find(descr);
   if (found == types.end()) {
+    if (descr[0] == '>')
+      fail_at(file, "has big-endian elements (" + descr + "); save it with .astype(\"<" + descr.substr(1) + "\")");
     fail_at(file, "has elements of type " + descr + "; float16, float32, float64, uint8 and int8 to int64 can be read");
   }
   return found->second;
 }
 
+// What follows the key of a Python dictionary, without blanks before it; nothing when the key is not there.
+std::optional<std::string_view> after_key(std::string_view header, const std::string& key) {
+  for (const char quote : {'\'', '"'}) {
+    const std::string quoted = quote + key + quote;
+    const std::size_t at = header.find(quoted);
+    if (at == std::string_view::npos) continue;
+    const std::size_t colon = header.find_first_not_of(' ', at + quoted.size());
+    if (colon == std::string_view::npos || header[colon] != ':') continue;
+    const std::size_t value = header.find_first_not_of(' ', colon + 1);
+    if (value != std::string_view::npos) return header.substr(value);
+  }
+  return std::nullopt;
+}
+
+struct NpyHeader {
+  std::string descr;
+  bool fortran = false;
+  std::vector<std::int64_t> sizes;
+  std::string shape;  // as written
+};
+
+// "60, 8"; Python 2 wrote "60L, 8L".
 std::vector<std::int64_t> npy_shape(const std::filesystem::path& file, const std::string& text) {
   std::vector<std::int64_t> sizes;
-  static const std::regex number("[0-9]+");
-  for (std::sregex_iterator it(text.begin(), text.end(), number), end; it != end; ++it) {
-    if (it->length() > 15) fail_at(file, "its header has an impossible shape: (" + text + ")");
-    sizes.push_back(std::stoll(it->str()));
+  std::istringstream items(text);
+  for (std::string item; std::getline(items, item, ',');) {
+    item.erase(0, item.find_first_not_of(' '));
+    item.erase(item.find_last_not_of(' ') + 1);
+    if (!item.empty() && item.back() == 'L') item.pop_back();
+    const bool last = items.eof() && item.empty();  // (60,)
+    if (last) break;
+    if (item.empty() || item.size() > 15 || item.find_first_not_of("0123456789") != std::string::npos) {
+      fail_at(file, "its header has an impossible shape: (" + text + ")");
+    }
+    sizes.push_back(std::stoll(item));
   }
   return sizes;
+}
+
+// Keys in any order and either kind of quotes, as NumPy reads them.
+NpyHeader npy_header(const std::filesystem::path& file, const std::string& text) {
+  if (text.empty() || text.front() != '{' || text.back() != '}') {
+    fail_at(file, "its header is no Python dictionary; the file is damaged, or not written by NumPy");
+  }
+  const auto value = [&](const char* key) {
+    const auto found = after_key(text, key);
+    if (!found) fail_at(file, "its header has no '" + std::string(key) + "'");
+    return *found;
+  };
+  NpyHeader header;
+  const std::string_view descr = value("descr"), order = value("fortran_order"), shape = value("shape");
+  if (descr.front() == '[') {
+    fail_at(file,
+            "is a structured array, with named fields; save one plain array, for example with "
+            "numpy.lib.recfunctions.structured_to_unstructured");
+  }
+  const std::size_t end = descr.find(descr.front(), 1);
+  if ((descr.front() != '\'' && descr.front() != '"') || end == std::string_view::npos) {
+    fail_at(file, "its header has no element type that can be understood");
+  }
+  header.descr = descr.substr(1, end - 1);
+  header.fortran = order.rfind("True", 0) == 0;
+  if (!header.fortran && order.rfind("False", 0) != 0)
+    fail_at(file, "its header's fortran_order is neither True nor False");
+  const std::size_t close = shape.find(')');
+  if (shape.front() != '(' || close == std::string_view::npos) fail_at(file, "its header's shape is no tuple");
+  header.shape = shape.substr(1, close - 1);
+  header.sizes = npy_shape(file, header.shape);
+  return header;
 }
 
 }  // namespace
 
 torch::Tensor read_npy(const std::filesystem::path& file) {
   const auto mapping = std::make_shared<Mapping>(file);
+  if (mapping->size() >= 12 && mapping->text(0, 4) == "PK\3\4") {
+    fail_at(file, "is a zip file, as np.savez writes (.npz); save the one array with np.save");
+  }
   if (mapping->size() < 12 || mapping->text(0, 6) != "\x93NUMPY") fail_at(file, "is no .npy file");
   const int version = mapping->data()[6];
   if (version < 1 || version > 3) fail_at(file, "is an .npy file of the unknown version " + std::to_string(version));
@@ -127,22 +193,18 @@ torch::Tensor read_npy(const std::filesystem::path& file) {
 
   std::string header = mapping->text(begin, length);
   header.erase(header.find_last_not_of(" \n") + 1);  // padding
-  if (header.size() > kLongestDescription) fail_at(file, "its header is not what NumPy writes");
-  static const std::regex pattern(
-      R"(^\{\s*'descr':\s*'([^']*)',\s*'fortran_order':\s*(True|False),\s*'shape':\s*\(([0-9, ]*)\),?\s*\}$)");
-  std::smatch match;
-  if (!std::regex_match(header, match, pattern)) fail_at(file, "its header is not what NumPy writes");
-  const torch::ScalarType type = npy_type(file, match[1]);
-  std::vector<std::int64_t> sizes = npy_shape(file, match[3]);
+  const NpyHeader description = npy_header(file, header);
+  const torch::ScalarType type = npy_type(file, description.descr);
+  std::vector<std::int64_t> sizes = description.sizes;
   const auto count = element_count(sizes);
   const std::uint64_t available = mapping->size() - begin - length;
   if (!count || *count > available / c10::elementSize(type)) {
-    fail_at(file, "the file is truncated: its header says (" + match[3].str() + ") and " + std::to_string(available) +
-                      " bytes follow");
+    fail_at(file, "the file is truncated: its header says (" + description.shape + ") and " +
+                      std::to_string(available) + " bytes follow");
   }
   const std::uint64_t bytes = *count * c10::elementSize(type);
   if (bytes != available) fail_at(file, "the file is longer than its header says");
-  if (match[2] == "False") return tensor_at(mapping, begin + length, bytes, sizes, type);
+  if (!description.fortran) return tensor_at(mapping, begin + length, bytes, sizes, type);
   std::reverse(sizes.begin(), sizes.end());
   const torch::Tensor columns = tensor_at(mapping, begin + length, bytes, sizes, type);
   return columns.permute([&] {
@@ -152,7 +214,7 @@ torch::Tensor read_npy(const std::filesystem::path& file) {
   }());
 }
 
-torch::Tensor read_safetensors(const std::filesystem::path& file, const std::string& name) {
+torch::Tensor read_safetensors(const std::filesystem::path& file, const std::string& name, const std::string& chooser) {
   using nlohmann::json;
   static const std::map<std::string, torch::ScalarType> types = {
       {"F16", torch::kFloat16}, {"BF16", torch::kBFloat16}, {"F32", torch::kFloat32},
@@ -165,10 +227,14 @@ torch::Tensor read_safetensors(const std::filesystem::path& file, const std::str
     fail_at(file, "the file is truncated in its header, or no .safetensors file");
   const json header = json::parse(mapping->text(8, length), nullptr, /*allow_exceptions=*/false);
   if (!header.is_object()) fail_at(file, "its header is no JSON object");
-  if (!header.contains(name)) {
+  constexpr const char* kMetadata = "__metadata__";  // no tensor
+  if (!header.contains(name) || name == kMetadata) {
     std::string names;
-    for (const auto& [key, value] : header.items()) names += (names.empty() ? "" : ", ") + key;
-    fail_at(file, "has no tensor \"" + name + "\"; it has " + names);
+    for (const auto& [key, value] : header.items()) {
+      if (key != kMetadata) names += (names.empty() ? "" : ", ") + key;
+    }
+    fail_at(file, "has no tensor \"" + name + "\"; it has " + (names.empty() ? "none" : names) + "; `" + chooser +
+                      "` says which is taken");
   }
   try {
     const json& entry = header.at(name);

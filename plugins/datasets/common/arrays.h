@@ -12,7 +12,8 @@ namespace nmlbench::plugins {
 // Throws DataError naming the file.
 torch::Tensor read_npy(const std::filesystem::path& file);
 
-// One tensor of a .safetensors file, memory-mapped. Throws DataError naming the file and the tensor.
-torch::Tensor read_safetensors(const std::filesystem::path& file, const std::string& name);
+// One tensor of a .safetensors file, memory-mapped. `chooser` is the parameter that named it. Throws DataError naming
+// the file and the tensor.
+torch::Tensor read_safetensors(const std::filesystem::path& file, const std::string& name, const std::string& chooser);
 
 }  // namespace nmlbench::plugins

@@ -15,16 +15,20 @@ gzFile handle(void* stream) {
 
 }  // namespace
 
-std::filesystem::path find_file(const std::filesystem::path& folder, const std::string& name) {
+std::filesystem::path find_file(const std::filesystem::path& folder, const std::vector<std::string>& names) {
   std::error_code error;
   if (!std::filesystem::is_directory(folder, error)) {
-    throw DataError(folder.string() + ": no such folder; it should hold " + name);
+    throw DataError(folder.string() + ": no such folder; it should hold " + names.front());
   }
-  for (const char* ending : {"", ".gz"}) {
-    const std::filesystem::path file = folder / (name + ending);
-    if (std::filesystem::is_regular_file(file, error)) return file;
+  std::string tried;
+  for (const std::string& name : names) {
+    for (const char* ending : {"", ".gz"}) {
+      const std::filesystem::path file = folder / (name + ending);
+      if (std::filesystem::is_regular_file(file, error)) return file;
+    }
+    tried += (tried.empty() ? "" : ", ") + name;
   }
-  throw DataError(folder.string() + ": neither " + name + " nor " + name + ".gz is there");
+  throw DataError(folder.string() + ": holds none of " + tried + ", plain or with .gz");
 }
 
 FileReader::FileReader(const std::filesystem::path& file) : file_(file) {

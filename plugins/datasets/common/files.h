@@ -10,8 +10,8 @@
 
 namespace nmlbench::plugins {
 
-// `name` or `name`.gz in `folder`, whichever is there. The message lists both when neither is.
-std::filesystem::path find_file(const std::filesystem::path& folder, const std::string& name);
+// The first of `names` in `folder`, each also with .gz. Throws DataError that lists them when none is there.
+std::filesystem::path find_file(const std::filesystem::path& folder, const std::vector<std::string>& names);
 
 // Reads a plain or gzip-compressed file from its beginning (zlib tells them apart).
 class FileReader {

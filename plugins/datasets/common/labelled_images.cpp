@@ -7,6 +7,8 @@
 #include <array>
 #include <cmath>
 #include <numbers>
+#include <queue>
+#include <tuple>
 
 #include <torch/nn.h>
 
@@ -54,22 +56,77 @@ torch::Tensor rotations(const torch::Tensor& angle) {
   return torch::stack({angle.cos(), -angle.sin(), zero, angle.sin(), angle.cos(), zero}, 1).view({-1, 2, 3});
 }
 
+// What a limit keeps of one class.
+struct ClassShare {
+  std::int64_t label, rows;
+  double exact;
+  std::int64_t keep;
+};
+
+// Each share rounded for itself, at least one.
+std::vector<ClassShare> rounded_shares(const torch::Tensor& labels, std::int64_t limit) {
+  const auto [classes, inverse, counts] = torch::_unique2(labels, /*sorted=*/true, false, /*return_counts=*/true);
+  std::vector<ClassShare> shares;
+  for (std::int64_t i = 0; i < classes.size(0); ++i) {
+    const auto rows = counts[i].item<std::int64_t>();
+    const double exact = static_cast<double>(limit) * static_cast<double>(rows) / static_cast<double>(labels.size(0));
+    shares.push_back({classes[i].item<std::int64_t>(), rows, exact, std::max<std::int64_t>(1, std::llround(exact))});
+  }
+  return shares;
+}
+
+std::int64_t kept_by(const std::vector<ClassShare>& shares) {
+  std::int64_t kept = 0;
+  for (const ClassShare& share : shares) kept += share.keep;
+  return kept;
+}
+
+// Adds rows to the classes that are furthest below their share, or takes them from those furthest above it; no class
+// loses its last row while another has more. Draws decide between equal ones.
+void make_exact(std::vector<ClassShare>& shares, std::int64_t limit, const Stream& draws) {
+  const torch::Tensor order = draws.at("classes").permutation(static_cast<std::int64_t>(shares.size()));
+  std::int64_t kept = kept_by(shares);
+  const std::int64_t step = kept < limit ? 1 : -1;
+  for (const std::int64_t least : {1, 0}) {
+    using Candidate = std::tuple<double, std::int64_t, ClassShare*>;  // distance from its share, draw
+    std::priority_queue<Candidate> candidates;
+    const auto offer = [&](ClassShare& share, std::int64_t draw) {
+      if (step > 0 ? share.keep == share.rows : share.keep <= least) return;
+      candidates.emplace(static_cast<double>(step) * (share.exact - static_cast<double>(share.keep)), draw, &share);
+    };
+    for (std::size_t i = 0; i < shares.size(); ++i)
+      offer(shares[i], order[static_cast<std::int64_t>(i)].item<std::int64_t>());
+    for (; kept != limit && !candidates.empty(); kept += step) {
+      const auto [gap, draw, share] = candidates.top();
+      candidates.pop();
+      share->keep += step;
+      offer(*share, draw);
+    }
+  }
+}
+
 }  // namespace
 
 torch::Tensor stratified_limit(const torch::Tensor& labels, std::int64_t limit, std::int64_t seed) {
   const std::int64_t n = labels.size(0);
   if (limit <= 0 || limit >= n) return torch::arange(n);
   const Stream draws = Stream(static_cast<std::uint64_t>(seed)).at("limit");
+  std::vector<ClassShare> shares = rounded_shares(labels, limit);
+  make_exact(shares, limit, draws);
   std::vector<torch::Tensor> chosen;
-  const auto classes = labels.max().item<std::int64_t>() + 1;
-  for (std::int64_t c = 0; c < classes; ++c) {
-    const torch::Tensor rows = (labels == c).nonzero().view(-1);
-    if (rows.size(0) == 0) continue;
-    const double share = static_cast<double>(limit) * static_cast<double>(rows.size(0)) / static_cast<double>(n);
-    const std::int64_t keep = std::max<std::int64_t>(1, std::llround(share));
-    chosen.push_back(rows.index_select(0, draws.at(c).permutation(rows.size(0)).slice(0, 0, keep)));
+  for (const ClassShare& share : shares) {
+    const torch::Tensor rows = (labels == share.label).nonzero().view(-1);
+    chosen.push_back(rows.index_select(0, draws.at(share.label).permutation(share.rows).slice(0, 0, share.keep)));
   }
   return std::get<0>(torch::cat(chosen).sort());
+}
+
+std::string limit_identity(std::int64_t limit, const std::function<torch::Tensor()>& labels) {
+  std::string text = std::to_string(limit);
+  if (limit <= 0) return text;
+  const torch::Tensor y = labels();
+  if (y.dim() != 1 || limit >= y.size(0)) return text;
+  return kept_by(rounded_shares(y, limit)) == limit ? text : text + " exactly";
 }
 
 torch::Tensor corrupt_images(const torch::Tensor& images, const torch::Tensor& number, const std::string& corruption,
@@ -98,8 +155,14 @@ torch::Tensor corrupt_images(const torch::Tensor& images, const torch::Tensor& n
   return x.clamp(0, 1).mul(255).round().to(torch::kUInt8);
 }
 
+const LabelledImages& LabelledImageDataset::all() {
+  if (!all_) all_ = read();
+  return *all_;
+}
+
 SplitInfo LabelledImageDataset::open() {
-  LabelledImages all = read();
+  const LabelledImages all = this->all();
+  all_.reset();
   kept_ = stratified_limit(all.labels, params_.integer("limit"), params_.integer("limit_seed"));
   data_ = all;
   if (kept_.size(0) < all.labels.size(0)) {
@@ -121,7 +184,8 @@ std::string LabelledImageDataset::digest() {
   Digest digest;
   digest.update("labelled-images/1").update(choices());
   for (const auto& file : files()) digest.update(digest_of_file(file));
-  for (const char* name : {"limit", "limit_seed", "severity"}) digest.update(std::to_string(params_.integer(name)));
+  digest.update(limit_identity(params_.integer("limit"), [&] { return all().labels; }));
+  for (const char* name : {"limit_seed", "severity"}) digest.update(std::to_string(params_.integer(name)));
   digest.update(params_.text("corruption"));
   return digest.hex();
 }

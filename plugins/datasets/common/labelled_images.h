@@ -6,6 +6,8 @@
 #include <nmlbench/params.h>
 
 #include <cstdint>
+#include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -58,13 +60,21 @@ class LabelledImageDataset : public Dataset {
   const Params& params() const { return params_; }
 
  private:
+  const LabelledImages& all();
+
   Params params_;
+  std::optional<LabelledImages> all_;  // before the limit; only until open()
   LabelledImages data_;
   torch::Tensor kept_;  // int64, original number of each sample; names its corruption's draws
 };
 
-// int64, ascending: `limit` of the samples, each class in its share (at least one); all when limit is 0 or larger.
+// int64, ascending: exactly `limit` of the samples, each class in its share (largest remainders; at least one of each
+// as long as they suffice); all when limit is 0 or larger.
 torch::Tensor stratified_limit(const torch::Tensor& labels, std::int64_t limit, std::int64_t seed);
+
+// What a limit adds to a digest. Where shares rounded one by one come to another number, which once was what was kept,
+// it is other text. `labels` are read only under a limit.
+std::string limit_identity(std::int64_t limit, const std::function<torch::Tensor()>& labels);
 
 // uint8 [B, C, H, W] -> the same shape. `number` names each sample's draws: int64 [B]. Severity 1 to 5.
 torch::Tensor corrupt_images(const torch::Tensor& images, const torch::Tensor& number, const std::string& corruption,

@@ -6,13 +6,15 @@
 #include <nmlbench/plugin.h>
 
 #include <algorithm>
+#include <cmath>
 
 namespace nmlbench::plugins {
 namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::int64_t kCheckRows = 4096;                       // rows converted and checked at a time
+constexpr std::int64_t kCheckRows = 4096;  // rows converted and checked at a time
+constexpr double kLargestFeature = 1e15, kSmallestFeature = 1e-15;
 constexpr std::int64_t kResidentBytes = std::int64_t{1} << 30;  // above, rows are read from the mapped file
 
 class FeatureFiles : public Dataset {
@@ -55,7 +57,9 @@ class FeatureFiles : public Dataset {
     Digest digest;
     digest.update("features/1").update(digest_of_file(file_of("x"))).update(digest_of_file(file_of("y")));
     digest.update(params_.text("x_name")).update(params_.text("y_name"));
-    for (const char* name : {"classes", "limit", "limit_seed"}) digest.update(std::to_string(params_.integer(name)));
+    digest.update(std::to_string(params_.integer("classes")));
+    digest.update(limit_identity(params_.integer("limit"), [&] { return read("y").to(torch::kInt64); }));
+    digest.update(std::to_string(params_.integer("limit_seed")));
     return digest.hex();
   }
 
@@ -78,7 +82,7 @@ class FeatureFiles : public Dataset {
 
   torch::Tensor read(const std::string& what) const {
     const fs::path file = file_of(what);
-    if (file.extension() == ".safetensors") return read_safetensors(file, params_.text(what + "_name"));
+    if (file.extension() == ".safetensors") return read_safetensors(file, params_.text(what + "_name"), what + "_name");
     return read_npy(file);
   }
 
@@ -93,16 +97,29 @@ class FeatureFiles : public Dataset {
     }
   }
 
-  // Every number is finite, also as float32.
+  // Every number is finite, also as float32, and of a size whose squares float32 can tell from 0 and infinity: beyond,
+  // heads would learn from rounding.
   void check_features() const {
+    double largest = 0;
     for (std::int64_t begin = 0; begin < x_.size(0); begin += kCheckRows) {
       const torch::Tensor rows = x_.slice(0, begin, std::min(begin + kCheckRows, x_.size(0))).to(torch::kFloat32);
-      const torch::Tensor bad = torch::isfinite(rows).logical_not().nonzero();
-      if (bad.size(0) == 0) continue;
-      throw DataError(file_of("x").string() + ": row " + std::to_string(begin + bad[0][0].item<std::int64_t>()) +
-                      ", column " + std::to_string(bad[0][1].item<std::int64_t>()) +
-                      " is NaN or infinite (as float32); repair or remove such rows");
+      const double most = rows.abs().max().item<double>();
+      if (most <= kLargestFeature) {  // false for NaN
+        largest = std::max(largest, most);
+        continue;
+      }
+      const bool finite = std::isfinite(most);
+      const torch::Tensor bad = (finite ? rows.abs() > kLargestFeature : torch::isfinite(rows).logical_not()).nonzero();
+      const std::string place = file_of("x").string() + ": row " +
+                                std::to_string(begin + bad[0][0].item<std::int64_t>()) + ", column " +
+                                std::to_string(bad[0][1].item<std::int64_t>());
+      if (!finite) throw DataError(place + " is NaN or infinite (as float32); repair or remove such rows");
+      throw DataError(place + " is beyond 1e15, and sums of squares would overflow float32; scale the features");
     }
+    if (largest >= kSmallestFeature) return;
+    throw DataError(file_of("x").string() + (largest == 0 ? ": all features are 0"
+                                                          : ": all features are below 1e-15, and squares of them would "
+                                                            "vanish in float32; scale the features"));
   }
 
   void check_labels() {

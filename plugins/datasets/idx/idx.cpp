@@ -4,20 +4,35 @@
 
 #include <nmlbench/plugin.h>
 
+#include <algorithm>
+
 namespace nmlbench::plugins {
 namespace {
 
 constexpr std::uint32_t kUnsignedByte = 0x08;
 constexpr std::uint64_t kMostBytes = std::uint64_t{1} << 36;  // 64 GiB: larger headers are damaged or hostile
 
+// What begins with these bytes instead of the header of an IDX file.
+std::string what_it_is(std::uint32_t magic, const std::string& wanted) {
+  const std::string no = "is no IDX file of " + wanted + ", ";
+  if (magic >> 8 == kUnsignedByte) {
+    const std::uint32_t found = magic & 0xFF;
+    return no + "but one of " + std::to_string(found) + (found == 1 ? " dimension (labels)" : " dimensions") +
+           "; images have 3 and labels 1";
+  }
+  if (magic >> 16 == 0) return no + "as its elements are no unsigned bytes";
+  std::string text;
+  for (int shift = 24; shift >= 0; shift -= 8) text += static_cast<char>(magic >> shift & 0xFF);
+  const bool printable = std::all_of(text.begin(), text.end(), [](unsigned char c) { return c >= 0x20 && c < 0x7F; });
+  if (text[0] == '<') return no + "but a web page (it begins with \"" + text + "\"); fetch the file again";
+  return no + "but " + (printable ? "text, which begins with \"" + text + "\"" : "something else");
+}
+
 // Dimensions of an IDX file of unsigned bytes, the reader standing behind its header.
 std::vector<std::int64_t> read_header(FileReader& reader, const std::filesystem::path& file, std::size_t dims,
                                       const char* what) {
   const std::uint32_t magic = reader.big_endian_u32("header");
-  if (magic >> 16 != 0 || (magic >> 8 & 0xFF) != kUnsignedByte || (magic & 0xFF) != dims) {
-    throw DataError(file.string() + ": is no IDX file of " + what + " (its first bytes are " + std::to_string(magic) +
-                    ", expected " + std::to_string(kUnsignedByte << 8 | dims) + ")");
-  }
+  if (magic != (kUnsignedByte << 8 | dims)) throw DataError(file.string() + ": " + what_it_is(magic, what));
   std::vector<std::int64_t> sizes;
   std::uint64_t bytes = 1;
   for (std::size_t i = 0; i < dims; ++i) {
@@ -61,7 +76,7 @@ class Idx : public LabelledImageDataset {
 
  protected:
   std::vector<std::filesystem::path> files() const override {
-    return {file("images-idx3-ubyte"), file("labels-idx1-ubyte")};
+    return {file("images", "idx3-ubyte"), file("labels", "idx1-ubyte")};
   }
 
   std::string choices() const override { return std::to_string(params().integer("classes")); }
@@ -90,19 +105,14 @@ class Idx : public LabelledImageDataset {
   }
 
  private:
-  std::filesystem::path file(const std::string& content) const {
-    const std::filesystem::path folder = params().path("path");
-    const std::string& prefix = params().text("prefix");
-    if (params().text("split") == "train") return find_file(folder, prefix + "train-" + content);
-    try {
-      return find_file(folder, prefix + "t10k-" + content);
-    } catch (const DataError&) {
-      try {
-        return find_file(folder, prefix + "test-" + content);
-      } catch (const DataError&) {
-      }
-      throw;  // name the usual file
+  // "train-images-idx3-ubyte", which some unpackers call "train-images.idx3-ubyte".
+  std::filesystem::path file(const std::string& content, const std::string& format) const {
+    std::vector<std::string> names;
+    const bool train = params().text("split") == "train";
+    for (const char* split : train ? std::vector{"train-"} : std::vector{"t10k-", "test-"}) {
+      for (const char* joint : {"-", "."}) names.push_back(params().text("prefix") + split + content + joint + format);
     }
+    return find_file(params().path("path"), names);
   }
 };
 

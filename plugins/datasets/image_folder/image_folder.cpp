@@ -3,8 +3,10 @@
 #include "datasets/images/listing.h"
 
 #include <nmlbench/plugin.h>
+#include <nmlbench/warning.h>
 
 #include <algorithm>
+#include <cctype>
 #include <set>
 
 namespace nmlbench::plugins {
@@ -36,7 +38,7 @@ class ImageFolder : public ImageDataset {
     fs::path root = params().path("path");
     if (by == "folder") root /= inside(root, params().text("split"), "split");
     const std::vector<std::string> classes = class_names(root);
-    std::vector<NamedImage> images = images_by_class(root, classes);
+    std::vector<NamedImage> images = images_by_class(root, there(root, classes));
     if (by == "list") keep_listed(root, images);
     ImageListing listing = make_listing(root, images, classes);
     if (by == "fraction") return one_side(root, images, listing, classes);
@@ -44,12 +46,49 @@ class ImageFolder : public ImageDataset {
   }
 
  private:
+  // A class that a file names may have no folder in this split; a folder that it does not name is no class.
+  std::vector<std::string> there(const fs::path& root, const std::vector<std::string>& classes) const {
+    if (params().path("class_file").empty()) return classes;
+    std::vector<std::string> found;
+    std::set<std::string> tops;
+    std::error_code error;
+    for (const std::string& name : classes) {
+      if (fs::is_directory(root / name, error)) found.push_back(name);
+      tops.insert(fs::path(name).begin()->string());
+    }
+    std::vector<std::string> others = sub_folders(root);
+    std::erase_if(others, [&](const std::string& name) { return tops.count(name) > 0; });
+    if (!others.empty()) {
+      warn_once(root.string() + ": left out " + std::to_string(others.size()) + " folders that " +
+                params().path("class_file").string() + " does not name, the first is " + others[0]);
+    }
+    return found;
+  }
+
+  // The folder above the splits, taken for that of the classes, gives a task that means nothing.
+  static void reject_splits(const fs::path& root, const std::vector<std::string>& names) {
+    static const std::set<std::string> kTrain = {"train", "training", "trainval"},
+                                       kOther = {"test", "testing", "val", "valid", "validation", "dev"};
+    const auto find = [&](const std::set<std::string>& known) {
+      return std::find_if(names.begin(), names.end(), [&](std::string name) {
+        std::transform(name.begin(), name.end(), name.begin(), [](unsigned char c) { return std::tolower(c); });
+        return known.count(name) > 0;
+      });
+    };
+    const auto train = find(kTrain), other = find(kOther);
+    if (train == names.end() || other == names.end()) return;
+    throw DataError(root.string() + ": its folders " + *train + " and " + *other +
+                    " look like splits, not classes; add split_by = \"folder\" and split = \"" + *train +
+                    "\", or name the classes in `class_file`");
+  }
+
   std::vector<std::string> class_names(const fs::path& root) const {
     const fs::path file = params().path("class_file");
     std::vector<std::string> names;
     if (file.empty()) {
       names = sub_folders(root);
       if (names.empty()) throw DataError(root.string() + ": has no sub-folders, and each should be a class");
+      reject_splits(root, names);
     } else {
       for (const Line& line : read_lines(file)) names.push_back(inside(root, line.text, at_line(file, line)));
       if (names.empty()) throw DataError(file.string() + ": names no class");

@@ -44,13 +44,26 @@ class ImageList : public ImageDataset {
     if (const fs::path classes = params().path("class_file"); !classes.empty()) {
       for (const Line& line : read_lines(classes)) names.push_back(line.text);
     }
-    const bool numbers = std::all_of(rows.begin(), rows.end(), [](const Row& row) {
-      return row.label.find_first_not_of("0123456789") == std::string::npos && !row.label.empty();
-    });
+    const std::vector<std::string> labels = [&] {
+      std::vector<std::string> all;
+      for (const Row& row : rows) all.push_back(row.label);
+      return all;
+    }();
+    const bool numbers = labels_are_numbers(labels, names, [&](std::size_t i) { return rows[i].where; });
+    check_first(root, rows.front());
     return numbers ? by_number(root, rows, names) : by_name(root, rows, names);
   }
 
  private:
+  // A heading or a remark reads like an image and its label.
+  static void check_first(const fs::path& root, const Row& row) {
+    std::error_code error;
+    if (has_image_ending(row.path) || fs::exists(root / row.path, error)) return;
+    throw DataError(row.where + ": there is no " + (root / row.path).string() +
+                    (row.path.back() == ',' ? "; a table with commas and a header is called .csv"
+                                            : "; if the line is a heading or a remark, remove it"));
+  }
+
   // ',' for .csv and .csv.gz, '\t' for .tsv, '\0' for lines of text.
   static char separator(const fs::path& file) {
     const fs::path plain = file.extension() == ".gz" ? file.stem() : file;
@@ -63,7 +76,11 @@ class ImageList : public ImageDataset {
     for (const Line& line : read_lines(file)) {
       const std::size_t end = line.text.find_last_of(" \t");
       const std::size_t path_end = end == std::string::npos ? end : line.text.find_last_not_of(" \t", end);
-      if (path_end == std::string::npos) throw DataError(at_line(file, line) + ": expected \"PATH LABEL\"");
+      if (path_end == std::string::npos) {
+        const bool commas = line.text.find(',') != std::string::npos;
+        throw DataError(at_line(file, line) + ": expected \"PATH LABEL\"" +
+                        (commas ? "; a table with commas and a header is called .csv" : ""));
+      }
       rows.push_back({line.text.substr(0, path_end + 1), line.text.substr(end + 1), at_line(file, line)});
     }
     return rows;
@@ -72,11 +89,12 @@ class ImageList : public ImageDataset {
   std::vector<Row> table(const fs::path& file) const {
     const std::vector<Line> lines = read_lines(file);
     if (lines.empty()) throw DataError(file.string() + ": the file is empty");
-    const std::vector<std::string> header = fields(file, lines[0]);
+    const char separator = separator_in(file, lines[0]);
+    const std::vector<std::string> header = fields(file, lines[0], separator);
     const std::size_t path = column(file, header, "path_column"), label = column(file, header, "label_column");
     std::vector<Row> rows;
     for (std::size_t i = 1; i < lines.size(); ++i) {
-      const std::vector<std::string> values = fields(file, lines[i]);
+      const std::vector<std::string> values = fields(file, lines[i], separator);
       if (values.size() != header.size()) {
         throw DataError(at_line(file, lines[i]) + ": has " + std::to_string(values.size()) + " fields, the header " +
                         std::to_string(header.size()));
@@ -95,9 +113,24 @@ class ImageList : public ImageDataset {
     return static_cast<std::size_t>(found - header.begin());
   }
 
-  // Fields may be in double quotes, doubled inside (RFC 4180; no line breaks in a field).
-  static std::vector<std::string> fields(const fs::path& file, const Line& line) {
+  // What the ending says, unless the header shows that a spreadsheet took another one.
+  static char separator_in(const fs::path& file, const Line& header) {
+    const char usual = separator(file);
+    for (const char candidate : {usual, ',', ';', '\t'}) {
+      if (header.text.find(candidate) != std::string::npos) return candidate;
+    }
+    return usual;
+  }
+
+  // Fields may be in double quotes, doubled inside (RFC 4180; no line breaks in a field). Blanks around them are none
+  // of them.
+  static std::vector<std::string> fields(const fs::path& file, const Line& line, char separator) {
     std::vector<std::string> out(1);
+    const auto finish = [&] {
+      std::string& field = out.back();
+      field.erase(field.find_last_not_of(" \t") + 1);
+      field.erase(0, field.find_first_not_of(" \t"));
+    };
     bool quoted = false;
     for (std::size_t i = 0; i < line.text.size(); ++i) {
       const char c = line.text[i];
@@ -105,13 +138,15 @@ class ImageList : public ImageDataset {
         out.back() += line.text[++i];
       } else if (c == '"') {
         quoted = !quoted;
-      } else if (c == separator(file) && !quoted) {
+      } else if (c == separator && !quoted) {
+        finish();
         out.emplace_back();
       } else {
         out.back() += c;
       }
     }
     if (quoted) throw DataError(at_line(file, line) + ": a quote is not closed");
+    finish();
     return out;
   }
 
@@ -121,7 +156,7 @@ class ImageList : public ImageDataset {
     std::vector<std::int64_t> labels;
     std::int64_t classes = names.empty() ? params().integer("classes") : static_cast<std::int64_t>(names.size());
     for (const Row& row : rows) {
-      const std::int64_t label = parse_number(row.label, row.where);
+      const std::int64_t label = class_number(row.label, row.where);
       if (classes > 0 ? label >= classes : label >= 10'000'000) {
         throw DataError(row.where + ": label " + row.label + " is outside [0, " +
                         std::to_string(classes > 0 ? classes : 10'000'000) + ")");

@@ -34,8 +34,14 @@ bool FileState::settled() const {
 FileState state_of(const fs::path& file) {
   struct stat s {};
   if (::stat(file.c_str(), &s) != 0) {
-    throw DataError(file.string() + ": cannot be read: " + std::strerror(errno) +
-                    "; check the path and its permissions");
+    const int code = errno;
+    const std::string name = file.string();
+    const bool accented = std::any_of(name.begin(), name.end(), [](unsigned char c) { return c >= 0x80; });
+    throw DataError(name + ": cannot be read: " + std::strerror(code) + "; check the path and its permissions" +
+                    (code == ENOENT && accented
+                         ? ", and whether the disk has its accented characters in another Unicode "
+                           "form (NFC or NFD), which looks the same"
+                         : ""));
   }
   if (!S_ISREG(s.st_mode)) throw DataError(file.string() + ": is no regular file");
   return {{s.st_size, static_cast<std::int64_t>(s.st_ino), static_cast<std::int64_t>(s.st_dev), s.st_mtim.tv_sec,

@@ -4,6 +4,7 @@
 #include <array>
 #include <cstdlib>
 #include <cstring>
+#include <vector>
 
 #include <stb_image.h>
 
@@ -109,12 +110,46 @@ bool bmp_is_whole(const Bytes& bmp, std::int64_t width, std::int64_t height) {
   return bmp.number(10, 4) + pixels <= static_cast<std::int64_t>(bmp.size);
 }
 
+// A copy of a GIF whose pixels are all opaque: Pillow gives a transparent pixel the colour that the table has for it.
+std::vector<std::uint8_t> opaque(const std::uint8_t* data, std::size_t size) {
+  std::vector<std::uint8_t> copy(data, data + size);
+  const Bytes gif{data, size};
+  for (std::size_t at = 13 + colour_table(gif.at(10)); at < size && gif.at(at) == '!'; at = skip_blocks(gif, at + 2)) {
+    constexpr std::uint8_t kGraphicControl = 0xF9;
+    if (gif.at(at + 1) == kGraphicControl && at + 3 < size) copy[at + 3] &= 0xFE;
+  }
+  return copy;
+}
+
+constexpr std::uint32_t kRle8 = 1, kRle4 = 2, kBitFields = 3;
+
+// 0 in files whose header has no such field.
+std::uint32_t bmp_compression(const Bytes& bmp) {
+  return bmp.number(14, 4) == 12 ? 0 : bmp.number(30, 4);
+}
+
+// Pixels of 5 or 6 bits a colour as Pillow widens them: v * 255 / 31, rounded down; the decoder repeats their bits.
+void widen_as_pillow(const Bytes& bmp, Image& image) {
+  if (bmp.number(14, 4) == 12 || bmp.number(28, 2) != 16) return;
+  const bool six = bmp_compression(bmp) == kBitFields && bmp.number(58, 4) == 0x7E0;  // the mask of green
+  for (std::int64_t i = 0; i < image.width * image.height; ++i) {
+    std::uint8_t* pixel = image.rgbx.get() + 4 * i;
+    for (int c = 0; c < 3; ++c) {
+      const int bits = c == 1 && six ? 6 : 5, most = (1 << bits) - 1;
+      pixel[c] = static_cast<std::uint8_t>((pixel[c] >> (8 - bits)) * 255 / most);
+    }
+  }
+}
+
 }  // namespace
 
 Image decode_gif_or_bmp(const std::uint8_t* data, std::size_t size, const DecodeOptions& options) {
   const bool gif = data[0] == 'G';
   const std::string kind = gif ? "GIF" : "BMP";
   const Bytes bytes{data, size};
+  if (const std::uint32_t packed = gif ? 0 : bmp_compression(bytes); packed == kRle8 || packed == kRle4) {
+    throw BrokenImage("is a run-length encoded BMP, which is not read; save it uncompressed, or as PNG");
+  }
   int width = 0, height = 0, channels = 0;
   const auto length = static_cast<int>(size);
   if (stbi_info_from_memory(data, length, &width, &height, &channels) == 0) {
@@ -123,11 +158,14 @@ Image decode_gif_or_bmp(const std::uint8_t* data, std::size_t size, const Decode
   const std::int64_t rows = std::abs(std::int64_t{height});  // negative in a BMP whose first row is the top one
   check_size(width, rows, options);
   if (gif ? !gif_is_whole(bytes) : !bmp_is_whole(bytes, width, rows)) throw BrokenImage("truncated " + kind);
+  const std::vector<std::uint8_t> copy = gif ? opaque(data, size) : std::vector<std::uint8_t>();
   const std::unique_ptr<stbi_uc, void (*)(void*)> pixels(
-      stbi_load_from_memory(data, length, &width, &height, &channels, STBI_rgb_alpha), stbi_image_free);
+      stbi_load_from_memory(gif ? copy.data() : data, length, &width, &height, &channels, STBI_rgb_alpha),
+      stbi_image_free);
   if (!pixels) throw BrokenImage("damaged " + kind + ": " + stbi_failure_reason());
   Image image(width, height);
   std::memcpy(image.rgbx.get(), pixels.get(), image.bytes());
+  if (!gif) widen_as_pillow(bytes, image);
   return image;
 }
 

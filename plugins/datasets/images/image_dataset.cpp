@@ -68,7 +68,8 @@ std::string ImageDataset::digest() {
     digest.update(group.data(), group.size() * sizeof group[0]).update("|");
   }
   for (const std::string& caption : listing().captions) digest.update(caption);
-  for (const char* name : {"limit", "limit_seed", "severity"}) digest.update(std::to_string(params_.integer(name)));
+  digest.update(limit_identity(params_.integer("limit"), [&] { return torch::tensor(labels, torch::kInt64); }));
+  for (const char* name : {"limit_seed", "severity"}) digest.update(std::to_string(params_.integer(name)));
   return digest.update(params_.text("corruption")).update(params_.text("broken")).hex();
 }
 
@@ -92,7 +93,7 @@ SplitInfo ImageDataset::open() {
       check_served_size(all.source->name(first), width_, height_);
     } catch (const BrokenImage& error) {
       throw DataError(all.source->name(first) + ": " + error.what() +
-                      "; it should tell the size of all, so set `size`");
+                      "; repair or remove it, or set `size` and broken = \"skip\"");
     }
   }
   open_cache();

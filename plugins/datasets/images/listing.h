@@ -20,12 +20,14 @@ bool has_image_ending(const std::string& name);
 // Sub-folders, sorted. Throws DataError when `folder` is none.
 std::vector<std::string> sub_folders(const std::filesystem::path& folder);
 
-// Images in `folder` and below, as sorted paths relative to it. Links are followed, as torchvision does; a loop of
-// links is a DataError.
-std::vector<std::string> images_below(const std::filesystem::path& folder);
+// True for endings, without their dot, of images in formats that no reader knows.
+bool is_other_image(std::string ending);
+
+// What operating systems and tools put beside images (hidden files, __MACOSX, Thumbs.db): neither images nor classes.
+bool is_system_name(const std::string& name);
 
 // Joins a name that some file gave to the folder it belongs to. Throws DataError saying `where` when the name would
-// leave the folder ("../", an absolute path outside).
+// leave the folder ("../", an absolute path outside). Backslashes separate folders unless the disk has such a name.
 std::string inside(const std::filesystem::path& folder, const std::string& name, const std::string& where);
 
 // An image and its class; before it is known which number a class has.
@@ -44,7 +46,9 @@ ImageListing numbered_listing(const std::filesystem::path& root, std::vector<std
                               std::vector<std::int64_t> labels, std::int64_t classes,
                               std::vector<std::string> class_names = {});
 
-// root/CLASS/**: every image below a class folder. `prefix` is put before each path.
+// root/CLASS/**: every image below a class folder, sorted; `prefix` is put before each path. Links are followed, as
+// torchvision does. Throws DataError for a loop of links, and for a class of other files only; warns of other files
+// that are left out, and of an empty class.
 std::vector<NamedImage> images_by_class(const std::filesystem::path& root, const std::vector<std::string>& classes,
                                         const std::string& prefix = "");
 
@@ -62,7 +66,16 @@ std::string at_line(const std::filesystem::path& file, const Line& line);
 // A decimal number, or a DataError at `where`.
 std::int64_t parse_number(const std::string& text, const std::string& where);
 
-// The fields of a line between `separator`s; with ' ' runs of blanks count as one.
+// Whether labels, as a file has them, are class numbers; otherwise they are class names. Throws DataError at where(i)
+// when some are the one and some the other (unless `names`, of a class file, has all of them), or for an empty one:
+// sorting numbers as text would give them other numbers.
+bool labels_are_numbers(const std::vector<std::string>& labels, const std::vector<std::string>& names,
+                        const std::function<std::string(std::size_t)>& where);
+
+// The number of such a label: "2", also as "2.0". Throws DataError at `where` for -1, 2.5 and the like.
+std::int64_t class_number(const std::string& label, const std::string& where);
+
+// The fields of a line between `separator`s; with ' ' runs of blanks and tabs count as one.
 std::vector<std::string> split_fields(const std::string& text, char separator);
 
 // Keeps the rows of one side of a seeded, stratified cut: `fraction` of each class (rounded) is held out.

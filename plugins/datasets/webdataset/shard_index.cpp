@@ -16,7 +16,7 @@ namespace {
 namespace fs = std::filesystem;
 
 // Of the file's format and of how samples are formed of members.
-constexpr std::string_view kFormat = "nmlbench-shard-index/2";
+constexpr std::string_view kFormat = "nmlbench-shard-index/3";
 constexpr std::size_t kLeastBytes = sizeof(std::int64_t) + 2 * sizeof(std::uint32_t);  // of a sample
 
 class Writer {

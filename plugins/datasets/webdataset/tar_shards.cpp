@@ -1,6 +1,7 @@
 #include "tar_shards.h"
 
 #include "datasets/images/content.h"
+#include "datasets/images/listing.h"
 #include "datasets/images/workers.h"
 #include "shard_index.h"
 
@@ -10,6 +11,9 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <fstream>
+#include <set>
+#include <string_view>
 
 #include <archive.h>
 #include <archive_entry.h>
@@ -82,10 +86,84 @@ bool is_image(const std::string& ending) {
   return ending == "jpg" || ending == "jpeg" || ending == "png" || ending == "webp";
 }
 
+// Also of formats that are not read from shards.
+bool looks_like_image(const std::string& ending) {
+  return is_image(ending) || ending == "bmp" || ending == "gif" || is_other_image(ending);
+}
+
+// What systems put beside the members: neither images nor labels.
+bool is_system_member(const std::string& name) {
+  const fs::path path = name;
+  return is_system_name(path.filename().string()) || std::find(path.begin(), path.end(), "__MACOSX") != path.end();
+}
+
+// Members that look like images and were taken for none. One of a sample that has its image anyway (a mask, a second
+// view) is not missed.
+class PassedOver {
+ public:
+  void add(const std::string& name, const MemberName& split) {
+    const std::string last = split.ending.substr(split.ending.rfind('.') + 1);
+    if (looks_like_image(last)) members_.push_back({name, split, last});
+  }
+
+  // Throws DataError when an image would be lost, and for samples whose members lie apart.
+  void check(const fs::path& shard, const std::vector<TarSample>& samples) const {
+    std::set<std::string> with_image;
+    for (const TarSample& sample : samples) {
+      if (sample.image >= 0) with_image.insert(sample.key);
+    }
+    for (const TarSample& sample : samples) {
+      if (sample.image >= 0 || with_image.count(sample.key) == 0) continue;
+      throw DataError(shard.string() + ": the members of sample \"" + sample.key +
+                      "\" do not lie next to each other; write the shard sorted by name (tar --sort=name)");
+    }
+    std::int64_t lost = 0;
+    const Member* first = nullptr;
+    for (const Member& member : members_) {
+      if (with_image.count(member.split.key) > 0) continue;
+      if (lost++ == 0) first = &member;
+    }
+    if (first == nullptr) return;
+    const std::string what = shard.string() + ": " + std::to_string(lost) +
+                             " images would be left out, the first is \"" + first->name + "\": ";
+    if (first->split.ending == first->last)
+      throw DataError(what + "images in shards end in .jpg, .jpeg, .png or .webp");
+    throw DataError(what + "an ending begins at the first dot of a name, so this one's is \"." + first->split.ending +
+                    "\"; rename members that have another dot");
+  }
+
+ private:
+  struct Member {
+    std::string name;
+    MemberName split;
+    std::string last;  // what follows the last dot
+  };
+  std::vector<Member> members_;
+};
+
+// How a file that is no tar is packed; "" when that is not known.
+std::string packing_of(const fs::path& file) {
+  std::ifstream in(file, std::ios::binary);
+  std::string head(6, '\0');
+  in.read(head.data(), static_cast<std::streamsize>(head.size()));
+  const auto begins = [&](std::string_view magic) { return head.compare(0, magic.size(), magic) == 0; };
+  if (begins("\x1F\x8B")) return "gzip";
+  if (begins("BZh")) return "bzip2";
+  if (begins("\xFD"
+             "7zXZ"))
+    return "xz";
+  if (begins("\x28\xB5\x2F\xFD")) return "zstd";
+  return begins("PK") ? "zip" : "";
+}
+
 std::vector<TarSample> read_shard(const fs::path& shard, const std::vector<std::string>& endings) {
   std::vector<TarSample> samples;
+  PassedOver passed_over;
   const Archive tar = open_tar();
   const auto fail = [&] {
+    const std::string packing = samples.empty() ? packing_of(shard) : "";
+    if (!packing.empty())
+      throw DataError(shard.string() + ": is compressed (" + packing + "); shards are plain tar files");
     throw DataError(shard.string() + ": " + reason(tar.get()) +
                     (samples.empty() ? "; shards are plain tar files, not compressed" : "; the shard is damaged"));
   };
@@ -96,10 +174,13 @@ std::vector<TarSample> read_shard(const fs::path& shard, const std::vector<std::
     if (status < ARCHIVE_WARN) fail();
     const std::string name = name_of(entry);
     check_member(shard, entry, name);
-    if (archive_entry_filetype(entry) != AE_IFREG) continue;
+    if (archive_entry_filetype(entry) != AE_IFREG || is_system_member(name)) continue;
     const auto [key, ending] = split_name(name);
     const bool field = std::find(endings.begin(), endings.end(), ending) != endings.end();
-    if (!is_image(ending) && !field) continue;
+    if (!is_image(ending) && !field) {
+      passed_over.add(name, {key, ending});
+      continue;
+    }
     if (samples.empty() || samples.back().key != key) samples.push_back({key, 0, -1, {}});
     if (is_image(ending)) {
       samples.back().image = archive_read_header_position(tar.get());
@@ -115,6 +196,7 @@ std::vector<TarSample> read_shard(const fs::path& shard, const std::vector<std::
     }
     samples.back().fields[ending] = std::move(content);
   }
+  passed_over.check(shard, samples);
   if (samples.empty()) throw DataError(shard.string() + ": holds no sample (.jpg, .png or .webp members)");
   return samples;
 }

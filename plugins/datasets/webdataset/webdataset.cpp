@@ -26,8 +26,9 @@ using Where = std::function<std::string()>;
 class WebDataset : public ImageDataset {
  public:
   static constexpr ParamSpec kParams[] = {
-      path("path", nullptr, "folder with the shards, or one shard").as(Role::data_folder),
-      text("shards", "*.tar", "which files of the folder are shards; * and ? stand for anything, [0-4] for a digit"),
+      path("path", nullptr, "folder with the shards, one shard, or a pattern as in `shards`").as(Role::data_folder),
+      text("shards", "*.tar",
+           "which files are shards; * and ? stand for anything, [0-4] for a digit, {000..009} for numbers"),
       choice("label", "cls", "cls|json|txt|folder|none",
              "from .cls (a number), a field of .json, .txt (a class name), the folder in the name, or all 0"),
       text("label_field", "label", "label = \"json\": the field, a number or a class name"),
@@ -67,17 +68,61 @@ class WebDataset : public ImageDataset {
   }
 
  private:
+  // WebDataset's notation: "a-{08..10}.tar" is a-08.tar, a-09.tar, a-10.tar; "{x,y}" is x, y.
+  static std::vector<std::string> without_braces(const std::string& pattern) {
+    const std::size_t begin = pattern.find('{'), end = pattern.find('}', begin);
+    if (begin == std::string::npos || end == std::string::npos) return {pattern};
+    const std::string inner = pattern.substr(begin + 1, end - begin - 1);
+    const std::size_t dots = inner.find("..");
+    std::vector<std::string> choices;
+    if (dots == std::string::npos) {
+      choices = split_fields(inner, ',');
+    } else {
+      const std::string where = "shards = \"" + pattern + "\"";
+      const std::int64_t first = parse_number(inner.substr(0, dots), where),
+                         last = parse_number(inner.substr(dots + 2), where);
+      constexpr std::int64_t kMost = 1'000'000;
+      if (first < 0 || last < first || last - first > kMost)
+        throw DataError(where + ": has an impossible range of numbers");
+      for (std::int64_t number = first; number <= last; ++number) {
+        const std::string digits = std::to_string(number);
+        choices.push_back(std::string(dots - std::min(dots, digits.size()), '0') + digits);
+      }
+    }
+    std::vector<std::string> all;
+    for (const std::string& choice : choices) {
+      for (std::string& rest : without_braces(pattern.substr(0, begin) + choice + pattern.substr(end + 1))) {
+        all.push_back(std::move(rest));
+      }
+    }
+    return all;
+  }
+
   std::vector<fs::path> shard_files() const {
-    const fs::path root = params().path("path");
+    fs::path root = params().path("path");
+    std::string pattern = params().text("shards");
     std::error_code error;
     if (fs::is_regular_file(root, error)) return {root};
-    std::vector<fs::path> files;
+    if (!fs::exists(root, error) && root.filename().string().find_first_of("*?[{") != std::string::npos) {
+      pattern = root.filename().string();
+      root = root.parent_path();
+    }
+    if (fs::exists(root, error) && !fs::is_directory(root, error))
+      throw DataError(root.string() + ": is no regular file");
+    std::vector<std::string> there;
     for (fs::directory_iterator it(root, error), end; !error && it != end; it.increment(error)) {
-      const std::string name = it->path().filename().string();
-      if (::fnmatch(params().text("shards").c_str(), name.c_str(), 0) == 0) files.push_back(it->path());
+      there.push_back(it->path().filename().string());
     }
     if (error) throw DataError(root.string() + ": cannot be read: " + error.message());
-    if (files.empty()) throw DataError(root.string() + ": no file is called " + params().text("shards"));
+    std::set<fs::path> found;
+    for (const std::string& one : without_braces(pattern)) {
+      const std::size_t before = found.size();
+      for (const std::string& name : there) {
+        if (::fnmatch(one.c_str(), name.c_str(), FNM_PERIOD) == 0) found.insert(root / name);
+      }
+      if (found.size() == before) throw DataError(root.string() + ": no file is called " + one);
+    }
+    std::vector<fs::path> files(found.begin(), found.end());
     std::sort(files.begin(), files.end());
     const std::int64_t seed = params().integer("shard_seed");
     if (seed < 0) return files;
@@ -98,7 +143,9 @@ class WebDataset : public ImageDataset {
       return folder;
     }
     std::string label = field(sample, from, params().text("label_field"), where);
+    if (label.rfind("\xEF\xBB\xBF", 0) == 0) label.erase(0, 3);  // a byte-order mark
     label.erase(label.find_last_not_of(" \r\n\t") + 1);
+    label.erase(0, label.find_first_not_of(" \r\n\t"));
     return label;
   }
 
@@ -113,6 +160,10 @@ class WebDataset : public ImageDataset {
       throw DataError(where() + ".json: has no field \"" + name + "\"");
     }
     const json& value = object.at(name);
+    if (!value.is_string() && !value.is_number()) {
+      throw DataError(where() + ".json: the field \"" + name + "\" is " + value.dump().substr(0, 60) +
+                      ", neither a number nor text");
+    }
     return value.is_string() ? value.get<std::string>() : value.dump();
   }
 
@@ -122,10 +173,9 @@ class WebDataset : public ImageDataset {
       for (const Line& line : read_lines(file)) names.push_back(line.text);
     }
     const std::string& from = params().text("label");
-    const bool numbers = from == "cls" || from == "none" ||
-                         (from == "json" && std::all_of(labels.begin(), labels.end(), [](const std::string& label) {
-                            return !label.empty() && label.find_first_not_of("0123456789") == std::string::npos;
-                          }));
+    const auto where_of = [&](std::size_t i) { return listing.source->name(static_cast<std::int64_t>(i)); };
+    const bool numbers =
+        from == "cls" || from == "none" || (from == "json" && labels_are_numbers(labels, names, where_of));
     if (!numbers && names.empty()) {
       const std::set<std::string> found(labels.begin(), labels.end());
       names.assign(found.begin(), found.end());
@@ -139,7 +189,9 @@ class WebDataset : public ImageDataset {
       if (!numbers && position.count(labels[i]) == 0) {
         throw DataError(where() + ": its class \"" + labels[i] + "\" is not in the class file");
       }
-      const std::int64_t label = numbers ? parse_number(labels[i], where()) : position.at(labels[i]);
+      const std::int64_t label = from == "json" && numbers ? class_number(labels[i], where())
+                                 : numbers                 ? parse_number(labels[i], where())
+                                                           : position.at(labels[i]);
       const std::int64_t most = declared > 0 ? declared : 10'000'000;
       if (label < 0 || label >= most) {
         throw DataError(where() + ": label " + labels[i] + " is outside [0, " + std::to_string(most) + ")");

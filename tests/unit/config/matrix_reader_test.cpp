@@ -48,6 +48,11 @@ TEST(MatrixReader, ReadsEverySection) {
   EXPECT_FALSE(spec.analysis.center_rows);
 }
 
+TEST(MatrixReader, Utf16IsNamedAndAByteOrderMarkIsNoText) {
+  EXPECT_THAT(mistake(std::string("\xFF\xFE[\0m\0", 6)), HasSubstr("m.toml: is UTF-16 text"));
+  EXPECT_EQ(read("\xEF\xBB\xBF" + std::string(testing::kTiny)).name, "tiny");
+}
+
 std::string with_noise(const std::string& noise) {
   std::string text = testing::kTiny;
   const std::size_t begin = text.find("noise   ="), end = text.find('\n', begin);

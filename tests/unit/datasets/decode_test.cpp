@@ -88,6 +88,37 @@ TEST(Decode, LumaIsPillows) {
   EXPECT_TRUE(torch::equal(planes(decode(png), 1).view({4}), torch::tensor({76, 150, 29, 129})));
 }
 
+// The colours are those of Pillow 9.4's convert("RGB").
+TEST(Decode, TransparentGifsKeepTheColoursOfTheirTable) {
+  const std::string gif(
+      "GIF89a\3\0\2\0\x81\0\0\x0a\x14\x1e\xc8\x64\x32\1\2\3\xff\xfe\xfd!\xf9\4\1\0\0\1\0,\0\0\0\0\3\0\2\0\0\2\5\4"
+      "\x43\x71\x0c\x51\0;",
+      52);
+  EXPECT_TRUE(
+      torch::equal(planes(decode(gif)).view({3, 6}),
+                   torch::tensor({{10, 200, 1, 255, 200, 10}, {20, 100, 2, 254, 100, 20}, {30, 50, 3, 253, 50, 30}})));
+}
+
+TEST(Decode, SixteenBitBmpsAreWidenedAsByPillow) {
+  std::string bmp(74, '\0');
+  const auto put = [&](std::size_t at, std::uint32_t value, int bytes) {
+    for (int i = 0; i < bytes; ++i) bmp[at + static_cast<std::size_t>(i)] = static_cast<char>(value >> (8 * i));
+  };
+  bmp.replace(0, 2, "BM");
+  for (const auto& [at, value] : std::vector<std::pair<std::size_t, std::uint32_t>>{
+           {2, 74}, {10, 66}, {14, 40}, {18, 4}, {22, 1}, {30, 3}, {54, 0xF800}, {58, 0x7E0}, {62, 0x1F}}) {
+    put(at, value, 4);
+  }
+  put(26, 1, 2);
+  put(28, 16, 2);
+  const std::vector<std::uint32_t> pixels = {0x0821, 0x64b9, 0xffff, 0x52c2};
+  for (std::size_t i = 0; i < 4; ++i) put(66 + 2 * i, pixels[i], 2);
+  EXPECT_TRUE(torch::equal(planes(decode(bmp)).view({3, 4}),
+                           torch::tensor({{8, 98, 255, 82}, {4, 149, 255, 89}, {8, 205, 255, 16}})));
+  put(30, 1, 4);
+  EXPECT_THAT(failure(bmp), HasSubstr("run-length encoded BMP"));
+}
+
 TEST(Decode, ExtremeShapes) {
   EXPECT_EQ(decode(png_of(noise(2, 1, 1))).width, 1);
   const Image wide = decode(jpeg_of(noise(3, 2, 20000)));

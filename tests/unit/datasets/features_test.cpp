@@ -1,11 +1,14 @@
 #include "support/npy.h"
 #include "support/plugins.h"
 
+#include <nmlbench/digest.h>
+
 #include <cstring>
 #include <limits>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 
 namespace nmlbench {
 namespace {
@@ -140,7 +143,7 @@ TEST_F(Features, HostileHeadersAndLabelsAreRefused) {
   write(with_header(header), npy_bytes(y_, "<i8"));
   EXPECT_TRUE(torch::equal(read().x, x_));  // padding of any length
   write(with_header(std::string(60000, '{')), npy_bytes(y_, "<i8"));
-  EXPECT_THAT(failure(), HasSubstr("not what NumPy writes"));
+  EXPECT_THAT(failure(), HasSubstr("no Python dictionary"));
   Tensor huge = y_.clone();
   huge[2] = std::numeric_limits<std::int64_t>::max();
   write(npy_bytes(x_, "<f4"), npy_bytes(huge, "<i8"));
@@ -151,6 +154,103 @@ TEST_F(Features, ALimitIsStratified) {
   write(npy_bytes(torch::randn({90, 2}), "<f4"), npy_bytes(torch::arange(90).remainder(3), "<i8"));
   const Read got = read({{"limit", std::int64_t{30}}});
   EXPECT_TRUE((torch::bincount(got.y) == 10).all().item<bool>());
+}
+
+TEST_F(Features, ALimitKeepsJustSoManyRows) {
+  const auto kept = [&](std::int64_t limit) {
+    const Tensor counts = torch::bincount(read({{"limit", limit}}).y, {}, 40);
+    EXPECT_EQ(counts.sum().item<std::int64_t>(), limit);
+    return counts;
+  };
+  write(npy_bytes(torch::randn({400, 2}), "<f4"), npy_bytes(torch::arange(400).remainder(40), "<i8"));
+  EXPECT_EQ(kept(10).max().item<std::int64_t>(), 1);  // of as many classes as there are rows
+  EXPECT_EQ(kept(60).min().item<std::int64_t>(), 1);
+  const Tensor uneven = torch::cat(
+      {torch::zeros({35}, torch::kInt64), torch::ones({35}, torch::kInt64), torch::full({30}, 2, torch::kInt64)});
+  write(npy_bytes(torch::randn({100, 2}), "<f4"), npy_bytes(uneven, "<i8"));
+  for (std::int64_t limit = 1; limit < 100; ++limit) {
+    const Tensor counts = kept(limit).slice(0, 0, 3);
+    const Tensor shares = torch::tensor({0.35, 0.35, 0.30}) * limit;
+    EXPECT_LE((counts - shares).abs().max().item<double>(), 1.0) << limit;
+  }
+}
+
+TEST_F(Features, ALimitThatWasRoundedIsOtherData) {
+  const auto digest = [&](std::int64_t limit) {
+    const auto dataset = make_dataset(testing::plugin(
+        PluginKind::dataset, "features",
+        {{"x", (scratch_ / "x.npy").string()}, {"y", (scratch_ / "y.npy").string()}, {"limit", limit}}));
+    return dataset->digest();
+  };
+  write(npy_bytes(torch::ones({400, 2}), "<f4"), npy_bytes(torch::arange(400).remainder(40), "<i8"));
+  const auto plain = [&](const char* limit) {
+    Digest digest;
+    digest.update("features/1").update(digest_of_file(scratch_ / "x.npy")).update(digest_of_file(scratch_ / "y.npy"));
+    return digest.update("x").update("y").update("0").update(limit).update("0").hex();
+  };
+  EXPECT_EQ(digest(40), plain("40"));  // as it always was
+  EXPECT_NE(digest(10), plain("10"));  // once 40 rows
+}
+
+TEST_F(Features, HeadersOfOtherWritersAreRead) {
+  const auto x_with = [&](const std::string& header) {
+    const std::string bytes = npy_bytes(x_, "<f4");
+    const std::string text = header + std::string(118 - 1 - header.size(), ' ') + "\n";
+    return std::string("\x93NUMPY\x01\x00", 8) + static_cast<char>(text.size()) + '\0' + text +
+           bytes.substr(bytes.size() - x_.nbytes());
+  };
+  const std::string y = npy_bytes(y_, "<i8");
+  write(x_with("{'descr': '<f4', 'fortran_order': False, 'shape': (5L, 3L), }"), y);  // Python 2
+  EXPECT_TRUE(torch::equal(read().x, x_));
+  write(x_with("{\"shape\": (5, 3), \"fortran_order\": False, \"descr\": \"<f4\"}"), y);
+  EXPECT_TRUE(torch::equal(read().x, x_));
+  write(x_with("{'descr': [('a', '<f4'), ('b', '<f4')], 'fortran_order': False, 'shape': (5,), }"), y);
+  EXPECT_THAT(failure(), HasSubstr("x.npy: is a structured array"));
+  write(x_with("{'descr': '>f4', 'fortran_order': False, 'shape': (5, 3), }"), y);
+  EXPECT_THAT(failure(), HasSubstr("big-endian"));
+  write(x_with("{'descr': '<f4', 'shape': (5, 3), }"), y);
+  EXPECT_THAT(failure(), HasSubstr("has no 'fortran_order'"));
+  for (const char* shape : {"(5, -3)", "(5.0, 3)", "(5,, 3)", "5, 3", "(5, 3"}) {
+    write(x_with("{'descr': '<f4', 'fortran_order': False, 'shape': " + std::string(shape) + "}"), y);
+    EXPECT_THAT(failure(), HasSubstr("shape")) << shape;
+  }
+}
+
+TEST_F(Features, SizesThatFloat32CannotSquareAreRefused) {
+  const std::string y = npy_bytes(y_, "<i8");
+  Tensor x = x_.clone();
+  x[3][1] = 1e18F;
+  write(npy_bytes(x, "<f4"), y);
+  EXPECT_THAT(failure(), HasSubstr("row 3, column 1 is beyond 1e15"));
+  write(npy_bytes(x_ * 1e-30, "<f4"), y);
+  EXPECT_THAT(failure(), HasSubstr("all features are below 1e-15"));
+  write(npy_bytes(torch::zeros_like(x_), "<f4"), y);
+  EXPECT_THAT(failure(), HasSubstr("all features are 0"));
+}
+
+TEST_F(Features, SafetensorsListTheirTensors) {
+  const std::string header =
+      R"({"__metadata__":{"format":"pt"},"f":{"dtype":"F32","shape":[5,3],"data_offsets":[0,60]}})";
+  std::string bytes(8, '\0');
+  bytes[0] = static_cast<char>(header.size());
+  scratch_.write("x.safetensors", bytes + header + std::string(static_cast<const char*>(x_.data_ptr()), 60));
+  x_name_ = "x.safetensors";
+  y_name_ = "";
+  EXPECT_THAT(failure(), HasSubstr("has no tensor \"x\"; it has f; `x_name` says"));
+  EXPECT_THAT(failure({{"x_name", "__metadata__"}}), HasSubstr("has no tensor \"__metadata__\"; it has f;"));
+  EXPECT_THAT(failure({{"x_name", "f"}}), HasSubstr("`y_name` says"));
+}
+
+TEST_F(Features, AnNpzIsNamed) {
+  write(std::string("PK\3\4", 4) + std::string(40, '\0'), npy_bytes(y_, "<i8"));
+  EXPECT_THAT(failure(), HasSubstr("np.savez"));
+}
+
+TEST_F(Features, PipesAreNotWaitedFor) {
+  ASSERT_EQ(::mkfifo((scratch_ / "x.npy").c_str(), 0600), 0);
+  scratch_.write("y.npy", npy_bytes(y_, "<i8"));
+  EXPECT_THAT(failure(), HasSubstr("x.npy: is not a file"));
+  EXPECT_THROW(digest_of_file(scratch_ / "x.npy"), DataError);
 }
 
 TEST_F(Features, GlueTasksAreFolders) {

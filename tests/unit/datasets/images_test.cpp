@@ -104,7 +104,21 @@ TEST_F(Idx, HeadersThatLieAreErrors) {
   write(label_file_, label_file_);
   EXPECT_THAT(failure("idx", scratch_.path()), HasSubstr("no IDX file of images"));
   EXPECT_THAT(failure("idx", scratch_ / "nowhere"), HasSubstr("no such folder"));
-  EXPECT_THAT(failure("idx", scratch_.path(), {{"split", "test"}}), HasSubstr("t10k-images-idx3-ubyte.gz"));
+  EXPECT_THAT(failure("idx", scratch_.path(), {{"split", "test"}}),
+              HasSubstr("t10k-images-idx3-ubyte, t10k-images.idx3-ubyte, test-images-idx3-ubyte"));
+}
+
+TEST_F(Idx, OtherSpellingsAndOtherFilesAreKnown) {
+  for (const char* kind : {"images-idx3", "labels-idx1"}) {
+    std::string name = "train-" + std::string(kind) + "-ubyte", dotted = name;
+    dotted[dotted.find("-idx")] = '.';
+    std::filesystem::rename(scratch_ / name, scratch_ / dotted);
+  }
+  EXPECT_TRUE(torch::equal(open("idx", scratch_.path()).all(), images_));
+  write("<!DOCTYPE html>\n<html></html>", label_file_);
+  EXPECT_THAT(failure("idx", scratch_.path()), HasSubstr("but a web page"));
+  write(label_file_, label_file_);
+  EXPECT_THAT(failure("idx", scratch_.path()), HasSubstr("one of 1 dimension (labels)"));
 }
 
 TEST_F(Idx, LabelsAboveTheDeclaredClassesAreErrors) {
@@ -190,6 +204,13 @@ TEST(Cifar, TruncatedRecordsAndWrongLabelsAreErrors) {
   EXPECT_THAT(failure("cifar", scratch.path()), HasSubstr("truncated"));
   scratch.write("data_batch_1.bin", std::string(1, '\x0b') + std::string(3072, '\0'));
   EXPECT_THAT(failure("cifar", scratch.path()), HasSubstr("record 0 has label 11, outside [0, 10)"));
+}
+
+TEST(Cifar, ThePythonVersionIsNamed) {
+  const Scratch scratch;
+  scratch.write("cifar-10-batches-py/data_batch_1", "pickle");
+  EXPECT_THAT(failure("cifar", scratch.path()), HasSubstr("the Python version"));
+  EXPECT_THAT(failure("cifar", scratch / "cifar-10-batches-py"), HasSubstr("the Python version"));
 }
 
 TEST(Cifar, LiesInItsUsualFolder) {

@@ -22,5 +22,13 @@ TEST(ClassMap, AClassThatTrainingDoesNotHaveIsAnError) {
   EXPECT_THROW(map_classes(torch::zeros({1, 4}), {{0}, {4}}), Error);
 }
 
+TEST(ClassMap, LabelsBecomeThoseOfTraining) {
+  const torch::Tensor labels = torch::tensor({1, 0, 1}, torch::kInt64);
+  EXPECT_TRUE(torch::equal(training_labels(labels, {0, 2}, 3, "t"), torch::tensor({2, 0, 2}, torch::kInt64)));
+  EXPECT_TRUE(torch::equal(training_labels(labels, {}, 2, "t"), labels));
+  EXPECT_THROW(training_labels(labels, {}, 1, "t"), Error);
+  EXPECT_THROW(training_labels(labels, {0, -1}, 3, "t"), Error);
+}
+
 }  // namespace
 }  // namespace nmlbench

@@ -69,7 +69,18 @@ TEST(Human, SaysWhatIsWrongWithTheFile) {
   EXPECT_THAT(mistake(csv, input, "2"), HasSubstr("no column \"2\""));
   EXPECT_THAT(mistake(scratch.write("f.npy", npy_bytes(torch::zeros({3}), "<f4")), input), HasSubstr("integers"));
   EXPECT_THAT(mistake(scratch.write("z.npy", "no array"), input), HasSubstr("z.npy"));
-  EXPECT_THAT(mistake(scratch.write("z.pt", std::string("PK\3\4\0\0", 6)), input), HasSubstr("neither text nor .npy"));
+  EXPECT_THAT(mistake(scratch.write("z.pt", std::string("PK\3\4\0\0", 6)), input), HasSubstr("no text"));
+}
+
+TEST(Human, ReadsWhatSpreadsheetsAndPandasWrite) {
+  const Scratch scratch;
+  const NoiseInput input = labels_in_turn(3, 1);
+  const std::string mark = "\xEF\xBB\xBF";
+  EXPECT_TRUE(torch::equal(human(scratch.write("a.csv", mark + "clean,worse\r\n0,2\r\n1,1\r\n2,0\r\n"), input, "worse"),
+                           labels({2, 1, 0})));
+  EXPECT_TRUE(torch::equal(human(scratch.write("b.csv", mark + "2\n1\n0\n"), input), labels({2, 1, 0})));
+  EXPECT_THAT(mistake(scratch.write("c.csv", "0,1\n0,2\n1,1\n2,0\n"), input, "1"), HasSubstr("header of numbers"));
+  EXPECT_THAT(mistake(scratch.write("d.csv", std::string("\xFF\xFE\0\0", 4)), input), HasSubstr("UTF-16"));
 }
 
 TEST(Human, TheCleanColumnProvesTheOrder) {

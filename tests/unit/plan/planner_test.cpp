@@ -4,8 +4,10 @@
 #include "support/scratch.h"
 
 #include <chrono>
+#include <map>
 #include <set>
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 namespace nmlbench {
@@ -21,6 +23,7 @@ class FakeInspector : public Inspector {
     facts.info.classes = 4;
     facts.info.domain = dataset.params.has("domain") ? dataset.params.text("domain") : "";
     if (dataset.params.has("split") && dataset.params.text("split") == broken_split) facts.error = "unreadable";
+    if (of_split.count(facts.info.domain) > 0) facts.info = of_split.at(facts.info.domain);
     return facts;
   }
   std::optional<bool> trainable(const ResolvedPlugin& encoder) const override { return encoder.name == "resnet-tiny"; }
@@ -31,6 +34,7 @@ class FakeInspector : public Inspector {
 
   std::string digest = "d";
   std::string broken_split;
+  std::map<std::string, SplitInfo> of_split;  // by domain
 };
 
 Plan plan_of(const std::string& text, const FakeInspector& inspector = {},
@@ -219,6 +223,122 @@ TEST(Plan, ExcludesNoiseByItsModelsOrItsWholeName) {
   const std::string noise = with_noise(R"({ plugin = "symmetric", include_self = [false, true] })");
   EXPECT_EQ(plan_of(noise + "\n[[exclude]]\nnoise = \"symmetric(include_self=true)\"\n").cells.size(), 6U);
   EXPECT_EQ(plan_of(noise + "\n[[exclude]]\nnoise = \"symmetric\"\n").cells.size(), 0U);
+}
+
+// What plan_of says is wrong.
+std::string refusal(const std::string& text) {
+  try {
+    plan_of(text);
+  } catch (const ConfigError& error) {
+    return error.what();
+  }
+  return "planned";
+}
+
+TEST(Plan, AnExclusionThatMatchesNothingIsRefused) {
+  const auto excluding = [](const std::string& what) { return std::string(testing::kTiny) + "\n[[exclude]]\n" + what; };
+  EXPECT_THAT(refusal(excluding("tuner = \"mpl\"")), ::testing::HasSubstr("did you mean \"mlp\"?"));
+  EXPECT_THAT(refusal(excluding("noise_ratio = [0.3, 0.2]")), ::testing::HasSubstr("no cell has noise_ratio = 0.2"));
+  EXPECT_THAT(refusal(excluding("noise = \"symetric\"")), ::testing::HasSubstr("did you mean \"symmetric\"?"));
+  const std::string never_both = "[[exclude]]\ntuner = \"mlp\"\nseed = 0\n[[exclude]]\ntuner = \"nmtune\"\nseed = 1\n";
+  EXPECT_EQ(refusal(std::string(testing::kTiny) + "\n" + never_both), "planned");
+  // an axis that --set narrows is no typing error
+  EXPECT_EQ(plan_of(excluding("noise_ratio = 0.3\n"), {}, {"pretrain.noise.ratio=[0.0]"}).cells.size(), 6U);
+}
+
+TEST(Plan, ExclusionsCompareNumbersUpToRounding) {
+  const std::string text = std::string(testing::kTiny) + "\n[[exclude]]\nnoise_ratio = 0.30000000000000004\n";
+  EXPECT_EQ(plan_of(text).cells.size(), 6U);
+}
+
+TEST(Plan, AxesAndSeedsAreComparedAsWhatTheyAre) {
+  std::string text = testing::kTiny;
+  text.replace(text.find("[0.0, 0.3]"), 10, "[0.3, 0.30000000000000004]");
+  EXPECT_THAT(refusal(text), ::testing::HasSubstr("listed twice"));
+  text = testing::kTiny;
+  text.replace(text.find("[0, 1]"), 6, "[1000000000000, 1000000000001]");
+  EXPECT_EQ(plan_of(text + "\n[[exclude]]\nseed = 1000000000001\n").cells.size(), 6U);
+  EXPECT_THAT(refusal(text + "\n[[exclude]]\nseed = 1000000000002\n"), ::testing::HasSubstr("no cell has seed"));
+}
+
+TEST(Plan, AFractionThatIsListedTwiceIsRefused) {
+  std::string text = testing::kTiny;
+  text.insert(text.find("[[task.test]]"), "fraction = [1, 0.5, 1.0]\n");
+  EXPECT_THAT(refusal(text), ::testing::HasSubstr("listed twice"));
+}
+
+TEST(Plan, PathsThatOnlyShellsExpandAreRefused) {
+  for (const char* path : {"~/x.npy", "$HOME/x.npy"}) {
+    std::string text = testing::kFrozen;
+    text.replace(text.find("\"x.npy\""), 7, "\"" + std::string(path) + "\"");
+    EXPECT_THAT(refusal(text), ::testing::HasSubstr("expanded by shells"));
+  }
+}
+
+TEST(Plan, EmptyNamesAreRefused) {
+  for (const char* name : {"\"tiny\"", "\"general\""}) {
+    std::string text = testing::kTiny;
+    text.replace(text.find(name), std::string(name).size(), "\" \"");
+    EXPECT_THAT(refusal(text), ::testing::HasSubstr("the name is empty"));
+  }
+}
+
+TEST(Plan, SubsetsAreOfDecimalFractions) {
+  EXPECT_EQ(subset_size(100, 0.29), 29);
+  EXPECT_EQ(subset_size(100, 0.57), 57);
+  EXPECT_EQ(subset_size(100, 0.58), 58);
+  EXPECT_EQ(subset_size(100, 0.289999), 28);
+  EXPECT_EQ(subset_size(3, 1.0 / 3), 1);
+  EXPECT_EQ(subset_size(7, 0.01), 1);
+  for (std::int64_t n = 1; n <= 2000; ++n) {
+    for (std::int64_t percent = 1; percent <= 100; ++percent) {
+      ASSERT_EQ(subset_size(n, static_cast<double>(percent) / 100), std::max<std::int64_t>(1, n * percent / 100));
+    }
+  }
+}
+
+// `sketch` is the domain of the OOD test set; all other splits are of photos.
+TEST(Plan, ClassesOfATestSetAreMatchedByNameAndBelongToTheIdentity) {
+  FakeInspector inspector;
+  SplitInfo& photo = inspector.of_split["photo"];
+  photo.size = 100;
+  photo.classes = 3;
+  photo.class_names = {"ant", "bee", "cat"};
+  SplitInfo& sketch = inspector.of_split["sketch"] = photo;
+  const Plan same = plan_of(testing::kTiny, inspector);
+  EXPECT_TRUE(same.tasks[0].tests[1].classes.empty());
+  sketch.classes = 2;
+  sketch.class_names = {"ant", "cat"};
+  const Plan fewer = plan_of(testing::kTiny, inspector);
+  EXPECT_THAT(fewer.tasks[0].tests[1].classes, ::testing::ElementsAre(0, 2));
+  EXPECT_NE(fewer.cells[0].id, same.cells[0].id);
+  EXPECT_EQ(fewer.obstacle(fewer.cells[0]), "");
+  sketch.class_names = {"ant", "cow"};
+  const Plan other = plan_of(testing::kTiny, inspector);
+  EXPECT_THAT(other.obstacle(other.cells[0]), ::testing::HasSubstr("\"cow\""));
+}
+
+TEST(Plan, FeaturesOfAnotherWidthAreAnObstacle) {
+  FakeInspector inspector;
+  SplitInfo& photo = inspector.of_split["photo"];
+  photo.size = 100;
+  photo.classes = 3;
+  photo.kind = SampleKind::feature;
+  photo.sample_shape = {8};
+  inspector.of_split["sketch"] = photo;
+  Plan plan = plan_of(testing::kTiny, inspector);
+  EXPECT_EQ(plan.obstacle(plan.cells[0]), "");
+  inspector.of_split["sketch"].sample_shape = {16};
+  plan = plan_of(testing::kTiny, inspector);
+  EXPECT_THAT(plan.obstacle(plan.cells[0]), ::testing::HasSubstr("16 columns, and the training split"));
+}
+
+TEST(Plan, OneClassIsNothingToLearn) {
+  FakeInspector inspector;
+  inspector.of_split["photo"].size = 100;
+  inspector.of_split["photo"].classes = 1;
+  const Plan plan = plan_of(testing::kTiny, inspector);
+  EXPECT_THAT(plan.obstacle(plan.cells[0]), ::testing::HasSubstr("one class only"));
 }
 
 TEST(Plan, TenThousandCellsArePlannedQuickly) {

@@ -437,5 +437,13 @@ TEST(TextTable, EveryFormatEscapesItsOwnCharacters) {
   EXPECT_EQ(to_terminal(table), "name            x\n─────────────────\na|b_c         1,5\nsay \"50%\"\\nµ    2\n");
 }
 
+TEST(TextTable, CountsTheColumnsThatATerminalDraws) {
+  EXPECT_EQ(display_width("plain"), 5U);
+  EXPECT_EQ(display_width("d\u00e9j\u00e0"), 4U);
+  EXPECT_EQ(display_width("e\u0301"), 1U);  // an accent is drawn over its letter
+  EXPECT_EQ(display_width("\u65e5\u672c\u8a9e"), 6U);
+  EXPECT_EQ(display_width("\u2500\u2588"), 2U);
+}
+
 }  // namespace
 }  // namespace nmlbench
