@@ -209,8 +209,14 @@ def open_encoder(weights, options, ratio, seed):
     openers = {"timm": open_timm, "torchvision": open_torchvision, "open_clip": open_open_clip,
                "transformers": open_transformers}
     known = library in openers
-    model, transform = (openers[library](name, weights, options) if known
-                        else open_function(options.model, weights, options))
+    try:
+        model, transform = (openers[library](name, weights, options) if known
+                            else open_function(options.model, weights, options))
+    except (UserError, ImportError):
+        raise
+    except Exception as error:  # the libraries' own: an unknown model, a file that is no checkpoint
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise UserError(f"{options.model}: cannot be opened{' with ' + weights if weights else ''}: {reason}") from error
     model = model.eval().to(options.device)
     whole_batches = library == "transformers"
 
