@@ -24,20 +24,30 @@ constexpr std::pair<Field, Field> kOwnedParameters[] = {{Field::tuner, Field::tu
                                                         {Field::task, field("task_params")},
                                                         {Field::matrix, field("protocol")}};
 
-// What tells cells of one task, seed and test set apart, in the order in which boards show it.
-constexpr Field kDistinguishing[] = {Field::matrix,
-                                     Field::encoder,
-                                     Field::encoder_params,
-                                     Field::pretrain_dataset,
-                                     field("pretrain_params"),
-                                     field("recipe"),
-                                     Field::tuner,
-                                     Field::tuner_params,
-                                     Field::noise,
-                                     Field::noise_ratio,
-                                     Field::fraction,
-                                     field("task_params"),
-                                     field("protocol")};
+// What tells cells of one task, seed and test set apart, in the order in which boards show it: what is listed, then
+// every other column of a cell's identity.
+const std::vector<Field>& distinguishing_fields() {
+  static const std::vector<Field> kFields = [] {
+    std::vector<Field> fields = {Field::matrix,
+                                 Field::encoder,
+                                 Field::encoder_params,
+                                 Field::pretrain_dataset,
+                                 field("pretrain_params"),
+                                 field("recipe"),
+                                 Field::tuner,
+                                 Field::tuner_params,
+                                 Field::noise,
+                                 Field::noise_ratio,
+                                 Field::fraction};
+    for (std::size_t i = 0; i < kFieldCount; ++i) {
+      const Field field(i);
+      if (field.column().identity && field != Field::task && field != Field::seed && !contains(fields, field))
+        fields.push_back(field);
+    }
+    return fields;
+  }();
+  return kFields;
+}
 
 template <typename Function>
 void for_each_row(const Observations& data, Function function) {
@@ -90,8 +100,8 @@ std::map<std::string, std::string> shorten(const std::set<std::string>& objects)
 }
 
 std::size_t place_of(Field field) {
-  return static_cast<std::size_t>(std::find(std::begin(kDistinguishing), std::end(kDistinguishing), field) -
-                                  std::begin(kDistinguishing));
+  const std::vector<Field>& all = distinguishing_fields();
+  return static_cast<std::size_t>(std::find(all.begin(), all.end(), field) - all.begin());
 }
 
 using TwoRows = std::pair<Observation, Observation>;
@@ -168,10 +178,11 @@ std::vector<Field> default_grouping(const Observations& data) {
 
 std::vector<Field> told_apart(const Observations& data, std::vector<Field> fields) {
   while (const auto pair = two_of_one_measurement(data, fields)) {
-    const auto differs = std::find_if(std::begin(kDistinguishing), std::end(kDistinguishing), [&](Field field) {
+    const std::vector<Field>& all = distinguishing_fields();
+    const auto differs = std::find_if(all.begin(), all.end(), [&](Field field) {
       return !contains(fields, field) && data.id(pair->first, field) != data.id(pair->second, field);
     });
-    if (differs == std::end(kDistinguishing)) throw_not_told_apart(data, *pair);
+    if (differs == all.end()) throw_not_told_apart(data, *pair);
     fields.push_back(*differs);
   }
   return fields;
