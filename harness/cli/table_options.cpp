@@ -70,7 +70,9 @@ void add_glossary(CLI::App& verb) {
 }
 
 void add_where_option(CLI::App& verb, std::vector<std::string>& where) {
-  verb.add_option("--where", where, "COL=VALUE: only these cells (repeatable; values of one column add up)")
+  verb.add_option(
+          "--where", where,
+          "COL=VALUE: only these cells (repeatable; values of one column add up); boards take tuner.lr=0.1, too")
       ->allow_extra_args(false);
 }
 

@@ -8,10 +8,14 @@
 #include <cerrno>
 #include <cstdlib>
 #include <map>
+#include <optional>
+#include <set>
+#include <string_view>
 
 #include <SQLiteCpp/Statement.h>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
+#include <nlohmann/json.hpp>
 
 namespace nmlbench {
 
@@ -54,6 +58,60 @@ void keep_only(Observations& data, Field field, const std::vector<std::string>& 
   if (!is_of_test_set(field)) std::erase_if(data.failed, unwanted);
 }
 
+// "tuner.lr": a parameter of the tuner, in its column of parameters.
+constexpr std::pair<std::string_view, Field> kParameterOwners[] = {{"tuner", Field::tuner_params},
+                                                                   {"encoder", Field::encoder_params},
+                                                                   {"pretrain", field("pretrain_params")},
+                                                                   {"optim", field("recipe")},
+                                                                   {"task", field("task_params")}};
+
+// The column of parameters that "tuner.lr" is of, and "lr"; nothing for the name of a column.
+std::optional<std::pair<Field, std::string>> parameter_named(const std::string& name) {
+  const std::size_t dot = name.find('.');
+  if (dot == std::string::npos) return std::nullopt;
+  for (const auto& [owner, column] : kParameterOwners) {
+    if (name.substr(0, dot) == owner) return std::pair{column, name.substr(dot + 1)};
+  }
+  return std::nullopt;
+}
+
+std::string text_of(const nlohmann::json& value) {
+  return value.is_string() ? value.get<std::string>() : value.dump();
+}
+
+bool same_value(const nlohmann::json& have, const std::string& wanted) {
+  if (!have.is_number()) return text_of(have) == wanted;
+  char* end = nullptr;
+  const double number = std::strtod(wanted.c_str(), &end);
+  return !wanted.empty() && *end == '\0' && have.get<double>() == number;
+}
+
+// Rows whose parameter has one of the values. A parameter or value that no row has is an Error.
+void keep_parameter(Observations& data, const std::string& name, const std::vector<std::string>& values) {
+  const auto [column, parameter] = *parameter_named(name);
+  const auto& texts = data.dictionaries[column.index()].texts();
+  std::vector<bool> wanted(texts.size());
+  std::set<std::string> known;
+  std::vector<bool> found(values.size());
+  for (std::size_t id = 0; id < texts.size(); ++id) {
+    const auto object = nlohmann::json::parse(texts[id], nullptr, /*allow_exceptions=*/false);
+    if (!object.is_object() || !object.contains(parameter)) continue;
+    known.insert(text_of(object[parameter]));
+    for (std::size_t i = 0; i < values.size(); ++i) {
+      if (same_value(object[parameter], values[i])) wanted[id] = found[i] = true;
+    }
+  }
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    if (found[i]) continue;
+    throw Error(known.empty()
+                    ? fmt::format("--where {}: no cell has such a parameter", name)
+                    : fmt::format("no results with {}={}; it has: {}", name, values[i], fmt::join(known, ", ")));
+  }
+  const auto unwanted = [&, column = column](const Observation& row) { return !wanted[data.id(row, column)]; };
+  std::erase_if(data.rows, unwanted);
+  std::erase_if(data.failed, unwanted);
+}
+
 void apply_filters(Observations& data, const LeaderboardQuery& query) {
   if (query.cells) {
     const auto unwanted = [&](const Observation& row) {
@@ -63,7 +121,15 @@ void apply_filters(Observations& data, const LeaderboardQuery& query) {
     std::erase_if(data.failed, unwanted);
   }
   std::map<Field, std::vector<std::string>> filters;
-  for (const auto& [column, value] : query.where) filters[field_named(column)].push_back(value);
+  std::map<std::string, std::vector<std::string>> of_parameters;
+  for (const auto& [column, value] : query.where) {
+    if (parameter_named(column)) {
+      of_parameters[column].push_back(value);
+    } else {
+      filters[field_named(column)].push_back(value);
+    }
+  }
+  for (const auto& [name, values] : of_parameters) keep_parameter(data, name, values);
   for (const auto& [field, values] : filters) keep_only(data, field, values);
   if (query.kind.empty()) return;
   if (query.kind != "id" && query.kind != "ood") {

@@ -179,6 +179,18 @@ TEST_F(AveragingTest, ABaselineWithSettingsIsNamedWithOne) {
   EXPECT_FALSE(result.rows[2].id_difference.has_value());
 }
 
+TEST_F(AveragingTest, ParametersMayBeAskedFor) {
+  add({.tuner_params = R"({"lr":0.1,"schedule":"cosine"})"}, 0.5);
+  add({.tuner_params = R"({"lr":0.01,"schedule":"cosine"})"}, 0.6);
+  add({.tuner = "nearest", .tuner_params = R"({"k":5})"}, 0.7);
+  EXPECT_THAT(means(board({.where = {{"tuner.lr", "0.10"}}})), ElementsAre(0.5));
+  EXPECT_THAT(means(board({.where = {{"tuner.lr", "0.1"}, {"tuner.lr", "1e-2"}}})), ElementsAre(0.6, 0.5));
+  EXPECT_THAT(means(board({.where = {{"tuner.schedule", "cosine"}, {"tuner.lr", "0.1"}}})), ElementsAre(0.5));
+  EXPECT_THAT(error_of([&] { board({.where = {{"tuner.lr", "0.2"}}}); }), HasSubstr("it has: 0.01, 0.1"));
+  EXPECT_THAT(error_of([&] { board({.where = {{"tuner.lrate", "0.2"}}}); }), HasSubstr("no cell has such a parameter"));
+  EXPECT_THAT(error_of([&] { board({.where = {{"tuners.lr", "0.2"}}}); }), HasSubstr("no column \"tuners.lr\""));
+}
+
 TEST_F(AveragingTest, UnknownNoiseIsNotClean) {
   add({.encoder = "identity"}, 0.5, [](CellRecord& cell) {
     cell.noise = cell.pretrain_dataset = "";
