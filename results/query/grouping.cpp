@@ -307,7 +307,11 @@ std::vector<bool> covers_all(const Observations& data, const Grouping& grouping,
 
 std::vector<bool> complete_groups(const Observations& data, const Grouping& grouping) {
   // Where nothing was corrupted, the name of the noise model means nothing.
-  const std::vector<Field> fields = coverage_fields(grouping.fields).covered;
+  std::vector<Field> fields = coverage_fields(grouping.fields).covered;
+  // What each encoder was pre-trained on is its own where it is one thing.
+  if (contains(grouping.fields, Field::encoder) && !has_variants(data, Field::encoder, Field::pretrain_dataset)) {
+    std::erase(fields, Field::pretrain_dataset);
+  }
   std::vector<Field> without_noise = fields;
   std::erase(without_noise, Field::noise);
   std::vector<bool> complete = covers_all(data, grouping, without_noise, [](const Observation&) { return true; });

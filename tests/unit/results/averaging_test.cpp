@@ -179,6 +179,16 @@ TEST_F(AveragingTest, ABaselineWithSettingsIsNamedWithOne) {
   EXPECT_FALSE(result.rows[2].id_difference.has_value());
 }
 
+// Encoders that others pre-trained on other data were measured on the same things all the same.
+TEST_F(AveragingTest, WhatAnEncoderWasPretrainedOnIsItsOwn) {
+  for (const char* encoder : {"resnet50", "vit"}) {
+    add({.encoder = encoder}, 0.5, [&](CellRecord& cell) { cell.pretrain_dataset = encoder; });
+  }
+  for (const LeaderboardRow& row : board().rows) EXPECT_TRUE(row.complete) << row.key[0];
+  add({.seed = 1, .encoder = "vit"}, 0.5, [&](CellRecord& cell) { cell.pretrain_dataset = "vit"; });
+  EXPECT_FALSE(board({.sort = "encoder"}).rows.back().complete);  // resnet50 lacks a seed
+}
+
 TEST_F(AveragingTest, ParametersMayBeAskedFor) {
   add({.tuner_params = R"({"lr":0.1,"schedule":"cosine"})"}, 0.5);
   add({.tuner_params = R"({"lr":0.01,"schedule":"cosine"})"}, 0.6);
