@@ -65,8 +65,8 @@ struct CellRecord {
   std::string recipe, pretrain_params;  // JSON; "" without pre-training here
   std::string task_params, protocol;    // JSON
   bool superseded = false;              // the newest plan of its matrix does not have it
-  std::string status;      // "done" | "failed"
-  std::string message;     // why it failed
+  std::string status;                   // "done" | "failed"
+  std::string message;                  // why it failed
   bool transient = false;  // it failed for want of something of the machine's: the same command tries again
   std::string device;
   std::vector<MetricRow> metrics;

@@ -140,8 +140,9 @@ void Store::set_newest_plan(const std::string& matrix, std::span<const std::stri
       insert.exec();
       insert.reset();
     }
-    execute(db, "UPDATE cells SET superseded = NOT superseded"
-                " WHERE matrix = ? AND superseded = (cell_id IN (SELECT cell_id FROM newest_plan))",
+    execute(db,
+            "UPDATE cells SET superseded = NOT superseded"
+            " WHERE matrix = ? AND superseded = (cell_id IN (SELECT cell_id FROM newest_plan))",
             matrix);
     db.exec("DROP TABLE temp.newest_plan");
     transaction.commit();
