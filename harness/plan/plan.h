@@ -22,6 +22,7 @@ namespace nmlbench {
 struct Split {
   ResolvedPlugin plugin;
   SplitFacts facts;
+  std::string params;  // params_with_files(), for people
 };
 
 // One noise model of a checkpoint's list.

@@ -1,7 +1,5 @@
 #include "plan/planned_cell.h"
 
-#include "plan/canonical.h"
-
 namespace nmlbench {
 
 CellRecord planned_cell(const Plan& plan, const Cell& cell) {
@@ -18,7 +16,7 @@ CellRecord planned_cell(const Plan& plan, const Cell& cell) {
   record.noise_ratio = checkpoint.noise_ratio();
   if (checkpoint.trained()) {
     record.recipe = checkpoint.optim.canonical;
-    record.pretrain_params = params_with_files(plan.splits[*checkpoint.split].plugin).dump();
+    record.pretrain_params = plan.splits[*checkpoint.split].params;
   }
   record.task_params = plan.tasks[cell.task].params;
   record.protocol = plan.protocol;

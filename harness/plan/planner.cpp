@@ -58,7 +58,7 @@ class Planner {
       if (const auto* text = std::get_if<std::string>(&value)) key += "\n" + name + "=" + *text;
     }
     const auto [place, is_new] = split_of_.try_emplace(key, plan_.splits.size());
-    if (is_new) plan_.splits.push_back({plugin, inspector_.split(plugin)});
+    if (is_new) plan_.splits.push_back({plugin, inspector_.split(plugin), params_with_files(plugin).dump()});
     return place->second;
   }
 

@@ -33,23 +33,9 @@ std::vector<Field> pairing_fields(Field baseline) {
   return fields;
 }
 
-Field parameters_of(Field owner) {
-  return owner == Field::encoder ? Field::encoder_params : Field::tuner_params;
-}
-
-std::set<std::string> settings_of(const Observations& data, const Labels& labels, Field owner,
-                                  const std::string& name) {
-  std::set<std::string> settings;
-  const std::uint32_t id = data.id_of(owner, name);
-  for (const Observation& row : data.rows) {
-    if (data.id(row, owner) == id) settings.insert(labels(row, parameters_of(owner)));
-  }
-  return settings;
-}
-
 void require_setting(const Observations& data, const BaselineChoice& choice, const std::string& text) {
   if (choice.field != Field::tuner && choice.field != Field::encoder) return;
-  const std::set<std::string> settings = settings_of(data, Labels(data), choice.field, choice.value);
+  const std::set<std::string> settings = Labels(data).settings(choice.field, choice.value);
   if (settings.size() < 2 && choice.label.empty()) return;
   if (settings.count(choice.label) > 0) return;
   const std::string column = choice.field == Field::encoder ? "encoder=" : "";

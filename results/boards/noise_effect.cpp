@@ -179,7 +179,8 @@ class BaselineSeries {
   std::map<std::uint32_t, Levels> series_;
 };
 
-std::string baseline_tuner(const Observations& data, const std::vector<Field>& fields, const LeaderboardQuery& query) {
+std::string baseline_tuner(const Observations& data, const Labels& labels, const std::vector<Field>& fields,
+                           const LeaderboardQuery& query) {
   const bool directed = better(query.metric) != Better::neither;
   if (!query.baseline.empty()) {
     if (!directed) {
@@ -192,7 +193,7 @@ std::string baseline_tuner(const Observations& data, const std::vector<Field>& f
       throw Error("recovery is relative to a tuner: --baseline takes its name here");
     return query.baseline;
   }
-  const bool one_probe = has_one_setting(data, Field::tuner, "linear-probe");
+  const bool one_probe = labels.settings(Field::tuner, "linear-probe").size() == 1;
   return directed && one_probe && contains(fields, Field::tuner) ? "linear-probe" : "";
 }
 
@@ -316,9 +317,9 @@ NoiseEffect build_effect(const Observations& data, const LeaderboardQuery& query
   effect.matrices = data.distinct(Field::matrix);
   effect.inference = query.inference;
   for (const Field field : fields) effect.group_by.emplace_back(field_name(field));
-  effect.baseline = baseline_tuner(data, fields, query);
-  std::optional<BaselineSeries> baseline;
   const Labels labels(data);
+  effect.baseline = baseline_tuner(data, labels, fields, query);
+  std::optional<BaselineSeries> baseline;
   std::optional<BaselineChoice> choice;
   if (!effect.baseline.empty()) {
     choice = parse_baseline(data, effect.baseline);

@@ -188,14 +188,8 @@ std::vector<Field> told_apart(const Observations& data, std::vector<Field> field
   return fields;
 }
 
-bool has_one_setting(const Observations& data, Field owner, const std::string& name) {
-  const Field parameters = owner == Field::encoder ? Field::encoder_params : Field::tuner_params;
-  const std::uint32_t id = data.id_of(owner, name);
-  std::set<std::uint32_t> settings;
-  for (const Observation& row : data.rows) {
-    if (data.id(row, owner) == id) settings.insert(data.id(row, parameters));
-  }
-  return settings.size() == 1;
+Field parameters_of(Field owner) {
+  return owner == Field::encoder ? Field::encoder_params : Field::tuner_params;
 }
 
 std::vector<Field> grouping_fields(const Observations& data, const std::vector<std::string>& asked) {
@@ -336,6 +330,15 @@ Labels::Labels(const Observations& data) : data_(data) {
     });
     for (const auto& [name, texts] : objects) labels_[parameters][name] = shorten(texts);
   }
+}
+
+std::set<std::string> Labels::settings(Field owner, const std::string& name) const {
+  std::set<std::string> settings;
+  const std::uint32_t id = data_.id_of(owner, name);
+  for (const Observation& row : data_.rows) {
+    if (data_.id(row, owner) == id) settings.insert((*this)(row, parameters_of(owner)));
+  }
+  return settings;
 }
 
 std::string Labels::operator()(const Observation& row, Field field) const {

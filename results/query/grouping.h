@@ -53,14 +53,16 @@ CoverageFields coverage_fields(const std::vector<Field>& grouped);
 // For each group, whether it was measured on everything that a comparable group was measured on.
 std::vector<bool> complete_groups(const Observations& data, const Grouping& grouping);
 
-// Whether a tuner (an encoder) of this name is there with one value of its parameters.
-bool has_one_setting(const Observations& data, Field owner, const std::string& name);
+// The column of the parameters of a tuner or encoder.
+Field parameters_of(Field owner);
 
 // Texts of columns for people: parameter objects are shortened to what differs between those of one owner ("lr=0.1").
 class Labels {
  public:
   explicit Labels(const Observations& data);
   std::string operator()(const Observation& row, Field field) const;
+  // The parameters that a tuner (an encoder) of this name is there with.
+  std::set<std::string> settings(Field owner, const std::string& name) const;
 
  private:
   const Observations& data_;
