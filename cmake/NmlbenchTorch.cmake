@@ -8,6 +8,17 @@ set(NMLBENCH_TORCH "" CACHE PATH "Folder of a Python package torch to build agai
 if(NOT NMLBENCH_TORCH)
   find_package(Torch 1.13 REQUIRED)
   set(NMLBENCH_CUDA_VERSION ${CUDA_VERSION})
+  # The distribution's LibTorch takes the BLAS and LAPACK that the machine's alternatives name, most often OpenBLAS on threads
+  # of its own. Those know nothing of the threads that LibTorch is told to use, and wait by yielding: three to four times the
+  # time on a busy machine. Its build on OpenMP obeys, so programs ask for that one by name.
+  foreach(library blas lapack)
+    set(openmp_blas /usr/lib/${CMAKE_LIBRARY_ARCHITECTURE}/openblas-openmp/lib${library}.so.3)
+    if(EXISTS ${openmp_blas})
+      list(PREPEND TORCH_LIBRARIES -Wl,--push-state,--no-as-needed,${openmp_blas},--pop-state)
+    endif()
+  endforeach()
+  list(APPEND CMAKE_BUILD_RPATH /usr/lib/${CMAKE_LIBRARY_ARCHITECTURE}/openblas-openmp)
+  list(APPEND CMAKE_INSTALL_RPATH /usr/lib/${CMAKE_LIBRARY_ARCHITECTURE}/openblas-openmp)
   return()
 endif()
 
