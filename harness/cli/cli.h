@@ -15,6 +15,7 @@ namespace nmlbench::cli {
 inline constexpr int kDone = 0;
 inline constexpr int kSomeCellsFailed = 1;
 inline constexpr int kDamaged = 1;
+inline constexpr int kRowsDiffer = 1;
 inline constexpr int kBadInput = 2;
 inline constexpr int kInterrupted = 130;
 
@@ -47,6 +48,7 @@ void add_report(CLI::App& app, Globals& globals, Action& action);
 void add_merge(CLI::App& app, Globals& globals, Action& action);
 void add_features(CLI::App& app, Globals& globals, Action& action);
 void add_sheet(CLI::App& app, Globals& globals, Action& action);
+void add_verify(CLI::App& app, Globals& globals, Action& action);
 void add_worker(CLI::App& app, Globals& globals, Action& action);
 void add_doctor(CLI::App& app, Globals& globals, Action& action);
 

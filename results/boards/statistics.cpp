@@ -17,14 +17,6 @@ namespace {
 
 constexpr std::size_t kResamples = 10'000;
 
-// Of sorted values, linear between neighbours.
-double percentile(std::span<const double> sorted, double share) {
-  const double position = share * static_cast<double>(sorted.size() - 1);
-  const auto below = static_cast<std::size_t>(position);
-  const std::size_t above = std::min(below + 1, sorted.size() - 1);
-  return sorted[below] + (position - static_cast<double>(below)) * (sorted[above] - sorted[below]);
-}
-
 double covariance(std::span<const double> a, std::span<const double> b) {
   const double mean_a = mean(a), mean_b = mean(b);
   double sum = 0.0;
@@ -73,6 +65,13 @@ double mean_of_drawn(std::span<const double> values, std::span<const std::size_t
 }
 
 }  // namespace
+
+double percentile(std::span<const double> sorted, double share) {
+  const double position = share * static_cast<double>(sorted.size() - 1);
+  const auto below = static_cast<std::size_t>(position);
+  const std::size_t above = std::min(below + 1, sorted.size() - 1);
+  return sorted[below] + (position - static_cast<double>(below)) * (sorted[above] - sorted[below]);
+}
 
 double rounded_for_ties(double value) {
   return std::round(value * 1e12) / 1e12;
