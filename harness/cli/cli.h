@@ -45,6 +45,7 @@ void add_compare(CLI::App& app, Globals& globals, Action& action);
 void add_show(CLI::App& app, Globals& globals, Action& action);
 void add_export(CLI::App& app, Globals& globals, Action& action);
 void add_report(CLI::App& app, Globals& globals, Action& action);
+void add_illustrated_report(CLI::App& app, Globals& globals, Action& action);  // the same verb, with --images
 void add_merge(CLI::App& app, Globals& globals, Action& action);
 void add_features(CLI::App& app, Globals& globals, Action& action);
 void add_sheet(CLI::App& app, Globals& globals, Action& action);

@@ -11,7 +11,9 @@ int main(int argc, char** argv) {
   nmlbench::keep_freed_memory();
   nmlbench::set_warning_sink([](const std::string& line) { spdlog::warn("{}", line); });
   static constexpr AddVerb kVerbs[] = {
-      add_run,    add_plan,   add_plugins, add_new_plugin, add_leaderboard, add_throughput, add_compare, add_show,
-      add_export, add_report, add_merge,   add_features,   add_sheet,       add_doctor,     add_verify,  add_worker};
+      add_run,        add_plan,     add_plugins, add_new_plugin, add_leaderboard,
+      add_throughput, add_compare,  add_show,    add_export,     add_illustrated_report,
+      add_merge,      add_features, add_sheet,   add_doctor,     add_verify,
+      add_worker};
   return run_program(argc, argv, kVerbs);
 }

@@ -1,6 +1,7 @@
 #include "cache/artifacts.h"
 #include "cli/cli.h"
 #include "cli/provenance.h"
+#include "cli/recorded_matrix.h"
 #include "cli/session.h"
 #include "engine/executor.h"
 #include "results/query/recorded.h"
@@ -85,50 +86,6 @@ std::vector<RecordedCell> drawn(std::vector<RecordedCell> cells, std::size_t cou
 
 // ---- The matrix that the cells were run from
 
-struct Recorded {
-  MatrixSource source;
-  fs::path folder;  // that paths of --set are relative to
-  std::string plugin_dirs;
-};
-
-Recorded recorded_matrix(const RecordedRun& run, const std::string& cell_id) {
-  if (run.matrix_source.empty()) {
-    throw Error(
-        fmt::format("cell {} was run by an earlier version, which kept no matrix file; name the file that it was"
-                    " run from: --matrix FILE, with the same --set",
-                    cell_id));
-  }
-  try {
-    const auto json = nlohmann::json::parse(run.matrix_source);
-    Recorded recorded;
-    recorded.source = {json.at("file").get<std::string>(), json.at("text").get<std::string>(),
-                       json.at("set").get<std::vector<std::string>>()};
-    recorded.folder = json.at("folder").get<std::string>();
-    recorded.plugin_dirs = fmt::format("{}", fmt::join(json.at("plugin_dirs").get<std::vector<std::string>>(), " "));
-    return recorded;
-  } catch (const nlohmann::json::exception&) {
-    throw Error(
-        fmt::format("the matrix recorded for cell {} is damaged; name the file that it was run from: --matrix "
-                    "FILE, with the same --set",
-                    cell_id));
-  }
-}
-
-// Which data are not those of the run any more; "" for none that this finds.
-std::string changed_data(const Plan& plan, const std::string& matrix_json) {
-  const auto before = nlohmann::json::parse(matrix_json, nullptr, false);
-  if (!before.is_object() || !before.contains("splits")) return "";
-  std::set<std::string> known;
-  for (const auto& split : before["splits"]) known.insert(split.value("digest", ""));
-  for (const Split& split : plan.splits) {
-    if (!split.facts.error.empty()) return split.facts.error;
-    if (known.count(split.facts.digest) == 0) {
-      return fmt::format("{}: the data are not those of the run", split.plugin.where.text());
-    }
-  }
-  return "";
-}
-
 void require_planned(const Plan& plan, const std::vector<RecordedCell>& cells, const RecordedRun& run) {
   std::set<std::string> planned;
   for (const Cell& cell : plan.cells) {
@@ -139,19 +96,17 @@ void require_planned(const Plan& plan, const std::vector<RecordedCell>& cells, c
   const auto missing =
       std::find_if(cells.begin(), cells.end(), [&](const auto& cell) { return planned.count(cell.cell_id) == 0; });
   if (missing == cells.end()) return;
-  const std::string data = changed_data(plan, run.matrix_json);
+  const std::string data = changed_data(plan, run);
   throw Error(fmt::format("cell {} cannot be computed again: {}", missing->cell_id,
                           data.empty() ? "its matrix gives it another identity now, since a plugin's revision or this "
                                          "nmlbench is another one"
                                        : data));
 }
 
-PlannedMatrix plan_again(const Globals& globals, const VerifyOptions& options, const Recorded& recorded,
+PlannedMatrix plan_again(const Globals& globals, const VerifyOptions& options, const RecordedMatrix& recorded,
                          const std::vector<RecordedCell>& cells, const RecordedRun& run) {
   try {
-    std::error_code ignored;
-    if (!recorded.folder.empty()) fs::current_path(recorded.folder, ignored);
-    PlannedMatrix planned = plan_matrix(globals, options.how, recorded.source);
+    PlannedMatrix planned = plan_recorded(globals, options.how, recorded);
     require_planned(planned.plan, cells, run);
     for (const RecordedCell& cell : cells) planned.recipe.cells.push_back(cell.cell_id);
     keep_cells(planned.plan, planned.recipe.cells);
@@ -330,7 +285,7 @@ int verify(const Globals& globals, VerifyOptions options) {
   std::fflush(stdout);
 
   struct Batch {  // of one matrix
-    Recorded recorded;
+    RecordedMatrix recorded;
     RecordedRun run;
     std::vector<RecordedCell> cells;
   };
@@ -339,7 +294,7 @@ int verify(const Globals& globals, VerifyOptions options) {
     const RecordedRun run = recorded_run(store, cell.run);
     Batch& batch = batches[named ? "" : run.matrix_source];
     if (batch.cells.empty()) {
-      batch.recorded = named ? Recorded{*named, "", ""} : recorded_matrix(run, cell.cell_id);
+      batch.recorded = named ? RecordedMatrix{*named, "", ""} : recorded_matrix(run);
       batch.run = run;
     }
     batch.cells.push_back(cell);

@@ -102,25 +102,21 @@ double mcnemar_test(const SampleShares& shares) {
   return 2.0 * boost::math::cdf(boost::math::complement(boost::math::normal(), z));
 }
 
-std::optional<Interval> bootstrap_samples(const SampleShares& shares, double confidence) {
-  constexpr int kResamples = 10'000;
+std::optional<Interval> bootstrap_samples(const SampleShares& shares, int resamples, double confidence) {
+  const std::size_t n = nonzero_shares(shares).size();
+  if (n < kLeastForBootstrap) return std::nullopt;
   const Scale scale(shares);
   std::vector<std::map<double, std::int64_t>> sets;
-  std::size_t samples = 0;
-  for (const auto& set : shares) {
-    sets.push_back(counts_of(set, scale));
-    samples += set.size();
-  }
-  if (samples < kLeastForBootstrap) return std::nullopt;
+  for (const auto& set : shares) sets.push_back(counts_of(set, scale));
   std::mt19937 random(kBootstrapSeed);
-  std::vector<double> sums(kResamples);
+  std::vector<double> sums(static_cast<std::size_t>(resamples));
   for (double& sum : sums) {
     for (std::size_t i = 0; i < sets.size(); ++i) {
       sum += resampled_sum(sets[i], static_cast<std::int64_t>(shares[i].size()), random);
     }
   }
   std::sort(sums.begin(), sums.end());
-  const double outside = (1.0 - confidence) / 2.0;
+  const double outside = expanded_share(n, confidence);
   return Interval{scale.unit() * percentile(sums, outside), scale.unit() * percentile(sums, 1.0 - outside)};
 }
 

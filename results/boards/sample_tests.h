@@ -28,9 +28,9 @@ using SampleShares = std::vector<std::vector<double>>;
 // that are not 0, and beyond them the clustered McNemar test, z = sum / sqrt(sum of squares) (Durkalski et al. 2003).
 double mcnemar_test(const SampleShares& shares);
 
-// 95 % percentiles of 10,000 bootstrap resamples, drawn within each sample set; std::mt19937(kBootstrapSeed). Empty
-// below kLeastForBootstrap samples.
-std::optional<Interval> bootstrap_samples(const SampleShares& shares, double confidence = 0.95);
+// Percentiles of bootstrap resamples, drawn within each sample set; std::mt19937(kBootstrapSeed). They are expanded as
+// bootstrap() does (statistics.h), n being the samples whose share is not 0; empty for n < kLeastForBootstrap.
+std::optional<Interval> bootstrap_samples(const SampleShares& shares, int resamples = 10'000, double confidence = 0.95);
 
 struct PairedAnswers {
   Answers own, other;  // on the same samples

@@ -41,13 +41,6 @@ std::optional<Interval> fieller(std::span<const double> a, std::span<const doubl
   return Interval{(linear - root) / quadratic, (linear + root) / quadratic};
 }
 
-// Of resamples, cut off at either end so that the interval of a normal sample of n is as wide as Student's.
-double expanded_share(std::size_t n, double confidence) {
-  const auto count = static_cast<double>(n);
-  const double t = student_t_quantile(0.5 + confidence / 2.0, count - 1.0);
-  return boost::math::cdf(boost::math::normal(), -std::sqrt(count / (count - 1.0)) * t);
-}
-
 // Power of a two-sided one-sample t test of n units whose mean is `effect` deviations from zero.
 double t_test_power(std::size_t n, double effect, double alpha) {
   const auto count = static_cast<double>(n);
@@ -65,6 +58,12 @@ double mean_of_drawn(std::span<const double> values, std::span<const std::size_t
 }
 
 }  // namespace
+
+double expanded_share(std::size_t n, double confidence) {
+  const auto count = static_cast<double>(n);
+  const double t = student_t_quantile(0.5 + confidence / 2.0, count - 1.0);
+  return boost::math::cdf(boost::math::normal(), -std::sqrt(count / (count - 1.0)) * t);
+}
 
 double percentile(std::span<const double> sorted, double share) {
   const double position = share * static_cast<double>(sorted.size() - 1);

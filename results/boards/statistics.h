@@ -30,6 +30,9 @@ double mean(std::span<const double> values);
 // Sample standard deviation (divisor n - 1); NaN for fewer than two values.
 double sample_deviation(std::span<const double> values);
 
+// The share of resamples to cut off at either end, so that the interval of the mean of n normal values is as wide as
+// Student's: Phi(- sqrt(n / (n - 1)) t) (Hesterberg 2015). n >= 2.
+double expanded_share(std::size_t n, double confidence);
 // Of values in ascending order, linear between neighbours; 0 <= share <= 1.
 double percentile(std::span<const double> sorted, double share);
 

@@ -34,6 +34,19 @@ RecordedRun recorded_run(const Store& store, std::int64_t run) {
   });
 }
 
+std::optional<RecordedRun> newest_run_of(const Store& store, const std::string& task) {
+  const std::int64_t run = with_database_errors(store.impl().file, [&] {
+    SQLite::Statement statement(store.impl().db,
+                                "SELECT coalesce(max(run_id), 0) FROM cells JOIN runs USING (run_id)"
+                                " WHERE task = ? AND status = 'done' AND NOT superseded AND matrix_source <> ''");
+    statement.bind(1, task);
+    statement.executeStep();
+    return statement.getColumn(0).getInt64();
+  });
+  if (run == 0) return std::nullopt;
+  return recorded_run(store, run);
+}
+
 std::map<MetricKey, std::optional<double>> recorded_metrics(const Store& store, const std::string& cell_id) {
   return with_database_errors(store.impl().file, [&] {
     SQLite::Statement statement(

@@ -26,6 +26,9 @@ struct RecordedRun {
 };
 RecordedRun recorded_run(const Store& store, std::int64_t run);
 
+// The newest run with a finished cell of this task and a recorded matrix.
+std::optional<RecordedRun> newest_run_of(const Store& store, const std::string& task);
+
 using MetricKey = std::pair<std::string, std::string>;  // test set, metric
 // Nothing for a value that is not a number.
 std::map<MetricKey, std::optional<double>> recorded_metrics(const Store& store, const std::string& cell_id);
