@@ -49,7 +49,7 @@ std::string data_uri(const torch::Tensor& sample) {
 // The data sets of the matrices that a database's newest runs recorded.
 class SampleImages {
  public:
-  SampleImages(const Globals& globals, const Store& store) : globals_(globals), store_(store) {}
+  SampleImages(const Globals& globals, const Store& store) : globals_(with_absolute_paths(globals)), store_(store) {}
 
   // Throws Error: why there is none.
   std::string of(const BrokenSample& sample) {
@@ -103,7 +103,7 @@ class SampleImages {
     throw Error("its matrix does not have it any more");
   }
 
-  const Globals& globals_;
+  Globals globals_;
   const Store& store_;
   std::map<std::string, std::unique_ptr<Planned>> plans_;  // by the recorded matrix
   std::map<std::pair<std::string, std::string>, std::unique_ptr<Dataset>> datasets_;

@@ -30,9 +30,15 @@ RecordedMatrix recorded_matrix(const RecordedRun& run) {
   }
 }
 
+Globals with_absolute_paths(Globals globals) {
+  for (std::filesystem::path& folder : globals.plugin_dirs) folder = std::filesystem::absolute(folder);
+  globals.cache_dir = std::filesystem::absolute(cache_root(globals));
+  return globals;
+}
+
 PlannedMatrix plan_recorded(const Globals& globals, const MatrixOptions& how, const RecordedMatrix& recorded) {
   std::error_code ignored;
-  if (!recorded.folder.empty()) std::filesystem::current_path(recorded.folder, ignored);
+  if (!recorded.source.set.empty()) std::filesystem::current_path(recorded.folder, ignored);
   return plan_matrix(globals, how, recorded.source);
 }
 

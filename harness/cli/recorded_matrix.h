@@ -18,7 +18,10 @@ struct RecordedMatrix {
 // Throws Error: the run is of an earlier version, or what it recorded is damaged.
 RecordedMatrix recorded_matrix(const RecordedRun& run);
 
-// In the folder of the run, if it is there. Throws as plan_matrix(), with what the user may do.
+// The user's own paths, whatever the current folder will be.
+Globals with_absolute_paths(Globals globals);
+
+// Paths that --set gave are relative to the folder of the run: it becomes the current one. Throws as plan_matrix().
 PlannedMatrix plan_recorded(const Globals& globals, const MatrixOptions& how, const RecordedMatrix& recorded);
 
 // Which data of the plan are not those of the run any more, or cannot be read; "" where this finds none.

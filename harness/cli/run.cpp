@@ -133,7 +133,7 @@ void add_run(CLI::App& app, Globals& globals, Action& action) {
   verb->add_flag("--retry-failed", options->retry_failed, "Run cells again that failed before");
   verb->add_flag("--fail-fast", options->fail_fast, "Stop at the first failure");
   verb->add_flag("--no-predictions", options->no_predictions,
-                 "Do not keep what each head answers for each test sample, 0.2 to 1.7 bytes for each")
+                 "Do not keep what each head answers for each test sample (1 to 2 bytes for each)")
       ->envname("NMLBENCH_NO_PREDICTIONS");
   verb->add_option("--stack-heads", options->stack_heads, "Heads that train together at most; 0 measures what is fast")
       ->envname("NMLBENCH_STACK_HEADS")

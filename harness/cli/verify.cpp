@@ -276,9 +276,7 @@ int verify(const Globals& globals, VerifyOptions options) {
   if (!options.how.matrix.empty()) named = read_source(find_matrix(options.how.matrix), options.how.set);
   if (!named && !options.how.set.empty()) throw Error("--set goes with --matrix; recorded matrices have theirs");
 
-  const fs::path cache = fs::absolute(cache_root(globals));
-  Globals own = globals;
-  own.cache_dir = cache;  // whatever folder is the current one
+  const Globals own = with_absolute_paths(globals);
   const std::vector<RecordedCell> cells = drawn(all, options.cells, seed);
   fmt::print("{}: {} of {} cells, drawn by --seed {}\nComputed again: {}.\n", options.db.string(), cells.size(),
              all.size(), seed, what_is_computed(options.from, own));

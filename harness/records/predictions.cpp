@@ -14,7 +14,7 @@ namespace {
 
 static_assert(std::endian::native == std::endian::little, "packed integers are little-endian");
 
-// Level 1 takes a third of the default level's time and 3 % more room.
+// zlib's default level 6 saves 1 to 7 % more and takes up to twice the time.
 constexpr int kLevel = 1;
 
 std::size_t width_of(std::int64_t classes) {

@@ -21,6 +21,7 @@ namespace {
 // What pairs of heads did on one sample.
 struct Tally {
   std::size_t broken = 0, mended = 0;
+  std::int64_t lost = 0;                          // of the true class's probability, in 255ths, summed over pairs
   std::map<std::int32_t, std::size_t> taken_for;  // by broken heads
 };
 
@@ -52,6 +53,7 @@ void add_pair(TestSetTally& tally, const Answers& noisy, const Answers& clean) {
   ++tally.heads;
   for (std::size_t i = 0; i < tally.of_sample.size(); ++i) {
     Tally& sample = tally.of_sample[i];
+    sample.lost += int{clean.given.p_true[i]} - int{noisy.given.p_true[i]};
     if (noisy.right(i) == clean.right(i)) continue;
     if (noisy.right(i)) {
       ++sample.mended;
@@ -86,8 +88,9 @@ class SampleBoard {
   BrokenSamples take(std::size_t limit) {
     result_.without_predictions = answers_.what_is_missing();
     result_.lost = result_.rows.size();
-    std::stable_sort(result_.rows.begin(), result_.rows.end(),
-                     [](const BrokenSample& a, const BrokenSample& b) { return net_share(a) > net_share(b); });
+    std::stable_sort(result_.rows.begin(), result_.rows.end(), [](const BrokenSample& a, const BrokenSample& b) {
+      return std::pair(net_share(a), a.probability_lost) > std::pair(net_share(b), b.probability_lost);
+    });
     if (result_.rows.size() > limit) result_.rows.resize(limit);
     return std::move(result_);
   }
@@ -103,7 +106,8 @@ class SampleBoard {
       result_.rows.push_back({data_.text(group.example, Field::task), test_set, tally.test_kind,
                               data_.text(group.example, Field::noise), noise_rate(data_, group),
                               static_cast<std::int64_t>(i), tally.samples->labels[i], tally.heads, sample.broken,
-                              sample.mended, most->first, most->second});
+                              sample.mended, most->first, most->second,
+                              static_cast<double>(sample.lost) / 255.0 / static_cast<double>(tally.heads)});
     }
   }
 

@@ -25,12 +25,14 @@ struct BrokenSample {
   std::size_t mended = 0;      // wrong without noise, right with it
   std::int64_t predicted = 0;  // what most of the broken heads take it for, the smaller class first
   std::size_t predicted_heads = 0;
+  double probability_lost = 0.0;  // what the true class got without noise minus what it got with it, mean over pairs
 };
 
 struct BrokenSamples {
-  std::vector<BrokenSample> rows;  // those that some head lost, by the share of broken less mended heads, largest first
-  std::size_t samples = 0;         // that were looked at
-  std::size_t lost = 0;            // of which `rows` are the first
+  std::vector<BrokenSample>
+      rows;  // those that some head lost, by the share of broken less mended heads, then by the probability lost
+  std::size_t samples = 0;          // that were looked at
+  std::size_t lost = 0;             // of which `rows` are the first
   std::string without_predictions;  // a sentence about pairs that have none
 };
 

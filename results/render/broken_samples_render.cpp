@@ -21,11 +21,12 @@ TypedTable sample_table(const BrokenSamples& board) {
                    {.name = "broken", .header = "broken"},
                    {.name = "mended", .header = "mended"},
                    {.name = "predicted", .header = "taken for"},
-                   {.name = "predicted_heads", .header = "by heads"}};
+                   {.name = "predicted_heads", .header = "by heads"},
+                   {.name = "probability_lost", .header = "p lost", .digits = 2}};
   for (const BrokenSample& row : board.rows) {
     table.rows.push_back({row.task, row.test_set, row.test_kind, row.noise, table_value(row.noise_rate), row.sample,
                           row.label, count_value(row.heads), count_value(row.broken), count_value(row.mended),
-                          row.predicted, count_value(row.predicted_heads)});
+                          row.predicted, count_value(row.predicted_heads), row.probability_lost});
   }
   return table;
 }
@@ -39,7 +40,8 @@ std::string render(const BrokenSamples& board, TableFormat format, bool colour) 
   page.notes = {
       "A pair of heads differs in pre-training noise alone: none, and the highest level of the noise model. Broken: "
       "right "
-      "without noise, wrong with it; mended: the other way round. Sorted by the share of heads broken less mended.",
+      "without noise, wrong with it; mended: the other way round. Sorted by the share "
+      "of heads broken less mended, then by p lost, the mean fall of the true class's probability.",
       fmt::format("{} of {} samples lose more heads than they win; sample: its index in the test set, from 0.",
                   board.lost, board.samples)};
   if (!board.without_predictions.empty()) page.notes.push_back(board.without_predictions);

@@ -289,7 +289,7 @@ std::string sample_note(const Leaderboard& board) {
       "Unit of Δ: test sample, n = {} (of {} test sets; all seeds' outcomes on one together, the heads as they are); "
       "[ ]: 95 % bootstrap interval; p: McNemar's test, exact for one head each, clustered for several, Holm-corrected "
       "over the rows. Won, lost: samples that a row's heads get right more often, and less often, than the "
-      "baseline's. Other seeds: without --paired.",
+      "baseline's. Scores: ± 95 % t interval over seeds, as without --paired.",
       of_samples(board, &Difference::Samples::count), of_samples(board, &Difference::Samples::sets));
 }
 

@@ -17,14 +17,14 @@ constexpr const char* kTemplate = R"(<section id="broken-samples">
 <h2>Samples that noise broke</h2>
 {{#note}}<p class="soft">{{note}}</p>{{/note}}
 <div style="display:flex;flex-wrap:wrap;gap:.7rem">
-{{#pictures}}<figure style="margin:0;width:7rem"><img src="{{src}}" alt="{{alt}}" style="width:7rem;image-rendering:pixelated"><figcaption class="soft">{{caption}}</figcaption></figure>
+{{#pictures}}<figure style="margin:0;width:7rem"><img src="{{src}}" alt="{{alt}}" style="width:7rem;image-rendering:pixelated"><figcaption class="soft" style="white-space:normal;font-weight:400">{{caption}}</figcaption></figure>
 {{/pictures}}</div>
 {{#any}}<div class="scroll"><table>
 <thead><tr><th scope="col">task</th><th scope="col">test set</th><th scope="col">noise</th><th scope="col" class="right">sample</th><th scope="col" class="right">label</th><th scope="col" class="right">taken for</th><th scope="col" class="right">broken of heads</th></tr></thead>
 <tbody>{{#rows}}
 <tr><td>{{task}}</td><td>{{test_set}}</td><td>{{noise}}</td><td class="right">{{sample}}</td><td class="right">{{label}}</td><td class="right">{{predicted}}</td><td class="right">{{heads}}</td></tr>{{/rows}}
 </tbody></table></div>
-<p class="soft">Of pairs of heads that differ in pre-training noise alone, none and the highest level: right without noise, wrong with it; sorted by the share of heads lost. {{lost}} of {{samples}} samples lose more heads than they win. More: nmlbench show --samples.</p>{{/any}}
+<p class="soft">Of pairs of heads that differ in pre-training noise alone, none and the highest level: right without noise, wrong with it; sorted by the share of heads lost, then by the probability that the true class lost. {{lost}} of {{samples}} samples lose more heads than they win. More: nmlbench show --samples.</p>{{/any}}
 </section>
 )";
 

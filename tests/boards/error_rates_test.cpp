@@ -287,7 +287,7 @@ TEST(ErrorRates, TheBootstrapOverSamplesCovers) {
     SampleModel model = shape;
     model.lead = 0.3;
     const double covered = rate(fmt::format("bootstrap over samples, {}: covered", name_of(model)), [&](Databases& d) {
-      const Interval interval = *bootstrap_samples(draw_samples(d, model), 600);
+      const Interval interval = *bootstrap_samples(draw_samples(d, model), 1000);
       // P(right) = Φ((0.5 + lead) / √2), samples and heads each adding a variance of 1
       const auto right = [](double mean) { return 0.5 * std::erfc(-mean / 2.0); };
       const double truth = right(0.5 + model.lead) - right(0.5);

@@ -103,6 +103,20 @@ TEST_F(Predictions, ShowNamesSamplesThatNoiseBroke) {
   EXPECT_EQ(nmlbench({"show", "abc", "--samples"}).status, 2);
 }
 
+TEST_F(Predictions, TheReportHasPicturesOfThem) {
+  ASSERT_EQ(nmlbench({"report"}).status, 0);
+  const std::string plain = read_text(*scratch_ / "report.html");
+  EXPECT_THAT(plain, AllOf(HasSubstr("Samples that noise broke"), Not(HasSubstr("<img src"))));
+  const Finished drawn = nmlbench({"report", "--images", "-o", "drawn.html"});
+  ASSERT_EQ(drawn.status, 0) << drawn.err;
+  EXPECT_THAT(read_text(*scratch_ / "drawn.html"), HasSubstr("<img src=\"data:image/png;base64,iVBORw0KGgo"));
+  const Finished without = nmlbench({"report", "--images", "--db", changed("UPDATE runs SET matrix_source = ''")});
+  ASSERT_EQ(without.status, 0) << without.err;
+  EXPECT_THAT(read_text(*scratch_ / "report.html"),
+              AllOf(HasSubstr("No pictures of general, "), HasSubstr("the database does not hold the matrix"),
+                    HasSubstr("broken of heads"), Not(HasSubstr("<img src"))));
+}
+
 // ---- verify
 
 TEST_F(Predictions, AnHonestDatabaseIsVerified) {

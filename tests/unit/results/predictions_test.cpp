@@ -151,6 +151,7 @@ TEST_F(PredictionsTest, BrokenSamplesAreCountedOverPairsOfHeads) {
   EXPECT_EQ(board.rows[0].broken, 2U);
   EXPECT_EQ(board.rows[0].heads, 2U);
   EXPECT_EQ(board.rows[0].predicted, 2);
+  EXPECT_NEAR(board.rows[0].probability_lost, 0.6, 0.005);
   EXPECT_EQ(board.rows[1].sample, 3);
   EXPECT_EQ(board.rows[1].broken, 1U);
   EXPECT_EQ(board.rows[1].predicted, 0);
