@@ -8,7 +8,6 @@
 #include <algorithm>
 #include <map>
 #include <optional>
-#include <set>
 #include <utility>
 
 #include <fmt/format.h>
@@ -69,9 +68,7 @@ class SampleImages {
     if (dataset != nullptr) return *dataset;
     const Planned& planned = plan_of(sample.task);
     const Split& split = split_of(planned.matrix.plan, sample);
-    if (!split.facts.error.empty()) throw DataError(split.facts.error);
-    if (const std::string changed = changed_data(planned.matrix.plan, planned.run); !changed.empty())
-      throw Error(changed);
+    if (const std::string change = change_of(split, planned.run); !change.empty()) throw DataError(change);
     if (split.facts.info.kind == SampleKind::feature) throw Error("frozen features have no images");
     if (planned.matrix.isolation->covers(split.plugin))
       throw Error(fmt::format("{} is not bundled, and is not loaded for pictures", split.plugin.name));
@@ -88,7 +85,8 @@ class SampleImages {
     if (planned == nullptr) {
       MatrixOptions how;
       how.device = "cpu";
-      planned = std::make_unique<Planned>(Planned{*run, plan_recorded(globals_, how, recorded_matrix(*run))});
+      planned =
+          std::make_unique<Planned>(Planned{*run, plan_recorded(globals_, how, recorded_matrix(*run, "task " + task))});
     }
     return *planned;
   }

@@ -1,6 +1,5 @@
 #include "cli/recorded_matrix.h"
 
-#include <set>
 #include <system_error>
 
 #include <fmt/format.h>
@@ -9,13 +8,10 @@
 
 namespace nmlbench::cli {
 
-RecordedMatrix recorded_matrix(const RecordedRun& run) {
-  if (run.matrix_source.empty()) {
-    throw Error(
-        "it was run by an earlier version, which kept no matrix file; name the file that it was run from: --matrix "
-        "FILE, "
-        "with the same --set");
-  }
+RecordedMatrix recorded_matrix(const RecordedRun& run, const std::string& whose) {
+  constexpr const char* kAdvice = "name the file that it was run from: --matrix FILE, with the same --set";
+  if (run.matrix_source.empty())
+    throw Error(fmt::format("{} was run by an earlier version, which kept no matrix file; {}", whose, kAdvice));
   try {
     const auto json = nlohmann::json::parse(run.matrix_source);
     RecordedMatrix recorded;
@@ -25,8 +21,7 @@ RecordedMatrix recorded_matrix(const RecordedRun& run) {
     recorded.plugin_dirs = fmt::format("{}", fmt::join(json.at("plugin_dirs").get<std::vector<std::string>>(), " "));
     return recorded;
   } catch (const nlohmann::json::exception&) {
-    throw Error(
-        "the recorded matrix is damaged; name the file that it was run from: --matrix FILE, with the same --set");
+    throw Error(fmt::format("the matrix recorded for {} is damaged; {}", whose, kAdvice));
   }
 }
 
@@ -42,16 +37,19 @@ PlannedMatrix plan_recorded(const Globals& globals, const MatrixOptions& how, co
   return plan_matrix(globals, how, recorded.source);
 }
 
-std::string changed_data(const Plan& plan, const RecordedRun& run) {
+std::string change_of(const Split& split, const RecordedRun& run) {
+  if (!split.facts.error.empty()) return split.facts.error;
   const auto before = nlohmann::json::parse(run.matrix_json, nullptr, false);
   if (!before.is_object() || !before.contains("splits")) return "";
-  std::set<std::string> known;
-  for (const auto& split : before["splits"]) known.insert(split.value("digest", ""));
+  for (const auto& known : before["splits"]) {
+    if (known.value("digest", "") == split.facts.digest) return "";
+  }
+  return fmt::format("{}: the data are not those of the run", split.plugin.where.text());
+}
+
+std::string changed_data(const Plan& plan, const RecordedRun& run) {
   for (const Split& split : plan.splits) {
-    if (!split.facts.error.empty()) return split.facts.error;
-    if (known.count(split.facts.digest) == 0) {
-      return fmt::format("{}: the data are not those of the run", split.plugin.where.text());
-    }
+    if (std::string change = change_of(split, run); !change.empty()) return change;
   }
   return "";
 }

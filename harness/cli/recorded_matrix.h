@@ -16,7 +16,7 @@ struct RecordedMatrix {
 };
 
 // Throws Error: the run is of an earlier version, or what it recorded is damaged.
-RecordedMatrix recorded_matrix(const RecordedRun& run);
+RecordedMatrix recorded_matrix(const RecordedRun& run, const std::string& whose);
 
 // The user's own paths, whatever the current folder will be.
 Globals with_absolute_paths(Globals globals);
@@ -24,7 +24,9 @@ Globals with_absolute_paths(Globals globals);
 // Paths that --set gave are relative to the folder of the run: it becomes the current one. Throws as plan_matrix().
 PlannedMatrix plan_recorded(const Globals& globals, const MatrixOptions& how, const RecordedMatrix& recorded);
 
-// Which data of the plan are not those of the run any more, or cannot be read; "" where this finds none.
+// Why these are not the data of the run: changed, or not to be read; "" where they are.
+std::string change_of(const Split& split, const RecordedRun& run);
+// The first such change; "" where there is none.
 std::string changed_data(const Plan& plan, const RecordedRun& run);
 
 }  // namespace nmlbench::cli

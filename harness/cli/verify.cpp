@@ -111,6 +111,8 @@ PlannedMatrix plan_again(const Globals& globals, const VerifyOptions& options, c
     for (const RecordedCell& cell : cells) planned.recipe.cells.push_back(cell.cell_id);
     keep_cells(planned.plan, planned.recipe.cells);
     return planned;
+  } catch (const Interrupted&) {
+    throw;
   } catch (const Error& error) {
     const std::string dirs =
         recorded.plugin_dirs.empty() ? "" : fmt::format(" (the run had --plugin-dir {})", recorded.plugin_dirs);
@@ -292,7 +294,7 @@ int verify(const Globals& globals, VerifyOptions options) {
     const RecordedRun run = recorded_run(store, cell.run);
     Batch& batch = batches[named ? "" : run.matrix_source];
     if (batch.cells.empty()) {
-      batch.recorded = named ? RecordedMatrix{*named, "", ""} : recorded_matrix(run);
+      batch.recorded = named ? RecordedMatrix{*named, "", ""} : recorded_matrix(run, "cell " + cell.cell_id);
       batch.run = run;
     }
     batch.cells.push_back(cell);

@@ -17,6 +17,8 @@ static_assert(std::endian::native == std::endian::little, "packed integers are l
 // zlib's default level 6 saves 1 to 7 % more and takes up to twice the time.
 constexpr int kLevel = 1;
 
+constexpr const char* kDamaged = "packed predictions or labels are damaged; restore a copy of the database";
+
 std::size_t width_of(std::int64_t classes) {
   return classes <= 0xff ? 1 : classes <= 0xffff ? 2 : 4;
 }
@@ -42,10 +44,12 @@ Bytes compressed(const Bytes& raw) {
 }
 
 Bytes decompressed(std::span<const std::uint8_t> packed, std::size_t expected) {
+  constexpr std::size_t kMostPerByte = 1032;  // deflate makes no more of a byte: a false number takes no memory
+  if (expected / kMostPerByte > packed.size()) throw Error(kDamaged);
   Bytes raw(expected);
   uLongf size = expected;
   if (uncompress(raw.data(), &size, packed.data(), packed.size()) != Z_OK || size != expected) {
-    throw Error("packed predictions or labels are damaged; restore a copy of the database");
+    throw Error(kDamaged);
   }
   return raw;
 }

@@ -2,8 +2,9 @@
 
 #include "results/store/database.h"
 
+#include <algorithm>
+#include <array>
 #include <cmath>
-#include <set>
 
 #include <SQLiteCpp/Statement.h>
 
@@ -22,10 +23,6 @@ constexpr const char* kSelectSizes =
     " LEFT JOIN predictions p ON p.cell = e.cell AND p.test_set = k.test_set"
     " LEFT JOIN sample_sets s ON s.sample_set = p.sample_set";
 
-struct Accuracy {
-  double total = 0.0, count = 0.0;
-};
-
 }  // namespace
 
 TestSampling::TestSampling(const Store& store) {
@@ -39,30 +36,32 @@ TestSampling::TestSampling(const Store& store) {
 std::optional<double> TestSampling::half_width(const Observations& data, const std::vector<Observation>& rows,
                                                std::string_view kind) const {
   const std::uint32_t wanted = data.id_of(Field::test_kind, kind);
-  using Place = std::tuple<std::string, std::string, std::string>;
-  std::map<Place, Accuracy> accuracies;
-  std::map<std::string, std::set<Place>> of_task;
+  struct Place {  // a test set of a task
+    Observation example;
+    double total = 0.0, count = 0.0;
+  };
+  std::map<std::array<std::uint32_t, 3>, Place> places;
   for (const Observation& row : rows) {
     if (data.id(row, Field::test_kind) != wanted) continue;
-    const Place place{data.text(row, Field::task), data.text(row, field("task_params")),
-                      data.text(row, Field::test_set)};
-    Accuracy& accuracy = accuracies[place];
-    accuracy.total += row.value;
-    accuracy.count += 1.0;
-    of_task[std::get<0>(place)].insert(place);
+    Place& place = places[{data.id(row, Field::task), data.id(row, field("task_params")), row.test_set}];
+    place.example = row;
+    place.total += row.value;
+    place.count += 1.0;
   }
+  std::map<std::uint32_t, double> test_sets;  // of each task
+  for (const auto& [key, place] : places) test_sets[key[0]] += 1.0;
   struct Part {
     double deviation = 0.0, samples = 0.0;
   };
   std::map<std::string, Part> parts;  // tasks that are tested on the same samples err together
-  for (const auto& [place, accuracy] : accuracies) {
-    const auto size = sizes_.find(place);
+  for (const auto& [key, place] : places) {
+    const auto text = [&, &place = place](Field field) { return data.text(place.example, field); };
+    const auto size = sizes_.find({text(Field::task), text(field("task_params")), text(Field::test_set)});
     if (size == sizes_.end() || !(size->second.samples > 0.0)) return std::nullopt;
-    const double p = accuracy.total / accuracy.count;
-    const double weight =
-        1.0 / (static_cast<double>(of_task.size()) * static_cast<double>(of_task[std::get<0>(place)].size()));
+    const double p = place.total / place.count;
     Part& part = parts[size->second.key];
-    part.deviation += weight * std::sqrt(std::max(0.0, p * (1.0 - p)));
+    part.deviation +=
+        std::sqrt(std::max(0.0, p * (1.0 - p))) / (static_cast<double>(test_sets.size()) * test_sets[key[0]]);
     part.samples = size->second.samples;
   }
   if (parts.empty()) return std::nullopt;

@@ -58,6 +58,8 @@ std::string broken_samples_section(const Store& store, const PictureSource& pict
     board = query_broken_samples(store, {}, kRows);
     if (pictures) drawn = pictures(board);
     if (drawn.note.empty()) drawn.note = board.without_predictions;
+  } catch (const Interrupted&) {
+    throw;
   } catch (const Error& error) {
     drawn.note = fmt::format("None to show: {}.", error.what());
   }

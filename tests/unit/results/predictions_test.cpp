@@ -55,6 +55,8 @@ TEST(PackedPredictions, WhatIsDamagedIsRefused) {
   EXPECT_THAT(error_of([&] { unpack_labels(pack_labels(labels, 3), 4, 2); }),
               HasSubstr("none of the test set's classes"));
   EXPECT_THAT(error_of([&] { unpack_labels(pack_labels(labels, 3), 5, 3); }), HasSubstr("damaged"));
+  EXPECT_THAT(error_of([&] { unpack_labels(pack_labels(labels, 3), std::int64_t{1} << 40U, 3); }),
+              HasSubstr("damaged"));
 }
 
 class PredictionsTest : public ResultsTest {
