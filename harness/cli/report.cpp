@@ -16,7 +16,8 @@ struct ReportOptions {
 int make_report(const Globals& globals, const ReportOptions& options, const MakePictures& pictures) {
   const Store store = Store::open_read_only(options.db);
   if (options.images && !pictures) throw Error("bug: --images is for nmlbench-engine");
-  const std::filesystem::path out = std::filesystem::absolute(options.out);  // drawing may change the current folder
+  // drawing may change the current folder
+  const std::filesystem::path out = options.images ? std::filesystem::absolute(options.out) : options.out;
   write_report(store, out, options.images ? pictures(globals, store) : PictureSource());
   fmt::print("{}\n", options.out.string());
   return kDone;
