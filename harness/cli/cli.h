@@ -15,6 +15,7 @@ namespace nmlbench::cli {
 inline constexpr int kDone = 0;
 inline constexpr int kSomeCellsFailed = 1;
 inline constexpr int kDamaged = 1;
+inline constexpr int kRowsDiffer = 1;
 inline constexpr int kBadInput = 2;
 inline constexpr int kInterrupted = 130;
 
@@ -44,9 +45,11 @@ void add_compare(CLI::App& app, Globals& globals, Action& action);
 void add_show(CLI::App& app, Globals& globals, Action& action);
 void add_export(CLI::App& app, Globals& globals, Action& action);
 void add_report(CLI::App& app, Globals& globals, Action& action);
+void add_illustrated_report(CLI::App& app, Globals& globals, Action& action);  // the same verb, with --images
 void add_merge(CLI::App& app, Globals& globals, Action& action);
 void add_features(CLI::App& app, Globals& globals, Action& action);
 void add_sheet(CLI::App& app, Globals& globals, Action& action);
+void add_verify(CLI::App& app, Globals& globals, Action& action);
 void add_worker(CLI::App& app, Globals& globals, Action& action);
 void add_doctor(CLI::App& app, Globals& globals, Action& action);
 

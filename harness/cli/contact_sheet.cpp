@@ -42,7 +42,7 @@ torch::Tensor arrange(const std::vector<torch::Tensor>& rows, std::int64_t rows_
   return page;
 }
 
-void write_png(const std::filesystem::path& file, const torch::Tensor& image) {
+std::string png_of(const torch::Tensor& image) {
   const torch::Tensor pixels = image.permute({1, 2, 0}).contiguous();
   const std::unique_ptr<spng_ctx, void (*)(spng_ctx*)> context(spng_ctx_new(SPNG_CTX_ENCODER), spng_ctx_free);
   spng_ihdr header{};
@@ -57,8 +57,12 @@ void write_png(const std::filesystem::path& file, const torch::Tensor& image) {
   std::size_t bytes = 0;
   const std::unique_ptr<void, void (*)(void*)> png(
       error == 0 ? spng_get_png_buffer(context.get(), &bytes, &error) : nullptr, std::free);
-  if (error != 0) throw Error(fmt::format("{}: cannot be encoded: {}", file.string(), spng_strerror(error)));
-  write_output(file, {static_cast<const char*>(png.get()), bytes});
+  if (error != 0) throw Error(fmt::format("an image cannot be encoded as PNG: {}", spng_strerror(error)));
+  return {static_cast<const char*>(png.get()), bytes};
+}
+
+void write_png(const std::filesystem::path& file, const torch::Tensor& image) {
+  write_output(file, png_of(image));
 }
 
 }  // namespace nmlbench::cli

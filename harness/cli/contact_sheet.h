@@ -4,6 +4,7 @@
 #include <nmlbench/torch.h>
 
 #include <filesystem>
+#include <string>
 #include <vector>
 
 namespace nmlbench::cli {
@@ -12,7 +13,9 @@ namespace nmlbench::cli {
 // and a wider one between blocks of `rows_per_block` rows.
 torch::Tensor arrange(const std::vector<torch::Tensor>& rows, std::int64_t rows_per_block, std::int64_t scale);
 
-// uint8 [3, H, W] as PNG. Throws Error when it cannot be written.
+// uint8 [3, H, W] as the bytes of a PNG file.
+std::string png_of(const torch::Tensor& image);
+// The same in a file. Throws Error when it cannot be written.
 void write_png(const std::filesystem::path& file, const torch::Tensor& image);
 
 }  // namespace nmlbench::cli

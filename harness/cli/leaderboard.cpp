@@ -22,12 +22,15 @@ struct LeaderboardOptions {
   TableOptions table;
   bool ranks = false;
   bool noise_effect = false;
+  std::string paired = "units";
 };
 
 int show_leaderboard(LeaderboardOptions options) {
   LeaderboardQuery& query = options.query;
   query.where = parse_where(options.where);
   query.inference = options.tests.inference();
+  query.paired_samples = options.paired == "samples";
+  if (query.paired_samples && options.noise_effect) throw Error("--paired samples does not go with --noise-effect");
   if (query.inference.power && query.baseline.empty() && !options.noise_effect) {
     throw Error("--power is about differences: add --baseline TUNER, or --noise-effect");
   }
@@ -67,6 +70,11 @@ void add_leaderboard(CLI::App& app, Globals&, Action& action) {
   verb->add_option("--matrix", query.matrix, "Only cells of this matrix; default: all");
   verb->add_option("--baseline", query.baseline,
                    "A tuner, or COL=VALUE of a group-by column: adds the paired difference to it");
+  verb->add_option("--paired", options->paired,
+                   "What differences to the baseline are tested over: units (--unit), or samples: the test samples, by "
+                   "McNemar's test and the bootstrap, the heads being as they are")
+      ->check(CLI::IsMember({"units", "samples"}))
+      ->capture_default_str();
   verb->add_option("--sort", query.sort,
                    "Rank by id, ood, harmonic, worst (of the two) or worst_set; or order by id_rank, ood_rank, cells,"
                    " failed or a group-by column; default: the best first");

@@ -1,6 +1,7 @@
 // nmlbench: answers questions about results by itself. Everything that needs LibTorch is done by nmlbench-engine beside
 // it: loading LibTorch takes a third of a second, more than most answers.
 #include "cli/program.h"
+#include "cli/report_verb.h"
 
 #include <algorithm>
 #include <cerrno>
@@ -22,7 +23,9 @@ bool is_flag(std::string_view word) {
 
 bool asks_about_results(int argc, char** argv) {
   char** verb = std::find_if_not(argv + 1, argv + argc, is_flag);
-  return verb != argv + argc && nmlbench::cli::has_verb(nmlbench::cli::kBoardVerbs, *verb);
+  const bool draws =
+      std::any_of(argv + 1, argv + argc, [](std::string_view word) { return word == nmlbench::cli::kImagesOption; });
+  return !draws && verb != argv + argc && nmlbench::cli::has_verb(nmlbench::cli::kBoardVerbs, *verb);
 }
 
 // Comes back only when it fails.

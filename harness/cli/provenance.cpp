@@ -48,9 +48,26 @@ const char* git_revision() {
   return NMLBENCH_GIT_REVISION;
 }
 
-RunRecord make_run_record(const Globals& globals, const Plan& plan, const Registry& registry, int threads) {
+namespace {
+
+// Paths as they are from any folder; those of --set are relative to the folder that the command was given in.
+std::string source_json(const Globals& globals, const MatrixSource& source) {
+  std::vector<std::string> plugin_dirs;
+  for (const auto& folder : globals.plugin_dirs) plugin_dirs.push_back(std::filesystem::absolute(folder).string());
+  return nlohmann::json{{"file", std::filesystem::absolute(source.file).string()},
+                        {"text", source.text},
+                        {"set", source.set},
+                        {"folder", std::filesystem::current_path().string()},
+                        {"plugin_dirs", plugin_dirs}}
+      .dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+}
+
+}  // namespace
+
+RunRecord make_run_record(const Globals& globals, const PlannedMatrix& planned, int threads) {
+  const Plan& plan = planned.plan;
   nlohmann::json plugins = nlohmann::json::object();
-  for (const Registry::Item& item : registry.items()) {
+  for (const Registry::Item& item : planned.registry.items()) {
     plugins[item.library->descriptor->name] = item.library->descriptor->version;
   }
   char host[256] = {};
@@ -58,6 +75,7 @@ RunRecord make_run_record(const Globals& globals, const Plan& plan, const Regist
   RunRecord run;
   run.matrix = plan.matrix;
   run.matrix_json = plan.canonical;
+  run.matrix_source = source_json(globals, planned.recipe.source);
   run.command_line = globals.command_line;
   run.git_revision = git_revision();
   run.versions_json = nlohmann::json{

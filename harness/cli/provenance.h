@@ -2,15 +2,14 @@
 #pragma once
 
 #include "cli/cli.h"
-#include "plan/plan.h"
+#include "cli/session.h"
 #include "records/records.h"
-#include "registry/registry.h"
 
 #include <string>
 
 namespace nmlbench::cli {
 
-RunRecord make_run_record(const Globals& globals, const Plan& plan, const Registry& registry, int threads);
+RunRecord make_run_record(const Globals& globals, const PlannedMatrix& planned, int threads);
 
 std::string libtorch_version();
 std::string cuda_version();  // "" without CUDA

@@ -27,6 +27,7 @@ struct RunOptions {
   bool retry_failed = false;
   bool fail_fast = false;
   std::int64_t stack_heads = 0;
+  bool no_predictions = false;
 };
 
 // Everything the engine finishes goes into the database at once, and then on the screen.
@@ -75,7 +76,8 @@ void print_leaderboard(const Store& store, const Plan& plan) {
 
 int run_matrix(const Globals& globals, const RunOptions& options) {
   LogLines lines;  // planning has things to say, too
-  const PlannedMatrix planned = plan_matrix(globals, options.matrix);
+  PlannedMatrix planned = plan_matrix(globals, options.matrix);
+  planned.plan.keep_predictions = !options.no_predictions;
   require_runnable(planned.plan);
   const Plan& plan = planned.plan;
   if (plan.cells.empty() && options.matrix.shard.empty())  // a shard of a small matrix may have none
@@ -99,7 +101,7 @@ int run_matrix(const Globals& globals, const RunOptions& options) {
   for (const Cell& cell : plan.cells) failed_before += !options.retry_failed && known.failed.count(cell.id) > 0 ? 1 : 0;
 
   const auto wanted = std::count_if(plan.cells.begin(), plan.cells.end(), engine.wanted);
-  const std::int64_t run = store.begin_run(make_run_record(globals, plan, planned.registry, engine.threads));
+  const std::int64_t run = store.begin_run(make_run_record(globals, planned, engine.threads));
   std::vector<std::string> planned_cells = plan.cells_elsewhere;
   for (const Cell& cell : plan.cells) planned_cells.push_back(cell.id);
   store.set_newest_plan(plan.matrix, planned_cells);
@@ -130,6 +132,9 @@ void add_run(CLI::App& app, Globals& globals, Action& action) {
   verb->add_flag("--dry-run", options->dry_run, "Show what would be done, and stop");
   verb->add_flag("--retry-failed", options->retry_failed, "Run cells again that failed before");
   verb->add_flag("--fail-fast", options->fail_fast, "Stop at the first failure");
+  verb->add_flag("--no-predictions", options->no_predictions,
+                 "Do not keep what each head answers for each test sample (1 to 2 bytes for each)")
+      ->envname("NMLBENCH_NO_PREDICTIONS");
   verb->add_option("--stack-heads", options->stack_heads, "Heads that train together at most; 0 measures what is fast")
       ->envname("NMLBENCH_STACK_HEADS")
       ->check(CLI::Range(0, 1 << 20));

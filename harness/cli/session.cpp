@@ -42,8 +42,6 @@ void add_device_option(CLI::App& verb, std::string& device) {
   verb.add_option("--device", device, "auto, cpu, cuda or cuda:N")->envname("NMLBENCH_DEVICE")->capture_default_str();
 }
 
-namespace {
-
 void add_isolation_options(CLI::App& verb, IsolationOptions& options) {
   using Which = IsolationOptions::Which;
   const std::map<std::string, Which> names = {{"auto", Which::outside}, {"all", Which::all}, {"none", Which::none}};
@@ -61,6 +59,8 @@ void add_isolation_options(CLI::App& verb, IsolationOptions& options) {
       ->envname("NMLBENCH_CELL_MEMORY")
       ->check(CLI::NonNegativeNumber);
 }
+
+namespace {
 
 // A CPU computes tf32 as fp32, and the numbers would stand under the wrong name.
 void require_precision(const Plan& plan, torch::Device device) {
@@ -136,14 +136,17 @@ int resolve_threads(const Globals& globals) {
 }
 
 PlannedMatrix plan_matrix(const Globals& globals, const MatrixOptions& options) {
+  return plan_matrix(globals, options, read_source(find_matrix(options.matrix), options.set));
+}
+
+PlannedMatrix plan_matrix(const Globals& globals, const MatrixOptions& options, const MatrixSource& source) {
   const std::atomic<bool>* const stop = stop_on_signals();
-  const MatrixSpec spec = read_matrix(find_matrix(options.matrix), options.set);
+  const MatrixSpec spec = read_matrix(source);
   PlannedMatrix planned{load_plugins(globals), {}, nullptr, {}};
   IsolationOptions isolation = options.isolation;
   isolation.stop = stop;
   planned.isolation = std::make_unique<Isolation>(planned.registry.files(), isolation);
-  planned.recipe.file = find_matrix(options.matrix);
-  planned.recipe.set = options.set;
+  planned.recipe.source = source;
   planned.plan = make_plan(spec, planned.registry, NotingInspector(*planned.isolation, planned.recipe.answers));
   require_precision(planned.plan, resolve_device(options.device));
   if (!options.shard.empty()) {

@@ -27,6 +27,8 @@ struct MatrixOptions {
 
 void add_matrix_options(CLI::App& verb, MatrixOptions& options);
 void add_device_option(CLI::App& verb, std::string& device);
+// How plugins are isolated: --isolate, --cell-timeout, --cell-memory.
+void add_isolation_options(CLI::App& verb, IsolationOptions& options);
 
 // Loads every plugin of the search path; libraries that cannot be used are named in a warning.
 Registry load_plugins(const Globals& globals);
@@ -42,6 +44,8 @@ struct PlannedMatrix {
 // From here on Ctrl-C (SIGINT, or SIGTERM) asks the work to stop, ends the program where it has not done so after a
 // second and a half, and at once when it comes again; status 130. Throws ConfigError.
 PlannedMatrix plan_matrix(const Globals& globals, const MatrixOptions& options);
+// The same of a matrix that is read already: `options` says how it runs.
+PlannedMatrix plan_matrix(const Globals& globals, const MatrixOptions& options, const MatrixSource& source);
 
 // Throws DataError when no cell at all can run because of its data (Plan::obstacle).
 void require_runnable(const Plan& plan);

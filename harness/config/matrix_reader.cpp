@@ -13,23 +13,28 @@
 namespace nmlbench {
 namespace {
 
-toml::table parse_file(const std::filesystem::path& file) {
+std::string text_of_file(const std::filesystem::path& file) {
   std::error_code ignored;
   if (!std::filesystem::is_regular_file(file, ignored)) {
     if (std::filesystem::exists(file, ignored)) throw Error(file.string() + ": is no regular file");
     throw Error(
         fmt::format("{}: no such matrix file; `nmlbench run` without a file runs the quick matrix", file.string()));
   }
+  std::ifstream in(file, std::ios::binary);
+  std::string text{std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>()};
+  if (!in) throw Error(file.string() + ": cannot be read; check its permissions");
+  return text;
+}
+
+toml::table parse(const MatrixSource& source) {
+  const std::string name = source.file.string();
+  if (source.text.starts_with("\xFF\xFE") || source.text.starts_with("\xFE\xFF"))
+    throw ConfigError({name, 0, 0, ""}, "is UTF-16 text; save it as UTF-8");
   try {
-    return toml::parse_file(file.string());
+    return toml::parse(source.text, name);
   } catch (const toml::parse_error& error) {
-    std::ifstream in(file, std::ios::binary);
-    std::string mark(2, ' ');
-    in.read(mark.data(), 2);
-    if (mark == "\xFF\xFE" || mark == "\xFE\xFF")
-      throw ConfigError({file.string(), 0, 0, ""}, "is UTF-16 text; save it as UTF-8");
     const auto& begin = error.source().begin;
-    throw ConfigError({file.string(), static_cast<int>(begin.line), static_cast<int>(begin.column), ""},
+    throw ConfigError({name, static_cast<int>(begin.line), static_cast<int>(begin.column), ""},
                       std::string(error.description()));
   }
 }
@@ -260,14 +265,19 @@ const std::vector<std::string>& exclude_columns() {
   return kColumns;
 }
 
-MatrixSpec read_matrix(const std::filesystem::path& file, const std::vector<std::string>& overrides) {
-  toml::table document = parse_file(file);
-  apply_overrides(document, overrides);
+MatrixSource read_source(const std::filesystem::path& file, const std::vector<std::string>& overrides) {
+  return {file, text_of_file(file), overrides};
+}
+
+MatrixSpec read_matrix(const MatrixSource& source) {
+  const std::filesystem::path& file = source.file;
+  toml::table document = parse(source);
+  apply_overrides(document, source.set);
   TomlTable root(document, "");
 
   MatrixSpec spec;
   spec.file = file;
-  spec.overridden = !overrides.empty();
+  spec.overridden = !source.set.empty();
   root.require("matrix", "the section with the matrix' name and seeds");
   TomlTable matrix = root.table("matrix");
   spec.name = read_name(matrix, "how results call this matrix");

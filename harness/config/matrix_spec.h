@@ -85,9 +85,18 @@ struct MatrixSpec {
 // Columns that [[exclude]] may name: what tells cells apart, but for parameters, which are many and nested.
 const std::vector<std::string>& exclude_columns();
 
-// Reads and checks a matrix file after applying `overrides` ("a.b=c", from --set). An override addresses a key by its
+// A matrix as it was given: what a run keeps, so that the same one can be planned again.
+struct MatrixSource {
+  std::filesystem::path file;    // names it in messages; relative paths in the text are relative to its folder
+  std::string text;              // TOML
+  std::vector<std::string> set;  // overrides, "a.b=c"
+};
+// Throws Error when the file cannot be read.
+MatrixSource read_source(const std::filesystem::path& file, const std::vector<std::string>& overrides = {});
+
+// Reads and checks a matrix after applying its overrides ("a.b=c", from --set). An override addresses a key by its
 // dotted path; in an array of tables, `tuner[1].lr` means one element and `tuner.lr` all of them. Throws ConfigError
 // with file, line, column and key.
-MatrixSpec read_matrix(const std::filesystem::path& file, const std::vector<std::string>& overrides = {});
+MatrixSpec read_matrix(const MatrixSource& source);
 
 }  // namespace nmlbench

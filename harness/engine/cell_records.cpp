@@ -18,6 +18,7 @@ void fail(CellRecord& record, const Failure& failure) {
   record.metrics.clear();
   record.spectra.clear();
   record.confusion.clear();
+  record.predictions.clear();
 }
 
 CellRecord failed_cell(const Plan& plan, const Cell& cell, const torch::Device& device, const Failure& failure) {

@@ -7,8 +7,12 @@
 #include "engine/process.h"
 
 #include <nmlbench/dense.h>
+#include <nmlbench/digest.h>
 
 #include <algorithm>
+#include <memory>
+#include <optional>
+#include <span>
 #include <utility>
 
 #include <fmt/format.h>
@@ -81,8 +85,44 @@ SpectrumRow to_row(const Spectrum& spectrum, const std::string& test_set, const 
           std::vector<float>(dense_data<float>(values), dense_data<float>(values) + values.numel())};
 }
 
-void write_metrics(CellRecord& record, const TestSet& test, Metrics metrics, const Spectrum& tuned, const Spectrum& raw,
-                   std::int64_t classes) {
+// What the predictions of one test set share: its labels as they are scored.
+class ScoredLabels {
+ public:
+  // labels: int64 [N] in [0, classes), CPU.
+  ScoredLabels(const Task& task, const TestSet& test, const Split& split, const torch::Tensor& labels,
+               std::int64_t classes)
+      : labels_(labels.contiguous()) {
+    row_.test_set = test.name;
+    row_.samples = labels_.size(0);
+    row_.classes = classes;
+    row_.labels = std::make_shared<const Bytes>(pack_labels(values(labels_), classes));
+    Digest digest;
+    // The features of one sample differ between encoders, each with a file of its own.
+    const bool is_feature = split.facts.info.kind == SampleKind::feature;
+    if (is_feature) digest.update(task.name).update(test.name);
+    digest.update(is_feature ? "features" : split.facts.digest).update(fmt::format("{}", classes));
+    row_.samples_digest = digest.update(dense_data<std::int64_t>(labels_), labels_.nbytes()).hex();
+  }
+
+  PredictionRow row(const Metrics& metrics) const {
+    const torch::Tensor predicted = metrics.predicted.contiguous(), p_true = metrics.p_true.contiguous();
+    PredictionRow row = row_;
+    const std::span<const double> p(dense_data<double>(p_true), static_cast<std::size_t>(p_true.numel()));
+    row.packed = pack_predictions(values(labels_), values(predicted), p, row_.classes);
+    return row;
+  }
+
+ private:
+  static std::span<const std::int64_t> values(const torch::Tensor& tensor) {
+    return {dense_data<std::int64_t>(tensor), static_cast<std::size_t>(tensor.numel())};
+  }
+
+  torch::Tensor labels_;
+  PredictionRow row_;  // without what a head answered
+};
+
+void write_metrics(CellRecord& record, const TestSet& test, const Metrics& metrics, const Spectrum& tuned,
+                   const Spectrum& raw, std::int64_t classes) {
   const char* kind = test.ood ? "ood" : "id";
   for (const auto& [name, value] :
        {std::pair{"accuracy", metrics.accuracy}, std::pair{"loss", metrics.loss}, std::pair{"ece", metrics.ece},
@@ -90,7 +130,7 @@ void write_metrics(CellRecord& record, const TestSet& test, Metrics metrics, con
         std::pair{"lsvr_raw", raw.lsvr}}) {
     record.metrics.push_back({test.name, kind, name, value});
   }
-  record.confusion.push_back({test.name, classes, std::move(metrics.confusion)});
+  record.confusion.push_back({test.name, classes, metrics.confusion});
 }
 
 }  // namespace
@@ -126,7 +166,8 @@ void Evaluator::measure_test(const Stack& stack, std::size_t first, std::size_t 
   const auto encoding_of = [&](std::size_t unit) {
     return plan_.cells[stack.units[unit].cells.front()].tests[test_index];
   };
-  const TestSet& test = plan_.tasks[plan_.cells[stack.units[first].cells.front()].task].tests[test_index];
+  const Task& task = plan_.tasks[plan_.cells[stack.units[first].cells.front()].task];
+  const TestSet& test = task.tests[test_index];
   const auto& groups = plan_.splits[test.split].facts.info.training_classes;
   const bool center_rows = plan_.analysis.center_rows;
   std::vector<Features> tests;
@@ -135,6 +176,9 @@ void Evaluator::measure_test(const Stack& stack, std::size_t first, std::size_t 
     if (groups.empty()) tests.back().y = training_labels(tests.back().y, test.classes, shape.classes, test.name);
   }
   const torch::Tensor rows = spectrum_rows(tests[0].x.size(0), plan_.analysis.max_rows);
+  const auto scored_classes = groups.empty() ? shape.classes : static_cast<std::int64_t>(groups.size());
+  std::optional<ScoredLabels> labels;
+  if (plan_.keep_predictions) labels.emplace(task, test, plan_.splits[test.split], tests[0].y, scored_classes);
   const TestOutput output = predict_all(tuner, static_cast<std::int64_t>(first), shape, tests, rows, context_);
 
   std::vector<Spectrum> tuned;
@@ -151,8 +195,9 @@ void Evaluator::measure_test(const Stack& stack, std::size_t first, std::size_t 
         continue;
       }
       const Spectrum& own = tuned.empty() ? raw : tuned[h];
-      const torch::Tensor scores = map_classes(logits, groups);
-      write_metrics(record, test, classification_metrics(scores, tests[u].y), own, raw, scores.size(1));
+      const Metrics metrics = classification_metrics(map_classes(logits, groups), tests[u].y);
+      if (labels) record.predictions.push_back(labels->row(metrics));
+      write_metrics(record, test, metrics, own, raw, scored_classes);
       record.spectra.push_back(to_row(raw, test.name, "raw", center_rows, rows.size(0)));
       if (!tuned.empty()) record.spectra.push_back(to_row(own, test.name, "tuned", center_rows, rows.size(0)));
     }

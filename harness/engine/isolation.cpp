@@ -167,9 +167,12 @@ std::optional<bool> Isolation::needs_source(const ResolvedPlugin& noise) const {
 
 void Isolation::plan_with(const Recipe& recipe, const Plan& plan) {
   plan_request_ = {{"what", "plan"},
-                   {"file", recipe.file.string()},
-                   {"set", recipe.set},
+                   {"file", recipe.source.file.string()},
+                   {"text", recipe.source.text},
+                   {"set", recipe.source.set},
                    {"shard", std::pair(recipe.shard, recipe.shards)},
+                   {"only", recipe.cells},
+                   {"keep_predictions", plan.keep_predictions},
                    {"answers", recipe.answers},
                    {"cache", recipe.cache.string()},
                    {"device", recipe.device},

@@ -40,9 +40,9 @@ class Isolation : public Inspector {
 
   // How workers come to the same plan. Once, before any stage.
   struct Recipe {
-    std::filesystem::path file;
-    std::vector<std::string> set;
+    MatrixSource source;
     std::int64_t shard = 0, shards = 0;  // 0: all of it
+    std::vector<std::string> cells;      // only these; empty: all
     Answers answers;
     std::filesystem::path cache;
     std::string device;

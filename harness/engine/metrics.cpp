@@ -35,9 +35,12 @@ Metrics classification_metrics(const torch::Tensor& logits, const torch::Tensor&
   const torch::Tensor correct = (predicted == y).to(torch::kFloat64);
   Metrics metrics;
   metrics.accuracy = correct.mean().item<double>();
-  metrics.loss = -log_p.gather(1, y.view({-1, 1})).mean().item<double>();
+  const torch::Tensor log_p_true = log_p.gather(1, y.view({-1, 1}));
+  metrics.loss = -log_p_true.mean().item<double>();
   metrics.ece = calibration_error(std::get<0>(log_p.max(1)).exp(), correct);
   metrics.confusion = confusion_counts(y, predicted, logits.size(1));
+  metrics.predicted = predicted;
+  metrics.p_true = log_p_true.view(-1).exp();
   return metrics;
 }
 

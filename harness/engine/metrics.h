@@ -14,6 +14,8 @@ struct Metrics {
   double loss = 0;      // mean cross-entropy, nats
   double ece = 0;       // expected calibration error, 15 equal bins of the top probability (Guo et al. 2017, eq. 3)
   std::vector<std::array<std::int64_t, 3>> confusion;  // {label, predicted class, samples} that occur, sorted
+  torch::Tensor predicted;                             // int64 [N]
+  torch::Tensor p_true;                                // float64 [N], what the label's class got
 };
 
 // logits [N, C] of any float type, labels int64 [N]; computed in float64.

@@ -51,10 +51,28 @@ NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(MetricRow, test_set, test_kind, metric, value
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(SpectrumRow, test_set, space, center, rows, values)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(ConfusionRow, test_set, classes, counts)
 
+inline void to_json(nlohmann::json& out, const PredictionRow& row) {
+  out = {{"test_set", row.test_set},
+         {"samples_digest", row.samples_digest},
+         {"samples", row.samples},
+         {"classes", row.classes},
+         {"labels", nlohmann::json::binary(*row.labels)},
+         {"packed", nlohmann::json::binary(row.packed)}};
+}
+inline void from_json(const nlohmann::json& in, PredictionRow& row) {
+  in.at("test_set").get_to(row.test_set);
+  in.at("samples_digest").get_to(row.samples_digest);
+  in.at("samples").get_to(row.samples);
+  in.at("classes").get_to(row.classes);
+  row.labels = std::make_shared<const Bytes>(in.at("labels").get_binary());
+  row.packed = in.at("packed").get_binary();
+}
+
 inline void to_json(nlohmann::json& out, const CellRecord& cell) {
   out = {{"metrics", cell.metrics},
          {"spectra", cell.spectra},
          {"confusion", cell.confusion},
+         {"predictions", cell.predictions},
          {"loss_curve", cell.loss_curve}};
   for (const CellColumn& column : kCellColumns) {
     visit_member(column, cell, [&](const auto& value) { out[std::string(column.name)] = value; });
@@ -64,6 +82,7 @@ inline void from_json(const nlohmann::json& in, CellRecord& cell) {
   in.at("metrics").get_to(cell.metrics);
   in.at("spectra").get_to(cell.spectra);
   in.at("confusion").get_to(cell.confusion);
+  in.at("predictions").get_to(cell.predictions);
   in.at("loss_curve").get_to(cell.loss_curve);
   for (const CellColumn& column : kCellColumns) {
     visit_member(column, cell, [&](auto& value) { in.at(std::string(column.name)).get_to(value); });

@@ -117,11 +117,13 @@ class Server {
 
   json plan(const json& request) {
     const auto answers = request.at("answers").get<Answers>();
-    const MatrixSpec spec =
-        read_matrix(request.at("file").get<std::string>(), request.at("set").get<std::vector<std::string>>());
+    const MatrixSpec spec = read_matrix({request.at("file").get<std::string>(), request.at("text").get<std::string>(),
+                                         request.at("set").get<std::vector<std::string>>()});
     Plan plan = make_plan(spec, registry_.value(), ToldInspector(answers));
     const auto [index, count] = request.at("shard").get<std::pair<std::int64_t, std::int64_t>>();
     if (count > 0) keep_shard(plan, index, count);
+    if (const auto only = request.at("only").get<std::vector<std::string>>(); !only.empty()) keep_cells(plan, only);
+    plan.keep_predictions = request.at("keep_predictions").get<bool>();
     if (digest_of_cells(plan) != request.at("cells").get<std::string>()) {
       throw Error("the matrix was changed while it ran; run it again");
     }

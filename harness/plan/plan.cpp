@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <unordered_set>
 
 #include <fmt/format.h>
 
@@ -85,6 +86,11 @@ void keep_shard(Plan& plan, std::int64_t index, std::int64_t count) {
     if (i < first || i >= last) plan.cells_elsewhere.push_back(plan.cells[static_cast<std::size_t>(i)].id);
   }
   plan.cells = std::vector<Cell>(plan.cells.begin() + first, plan.cells.begin() + last);
+}
+
+void keep_cells(Plan& plan, const std::vector<std::string>& ids) {
+  const std::unordered_set<std::string> kept(ids.begin(), ids.end());
+  std::erase_if(plan.cells, [&](const Cell& cell) { return kept.count(cell.id) == 0; });
 }
 
 std::string pretrain_dataset(const Plan& plan, const Checkpoint& checkpoint) {

@@ -114,6 +114,7 @@ struct Plan {
   std::vector<ResolvedPlugin> tuners;
   std::vector<Cell> cells;                   // by checkpoint, task, fraction, tuner, seed
   std::vector<std::string> cells_elsewhere;  // ids of the cells of other shards
+  bool keep_predictions = true;              // in the records; part of no identity
 
   // Rows that an encoding has.
   std::int64_t rows(const Encoding& encoding) const {
@@ -130,6 +131,9 @@ Plan make_plan(const MatrixSpec& spec, const Catalog& catalog, const Inspector& 
 // Keeps the cells of shard `index` (1-based) of `count`: one contiguous block each, so that few checkpoints are
 // needed twice.
 void keep_shard(Plan& plan, std::int64_t index, std::int64_t count);
+
+// Keeps the cells with these ids.
+void keep_cells(Plan& plan, const std::vector<std::string>& ids);
 
 // The name of what an encoder was pre-trained on, here or as it is stated; "" where that is not known.
 std::string pretrain_dataset(const Plan& plan, const Checkpoint& checkpoint);

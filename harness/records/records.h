@@ -1,6 +1,8 @@
 // What a run writes: plain records, no LibTorch and no SQL. See schema.sql for where each lands.
 #pragma once
 
+#include "records/predictions.h"
+
 #include <array>
 #include <cstdint>
 #include <optional>
@@ -20,6 +22,7 @@ struct RunRecord {
   std::string cpu;
   std::string gpu;  // "" without one
   int threads = 0;
+  std::string matrix_source = {};  // JSON: file, text, set, folder, plugin_dirs; what plans the same matrix again
 };
 
 struct MetricRow {
@@ -72,7 +75,8 @@ struct CellRecord {
   std::vector<MetricRow> metrics;
   std::vector<SpectrumRow> spectra;
   std::vector<ConfusionRow> confusion;
-  std::vector<float> loss_curve;  // mean training loss of each epoch
+  std::vector<PredictionRow> predictions;  // none when they are not kept
+  std::vector<float> loss_curve;           // mean training loss of each epoch
   // The cell's share of its stack's time, device-synchronised; empty where it was not measured.
   std::optional<double> tune_seconds, evaluate_seconds;
 };

@@ -76,8 +76,8 @@ Baseline::Baseline(const Observations& data, const std::vector<Field>& grouped, 
   }
   for (const Observation& row : data.rows) {
     if (!choice_.matches(data, labels_, row)) continue;
-    const auto [pair, is_new] = values_.try_emplace(pairs_(row), row.value);
-    if (is_new || pair->second == row.value)
+    const auto [pair, is_new] = values_.try_emplace(pairs_(row), row);
+    if (is_new || pair->second.value == row.value)
       continue;  // clean pre-training is the same whatever model corrupted nothing
     throw Error(
         fmt::format("--baseline {}: it has two cells of task {}, seed {} on test set {}; choose one with --where", text,
@@ -100,18 +100,25 @@ std::vector<Field> Baseline::pairing(const std::string& text) const {
   return fields;
 }
 
-TaskSeedMeans Baseline::differences(const Group& group, std::string_view kind) {
+std::vector<MeasuredPair> Baseline::pairs(const Group& group, std::string_view kind) {
   const std::uint32_t wanted = data_.id_of(Field::test_kind, kind);
+  std::vector<MeasuredPair> pairs;
+  for (const Observation& row : group.done) {
+    if (data_.id(row, Field::test_kind) != wanted) continue;
+    const auto baseline = values_.find(pairs_(row));
+    if (baseline != values_.end()) pairs.push_back({row, baseline->second});
+  }
+  return pairs;
+}
+
+TaskSeedMeans Baseline::differences(const Group& group, std::string_view kind) {
   struct Sum {
     double total = 0.0, count = 0.0;
   };
   std::map<TaskSeed, Sum> sums;
-  for (const Observation& row : group.done) {
-    if (data_.id(row, Field::test_kind) != wanted) continue;
-    const auto baseline = values_.find(pairs_(row));
-    if (baseline == values_.end()) continue;
+  for (const auto& [row, baseline] : pairs(group, kind)) {
     Sum& sum = sums[{data_.id(row, Field::task), data_.id(row, Field::seed)}];
-    sum.total += row.value - baseline->second;
+    sum.total += row.value - baseline.value;
     sum.count += 1.0;
   }
   TaskSeedMeans means;

@@ -25,6 +25,11 @@ struct BaselineChoice {
 // column, value or setting; several settings of which none is named.
 BaselineChoice parse_baseline(const Observations& data, const std::string& text);
 
+// A measurement, and that of the baseline which agrees with it in everything else.
+struct MeasuredPair {
+  Observation row, baseline;
+};
+
 class Baseline {
  public:
   // Throws Error as parse_baseline(); also when the column is not grouped by, or when two cells of the baseline are
@@ -34,6 +39,8 @@ class Baseline {
   bool is_baseline(const Group& group) const { return choice_.matches(data_, labels_, group.example); }
   // (task, seed) -> mean of the paired differences, group minus baseline, on test sets of this kind.
   TaskSeedMeans differences(const Group& group, std::string_view kind);
+  // The pairs behind them.
+  std::vector<MeasuredPair> pairs(const Group& group, std::string_view kind);
 
  private:
   std::vector<Field> pairing(const std::string& text) const;
@@ -42,7 +49,7 @@ class Baseline {
   Labels labels_;
   BaselineChoice choice_;
   KeyIndex pairs_;
-  std::unordered_map<std::uint32_t, double> values_;  // of the baseline for each pair
+  std::unordered_map<std::uint32_t, Observation> values_;  // of the baseline for each pair
 };
 
 }  // namespace nmlbench

@@ -2,8 +2,10 @@
 
 #include "results/boards/baseline.h"
 #include "results/boards/measurement_facts.h"
+#include "results/boards/sample_tests.h"
 #include "results/boards/scores.h"
 #include "results/boards/selection.h"
+#include "results/boards/test_sampling.h"
 #include "results/query/grouping.h"
 #include "results/store/database.h"
 
@@ -40,11 +42,17 @@ OptionalScore score_named(std::string_view name) {
 
 // ---- Rows
 
-void add_scores(LeaderboardRow& row, const Observations& data, const Group& group, const LeaderboardQuery& query) {
+// `sampling`: null for other metrics than accuracy, and where groups pool.
+void add_scores(LeaderboardRow& row, const Observations& data, const Group& group, const LeaderboardQuery& query,
+                const TestSampling* sampling) {
   const TaskSeedMeans id = task_seed_means(data, group.done, "id");
   const TaskSeedMeans ood = task_seed_means(data, group.done, "ood");
   row.id = score_of(id, query.inference);
   row.ood = score_of(ood, query.inference);
+  if (sampling != nullptr) {
+    if (row.id) row.id->sampling = sampling->half_width(data, group.done, "id");
+    if (row.ood) row.ood->sampling = sampling->half_width(data, group.done, "ood");
+  }
   if (better(query.metric) == Better::neither) return;
   const bool higher = better(query.metric) == Better::higher;
   const SeedMeans id_of_seed = seed_means(id), ood_of_seed = seed_means(ood);
@@ -55,14 +63,27 @@ void add_scores(LeaderboardRow& row, const Observations& data, const Group& grou
   row.worst_set = score_of(worst_test_sets(data, group.done, higher), query.inference);
 }
 
-void add_differences(LeaderboardRow& row, Baseline& baseline, const Group& group, const LeaderboardQuery& query) {
+// `samples`: null unless differences are to be tested over them.
+void add_differences(LeaderboardRow& row, Baseline& baseline, const Group& group, const LeaderboardQuery& query,
+                     SampleComparison* samples, const Observations& data) {
   if (baseline.is_baseline(group)) return;
-  row.id_difference = difference_of(baseline.differences(group, "id"), query.inference);
-  row.ood_difference = difference_of(baseline.differences(group, "ood"), query.inference);
+  for (const auto& [kind, member] :
+       {std::pair{"id", &LeaderboardRow::id_difference}, std::pair{"ood", &LeaderboardRow::ood_difference}}) {
+    const TaskSeedMeans means = baseline.differences(group, kind);
+    std::optional<Difference>& difference = row.*member;
+    difference = difference_of(means, query.inference);
+    if (samples != nullptr && difference) samples->compare(*difference, baseline.pairs(group, kind), means, data);
+  }
 }
 
-std::vector<LeaderboardRow> make_rows(const Observations& data, const Grouping& grouping,
-                                      const LeaderboardQuery& query) {
+// What boards ask the database for beside the values of the metric; null where they do not.
+struct Asked {
+  std::optional<TestSampling> sampling;
+  std::optional<SampleComparison> samples;
+};
+
+std::vector<LeaderboardRow> make_rows(const Observations& data, const Grouping& grouping, const LeaderboardQuery& query,
+                                      Asked& asked) {
   std::optional<Baseline> baseline;
   if (!query.baseline.empty()) baseline.emplace(data, grouping.fields, query.baseline);
   const Labels labels(data);
@@ -75,8 +96,8 @@ std::vector<LeaderboardRow> make_rows(const Observations& data, const Grouping& 
       row.key.push_back(data.text(group.example, field));
       row.labels.push_back(labels(group.example, field));
     }
-    add_scores(row, data, group, query);
-    if (baseline) add_differences(row, *baseline, group, query);
+    add_scores(row, data, group, query, asked.sampling ? &*asked.sampling : nullptr);
+    if (baseline) add_differences(row, *baseline, group, query, asked.samples ? &*asked.samples : nullptr, data);
     row.cells = group.count_cells();
     row.failed = group.failed;
     row.complete = complete[i];
@@ -267,7 +288,7 @@ void reorder(Leaderboard& board, const std::vector<Field>& fields, const Leaderb
   stable_sort([&](const auto& a, const auto& b) { return value_less(fields[i], a.key[i], b.key[i]); });
 }
 
-Leaderboard build(const Observations& data, const LeaderboardQuery& query) {
+Leaderboard build(const Observations& data, const LeaderboardQuery& query, Asked& asked) {
   const Grouping grouping =
       group_rows(data, query.pooled ? fields_named(query.group_by) : grouping_fields(data, query.group_by));
   Leaderboard board;
@@ -276,12 +297,13 @@ Leaderboard build(const Observations& data, const LeaderboardQuery& query) {
   board.kind = query.kind;
   board.baseline = query.baseline;
   board.inference = query.inference;
+  board.paired_samples = query.paired_samples;
   for (const Field field : grouping.fields) {
     board.group_by.emplace_back(field_name(field));
     if (!tells_methods_apart(field)) board.condition_columns.emplace_back(field_name(field));
   }
   board.matrices = data.distinct(Field::matrix);
-  board.rows = make_rows(data, grouping, query);
+  board.rows = make_rows(data, grouping, query, asked);
   refuse_small_bootstrap(query.inference, most_units(board.rows, query.inference.unit));
   correct_p_values(board.rows, query);
   board.id_ranks = rank_tests(board.rows, data, grouping, query, "id", &LeaderboardRow::id_rank);
@@ -293,12 +315,27 @@ Leaderboard build(const Observations& data, const LeaderboardQuery& query) {
   return board;
 }
 
+void check_paired_samples(const LeaderboardQuery& query) {
+  if (!query.paired_samples) return;
+  if (query.metric != "accuracy") throw Error("--paired samples is about right and wrong: --metric accuracy only");
+  if (query.baseline.empty()) throw Error("--paired samples is about differences: add --baseline TUNER");
+  const Inference &how = query.inference, usual;
+  if (how.unit == usual.unit && how.interval == usual.interval && how.test == usual.test && !how.power) return;
+  throw Error(
+      "--paired samples has a unit, interval and test of its own; leave out --unit, --interval, --test, --power");
+}
+
 }  // namespace
 
 Leaderboard query_leaderboard(const Store& store, const LeaderboardQuery& query) {
   check_inference(query.inference);
+  check_paired_samples(query);
   return with_database_errors(store.impl().file, [&] {
-    Leaderboard board = build(select_observations(store, query), query);
+    Asked asked;
+    if (query.paired_samples) asked.samples.emplace(store);
+    if (query.metric == "accuracy" && !query.pooled) asked.sampling.emplace(store);
+    Leaderboard board = build(select_observations(store, query), query, asked);
+    if (asked.samples) board.without_predictions = asked.samples->what_is_missing();
     board.seeds_vary = what_seeds_vary(store, query);
     board.superseded = what_is_superseded(store, query);
     board.spectra = what_spectra_are_of(store, query.metric);

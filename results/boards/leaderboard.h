@@ -47,6 +47,7 @@ struct LeaderboardQuery {
   // Groups exactly as asked, averages over whatever a group holds: the board must say so.
   bool pooled = false;
   Inference inference = {};
+  bool paired_samples = false;  // differences have intervals and tests over test samples, the heads being as they are
 };
 
 struct Score {
@@ -56,6 +57,8 @@ struct Score {
   std::optional<Interval> interval = std::nullopt;  // 95 %, by the query's method; empty for a single unit
   std::size_t tasks = 0;                            // 0 of a score that is made within each seed
   std::size_t left_out = 0;                         // seeds that lack a task
+  // Half of the 95 % interval of what other test samples would do to it, at most; empty where it is not known.
+  std::optional<double> sampling = std::nullopt;
 };
 
 // Group minus baseline over the (task, seed) pairs that both have.
@@ -63,6 +66,11 @@ struct Difference : Score {
   std::optional<double> p = std::nullopt;            // two-sided; empty for a single unit
   std::optional<double> p_holm = std::nullopt;       // corrected over the board; empty for an incomplete group
   std::optional<std::size_t> needed = std::nullopt;  // units for 80 % power at 5 %, when asked for: units_needed()
+  struct Samples {
+    std::size_t count = 0, sets = 0;  // of distinct samples, of how many test sets
+    std::size_t won = 0, lost = 0;    // where the group was right more often than the baseline, and less often
+  };
+  std::optional<Samples> samples = std::nullopt;  // of a test over samples
 };
 
 struct LeaderboardRow {
@@ -105,6 +113,8 @@ struct Leaderboard {
   std::string ranked_by;  // "id", "ood", "harmonic", "worst", "worst_set"; "" for a metric without a direction
   Inference inference;
   std::string seeds_vary, spectra, superseded;  // sentences (measurement_facts.h)
+  bool paired_samples = false;
+  std::string without_predictions;  // a sentence about pairs that have none
   // For each condition in which two complete methods share two tasks; none where tasks are grouped by.
   std::vector<std::string> condition_columns;
   std::vector<RankTest> id_ranks, ood_ranks;

@@ -17,14 +17,6 @@ namespace {
 
 constexpr std::size_t kResamples = 10'000;
 
-// Of sorted values, linear between neighbours.
-double percentile(std::span<const double> sorted, double share) {
-  const double position = share * static_cast<double>(sorted.size() - 1);
-  const auto below = static_cast<std::size_t>(position);
-  const std::size_t above = std::min(below + 1, sorted.size() - 1);
-  return sorted[below] + (position - static_cast<double>(below)) * (sorted[above] - sorted[below]);
-}
-
 double covariance(std::span<const double> a, std::span<const double> b) {
   const double mean_a = mean(a), mean_b = mean(b);
   double sum = 0.0;
@@ -49,13 +41,6 @@ std::optional<Interval> fieller(std::span<const double> a, std::span<const doubl
   return Interval{(linear - root) / quadratic, (linear + root) / quadratic};
 }
 
-// Of resamples, cut off at either end so that the interval of a normal sample of n is as wide as Student's.
-double expanded_share(std::size_t n, double confidence) {
-  const auto count = static_cast<double>(n);
-  const double t = student_t_quantile(0.5 + confidence / 2.0, count - 1.0);
-  return boost::math::cdf(boost::math::normal(), -std::sqrt(count / (count - 1.0)) * t);
-}
-
 // Power of a two-sided one-sample t test of n units whose mean is `effect` deviations from zero.
 double t_test_power(std::size_t n, double effect, double alpha) {
   const auto count = static_cast<double>(n);
@@ -73,6 +58,19 @@ double mean_of_drawn(std::span<const double> values, std::span<const std::size_t
 }
 
 }  // namespace
+
+double expanded_share(std::size_t n, double confidence) {
+  const auto count = static_cast<double>(n);
+  const double t = student_t_quantile(0.5 + confidence / 2.0, count - 1.0);
+  return boost::math::cdf(boost::math::normal(), -std::sqrt(count / (count - 1.0)) * t);
+}
+
+double percentile(std::span<const double> sorted, double share) {
+  const double position = share * static_cast<double>(sorted.size() - 1);
+  const auto below = static_cast<std::size_t>(position);
+  const std::size_t above = std::min(below + 1, sorted.size() - 1);
+  return sorted[below] + (position - static_cast<double>(below)) * (sorted[above] - sorted[below]);
+}
 
 double rounded_for_ties(double value) {
   return std::round(value * 1e12) / 1e12;

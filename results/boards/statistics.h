@@ -30,6 +30,12 @@ double mean(std::span<const double> values);
 // Sample standard deviation (divisor n - 1); NaN for fewer than two values.
 double sample_deviation(std::span<const double> values);
 
+// The share of resamples to cut off at either end, so that the interval of the mean of n normal values is as wide as
+// Student's: Phi(- sqrt(n / (n - 1)) t) (Hesterberg 2015). n >= 2.
+double expanded_share(std::size_t n, double confidence);
+// Of values in ascending order, linear between neighbours; 0 <= share <= 1.
+double percentile(std::span<const double> sorted, double share);
+
 // Quantile of Student's t distribution: P(T <= result) = probability, 0 < probability < 1, freedom > 0.
 double student_t_quantile(double probability, double freedom);
 // P(|T| >= |t|).

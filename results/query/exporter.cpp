@@ -2,6 +2,7 @@
 
 #include "records/columns.h"
 #include "results/query/filters.h"
+#include "results/query/predictions.h"
 #include "results/store/database.h"
 #include "results/store/schema.h"
 
@@ -30,10 +31,15 @@ struct Column {
 
 struct Table {
   const char* name;
-  const char* source;  // a view, or a query whose last column may be a BLOB of floats
+  const char* source;  // a view, or a query
   std::vector<Column> columns;
-  bool unpacks_floats = false;  // the last two columns are position and value of each float of the BLOB
+  // The last columns, so many, come out of what the query packs into `packed`: a row for each value.
+  int unpacked = 0;
+  const char* packed = "";
 };
+
+constexpr int kOfFloat = 2;       // position and value of each float of a BLOB
+constexpr int kOfPrediction = 4;  // sample, label, predicted class, probability of the label
 
 // Of v_results or v_cells, in the order that the view has them.
 std::vector<Column> cell_columns(const char* view) {
@@ -99,7 +105,8 @@ const std::vector<Table>& tables() {
       {"curves",
        "(SELECT cell_id, loss FROM curves JOIN cells USING (cell))",
        {{"cell_id", Type::text}, {"epoch", Type::integer}, {"loss", Type::real}},
-       true},
+       kOfFloat,
+       "loss"},
       {"spectra",
        "(SELECT cell_id, test_set, space, center, samples, singular_values FROM spectra JOIN cells USING (cell))",
        {{"cell_id", Type::text},
@@ -109,7 +116,31 @@ const std::vector<Table>& tables() {
         {"samples", Type::integer},
         {"position", Type::integer},
         {"singular_value", Type::real}},
-       true},
+       kOfFloat,
+       "singular_values"},
+      {"predictions",
+       "(SELECT v.*, w.*, (SELECT t.test_kind FROM metrics m JOIN test_sets t USING (test_set_id) WHERE m.cell = c.cell"
+       " AND t.test_set = v.test_set LIMIT 1) AS test_kind FROM cells c JOIN v_predictions v ON v.cell_id = c.cell_id"
+       " JOIN v_cells w ON w.cell_id = c.cell_id)",
+       {{"cell_id", Type::text},
+        {"matrix", Type::text},
+        {"encoder", Type::text},
+        {"noise", Type::text},
+        {"noise_ratio", Type::real},
+        {"realised_rate", Type::real},
+        {"task", Type::text},
+        {"fraction", Type::real},
+        {"tuner", Type::text},
+        {"tuner_params", Type::text},
+        {"seed", Type::integer},
+        {"test_set", Type::text},
+        {"test_kind", Type::text},
+        {"sample", Type::integer},
+        {"label", Type::integer},
+        {"predicted", Type::integer},
+        {"p_true", Type::real}},
+       kOfPrediction,
+       kAnswerColumns},
   };
   return kTables;
 }
@@ -139,7 +170,7 @@ const char* type_name(Type type) {
 std::vector<std::string> filter_columns(const Table& table) {
   std::vector<std::string> names;
   for (const Column& column : table.columns) names.emplace_back(column.name);
-  if (table.unpacks_floats) names.resize(names.size() - 2);
+  names.resize(names.size() - static_cast<std::size_t>(table.unpacked));
   return names;
 }
 
@@ -222,41 +253,73 @@ void write_value(RowWriter& writer, const SQLite::Column& value, Type type) {
   }
 }
 
-// One row for each float of the BLOB in the last column of the query.
-void unpack(RowWriter& writer, SQLite::Statement& statement, const Table& table) {
-  const int fixed = static_cast<int>(table.columns.size()) - 2;
-  const SQLite::Column blob = statement.getColumn(fixed);
-  std::vector<float> values(static_cast<std::size_t>(blob.getBytes()) / sizeof(float));
-  if (!values.empty()) std::memcpy(values.data(), blob.getBlob(), values.size() * sizeof(float));
-  for (std::size_t i = 0; i < values.size(); ++i) {
-    for (int column = 0; column < fixed; ++column) {
-      write_value(writer, statement.getColumn(column), table.columns[static_cast<std::size_t>(column)].type);
-    }
-    writer.number(fmt::to_string(i + 1));
-    writer.number(float_text(values[i]));
-    writer.end_row();
+// Writes rows of a query whose last columns are packed.
+class Unpacker {
+ public:
+  Unpacker(RowWriter& writer, SQLite::Statement& statement, const Table& table)
+      : writer_(writer), statement_(statement), table_(table), fixed_(table.columns.size()) {
+    fixed_ -= static_cast<std::size_t>(table.unpacked);
   }
-}
+
+  void write() {
+    if (table_.unpacked == 0) {
+      begin_row();
+      writer_.end_row();
+    } else if (table_.unpacked == kOfFloat) {
+      write_floats();
+    } else {
+      write_predictions();
+    }
+  }
+
+ private:
+  void begin_row() {
+    for (std::size_t i = 0; i < fixed_; ++i) {
+      write_value(writer_, statement_.getColumn(static_cast<int>(i)), table_.columns[i].type);
+    }
+  }
+
+  void write_floats() {
+    const SQLite::Column blob = statement_.getColumn(static_cast<int>(fixed_));
+    std::vector<float> values(static_cast<std::size_t>(blob.getBytes()) / sizeof(float));
+    if (!values.empty()) std::memcpy(values.data(), blob.getBlob(), values.size() * sizeof(float));
+    for (std::size_t i = 0; i < values.size(); ++i) {
+      begin_row();
+      writer_.number(fmt::to_string(i + 1));
+      writer_.number(float_text(values[i]));
+      writer_.end_row();
+    }
+  }
+
+  void write_predictions() {
+    const Answers answers = answers_of(statement_, static_cast<int>(fixed_), sample_sets_);
+    for (std::size_t i = 0; i < answers.samples->labels.size(); ++i) {
+      begin_row();
+      writer_.number(fmt::to_string(i));
+      writer_.number(fmt::to_string(answers.samples->labels[i]));
+      writer_.number(fmt::to_string(answers.given.predicted[i]));
+      writer_.number(fmt::format("{:.4f}", answers.given.p_true[i] / 255.0));
+      writer_.end_row();
+    }
+  }
+
+  RowWriter& writer_;
+  SQLite::Statement& statement_;
+  const Table& table_;
+  std::size_t fixed_;  // columns that the query itself gives
+  std::unordered_map<std::string, std::shared_ptr<const SampleSet>> sample_sets_;
+};
 
 std::int64_t write_rows(const Store& store, const ExportQuery& query, const Table& table, const Writer& write) {
   std::vector<std::string> selected = filter_columns(table);
   const std::string where = where_clause(query.where, selected);
-  if (table.unpacks_floats)
-    selected.emplace_back(std::string_view(table.name) == "curves" ? "loss" : "singular_values");
+  if (table.unpacked > 0) selected.emplace_back(table.packed);
   SQLite::Statement statement(store.impl().db,
                               fmt::format("SELECT {} FROM {}{}", fmt::join(selected, ", "), table.source, where));
   bind_filters(statement, query.where);
   RowWriter writer(table, query.format, write);
-  while (statement.executeStep()) {
-    if (table.unpacks_floats) {
-      unpack(writer, statement, table);
-      continue;
-    }
-    for (std::size_t i = 0; i < table.columns.size(); ++i) {
-      write_value(writer, statement.getColumn(static_cast<int>(i)), table.columns[i].type);
-    }
-    writer.end_row();
-  }
+  Unpacker unpacker(writer, statement, table);
+  while (statement.executeStep()) unpacker.write();
   writer.flush();
   return writer.rows();
 }

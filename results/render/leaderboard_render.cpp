@@ -78,6 +78,7 @@ class TableBuilder {
     add({.name = name + "_p"}, [&](const auto& row) { return of(row) ? table_value(of(row)->p) : TableValue(); });
     add({.name = name + "_p_holm", .header = fmt::format("p {}", kind.label), .is_p_value = true},
         [&](const auto& row) { return of(row) ? table_value(of(row)->p_holm) : TableValue(); });
+    if (board_.paired_samples) add_samples(kind);
     if (!board_.inference.power) return;
     add({.name = name + "_needed", .header = power_header(board_.inference, kind.label)},
         [&](const auto& row) { return of(row) ? count_value(of(row)->needed) : TableValue(); });
@@ -85,6 +86,18 @@ class TableBuilder {
   TypedTable take() { return std::move(table_); }
 
  private:
+  void add_samples(const KindColumns& kind) {
+    const auto count = [&](std::size_t Difference::Samples::*member) {
+      return [&, member](const LeaderboardRow& row) {
+        const std::optional<Difference>& difference = row.*kind.difference;
+        return difference && difference->samples ? count_value((*difference->samples).*member) : TableValue();
+      };
+    };
+    const std::string name = kind.kind;
+    add({.name = name + "_samples"}, count(&Difference::Samples::count));
+    add({.name = name + "_won", .header = fmt::format("{} won", kind.label)}, count(&Difference::Samples::won));
+    add({.name = name + "_lost", .header = "lost"}, count(&Difference::Samples::lost));
+  }
   template <typename Member>
   void add_counts(const std::string& name, Member score) {
     add({.name = name + "_seeds"},
@@ -159,6 +172,9 @@ TypedTable make_table(const Leaderboard& board, bool for_people, bool ranks) {
   for (const KindColumns& kind : kKinds) {
     if (!shows_kind(board, kind)) continue;
     builder.add_score(kind.kind, kind.label, kind.score);
+    builder.add({.name = std::string(kind.kind) + "_sampling"}, [&](const auto& row) {
+      return row.*kind.score ? table_value((row.*kind.score)->sampling) : TableValue();
+    });
     if (!board.baseline.empty()) builder.add_difference(kind);
     const bool shown = shows_ranks(board, kind, ranks);
     if (shown || !for_people) {
@@ -223,6 +239,12 @@ nlohmann::ordered_json ranks_json(const Leaderboard& board, const std::vector<Ra
 std::string facts_json(const Leaderboard& board) {
   nlohmann::ordered_json json{{"metric", board.metric}};
   add_facts(json, board.better, board.inference);
+  if (board.paired_samples) {
+    json["unit"] = "sample";
+    json["interval"] = "bootstrap";
+    json["test"] = "mcnemar";
+    json["without_predictions"] = board.without_predictions;
+  }
   json["matrices"] = board.matrices;
   json["baseline"] = board.baseline.empty() ? nullptr : nlohmann::ordered_json(board.baseline);
   json["group_by"] = board.group_by;
@@ -250,12 +272,51 @@ std::vector<const Score*> differences_of(const Leaderboard& board) {
   return scores;
 }
 
+std::string of_samples(const Leaderboard& board, std::size_t Difference::Samples::*member) {
+  std::set<std::size_t> counts;
+  for (const LeaderboardRow& row : board.rows) {
+    for (const auto* difference : {&row.id_difference, &row.ood_difference}) {
+      if (*difference && (*difference)->samples) counts.insert((*(*difference)->samples).*member);
+    }
+  }
+  if (counts.size() < 2) return counts.empty() ? "0" : fmt::to_string(*counts.begin());
+  return fmt::format("{}-{}", *counts.begin(), *counts.rbegin());
+}
+
+// What --paired samples shows.
+std::string sample_note(const Leaderboard& board) {
+  return fmt::format(
+      "Unit of Δ: test sample, n = {} (of {} test sets; all seeds' outcomes on one together, the heads as they are); "
+      "[ ]: 95 % bootstrap interval; p: McNemar's test, exact for one head each, clustered for several, Holm-corrected "
+      "over the rows. Won, lost: samples that a row's heads get right more often, and less often, than the "
+      "baseline's. Scores: ± 95 % t interval over seeds, as without --paired.",
+      of_samples(board, &Difference::Samples::count), of_samples(board, &Difference::Samples::sets));
+}
+
+// The error that intervals over seeds do not have.
+std::string sampling_note(const Leaderboard& board) {
+  std::vector<std::string> parts;
+  for (const KindColumns& kind : kKinds) {
+    double most = -1.0;
+    for (const LeaderboardRow& row : board.rows) {
+      const std::optional<Score>& score = row.*kind.score;
+      if (score && score->sampling) most = std::max(most, *score->sampling);
+    }
+    if (most >= 0.0) parts.push_back(fmt::format("± {:.1f} {}", 100.0 * most, kind.label));
+  }
+  if (parts.empty()) return "";
+  return fmt::format("Other samples for the test sets would move a score by up to {} (95 %, binomial), beside that.",
+                     fmt::join(parts, ", "));
+}
+
 std::vector<std::string> all_notes(const Leaderboard& board, bool ranks) {
   const bool tested = has_any(differences_of(board));
   std::vector<std::string> lines{"Mean over tasks of means over seeds of the mean over test sets."};
   if (tested) lines.front() += fmt::format(" Δ: minus {}, paired by all else.", board.baseline);
-  lines.push_back(
-      inference_note(board.inference, tested ? differences_of(board) : scores_of(board), tested ? "the rows" : ""));
+  if (board.paired_samples) lines.push_back(sample_note(board));
+  if (!board.paired_samples)
+    lines.push_back(
+        inference_note(board.inference, tested ? differences_of(board) : scores_of(board), tested ? "the rows" : ""));
   if (board.inference.unit != SamplingUnit::seed && !board.ranked_by.empty() && board.ranked_by != "id" &&
       board.ranked_by != "ood") {
     lines.push_back(fmt::format("{} is made within seeds and has no interval over other units.", board.ranked_by));
@@ -266,7 +327,8 @@ std::vector<std::string> all_notes(const Leaderboard& board, bool ranks) {
       lines.push_back(rank_note(board, board.*kind.ranks, kind.label));
     }
   }
-  for (const std::string& line : {board.seeds_vary, board.spectra, board.superseded, left_out_note(scores_of(board))}) {
+  for (const std::string& line : {sampling_note(board), board.without_predictions, board.seeds_vary, board.spectra,
+                                  board.superseded, left_out_note(scores_of(board))}) {
     if (!line.empty()) lines.push_back(line);
   }
   if (any_incomplete(board)) {

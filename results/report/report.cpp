@@ -9,6 +9,7 @@
 #include "page_css.inc"
 #include "page_html_mustache.inc"
 #include "results/boards/leaderboard.h"
+#include "results/report/broken_samples_section.h"
 #include "results/report/chart_sections.h"
 #include "results/report/figures.h"
 #include "results/report/table_sections.h"
@@ -135,7 +136,7 @@ data partial(const char* text) {
   return data{mustache::partial{[text] { return std::string(text); }}};
 }
 
-std::string render_page(const Store& store) {
+std::string render_page(const Store& store, const PictureSource& pictures) {
   const Leaderboard board = query_leaderboard(store, {});
   const Json charts = figures(store);
   data page;
@@ -147,6 +148,7 @@ std::string render_page(const Store& store) {
   page["boards"] = board_sections(board, store);
   page["charts"] = chart_sections(charts);
   page["tables"] = table_sections(store);
+  page["broken_samples"] = broken_samples_section(store, pictures);
   page["runs"] = provenance(store);
   page["table_section"] = partial(kTableSection);
   page["figures"] = script_json(charts);
@@ -165,12 +167,12 @@ std::string render_page(const Store& store) {
 
 }  // namespace
 
-std::string report_html(const Store& store) {
-  return with_database_errors(store.impl().file, [&] { return render_page(store); });
+std::string report_html(const Store& store, const PictureSource& pictures) {
+  return with_database_errors(store.impl().file, [&] { return render_page(store, pictures); });
 }
 
-void write_report(const fs::path& db, const fs::path& file) {
-  write_output(file, report_html(Store::open_read_only(db)));
+void write_report(const Store& store, const fs::path& file, const PictureSource& pictures) {
+  write_output(file, report_html(store, pictures));
 }
 
 }  // namespace nmlbench

@@ -37,6 +37,10 @@ void bind_one(SQLite::Statement& statement, int index, const Value& value) {
   statement.bind(index, value);
 }
 
+void bind_one(SQLite::Statement& statement, int index, const Bytes& bytes) {
+  statement.bind(index, bytes.data(), static_cast<int>(bytes.size()));
+}
+
 template <typename... Values>
 void bind_all(SQLite::Statement& statement, const Values&... values) {
   int index = 0;
@@ -100,6 +104,19 @@ std::int64_t CellWriter::Names::row_of(const Values&... values) {
   return row;
 }
 
+template <typename Insert>
+std::int64_t CellWriter::Names::row_of_key(const std::string& key, const Insert& insert) {
+  const auto known = rows_.find(key);
+  if (known != rows_.end()) return known->second;
+  insert(insert_);
+  select_.bind(1, key);
+  select_.executeStep();
+  const std::int64_t row = select_.getColumn(0).getInt64();
+  select_.reset();
+  rows_.emplace(key, row);
+  return row;
+}
+
 CellWriter::CellWriter(SQLite::Database& db)
     : db_(db),
       sources_(db,
@@ -113,6 +130,10 @@ CellWriter::CellWriter(SQLite::Database& db)
                  "SELECT test_set_id FROM test_sets WHERE (task, test_set, test_kind) = (?, ?, ?)"),
       metric_names_(db, "INSERT OR IGNORE INTO metric_names (metric) VALUES (?)",
                     "SELECT metric_id FROM metric_names WHERE metric = ?"),
+      sample_sets_(db,
+                   "INSERT OR IGNORE INTO sample_sets (digest, samples, classes, encoding, labels)"
+                   " VALUES (?, ?, ?, ?, ?)",
+                   "SELECT sample_set FROM sample_sets WHERE digest = ?"),
       remove_id_(db, "DELETE FROM cells WHERE status = 'failed' AND cell_id = ?"),
       remove_coordinates_(db, "DELETE FROM cells WHERE status = 'failed' AND coordinates = ?"),
       done_(db, "SELECT 1 FROM cells WHERE cell_id = ? AND status = 'done'"),
@@ -122,7 +143,9 @@ CellWriter::CellWriter(SQLite::Database& db)
                 "INSERT INTO spectra (cell, test_set, space, center, samples, singular_values)"
                 " VALUES (?, ?, ?, ?, ?, ?)"),
       confusion_(db, "INSERT INTO confusion (cell, test_set, classes, counts) VALUES (?, ?, ?, ?)"),
-      curve_(db, "INSERT INTO curves (cell, loss) VALUES (?, ?)") {}
+      curve_(db, "INSERT INTO curves (cell, loss) VALUES (?, ?)"),
+      prediction_(db, "INSERT INTO predictions (cell, test_set, sample_set, encoding, packed) VALUES (?, ?, ?, ?, ?)") {
+}
 
 void CellWriter::write(std::int64_t run, const CellRecord& cell) {
   remove_failed(cell);
@@ -178,6 +201,13 @@ void CellWriter::insert_parts(std::int64_t row, const CellRecord& cell) {
     execute(confusion_, row, confusion.test_set, confusion.classes, counts_json(confusion));
   }
   if (!cell.loss_curve.empty()) execute(curve_, row, cell.loss_curve);
+  for (const PredictionRow& prediction : cell.predictions) {
+    const std::int64_t samples = sample_sets_.row_of_key(prediction.samples_digest, [&](SQLite::Statement& insert) {
+      execute(insert, prediction.samples_digest, prediction.samples, prediction.classes, std::string(kLabelEncoding),
+              *prediction.labels);
+    });
+    execute(prediction_, row, prediction.test_set, samples, std::string(kPredictionEncoding), prediction.packed);
+  }
 }
 
 }  // namespace nmlbench

@@ -27,6 +27,9 @@ class CellWriter {
     Names(SQLite::Database& db, const char* insert, const char* select) : insert_(db, insert), select_(db, select) {}
     template <typename... Values>
     std::int64_t row_of(const Values&... values);
+    // Of what is known by `key` alone; insert(statement) writes all of it.
+    template <typename Insert>
+    std::int64_t row_of_key(const std::string& key, const Insert& insert);
 
    private:
     SQLite::Statement insert_, select_;
@@ -41,8 +44,8 @@ class CellWriter {
   void insert_parts(std::int64_t row, const CellRecord& cell);
 
   SQLite::Database& db_;
-  Names sources_, tuners_, test_sets_, metric_names_;
-  SQLite::Statement remove_id_, remove_coordinates_, done_, cell_, metric_, spectrum_, confusion_, curve_;
+  Names sources_, tuners_, test_sets_, metric_names_, sample_sets_;
+  SQLite::Statement remove_id_, remove_coordinates_, done_, cell_, metric_, spectrum_, confusion_, curve_, prediction_;
 };
 
 }  // namespace nmlbench

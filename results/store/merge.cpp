@@ -26,14 +26,17 @@ namespace {
 
 constexpr const char* kShared = R"(
 INSERT OR IGNORE INTO main.runs (uuid, matrix, matrix_json, command_line, git_revision, versions_json, host, cpu, gpu,
-                                 threads, started_at)
-  SELECT uuid, matrix, matrix_json, command_line, git_revision, versions_json, host, cpu, gpu, threads, started_at
+                                 threads, started_at, matrix_source)
+  SELECT uuid, matrix, matrix_json, command_line, git_revision, versions_json, host, cpu, gpu, threads, started_at,
+         matrix_source
   FROM src.runs ORDER BY run_id;
 INSERT OR IGNORE INTO main.sources (encoder, encoder_params, pretrain_dataset, noise, noise_ratio)
   SELECT encoder, encoder_params, pretrain_dataset, noise, noise_ratio FROM src.sources;
 INSERT OR IGNORE INTO main.tuners (tuner, tuner_params) SELECT tuner, tuner_params FROM src.tuners;
 INSERT OR IGNORE INTO main.test_sets (task, test_set, test_kind) SELECT task, test_set, test_kind FROM src.test_sets;
 INSERT OR IGNORE INTO main.metric_names (metric) SELECT metric FROM src.metric_names;
+INSERT OR IGNORE INTO main.sample_sets (digest, samples, classes, encoding, labels)
+  SELECT digest, samples, classes, encoding, labels FROM src.sample_sets;
 )";
 
 constexpr const char* kDropSuperseded = R"(
@@ -101,6 +104,13 @@ INSERT INTO main.spectra (cell, test_set, space, center, samples, singular_value
 INSERT INTO main.confusion (cell, test_set, classes, counts)
   SELECT c.cell, k.test_set, k.classes, k.counts
   FROM temp.new_cells n JOIN main.cells c ON c.cell_id = n.cell_id JOIN src.confusion k ON k.cell = n.source_cell;
+INSERT OR IGNORE INTO main.predictions (cell, test_set, sample_set, encoding, packed)
+  SELECT n.target, p.test_set, m.sample_set, p.encoding, p.packed
+  FROM (SELECT c.cell AS target, n.source_cell AS source
+        FROM temp.new_cells n JOIN main.cells c ON c.cell_id = n.cell_id
+        UNION ALL SELECT target, source FROM temp.done_in_both) n
+  JOIN src.predictions p ON p.cell = n.source
+  JOIN src.sample_sets s ON s.sample_set = p.sample_set JOIN main.sample_sets m ON m.digest = s.digest;
 INSERT INTO main.curves (cell, loss)
   SELECT c.cell, v.loss
   FROM temp.new_cells n JOIN main.cells c ON c.cell_id = n.cell_id JOIN src.curves v ON v.cell = n.source_cell;
@@ -184,6 +194,16 @@ std::vector<MergeConflict> find_conflicts(SQLite::Database& db, const fs::path& 
   return conflicts;
 }
 
+// What the input knows of a cell that it has other numbers of is not taken: it is of another cell.
+void leave_out(SQLite::Database& db, const std::vector<MergeConflict>& conflicts) {
+  SQLite::Statement statement(db, "DELETE FROM temp.done_in_both WHERE cell_id = ?");
+  for (const MergeConflict& conflict : conflicts) {
+    statement.bind(1, conflict.cell_id);
+    statement.exec();
+    statement.reset();
+  }
+}
+
 // Attached for as long as the object lives.
 class Attachment {
  public:
@@ -208,6 +228,7 @@ void merge_one(SQLite::Database& db, const Store& input, MergeResult& result) {
   db.exec(kMapRows);
   auto conflicts = find_conflicts(db, input.impl().file);
   const auto in_both = static_cast<std::size_t>(count_of(db, "SELECT count(*) FROM temp.done_in_both"));
+  leave_out(db, conflicts);
   const auto replaced = static_cast<std::size_t>(db.exec(kDropSuperseded));
   db.exec(kFindNew);
   const auto copied = static_cast<std::size_t>(db.exec(copy_cells_sql()));

@@ -121,10 +121,10 @@ Store Store::open_read_only(const fs::path& file, std::chrono::milliseconds pati
 std::int64_t Store::begin_run(const RunRecord& run) {
   return with_database_errors(impl_->file, [&] {
     execute(impl_->db,
-            "INSERT INTO runs (matrix, matrix_json, command_line, git_revision, versions_json, host, cpu, gpu, threads)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO runs (matrix, matrix_json, command_line, git_revision, versions_json, host, cpu, gpu, threads,"
+            " matrix_source) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             run.matrix, run.matrix_json, run.command_line, run.git_revision, run.versions_json, run.host, run.cpu,
-            run.gpu, run.threads);
+            run.gpu, run.threads, run.matrix_source);
     return impl_->db.getLastInsertRowid();
   });
 }

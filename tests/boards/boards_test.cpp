@@ -1,5 +1,6 @@
 // The questions that a results database answers, asked through the program and checked from outside.
 #include "support/program.h"
+#include "support/python.h"
 #include "support/synthetic_results.h"
 
 #include <cstdlib>
@@ -14,14 +15,6 @@ namespace {
 using ::testing::AllOf;
 using ::testing::HasSubstr;
 using ::testing::Not;
-
-// A Python that imports these modules, or "".
-std::string python_with(const std::string& modules) {
-  for (const std::string python : {"python3", "/usr/bin/python3"}) {
-    if (std::system((python + " -c 'import " + modules + "' 2>/dev/null").c_str()) == 0) return python;
-  }
-  return "";
-}
 
 // Runs a script of this folder on databases; returns its output, which ends in "exit N".
 std::string run_script(const std::string& python, const std::string& script,
@@ -103,6 +96,20 @@ TEST(Boards, PandasReadsEveryViewAndEveryExport) {
   write_everything(scratch / "a.sqlite");
   EXPECT_THAT(run_script(python, "pandas_check.py", {scratch / "a.sqlite"}),
               AllOf(HasSubstr("every table agrees"), HasSubstr("exit 0")));
+}
+
+// The reader in docs/DESIGN.md, exports, McNemar's test and the bootstrap over samples, with NumPy and SciPy.
+TEST(Boards, PredictionsAndTestsOverSamplesAreRecomputedByAnIndependentScript) {
+  const std::string python = python_with("scipy, pandas");
+  if (python.empty()) GTEST_SKIP() << "no python3 with scipy and pandas (Debian: python3-scipy, python3-pandas)";
+  const Scratch scratch;
+  // with one seed heads are compared one by one, with three their outcomes on a sample go together
+  for (const int seeds : {1, 3}) {
+    const auto db = scratch / fmt::format("{}.sqlite", seeds);
+    write_synthetic(
+        db, {.tasks = 2, .seeds = seeds, .ratios = {0.0, 0.3}, .ood_sets = 1, .metrics = {"accuracy"}, .samples = 300});
+    EXPECT_THAT(run_script(python, "predictions_check.py", {db}), AllOf(HasSubstr("agree"), HasSubstr("exit 0")));
+  }
 }
 
 // Each statement of README's SQL block runs and finds something.

@@ -2,6 +2,7 @@
 // between two methods, drawn from the model that its unit assumes, with no difference on average. Numbers:
 // docs/STATISTICS.md.
 #include "results/boards/comparison.h"
+#include "results/boards/sample_tests.h"
 #include "results/boards/scores.h"
 #include "support/scratch.h"
 #include "support/synthetic_results.h"
@@ -220,6 +221,77 @@ TEST(ErrorRates, FiellersIntervalOfRecovery) {
       }
       const auto ratio = ratio_of_means(own, baseline, IntervalMethod::student_t);
       return !ratio->interval || (ratio->interval->low <= 0.4 && 0.4 <= ratio->interval->high);
+    });
+    expect_rate(covered, 0.95);
+  }
+}
+
+// Two methods with a head for each seed, on samples of different difficulty. A head is right on a sample with
+// probability Φ(easy + ability of the head), where heads of one sample go together; abilities are fixed: the test is
+// about these heads.
+struct SampleModel {
+  std::size_t samples = 200, seeds = 3, sets = 1;
+  double of_head = 0.0;  // deviation of the heads' abilities, which other seeds would draw anew
+  double lead = 0.0;     // what the first method is better by, in ability
+};
+
+SampleShares draw_samples(Databases& databases, const SampleModel& model) {
+  std::vector<double> ability(2 * model.seeds);
+  for (double& head : ability) head = model.of_head * databases.normal();
+  SampleShares shares(model.sets);
+  const double weight = 1.0 / static_cast<double>(model.seeds * model.samples * model.sets);
+  for (auto& set : shares) {
+    for (std::size_t i = 0; i < model.samples; ++i) {
+      const double easy = 0.5 + databases.normal();
+      double share = 0.0;
+      for (std::size_t seed = 0; seed < model.seeds; ++seed) {
+        share += easy + model.lead + ability[2 * seed] + databases.normal() > 0.0 ? weight : 0.0;
+        share -= easy + ability[2 * seed + 1] + databases.normal() > 0.0 ? weight : 0.0;
+      }
+      set.push_back(share);
+    }
+  }
+  return shares;
+}
+
+std::string name_of(const SampleModel& model) {
+  return fmt::format("{} sets of {} samples x {} seeds, effect of heads {}", model.sets, model.samples, model.seeds,
+                     model.of_head);
+}
+
+double mcnemar_rejections(const SampleModel& model) {
+  return rate(fmt::format("McNemar, {}: rejected", name_of(model)),
+              [&](Databases& databases) { return mcnemar_test(draw_samples(databases, model)) < 0.05; });
+}
+
+TEST(ErrorRates, McNemarOverSamples) {
+  // of one head each it is exact: its level is an upper bound
+  for (const SampleModel& model :
+       {SampleModel{50, 1}, SampleModel{200, 1}, SampleModel{1000, 1}, SampleModel{100, 1, 4}}) {
+    EXPECT_LE(mcnemar_rejections(model), upper_bound(0.05));
+  }
+  for (const SampleModel& model :
+       {SampleModel{100, 3}, SampleModel{200, 3}, SampleModel{200, 10}, SampleModel{100, 3, 4}}) {
+    expect_rate(mcnemar_rejections(model), 0.05);
+  }
+  EXPECT_LE(mcnemar_rejections({40, 3}), upper_bound(0.05));  // all sign patterns
+}
+
+// Heads that differ by luck of the seed alone are told apart: that another seed would be better, it does not say.
+TEST(ErrorRates, TestsOverSamplesSayNothingOfOtherSeeds) {
+  EXPECT_GT(mcnemar_rejections({1000, 3, 1, 0.3}), 0.3);
+}
+
+TEST(ErrorRates, TheBootstrapOverSamplesCovers) {
+  for (const SampleModel& shape : {SampleModel{100, 1}, SampleModel{100, 3, 2}}) {
+    SampleModel model = shape;
+    model.lead = 0.3;
+    const double covered = rate(fmt::format("bootstrap over samples, {}: covered", name_of(model)), [&](Databases& d) {
+      const Interval interval = *bootstrap_samples(draw_samples(d, model), 1000);
+      // P(right) = Φ((0.5 + lead) / √2), samples and heads each adding a variance of 1
+      const auto right = [](double mean) { return 0.5 * std::erfc(-mean / 2.0); };
+      const double truth = right(0.5 + model.lead) - right(0.5);
+      return interval.low <= truth && truth <= interval.high;
     });
     expect_rate(covered, 0.95);
   }

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "results/store/store.h"
+#include "support/answers.h"
 
 #include <cmath>
 #include <cstdint>
@@ -23,6 +24,7 @@ struct SyntheticShape {
   int ood_sets = 2;
   std::vector<std::string> metrics = {"accuracy", "loss", "ece", "sve", "lsvr", "sve_raw", "lsvr_raw"};
   int first_seed = 0;
+  int samples = 0;  // of a test set, with predictions, which then make the accuracy; 0: none
 };
 
 // In [0, 1), the same for the same arguments.
@@ -43,6 +45,19 @@ inline double synthetic_value(int task, int seed, int tuner, int variant, double
   const double own = 0.03 * scatter(where, 1000 + metric * 100 + static_cast<std::uint64_t>(tuner * 10 + variant));
   const double clean = 0.9 - 0.02 * task - (set > 0 ? 0.25 + 0.03 * set : 0.0) - 0.1 * (1.0 - fraction);
   return clean - ratio * (set > 0 ? 0.6 : 0.2) * (1.0 - 0.15 * tuner) + 0.01 * variant + shared + own;
+}
+
+// Adds what the head answers on a test set, of 7 classes: about as often right as the value says. Heads agree on what
+// is difficult.
+inline void add_answers(CellRecord& cell, const std::string& test_set, int set, int samples, double accuracy) {
+  std::vector<std::int64_t> labels, predicted;
+  for (std::uint64_t i = 0; i < static_cast<std::uint64_t>(samples); ++i) {
+    labels.push_back(static_cast<std::int64_t>(i % 7));
+    const double difficulty = 0.7 * scatter(i, static_cast<std::uint64_t>(set)) +
+                              0.3 * scatter(i, std::hash<std::string>()(cell.coordinates + test_set));
+    predicted.push_back(difficulty < accuracy ? labels.back() : (labels.back() + 1 + static_cast<int>(i % 3)) % 7);
+  }
+  cell = with_answers(std::move(cell), test_set, set == 0 ? "id" : "ood", labels, predicted, 7);
 }
 
 // Cells in the order that a run finishes them.
@@ -77,8 +92,12 @@ inline std::vector<CellRecord> synthetic_cells(const SyntheticShape& shape) {
             for (int set = 0; set <= shape.ood_sets; ++set) {
               const std::string name = set == 0 ? "photo" : fmt::format("domain-{}", set);
               for (std::size_t m = 0; m < shape.metrics.size(); ++m) {
-                cell.metrics.push_back({name, set == 0 ? "id" : "ood", shape.metrics[m],
-                                        synthetic_value(task, seed, kind, variant, ratio, fraction, set, m)});
+                const double value = synthetic_value(task, seed, kind, variant, ratio, fraction, set, m);
+                if (shape.samples > 0 && shape.metrics[m] == "accuracy") {
+                  add_answers(cell, name, set, shape.samples, value);
+                  continue;
+                }
+                cell.metrics.push_back({name, set == 0 ? "id" : "ood", shape.metrics[m], value});
               }
             }
           }

@@ -14,7 +14,7 @@ using ::testing::HasSubstr;
 
 MatrixSpec read(const std::string& text, const std::vector<std::string>& overrides = {}) {
   const testing::Scratch scratch;
-  return read_matrix(scratch.write("m.toml", text), overrides);
+  return read_matrix(read_source(scratch.write("m.toml", text), overrides));
 }
 
 std::string mistake(const std::string& text, const std::vector<std::string>& overrides = {}) {

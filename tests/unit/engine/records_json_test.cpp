@@ -21,6 +21,7 @@ TEST(RecordsJson, NumbersKeepAllTheirBits) {
   record.metrics = {{"a", "id", "accuracy", 0.1 + 0.2}, {"b", "ood", "loss", std::nextafter(1.0, 2.0)}};
   record.spectra = {{"a", "raw", "column", 7, {0.1F, std::numeric_limits<float>::denorm_min()}}};
   record.confusion = {{"a", 3, {{0, 1, 5}, {2, 2, std::int64_t{1} << 40}}}};
+  record.predictions = {{"a", "digest", 2, 3, std::make_shared<const Bytes>(Bytes{0, 255}), {7, 0, 128}}};
   record.loss_curve = {std::numeric_limits<float>::infinity(), std::nanf(""), -0.0F};
   record.transient = true;
   record.tune_seconds = 1e-300;
@@ -30,6 +31,9 @@ TEST(RecordsJson, NumbersKeepAllTheirBits) {
   EXPECT_EQ(back.metrics[1].value, record.metrics[1].value);
   EXPECT_EQ(back.spectra[0].values, record.spectra[0].values);
   EXPECT_EQ(back.confusion[0].counts, record.confusion[0].counts);
+  EXPECT_EQ(*back.predictions[0].labels, *record.predictions[0].labels);
+  EXPECT_EQ(back.predictions[0].packed, record.predictions[0].packed);
+  EXPECT_EQ(back.predictions[0].samples_digest, "digest");
   EXPECT_EQ(back.loss_curve[0], record.loss_curve[0]);
   EXPECT_TRUE(std::isnan(back.loss_curve[1]));
   EXPECT_TRUE(std::signbit(back.loss_curve[2]));

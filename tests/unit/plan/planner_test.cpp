@@ -40,7 +40,7 @@ class FakeInspector : public Inspector {
 Plan plan_of(const std::string& text, const FakeInspector& inspector = {},
              const std::vector<std::string>& overrides = {}) {
   const testing::Scratch scratch;
-  return make_plan(read_matrix(scratch.write("m.toml", text), overrides), testing::bundled(), inspector);
+  return make_plan(read_matrix(read_source(scratch.write("m.toml", text), overrides)), testing::bundled(), inspector);
 }
 
 std::set<std::string> ids(const Plan& plan) {

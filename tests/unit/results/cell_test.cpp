@@ -2,6 +2,7 @@
 #include "fixture.h"
 #include "results/query/exporter.h"
 #include "results/render/cell_details.h"
+#include "support/answers.h"
 
 #include <SQLiteCpp/SQLiteCpp.h>
 #include <gmock/gmock.h>
@@ -25,6 +26,7 @@ class CellTest : public ResultsTest {
     cell.cell_id = "abc123";
     cell.confusion.push_back({"photo", 3, {{0, 0, 5}, {0, 2, 1}, {1, 1, 4}, {2, 0, 2}}});
     cell.spectra.push_back({"photo", "raw", "column", 12, {2.0F, 0.5F}});
+    cell.predictions = testing::with_answers(cell, "photo", "id", {0, 1, 2}, {0, 1, 0}, 3).predictions;
     cell.loss_curve = {1.5F, 1.0F, 0.1F};
     cell.tune_seconds = 0.25;
     store_->write_cell(run, cell);

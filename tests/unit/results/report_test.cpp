@@ -267,13 +267,14 @@ TEST_F(ReportTest, WritesTheFileWholeAndReportsWhenItCannot) {
     Store store = Store::open(file("a.sqlite"));
     store.write_cell(store.begin_run(run_record()), cell_record({}, {accuracy("photo", "id", 0.5)}));
   }
-  write_report(file("a.sqlite"), file("report.html"));
+  write_report(Store::open_read_only(file("a.sqlite")), file("report.html"));
   std::ifstream stream(file("report.html"));
   const std::string text{std::istreambuf_iterator<char>(stream), {}};
   EXPECT_THAT(text, HasSubstr("</html>"));
-  EXPECT_THAT(error_of([&] { write_report(file("a.sqlite"), file("nowhere/report.html")); }),
+  EXPECT_THAT(error_of([&] { write_report(Store::open_read_only(file("a.sqlite")), file("nowhere/report.html")); }),
               HasSubstr("cannot create"));
-  EXPECT_THAT(error_of([&] { write_report(file("none.sqlite"), file("report.html")); }), HasSubstr("no such database"));
+  EXPECT_THAT(error_of([&] { write_report(Store::open_read_only(file("none.sqlite")), file("report.html")); }),
+              HasSubstr("no such database"));
 }
 
 TEST_F(ReportTest, DatabaseWithoutCellsIsAnError) {

@@ -55,6 +55,9 @@ TEST_F(StoreTest, ViewsKeepTheContractColumns) {
                                                    "seconds", "per_second", "peak_bytes", "batch"));
   EXPECT_THAT(columns("v_noise"), ElementsAre("encoder", "pretrain_dataset", "noise", "noise_ratio", "seed",
                                               "realised_rate", "transition", "provenance"));
+  EXPECT_THAT(columns("v_predictions"),
+              ElementsAre("cell_id", "test_set", "samples_digest", "samples", "classes", "labels_encoding", "labels",
+                          "predictions_encoding", "predictions"));
 }
 
 TEST_F(StoreTest, NewFileIsWalWithVersion) {

@@ -1,0 +1,143 @@
+// Pictures of test samples, out of the data sets that the database's matrix names.
+#include "cli/contact_sheet.h"
+#include "cli/recorded_matrix.h"
+#include "cli/report_verb.h"
+
+#include <nmlbench/dataset.h>
+
+#include <algorithm>
+#include <map>
+#include <optional>
+#include <utility>
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+namespace nmlbench::cli {
+namespace {
+
+constexpr std::int64_t kLargestSide = 128;  // px of a picture
+
+std::string base64(const std::string& bytes) {
+  static constexpr char kDigits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+  std::string text;
+  for (std::size_t i = 0; i < bytes.size(); i += 3) {
+    const auto byte = [&](std::size_t k) {
+      return i + k < bytes.size() ? static_cast<unsigned char>(bytes[i + k]) : 0U;
+    };
+    const unsigned bits = byte(0) << 16U | byte(1) << 8U | byte(2);
+    for (std::size_t k = 0; k < 4; ++k) text += i + k > bytes.size() ? '=' : kDigits[bits >> (18U - 6U * k) & 63U];
+  }
+  return text;
+}
+
+// uint8 [1, C, H, W] -> a data URI, large images made smaller.
+std::string data_uri(const torch::Tensor& sample) {
+  torch::Tensor image = sample;
+  const std::int64_t side = std::max(image.size(2), image.size(3));
+  if (side > kLargestSide) {
+    const auto smaller = [&](std::int64_t length) { return std::max<std::int64_t>(1, length * kLargestSide / side); };
+    image = torch::adaptive_avg_pool2d(image.to(torch::kFloat32), {smaller(image.size(2)), smaller(image.size(3))})
+                .round()
+                .to(torch::kUInt8);
+  }
+  image = image[0].expand({3, image.size(2), image.size(3)});
+  return "data:image/png;base64," + base64(png_of(image));
+}
+
+// The data sets of the matrices that a database's newest runs recorded.
+class SampleImages {
+ public:
+  SampleImages(const Globals& globals, const Store& store) : globals_(with_absolute_paths(globals)), store_(store) {}
+
+  // Throws Error: why there is none.
+  std::string of(const BrokenSample& sample) {
+    Dataset& dataset = dataset_of(sample);
+    const torch::Tensor index = torch::full({1}, sample.sample, torch::kInt64);
+    return data_uri(dataset.samples(index, torch::kCPU));
+  }
+
+ private:
+  struct Planned {
+    RecordedRun run;
+    PlannedMatrix matrix;
+  };
+
+  Dataset& dataset_of(const BrokenSample& sample) {
+    std::unique_ptr<Dataset>& dataset = datasets_[{sample.task, sample.test_set}];
+    if (dataset != nullptr) return *dataset;
+    const Planned& planned = plan_of(sample.task);
+    const Split& split = split_of(planned.matrix.plan, sample);
+    if (const std::string change = change_of(split, planned.run); !change.empty()) throw DataError(change);
+    if (split.facts.info.kind == SampleKind::feature) throw Error("frozen features have no images");
+    if (planned.matrix.isolation->covers(split.plugin))
+      throw Error(fmt::format("{} is not bundled, and is not loaded for pictures", split.plugin.name));
+    auto opened = make_dataset(split.plugin);
+    if (sample.sample >= opened->open().size) throw Error("the test set is smaller now");
+    dataset = std::move(opened);
+    return *dataset;
+  }
+
+  const Planned& plan_of(const std::string& task) {
+    const std::optional<RecordedRun> run = newest_run_of(store_, task);
+    if (!run) throw Error("the database does not hold the matrix that it was run from");
+    std::unique_ptr<Planned>& planned = plans_[run->matrix_source];
+    if (planned == nullptr) {
+      MatrixOptions how;
+      how.device = "cpu";
+      planned =
+          std::make_unique<Planned>(Planned{*run, plan_recorded(globals_, how, recorded_matrix(*run, "task " + task))});
+    }
+    return *planned;
+  }
+
+  static const Split& split_of(const Plan& plan, const BrokenSample& sample) {
+    for (const Task& task : plan.tasks) {
+      if (task.name != sample.task) continue;
+      for (const TestSet& test : task.tests) {
+        if (test.name == sample.test_set) return plan.splits[test.split];
+      }
+    }
+    throw Error("its matrix does not have it any more");
+  }
+
+  Globals globals_;
+  const Store& store_;
+  std::map<std::string, std::unique_ptr<Planned>> plans_;  // by the recorded matrix
+  std::map<std::pair<std::string, std::string>, std::unique_ptr<Dataset>> datasets_;
+};
+
+Pictures pictures_of(SampleImages& images, const BrokenSamples& samples) {
+  Pictures pictures;
+  std::map<std::string, std::string> missing;  // test set -> why
+  for (const BrokenSample& sample : samples.rows) {
+    std::string& image = pictures.images.emplace_back();
+    const std::string name = fmt::format("{}, {}", sample.task, sample.test_set);
+    if (missing.count(name) > 0) continue;
+    try {
+      image = images.of(sample);
+    } catch (const Interrupted&) {
+      throw;
+    } catch (const std::exception& error) {
+      missing[name] = error.what();
+    }
+  }
+  std::map<std::string, std::vector<std::string>> by_reason;
+  for (const auto& [name, why] : missing) by_reason[why].push_back(name);
+  for (const auto& [why, names] : by_reason) {
+    pictures.note +=
+        fmt::format("{}No pictures of {}: {}.", pictures.note.empty() ? "" : " ", fmt::join(names, "; "), why);
+  }
+  return pictures;
+}
+
+}  // namespace
+
+void add_illustrated_report(CLI::App& app, Globals& globals, Action& action) {
+  add_report_verb(app, globals, action, [](const Globals& of_call, const Store& store) -> PictureSource {
+    auto images = std::make_shared<SampleImages>(of_call, store);
+    return [images](const BrokenSamples& samples) { return pictures_of(*images, samples); };
+  });
+}
+
+}  // namespace nmlbench::cli
