@@ -30,7 +30,7 @@ double mcnemar_test(const SampleShares& shares);
 
 // Percentiles of bootstrap resamples, drawn within each sample set; std::mt19937(kBootstrapSeed). They are expanded as
 // bootstrap() does (statistics.h), n being the samples whose share is not 0; empty for n < kLeastForBootstrap.
-std::optional<Interval> bootstrap_samples(const SampleShares& shares, int resamples = 10'000, double confidence = 0.95);
+std::optional<Interval> bootstrap_samples(const SampleShares& shares, int resamples = 2000, double confidence = 0.95);
 
 struct PairedAnswers {
   Answers own, other;  // on the same samples
