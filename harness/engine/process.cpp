@@ -4,6 +4,7 @@
 
 #include <nmlbench/error.h>
 
+#include <future>
 #include <new>
 #include <system_error>
 
@@ -93,6 +94,8 @@ Failure failure_of_current_exception() {
   } catch (const SystemError& error) {
     failure.transient = is_transient(error.code());
   } catch (const FeaturesGone&) {
+    failure.transient = true;
+  } catch (const std::future_error&) {  // a thread of a library's that had no memory to say what it lacked
     failure.transient = true;
   } catch (const std::system_error& error) {
     failure.transient = failure.transient || is_transient(error.code().value());
