@@ -1,5 +1,7 @@
 #include "engine/augment.h"
 
+#include "engine/rand_augment.h"
+
 #include <nmlbench/compat.h>
 
 #include <algorithm>
@@ -84,6 +86,12 @@ Tensor augment(const Tensor& images, const Augmentation& augmentation, const Str
   Tensor x = images;
   if (augmentation.shift) x = shift(x, augmentation, draws);
   if (augmentation.crop) x = crop(x, augmentation, draws);
+  if (augmentation.operations > 0) {
+    x = rand_augment(x, augmentation.operations, augmentation.magnitude, draws.at("randaugment"));
+  }
+  if (augmentation.photo_crop && augmentation.flip) {
+    x = torch::where(send(flipped(x.size(0), draws), x.device()).view({-1, 1, 1, 1}), x.flip(3), x);
+  }
   if (augmentation.jitter > 0) x = jitter(x, augmentation.jitter, draws);
   return x;
 }

@@ -12,7 +12,9 @@ namespace nmlbench {
 //   shift        translation by up to augment.max_shift px, reflected borders
 //   crop         random resized crop (Szegedy et al. 2015): augment.min_scale .. max_scale of the area, aspect ratio
 //                3/4 .. 4/3, bilinear, back to H x W
-//   flip         horizontally, every other sample
+//   flip         horizontally, every other sample; of crops of the original photo (photo_crop), which `images` are then
+//                already, after RandAugment
+//   RandAugment  augment.operations of them, each at augment.magnitude
 //   jitter       brightness, contrast and saturation by factors from 1 - jitter to 1 + jitter
 torch::Tensor augment(const torch::Tensor& images, const Augmentation& augmentation, const Stream& draws);
 

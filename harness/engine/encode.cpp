@@ -4,6 +4,7 @@
 #include "engine/augment.h"
 #include "engine/prepare.h"
 #include "engine/process.h"
+#include "engine/random_crop.h"
 
 #include <nmlbench/compat.h>
 
@@ -39,9 +40,15 @@ torch::Tensor encode_batch(Encoder& encoder, const InputSpec& spec, const torch:
 // Samples `first` .. `last` - 1 of view `view`.
 torch::Tensor samples_of(const SplitData& split, const Views& views, std::int64_t view, std::int64_t first,
                          std::int64_t last, torch::Device device) {
-  const torch::Tensor samples = split.samples(torch::arange(first, last), device);
-  if (views.count == 0) return samples;
-  return augment(samples, views.of(view), Stream(0).at("views").at(view).at(first));
+  const torch::Tensor rows = torch::arange(first, last);
+  if (views.count == 0) return split.samples(rows, device);
+  const Augmentation augmentation = views.of(view);
+  const Stream draws = Stream(0).at("views").at(view).at(first);
+  if (!augmentation.photo_crop) return augment(split.samples(rows, device), augmentation, draws);
+  const auto choose = [&](std::int64_t i, std::int64_t width, std::int64_t height) {
+    return random_crop(width, height, augmentation.min_scale, augmentation.max_scale, draws.at("photo-crop").at(i));
+  };
+  return send(augment(split.crops(rows, choose), augmentation, draws), device);
 }
 
 // All views into `out` [views * N, D], `batch` rows at a time; `done` counts them.

@@ -126,10 +126,11 @@ json Isolation::ask(const std::string& who, json request, ProgressListener* prog
   throw WorkerFailure(failure, no_memory);
 }
 
-json Isolation::ask_plugin(const char* what, const ResolvedPlugin& plugin) const {
+json Isolation::ask_plugin(const char* what, const ResolvedPlugin& plugin, const json& about) const {
   return ask(
       name_of(plugin),
       {{"what", what},
+       {"about", about},
        {"plugin",
         {{"kind", plugin.kind}, {"name", plugin.name}, {"params", plugin.params.values()}, {"where", plugin.where}}}});
 }
@@ -148,9 +149,11 @@ SplitFacts Isolation::split(const ResolvedPlugin& dataset) const {
 }
 
 // Nothing when the plugin fails: it will fail again in its cells, and they say why.
-std::optional<bool> Isolation::ask_truth(const char* what, const ResolvedPlugin& plugin) const {
+template <typename T>
+std::optional<T> Isolation::ask_encoder_or_noise(const char* what, const ResolvedPlugin& plugin,
+                                                 const json& about) const {
   try {
-    return ask_plugin(what, plugin).get<std::optional<bool>>();
+    return ask_plugin(what, plugin, about).template get<std::optional<T>>();
   } catch (const WorkerFailure& failure) {
     spdlog::warn("{}: {}", plugin.where.text(), failure.what());
     return std::nullopt;
@@ -158,11 +161,16 @@ std::optional<bool> Isolation::ask_truth(const char* what, const ResolvedPlugin&
 }
 
 std::optional<bool> Isolation::trainable(const ResolvedPlugin& encoder) const {
-  return covers(encoder) ? ask_truth("trainable", encoder) : inspector_.trainable(encoder);
+  return covers(encoder) ? ask_encoder_or_noise<bool>("trainable", encoder) : inspector_.trainable(encoder);
+}
+
+std::optional<std::int64_t> Isolation::feature_dim(const ResolvedPlugin& encoder, const SplitInfo& samples) const {
+  if (!covers(encoder)) return inspector_.feature_dim(encoder, samples);
+  return ask_encoder_or_noise<std::int64_t>("feature_dim", encoder, samples);
 }
 
 std::optional<bool> Isolation::needs_source(const ResolvedPlugin& noise) const {
-  return covers(noise) ? ask_truth("needs_source", noise) : inspector_.needs_source(noise);
+  return covers(noise) ? ask_encoder_or_noise<bool>("needs_source", noise) : inspector_.needs_source(noise);
 }
 
 void Isolation::plan_with(const Recipe& recipe, const Plan& plan) {

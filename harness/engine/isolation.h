@@ -35,6 +35,7 @@ class Isolation : public Inspector {
   // What planning asks, in a worker where the plugin is isolated. The answers are noted for plan_with().
   SplitFacts split(const ResolvedPlugin& dataset) const override;
   std::optional<bool> trainable(const ResolvedPlugin& encoder) const override;
+  std::optional<std::int64_t> feature_dim(const ResolvedPlugin& encoder, const SplitInfo& samples) const override;
   std::optional<bool> needs_source(const ResolvedPlugin& noise) const override;
   std::string files(const ResolvedPlugin& plugin) const override { return inspector_.files(plugin); }
 
@@ -73,8 +74,10 @@ class Isolation : public Inspector {
   };
   // `who`: for messages.
   nlohmann::json ask(const std::string& who, nlohmann::json request, ProgressListener* progress = nullptr) const;
-  std::optional<bool> ask_truth(const char* what, const ResolvedPlugin& plugin) const;
-  nlohmann::json ask_plugin(const char* what, const ResolvedPlugin& plugin) const;
+  template <typename T>
+  std::optional<T> ask_encoder_or_noise(const char* what, const ResolvedPlugin& plugin,
+                                        const nlohmann::json& about = {}) const;
+  nlohmann::json ask_plugin(const char* what, const ResolvedPlugin& plugin, const nlohmann::json& about = {}) const;
   std::unique_ptr<Worker> take_worker(const std::string& who) const;
   void give_back(std::unique_ptr<Worker> worker) const;
   std::string suspects(const Plan& plan, const CheckpointJob& job) const;

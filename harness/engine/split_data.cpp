@@ -67,13 +67,24 @@ SplitData::SplitData(const ResolvedPlugin& plugin) : dataset_(make_dataset(plugi
 torch::Tensor SplitData::read(const torch::Tensor& indices, torch::Device device) const {
   const std::lock_guard lock(dataset_mutex_);
   torch::Tensor samples = dataset_->samples(indices, device);
-  const auto type = info_.kind == SampleKind::feature ? torch::kFloat32 : torch::kUInt8;
-  if (samples.scalar_type() != type || samples.sizes() != torch::IntArrayRef(batch_shape(info_, indices.size(0)))) {
-    throw DataError(fmt::format("bug in the dataset plugin: samples() gave {} {}, expected {} [{}]",
-                                c10::toString(samples.scalar_type()), c10::str(samples.sizes()), c10::toString(type),
-                                fmt::join(batch_shape(info_, indices.size(0)), ", ")));
-  }
+  check_samples(samples, indices.size(0), "samples()");
   return samples;
+}
+
+void SplitData::check_samples(const torch::Tensor& samples, std::int64_t rows, const char* method) const {
+  const auto type = info_.kind == SampleKind::feature ? torch::kFloat32 : torch::kUInt8;
+  const std::vector<std::int64_t> expected = batch_shape(info_, rows);
+  if (samples.scalar_type() == type && samples.sizes() == torch::IntArrayRef(expected)) return;
+  throw DataError(fmt::format("bug in the dataset plugin: {} gave {} {}, expected {} [{}]", method,
+                              c10::toString(samples.scalar_type()), c10::str(samples.sizes()), c10::toString(type),
+                              fmt::join(expected, ", ")));
+}
+
+torch::Tensor SplitData::crops(const torch::Tensor& indices, const ChooseCrop& choose) const {
+  const std::lock_guard lock(dataset_mutex_);
+  torch::Tensor crops = dataset_->crops(indices, choose);
+  check_samples(crops, indices.size(0), "crops()");
+  return crops;
 }
 
 torch::Tensor SplitData::samples(const torch::Tensor& indices, torch::Device device) const {

@@ -26,11 +26,14 @@ class SplitData {
   std::int64_t full_size() const { return std::max(info_.full_size, info_.size); }
   // uint8 [B, C, H, W] or float32 [B, D] at `indices` (int64 [B], CPU), on the device.
   torch::Tensor samples(const torch::Tensor& indices, torch::Device device) const;
+  // Dataset::crops, checked: uint8 [B, C, H, W], CPU.
+  torch::Tensor crops(const torch::Tensor& indices, const ChooseCrop& choose) const;
   // int64 [B, L], token ids of the captions; only for image-text pairs.
   torch::Tensor captions(const torch::Tensor& indices, torch::Device device) const;
 
  private:
   torch::Tensor read(const torch::Tensor& indices, torch::Device device) const;
+  void check_samples(const torch::Tensor& samples, std::int64_t rows, const char* method) const;
 
   std::unique_ptr<Dataset> dataset_;
   mutable std::mutex dataset_mutex_;  // a dataset serves one thread at a time

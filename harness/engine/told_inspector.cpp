@@ -8,10 +8,13 @@ namespace nmlbench {
 namespace {
 
 // All parameters, since some that change no result change where data are found.
-std::string key(const char* question, const ResolvedPlugin& plugin) {
+std::string key(const std::string& question, const ResolvedPlugin& plugin) {
   const std::vector<std::uint8_t> params = nlohmann::json::to_cbor(nlohmann::json(plugin.params.values()));
-  return std::string(question) + ' ' + kind_name(plugin.kind) + ' ' + plugin.name + ' ' +
-         std::string(params.begin(), params.end());
+  return question + ' ' + kind_name(plugin.kind) + ' ' + plugin.name + ' ' + std::string(params.begin(), params.end());
+}
+
+std::string dim_of(const SplitInfo& samples) {
+  return "feature_dim " + nlohmann::json(samples.sample_shape).dump() + nlohmann::json(samples.kind).dump();
 }
 
 }  // namespace
@@ -28,6 +31,13 @@ std::optional<bool> NotingInspector::trainable(const ResolvedPlugin& encoder) co
   return answer;
 }
 
+std::optional<std::int64_t> NotingInspector::feature_dim(const ResolvedPlugin& encoder,
+                                                         const SplitInfo& samples) const {
+  const std::optional<std::int64_t> answer = inner_.feature_dim(encoder, samples);
+  answers_[key(dim_of(samples), encoder)] = answer;
+  return answer;
+}
+
 std::optional<bool> NotingInspector::needs_source(const ResolvedPlugin& noise) const {
   const std::optional<bool> answer = inner_.needs_source(noise);
   answers_[key("needs_source", noise)] = answer;
@@ -40,7 +50,7 @@ std::string NotingInspector::files(const ResolvedPlugin& plugin) const {
   return answer;
 }
 
-const nlohmann::json& ToldInspector::answer(const char* question, const ResolvedPlugin& plugin) const {
+const nlohmann::json& ToldInspector::answer(const std::string& question, const ResolvedPlugin& plugin) const {
   const auto found = answers_.find(key(question, plugin));
   if (found == answers_.end()) throw Error("the matrix was changed while it ran; run it again");
   return found->second;
@@ -51,6 +61,9 @@ SplitFacts ToldInspector::split(const ResolvedPlugin& dataset) const {
 }
 std::optional<bool> ToldInspector::trainable(const ResolvedPlugin& encoder) const {
   return answer("trainable", encoder).get<std::optional<bool>>();
+}
+std::optional<std::int64_t> ToldInspector::feature_dim(const ResolvedPlugin& encoder, const SplitInfo& samples) const {
+  return answer(dim_of(samples), encoder).get<std::optional<std::int64_t>>();
 }
 std::optional<bool> ToldInspector::needs_source(const ResolvedPlugin& noise) const {
   return answer("needs_source", noise).get<std::optional<bool>>();

@@ -20,6 +20,7 @@ class NotingInspector : public Inspector {
   NotingInspector(const Inspector& inner, Answers& answers) : inner_(inner), answers_(answers) {}
   SplitFacts split(const ResolvedPlugin& dataset) const override;
   std::optional<bool> trainable(const ResolvedPlugin& encoder) const override;
+  std::optional<std::int64_t> feature_dim(const ResolvedPlugin& encoder, const SplitInfo& samples) const override;
   std::optional<bool> needs_source(const ResolvedPlugin& noise) const override;
   std::string files(const ResolvedPlugin& plugin) const override;
 
@@ -34,11 +35,12 @@ class ToldInspector : public Inspector {
   explicit ToldInspector(const Answers& answers) : answers_(answers) {}
   SplitFacts split(const ResolvedPlugin& dataset) const override;
   std::optional<bool> trainable(const ResolvedPlugin& encoder) const override;
+  std::optional<std::int64_t> feature_dim(const ResolvedPlugin& encoder, const SplitInfo& samples) const override;
   std::optional<bool> needs_source(const ResolvedPlugin& noise) const override;
   std::string files(const ResolvedPlugin& plugin) const override;
 
  private:
-  const nlohmann::json& answer(const char* question, const ResolvedPlugin& plugin) const;
+  const nlohmann::json& answer(const std::string& question, const ResolvedPlugin& plugin) const;
   const Answers& answers_;
 };
 

@@ -121,13 +121,9 @@ void StackRunner::Loaded::share(const StackTiming& timing, const std::vector<std
   }
 }
 
-// What would give numbers that mean nothing: labels of one class, test features that the head does not fit.
-void StackRunner::check_learnable(const Features& train, const Cell& cell) const {
+// What was not known while planning: test features that the head does not fit.
+void StackRunner::check_widths(const Features& train, const Cell& cell) const {
   const Task& task = plan_.tasks[cell.task];
-  if (train.y.min().item<std::int64_t>() == train.y.max().item<std::int64_t>()) {
-    throw DataError(fmt::format("task \"{}\": all training labels are {}, so there is nothing to learn", task.name,
-                                train.y[0].item<std::int64_t>()));
-  }
   for (std::size_t i = 0; i < task.tests.size(); ++i) {
     const std::int64_t width = require_features(cache_, plan_.encodings[cell.tests[i]].id).x.size(1);
     if (width == train.x.size(1)) continue;
@@ -149,7 +145,7 @@ StackRunner::Loaded StackRunner::load(const Stack& stack) const {
     classes = train.classes;
     const Views& views = plan_.encodings[unit.train].views;
     const torch::Tensor labels = train.y.slice(0, 0, train.y.size(0) / views.copies());
-    check_learnable(train, cell);
+    check_widths(train, cell);
     rows.push_back(
         {train.x, labels, subset_rows(labels, cell.fraction, subset_draws(plan_, cell)), views.copies(), views.pairs});
   }

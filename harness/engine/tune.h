@@ -48,7 +48,7 @@ class StackRunner {
  private:
   struct Loaded;
   Loaded load(const Stack& stack) const;
-  void check_learnable(const Features& train, const Cell& cell) const;
+  void check_widths(const Features& train, const Cell& cell) const;
 
   const Plan& plan_;
   const ArtifactCache& cache_;

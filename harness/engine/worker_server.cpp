@@ -96,6 +96,9 @@ class Server {
     if (what == "plan") return plan(request);
     if (what == "split") return PluginInspector().split(plugin(request.at("plugin")));
     if (what == "trainable") return PluginInspector().trainable(plugin(request.at("plugin")));
+    if (what == "feature_dim") {
+      return PluginInspector().feature_dim(plugin(request.at("plugin")), request.at("about").get<SplitInfo>());
+    }
     if (what == "needs_source") return PluginInspector().needs_source(plugin(request.at("plugin")));
     Stages& stages = stages_.value();
     if (what == "dim") return feature_dim(stages, request);

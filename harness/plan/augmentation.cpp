@@ -11,7 +11,8 @@ Augmentation to_augmentation(const Params& params, const Location& where) {
   Augmentation augmentation;
   augmentation.shift = name == "shift" || name == "shift-flip";
   augmentation.crop = name == "crop" || name == "crop-flip";
-  augmentation.flip = name == "shift-flip" || name == "crop-flip";
+  augmentation.photo_crop = name == "photo-crop" || name == "photo-crop-flip";
+  augmentation.flip = name.ends_with("-flip");
   augmentation.max_shift = params.integer("shift");
   augmentation.min_scale = scale[0];
   augmentation.max_scale = scale[1];

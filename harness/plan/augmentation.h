@@ -15,14 +15,21 @@ struct Augmentation {
   std::int64_t max_shift = 0;  // px
   bool crop = false;
   double min_scale = 1, max_scale = 1;  // of the area
-  bool flip = false;                    // needs shift or crop
+  // The crop is cut out of the image as it was before the split's own resizing, bicubic and antialiased, and flipped
+  // last but for the jitter.
+  bool photo_crop = false;
+  bool flip = false;  // needs shift, crop or photo_crop
   double jitter = 0;
+  std::int64_t operations = 0, magnitude = 0;  // of RandAugment
 };
 
+// `augment` of pre-training, and what the views of a task have besides.
+inline constexpr const char* kAugmentations = "none|shift|shift-flip|crop|crop-flip";
+inline constexpr const char* kViewAugmentations = "none|shift|shift-flip|crop|crop-flip|photo-crop|photo-crop-flip";
+
 // What both declare, each with its own defaults.
-constexpr ParamSpec augment_param(const char* value) {
-  return choice("augment", value, "none|shift|shift-flip|crop|crop-flip",
-                "random translation or random resized crop, and horizontal flips");
+constexpr ParamSpec augment_param(const char* value, const char* choices, const char* doc) {
+  return choice("augment", value, choices, doc);
 }
 constexpr ParamSpec shift_param() {
   return integer("shift", "4", "largest translation, reflected borders").in("px").range(0, 1e4);

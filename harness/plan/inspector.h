@@ -12,6 +12,7 @@ namespace nmlbench {
 struct SplitFacts {
   std::string digest;  // of the content it serves
   SplitInfo info;
+  std::optional<std::int64_t> only_label;  // the label that all samples have, if it is one
   std::string error;
 };
 
@@ -24,6 +25,10 @@ class Inspector {
   // False for encoders without anything to learn (pixels, identity, imported weights). Nothing when the plugin could
   // not be made to ask it: its cells are planned as the matrix has them, and fail with the reason.
   virtual std::optional<bool> trainable(const ResolvedPlugin& encoder) const = 0;
+
+  // Columns of the features that an encoder makes of samples like those of a split. Asked of encoders without anything
+  // to learn. Nothing: it cannot take them, or could not be made; its cells fail with the reason.
+  virtual std::optional<std::int64_t> feature_dim(const ResolvedPlugin& encoder, const SplitInfo& samples) const = 0;
 
   // True for noise models that take samples from another dataset (NoiseModel::replaces_samples). Nothing: as above.
   virtual std::optional<bool> needs_source(const ResolvedPlugin& noise) const = 0;

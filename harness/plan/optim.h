@@ -22,7 +22,7 @@ inline constexpr ParamSpec kOptimParams[] = {
     real("warmup", "0", "linear warm-up from 0 to the peak step size").in("epochs").range(0, 1e6),
     real("clip", "0", "largest gradient norm; 0 means no clipping").range(0, 1e9),
     choice("precision", "fp32", kPrecisions, "bf16 runs the network under autocast; tf32 needs a GPU"),
-    augment_param("none"),
+    augment_param("none", kAugmentations, "random translation or random resized crop, and horizontal flips"),
     shift_param(),
     crop_scale_param("0.08,1.0"),
     jitter_param(),

@@ -2,6 +2,8 @@
 
 #include "plan/class_match.h"
 
+#include <nmlbench/share.h>
+
 #include <algorithm>
 #include <limits>
 #include <unordered_set>
@@ -62,20 +64,21 @@ std::string Plan::obstacle(const Cell& cell) const {
   }
   const Task& task = tasks[cell.task];
   if (const std::string error = error_of_training(task.train); !error.empty()) return error;
-  if (splits[task.train].facts.info.classes == 1) {
-    return fmt::format("{}: {} has one class only, so there is nothing to learn",
-                       splits[task.train].plugin.where.text(), data_of(splits[task.train]));
+  const Split& train = splits[task.train];
+  if (train.facts.info.classes == 1 || train.facts.only_label) {
+    return fmt::format("{}: {} has one class only{}, so there is nothing to learn", train.plugin.where.text(),
+                       data_of(train),
+                       train.facts.only_label ? fmt::format(" (all labels are {})", *train.facts.only_label) : "");
   }
   for (const TestSet& test : task.tests) {
     if (!error_of(test.split).empty()) return error_of(test.split);
     if (!test.obstacle.empty()) return test.obstacle;
   }
-  return "";
+  return cell.obstacle;
 }
 
 std::int64_t subset_size(std::int64_t n, double fraction) {
-  constexpr double kOfBinary = 4 * std::numeric_limits<double>::epsilon();  // more than the product can be off
-  return std::max<std::int64_t>(1, static_cast<std::int64_t>(static_cast<double>(n) * fraction * (1 + kOfBinary)));
+  return std::max<std::int64_t>(1, floor_of_share(fraction, n));
 }
 
 void keep_shard(Plan& plan, std::int64_t index, std::int64_t count) {

@@ -99,6 +99,7 @@ struct Cell {
   std::int64_t seed = 0;
   std::size_t train = 0;           // Plan::encodings
   std::vector<std::size_t> tests;  // Plan::encodings, in the task's order
+  std::string obstacle;            // why its encoder cannot take its data, or ""
 };
 
 struct Plan {

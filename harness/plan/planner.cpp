@@ -7,8 +7,10 @@
 #include "plan/stated.h"
 
 #include <nmlbench/digest.h>
+#include <nmlbench/share.h>
 
 #include <algorithm>
+#include <cmath>
 #include <map>
 #include <set>
 #include <tuple>
@@ -201,13 +203,13 @@ class Planner {
     plan_.checkpoints.push_back(std::move(checkpoint));
   }
 
-  std::vector<std::string> checkpoint_parts(const Checkpoint& c, bool content) const {
+  std::vector<std::string> checkpoint_parts(const Checkpoint& c, bool content) {
     std::vector<std::string> parts = {c.encoder.identity(), content ? inspector_.files(c.encoder) : "",
                                       std::to_string(c.seed)};
     if (c.trained()) {
       const Split& split = plan_.splits[*c.split];
       parts.insert(parts.end(), {split.plugin.identity(), content ? split.facts.digest : ""});
-      for (const NoiseStep& step : c.noise) add_noise_parts(step, content, parts);
+      for (const NoiseStep& step : c.noise) add_noise_parts(step, split.facts.info.size, content, parts);
       parts.push_back(c.optim.canonical);
     }
     if (c.stated) {
@@ -217,18 +219,30 @@ class Planner {
     return parts;
   }
 
-  void add_noise_parts(const NoiseStep& step, bool content, std::vector<std::string>& parts) const {
+  void add_noise_parts(const NoiseStep& step, std::int64_t size, bool content, std::vector<std::string>& parts) {
     parts.insert(parts.end(), {step.model.identity(), content ? inspector_.files(step.model) : ""});
+    const std::string ratio = step.model.parameter(Role::noise_ratio);
+    if (!ratio.empty() && rounds_up(size, step.model.params.real(ratio))) parts.emplace_back("decimal ratio");
     if (!step.source) return;
     const Split& source = plan_.splits[*step.source];
     parts.insert(parts.end(), {source.plugin.identity(), content ? source.facts.digest : ""});
+  }
+
+  // Whether round_of_share() is above the rounded product in binary, which counted once, for some class that is not
+  // larger than the split. Only checkpoints that this may have changed have got another identity.
+  bool rounds_up(std::int64_t size, double ratio) {
+    const auto [known, is_new] = rounds_up_.try_emplace({size, ratio}, false);
+    for (std::int64_t n = 1; is_new && n <= size && !known->second; ++n) {
+      known->second = round_of_share(ratio, n) > std::llround(static_cast<double>(n) * ratio);
+    }
+    return known->second;
   }
 
   // Results are told apart by the noise's name and ratio.
   void reject_noise_of_one_name(const Checkpoint& checkpoint) {
     std::string key = fmt::format("{} {}", checkpoint.noise_name(), checkpoint.noise_ratio().value());
     std::vector<std::string> parts;
-    for (const NoiseStep& step : checkpoint.noise) add_noise_parts(step, /*content=*/true, parts);
+    for (const NoiseStep& step : checkpoint.noise) add_noise_parts(step, 0, /*content=*/true, parts);
     const auto [other, is_new] = noise_of_name_.try_emplace(std::move(key), parts);
     if (is_new || other->second == parts) return;
     throw ConfigError(checkpoint.noise.front().model.where,
@@ -407,9 +421,41 @@ class Planner {
     const Task& task = plan_.tasks[cell.task];
     cell.train = add_encoding(cell.checkpoint, task.train, task.views);
     for (const TestSet& test : task.tests) cell.tests.push_back(add_encoding(cell.checkpoint, test.split));
+    cell.obstacle = other_width(plan_.checkpoints[cell.checkpoint], task);
     cell.id = hash("cell/1", cell_parts(cell, /*content=*/true));
     cell.coordinates = hash("cell", cell_parts(cell, /*content=*/false));
     plan_.cells.push_back(std::move(cell));
+  }
+
+  // An encoder without anything to learn (pixels) may make features of another width of images of another size.
+  std::string other_width(const Checkpoint& checkpoint, const Task& task) {
+    const SplitFacts& have = plan_.splits[task.train].facts;
+    if (checkpoint.trained() || !have.error.empty() || have.info.kind == SampleKind::feature) return "";
+    for (const TestSet& test : task.tests) {
+      const SplitFacts& found = plan_.splits[test.split].facts;
+      if (!found.error.empty() || found.info.kind == SampleKind::feature ||
+          found.info.sample_shape == have.info.sample_shape) {
+        continue;
+      }
+      const auto width = untrained_width(checkpoint.encoder, have.info),
+                 other = untrained_width(checkpoint.encoder, found.info);
+      if (!width || !other || *width == *other) continue;
+      return fmt::format(
+          "{}: the encoder {} makes {} features of each image of {} ({}) and {} of the training split's ({}); bring "
+          "them to "
+          "one size and colour",
+          plan_.splits[test.split].plugin.where.text(), checkpoint.encoder.name, *other,
+          data_of(plan_.splits[test.split]), fmt::join(found.info.sample_shape, " x "), *width,
+          fmt::join(have.info.sample_shape, " x "));
+    }
+    return "";
+  }
+
+  std::optional<std::int64_t> untrained_width(const ResolvedPlugin& encoder, const SplitInfo& samples) {
+    const std::string key = fmt::format("{} {}", encoder.identity(), fmt::join(samples.sample_shape, " "));
+    const auto [known, is_new] = width_of_.try_emplace(key);
+    if (is_new && inspector_.trainable(encoder) == false) known->second = inspector_.feature_dim(encoder, samples);
+    return known->second;
   }
 
   std::vector<std::string> cell_parts(const Cell& cell, bool content) {
@@ -455,7 +501,8 @@ class Planner {
   Plan plan_;
   std::map<std::string, std::size_t> split_of_;
   std::map<std::tuple<std::size_t, std::size_t, std::string>, std::size_t> encoding_of_;  // with the views
-  std::map<std::pair<std::int64_t, double>, bool> keeps_more_;
+  std::map<std::pair<std::int64_t, double>, bool> keeps_more_, rounds_up_;
+  std::map<std::string, std::optional<std::int64_t>> width_of_;  // encoder and shape of its samples
   std::set<std::string> checkpoint_ids_;
   std::map<std::string, std::vector<std::string>> noise_of_name_;  // name and ratio -> identity
   std::vector<std::optional<std::size_t>> shared_tasks_;  // by spec: the task whose data are those of any checkpoint

@@ -8,7 +8,10 @@ namespace nmlbench {
 
 Augmentation Views::of(std::int64_t view) const {
   Augmentation own = augment;
-  if (view >= count / 2) own.jitter = std::max(own.jitter, strong_jitter);
+  if (view < count / 2) return own;
+  own.jitter = std::max(own.jitter, strong_jitter);
+  own.operations = strong_operations;
+  own.magnitude = strong_magnitude;
   return own;
 }
 
@@ -23,6 +26,8 @@ Views read_views(const PluginRef& table) {
   views.pairs = params.boolean("pairs");
   if (views.pairs && views.count < 2) throw ConfigError(table.where, "pairs = true needs a count of 2 or more");
   views.strong_jitter = params.real("strong_jitter");
+  views.strong_operations = params.integer("strong_ops");
+  views.strong_magnitude = params.integer("strong_magnitude");
   views.canonical = all.front().canonical;
   return views;
 }

@@ -10,12 +10,24 @@
 
 namespace nmlbench {
 
+namespace {
+
+// Of labels in any other form nothing is said here: whoever reads them refuses them (SplitData).
+std::optional<std::int64_t> only_label(const torch::Tensor& labels) {
+  if (!labels.defined() || labels.dim() != 1 || labels.numel() == 0) return std::nullopt;
+  if ((labels != labels[0]).any().item<bool>()) return std::nullopt;
+  return labels[0].item<std::int64_t>();
+}
+
+}  // namespace
+
 SplitFacts PluginInspector::split(const ResolvedPlugin& dataset) const {
   SplitFacts facts;
   try {
     const std::unique_ptr<Dataset> object = make_dataset(dataset);
     facts.digest = object->digest();
     facts.info = object->open();
+    facts.only_label = only_label(object->labels());
   } catch (const Interrupted&) {
     throw;
   } catch (const std::exception& error) {
@@ -29,6 +41,18 @@ SplitFacts PluginInspector::split(const ResolvedPlugin& dataset) const {
 
 std::optional<bool> PluginInspector::trainable(const ResolvedPlugin& encoder) const {
   return make_encoder(encoder)->trainable();
+}
+
+std::optional<std::int64_t> PluginInspector::feature_dim(const ResolvedPlugin& encoder,
+                                                         const SplitInfo& samples) const {
+  const torch::NoGradGuard no_grad;
+  try {
+    const std::shared_ptr<Encoder> object = make_encoder(encoder);
+    object->build({samples.kind, samples.sample_shape, /*classes=*/0}, Stream(0));
+    return object->feature_dim();
+  } catch (const Error&) {
+    return std::nullopt;
+  }
 }
 
 std::optional<bool> PluginInspector::needs_source(const ResolvedPlugin& noise) const {

@@ -9,6 +9,20 @@
 namespace nmlbench {
 
 Dataset::~Dataset() = default;
+torch::Tensor Dataset::crops(const torch::Tensor& indices, const ChooseCrop& choose) {
+  const torch::NoGradGuard no_grad;
+  const torch::Tensor images = samples(indices, torch::kCPU);
+  torch::Tensor out = torch::empty_like(images);
+  const std::int64_t height = images.size(2), width = images.size(3);
+  for (std::int64_t i = 0; i < images.size(0); ++i) {
+    const CropBox box = choose(i, width, height);
+    const torch::Tensor part =
+        images[i].narrow(1, box.top, box.height).narrow(2, box.left, box.width).to(torch::kFloat32).unsqueeze(0);
+    const torch::Tensor resized = torch::_upsample_bicubic2d_aa(part, {height, width}, /*align_corners=*/false);
+    out[i].copy_(resized[0].round().clamp(0, 255));
+  }
+  return out;
+}
 torch::Tensor Dataset::captions(const torch::Tensor&, torch::Device) {
   throw Error("this dataset has no captions");
 }

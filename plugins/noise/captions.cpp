@@ -1,6 +1,6 @@
 #include "captions.h"
 
-#include <cmath>
+#include <nmlbench/share.h>
 
 namespace nmlbench::plugins {
 namespace {
@@ -9,7 +9,7 @@ namespace {
 torch::Tensor choose_pairs(const torch::Tensor& targets, double ratio, const Stream& draws) {
   const torch::Tensor with_caption = (targets != kNoCaption).nonzero().view(-1);
   const std::int64_t n = with_caption.size(0);
-  const std::int64_t count = std::llround(ratio * static_cast<double>(n));
+  const std::int64_t count = round_of_share(ratio, n);
   return with_caption.index_select(0, draws.at("order").permutation(n).slice(0, 0, count));
 }
 

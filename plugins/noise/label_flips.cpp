@@ -1,6 +1,7 @@
 #include "label_flips.h"
 
 #include <nmlbench/dense.h>
+#include <nmlbench/share.h>
 
 #include <algorithm>
 #include <cmath>
@@ -17,7 +18,7 @@ torch::Tensor choose_samples(const torch::Tensor& targets, const torch::Tensor& 
   torch::Tensor mask = torch::zeros({targets.size(0)}, torch::kBool);
   for (std::int64_t c = 0; c < share.size(0); ++c) {
     const torch::Tensor rows = (targets == c).nonzero().view(-1);
-    const std::int64_t count = std::llround(share[c].item<double>() * static_cast<double>(rows.size(0)));
+    const std::int64_t count = round_of_share(share[c].item<double>(), rows.size(0));
     if (count == 0) continue;
     const torch::Tensor order = draws.at("order").at(c).permutation(rows.size(0));  // its head grows with the share
     mask.index_fill_(0, rows.index_select(0, order.slice(0, 0, count)), true);
@@ -47,11 +48,12 @@ torch::Tensor pick_classes(const torch::Tensor& weight, const torch::Tensor& uni
 
 torch::Tensor flip_labels(const torch::Tensor& targets, const torch::Tensor& transition, bool exact,
                           const Stream& draws) {
-  const torch::Tensor chosen = choose_samples(targets, 1.0 - transition.diagonal(), exact, draws);
-  const torch::Tensor at = chosen.nonzero().view(-1);
-  const torch::Tensor uniform = draws.at("label").uniform({targets.size(0)}).index_select(0, at);
   torch::Tensor away = transition.clone();
   away.fill_diagonal_(0);
+  // its sum, and not 1 less the diagonal, is the decimal number that was written but for relative rounding
+  const torch::Tensor chosen = choose_samples(targets, away.sum(1), exact, draws);
+  const torch::Tensor at = chosen.nonzero().view(-1);
+  const torch::Tensor uniform = draws.at("label").uniform({targets.size(0)}).index_select(0, at);
   const torch::Tensor picked = pick_classes(away.index_select(0, targets.index_select(0, at)), uniform);
   return targets.index_copy(0, at, picked);
 }

@@ -13,11 +13,6 @@ torch::Tensor row(const torch::Tensor& per_feature) {
   return per_feature.unsqueeze(1);
 }  // [H, K] -> [H, 1, K]
 
-// [H, B, D], halves exchanged: each image's other view.
-torch::Tensor other_views(const torch::Tensor& f) {
-  return f.roll(f.size(1) / 2, 1);
-}
-
 }  // namespace
 
 FeatureMlp::FeatureMlp(const Params& params) : GradientTuner(params), hidden_factor_(params.integer("hidden")) {}
@@ -99,7 +94,7 @@ torch::Tensor FeatureMlp::gradients(const Minibatch& batch) {
   stack().set_product_gradient("weight", ce.gradient, z);
   torch::sum_out(d_bias, ce.gradient, 1);
   torch::Tensor d_z = thin_product(ce.gradient, stack().value("weight"), Weights::in_by_out);
-  const torch::Tensor penalty = regularise(z, batch.pairs ? other_views(f) : f, d_z);
+  const torch::Tensor penalty = regularise(z, f, batch.pairs, d_z);
 
   torch::Tensor d_scale = stack().gradient("scale"), d_b2 = stack().gradient("b2");
   torch::sum_out(d_scale, d_z * out, 1);

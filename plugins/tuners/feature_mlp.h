@@ -21,10 +21,10 @@ class FeatureMlp : public GradientTuner {
   bool capturable() const final { return true; }
   Prediction on_predict(const torch::Tensor& x) final;
 
-  // Adds regularisers on z [H, B, D] (f: the features it should stay close to, same shape; its input, or in minibatches
-  // of pairs those of the image's other view): their gradient to d_z; returns their losses [H], or an undefined tensor
-  // for none.
-  virtual torch::Tensor regularise(const torch::Tensor& z, const torch::Tensor& f, torch::Tensor& d_z) const = 0;
+  // Adds regularisers on z [H, B, D] (f: its input, same shape; pairs: the second half of the rows are other views of
+  // the images of the first half): their gradient to d_z; returns their losses [H], or an undefined tensor for none.
+  virtual torch::Tensor regularise(const torch::Tensor& z, const torch::Tensor& f, bool pairs,
+                                   torch::Tensor& d_z) const = 0;
 
  private:
   torch::Tensor to_heads(const torch::Tensor& by_unit) const;  // [U, B, G * K] -> [H, B, K]

@@ -11,12 +11,15 @@ void NmTune::on_init() {
   most_top_k_ = per_head("top_k").max().item<std::int64_t>();
 }
 
-torch::Tensor NmTune::regularise(const torch::Tensor& z, const torch::Tensor& f, torch::Tensor& d_z) const {
+// Consistency of pairs: of the second view's z with the first view's f alone (PAPER.md, "NMTune").
+torch::Tensor NmTune::regularise(const torch::Tensor& z, const torch::Tensor& f, bool pairs, torch::Tensor& d_z) const {
   torch::Tensor loss = torch::zeros({z.size(0)}, z.options());
   if (use_consistency_) {
     const torch::Tensor weight = per_head("consistency");
-    const Term term = consistency_term(z, f);
-    d_z.addcmul_(term.gradient, weight.view({-1, 1, 1}));
+    const std::int64_t rows = pairs ? z.size(1) / 2 : z.size(1), first = z.size(1) - rows;
+    // contiguous: a sum's order must not depend on how many heads there are
+    const Term term = consistency_term(z.narrow(1, first, rows).contiguous(), f.narrow(1, 0, rows).contiguous());
+    d_z.narrow(1, first, rows).addcmul_(term.gradient, weight.view({-1, 1, 1}));
     loss.addcmul_(term.loss, weight);
   }
   if (use_covariance_ || use_dominance_) {

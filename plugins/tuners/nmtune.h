@@ -16,14 +16,18 @@ class Mlp : public FeatureMlp {
   using FeatureMlp::FeatureMlp;
 
  protected:
-  torch::Tensor regularise(const torch::Tensor&, const torch::Tensor&, torch::Tensor&) const override { return {}; }
+  torch::Tensor regularise(const torch::Tensor&, const torch::Tensor&, bool, torch::Tensor&) const override {
+    return {};
+  }
 };
 
 class NmTune : public FeatureMlp {
  public:
   static constexpr ParamSpec kParams[] = {
       NMLBENCH_FEATURE_MLP_PARAMS,
-      choice("preset", "official", "official|paper", "weights of the released code, or of the paper's text"),
+      choice("preset", "official", "official|paper",
+             "official: the weights of the released code's command; paper: those of the paper's text (views are the "
+             "task's)"),
       real("consistency", "1.0", "weight of the consistency loss").range(0, 1e6).per_head(),
       real("covariance", "0.04", "weight of the covariance loss").range(0, 1e6).per_head(),
       real("dominance", "0.001", "weight of the dominant singular value loss").range(0, 1e6).per_head(),
@@ -40,7 +44,8 @@ class NmTune : public FeatureMlp {
 
  protected:
   void on_init() override;
-  torch::Tensor regularise(const torch::Tensor& z, const torch::Tensor& f, torch::Tensor& d_z) const override;
+  torch::Tensor regularise(const torch::Tensor& z, const torch::Tensor& f, bool pairs,
+                           torch::Tensor& d_z) const override;
 
  private:
   // Known once, so that a step never asks the device: which terms a head weighs (others are not computed), and the

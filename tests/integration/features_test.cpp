@@ -140,6 +140,18 @@ TEST_F(ImageViews, TheSecondHalfIsTheStrongOne) {
   EXPECT_GT((views.slice(0, 300) - plain).abs().mean().item<float>(), 0.02F);
 }
 
+TEST_F(ImageViews, OfTheOriginalImageAreWeakAndStrong) {
+  const torch::Tensor plain = features("");
+  const std::string views = "views = { count = 2, pairs = true, augment = \"photo-crop\", crop_scale = [1.0, 1.0]";
+  const torch::Tensor weak = features(views + " }"), strong = features(views + ", strong_ops = 3 }");
+  EXPECT_TRUE(torch::equal(weak.slice(0, 0, 300), strong.slice(0, 0, 300)));
+  const auto apart = [](const torch::Tensor& a, const torch::Tensor& b) { return (a - b).abs().mean().item<float>(); };
+  EXPECT_GT(apart(strong.slice(0, 300), weak.slice(0, 300)), 0.02F);
+  EXPECT_LT(apart(weak.slice(0, 0, 300), plain), apart(weak.slice(0, 0, 300), plain.roll(1, 0)));
+  std::filesystem::remove_all(scratch_ / "cache");
+  EXPECT_TRUE(torch::equal(features(views + ", strong_ops = 3 }"), strong));
+}
+
 TEST_F(ImageViews, TuneInPairs) {
   features("views = { count = 4, pairs = true }");
   const Finished finished = run(scratch_, {"run", "views.toml"});

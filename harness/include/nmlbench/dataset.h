@@ -8,6 +8,7 @@
 #include <nmlbench/torch.h>
 
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -34,6 +35,13 @@ struct SplitInfo {
   bool fits_in_memory = true;  // the harness may hold the whole split on the device
 };
 
+// A part of an image, px.
+struct CropBox {
+  std::int64_t left = 0, top = 0, width = 0, height = 0;
+};
+// Which part is wanted of the image at place `i` of a batch, which is width x height px. [any-thread]
+using ChooseCrop = std::function<CropBox(std::int64_t i, std::int64_t width, std::int64_t height)>;
+
 class NMLBENCH_EXPORT Dataset {
  public:
   virtual ~Dataset();
@@ -51,6 +59,11 @@ class NMLBENCH_EXPORT Dataset {
 
   // The samples at `indices` (int64 [B], CPU): uint8 [B, C, H, W] or float32 [B, D], on `device`.
   virtual torch::Tensor samples(const torch::Tensor& indices, torch::Device device) = 0;
+
+  // Parts of the images at `indices` (int64 [B], CPU), cut out of them as they were before the split's own resizing and
+  // brought to the size of its samples, bicubic and antialiased: uint8 [B, C, H, W], CPU. The default cuts them out of
+  // samples(): right where those are not resized.
+  virtual torch::Tensor crops(const torch::Tensor& indices, const ChooseCrop& choose);
 
   // int64 [N], CPU: where each sample stands in the whole set, for splits that serve a part of it. What other files
   // hold for each sample of the set (human labels, features) is found by it. Undefined: the samples are the set, in

@@ -22,7 +22,8 @@ constexpr std::int64_t kCheckRows = 256;  // rows decoded at a time when all are
 ResizeOptions resize_options(const Params& params) {
   ResizeOptions options;
   options.size = params.integer("size");
-  options.mode = params.text("resize") == "crop" ? ResizeMode::crop : ResizeMode::squash;
+  options.mode = params.text("resize") == "squash" ? ResizeMode::squash : ResizeMode::crop;
+  options.round_up = params.text("resize") == "crop-ceil";
   options.crop_pct = params.real("crop_pct");
   options.interpolation = params.text("interpolation") == "bicubic" ? Interpolation::bicubic : Interpolation::bilinear;
   return options;
@@ -166,14 +167,28 @@ void ImageDataset::serve(std::int64_t row, std::uint8_t* out) const {
   keep(row, out);
 }
 
-ImageDataset::Broken ImageDataset::read_rows(const torch::Tensor& rows, std::uint8_t* out) const {
+void ImageDataset::serve_crop(std::int64_t row, std::int64_t i, const ChooseCrop& choose, std::uint8_t* out) const {
+  const Image whole = listing_->source->image(row, decode_, ResizeOptions{});
+  const CropBox box = choose(i, whole.width, whole.height);
+  if (box.width < 1 || box.height < 1 || box.left < 0 || box.top < 0 || box.left + box.width > whole.width ||
+      box.top + box.height > whole.height) {
+    throw Error("bug in the harness: a crop that is not inside its image");
+  }
+  const Image part =
+      resized_part(whole, box.left, box.top, box.width, box.height, width_, height_, Interpolation::bicubic);
+  write_planes(part, channels_, out);
+}
+
+// serve(row, i, pixels) for row i of the batch.
+template <typename Serve>
+ImageDataset::Broken ImageDataset::read_rows(const torch::Tensor& rows, std::uint8_t* out, const Serve& serve) const {
   Broken broken;
   std::mutex mutex;
   const auto* row = dense_data<std::int64_t>(rows);
   const std::int64_t bytes = channels_ * height_ * width_;
   for_each_index(rows.size(0), threads_, [&](std::int64_t i) {
     try {
-      serve(row[i], out + i * bytes);
+      serve(row[i], i, out + i * bytes);
     } catch (const BrokenImage& error) {
       const std::lock_guard lock(mutex);
       broken.rows.emplace(row[i], error.what());
@@ -187,7 +202,8 @@ void ImageDataset::leave_out_broken() {
   torch::Tensor scratch = torch::empty({kCheckRows, channels_, height_, width_}, torch::kUInt8);
   for (std::int64_t begin = 0; begin < kept_.size(0); begin += kCheckRows) {
     const torch::Tensor rows = kept_.slice(0, begin, std::min(begin + kCheckRows, kept_.size(0))).contiguous();
-    broken.rows.merge(read_rows(rows, dense_data<std::uint8_t>(scratch)).rows);
+    const auto whole = [&](std::int64_t row, std::int64_t, std::uint8_t* out) { serve(row, out); };
+    broken.rows.merge(read_rows(rows, dense_data<std::uint8_t>(scratch), whole).rows);
   }
   if (broken.rows.empty()) return;
   const auto& [first, reason] = *broken.rows.begin();
@@ -204,10 +220,21 @@ void ImageDataset::leave_out_broken() {
 }
 
 torch::Tensor ImageDataset::samples(const torch::Tensor& indices, torch::Device device) {
+  const auto whole = [&](std::int64_t row, std::int64_t, std::uint8_t* out) { serve(row, out); };
+  return corrupted(indices, whole).to(device);
+}
+
+torch::Tensor ImageDataset::crops(const torch::Tensor& indices, const ChooseCrop& choose) {
+  return corrupted(indices,
+                   [&](std::int64_t row, std::int64_t i, std::uint8_t* out) { serve_crop(row, i, choose, out); });
+}
+
+template <typename Serve>
+torch::Tensor ImageDataset::corrupted(const torch::Tensor& indices, const Serve& serve) const {
   const torch::NoGradGuard no_grad;
   const torch::Tensor rows = kept_.index_select(0, indices).contiguous();
   torch::Tensor images = torch::empty({rows.size(0), channels_, height_, width_}, torch::kUInt8);
-  const Broken broken = read_rows(rows, dense_data<std::uint8_t>(images));
+  const Broken broken = read_rows(rows, dense_data<std::uint8_t>(images), serve);
   if (!broken.rows.empty()) {
     const auto& [first, reason] = *broken.rows.begin();
     const std::string more = broken.rows.size() == 1
@@ -217,7 +244,7 @@ torch::Tensor ImageDataset::samples(const torch::Tensor& indices, torch::Device 
     throw DataError(listing_->source->name(first) + ": " + reason + more +
                     "; repair or remove it, or set broken = \"skip\"");
   }
-  return corrupt_images(images, rows, params_.text("corruption"), params_.integer("severity")).to(device);
+  return corrupt_images(images, rows, params_.text("corruption"), params_.integer("severity"));
 }
 
 torch::Tensor ImageDataset::captions(const torch::Tensor& indices, torch::Device device) {

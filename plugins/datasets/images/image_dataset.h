@@ -24,9 +24,10 @@ inline constexpr std::int64_t kLargestServed = 4096;  // px, the largest `size`
   ::nmlbench::integer("size", size, "side of the served images; 0 keeps them as they are, all of one size")           \
       .in("px")                                                                                                       \
       .range(0, ::nmlbench::plugins::kLargestServed),                                                                 \
-      ::nmlbench::choice("resize", resize, "squash|crop",                                                             \
-                         "squash to size x size, or the shorter side to size / crop_pct, then the centre"),           \
-      ::nmlbench::real("crop_pct", pct, "resize = \"crop\": side of the crop by the shorter side").range(0.05, 1),    \
+      ::nmlbench::choice("resize", resize, "squash|crop|crop-ceil",                                                   \
+                         "squash to size x size, or the shorter side to size / crop_pct, then the centre; crop "      \
+                         "rounds size / crop_pct down, as timm, crop-ceil up, as the authors of NMTune"),             \
+      ::nmlbench::real("crop_pct", pct, "crop, crop-ceil: side of the crop by the shorter side").range(0.05, 1),      \
       ::nmlbench::choice("interpolation", interpolation, "bilinear|bicubic", "antialiased, as Pillow's"),             \
       ::nmlbench::choice("colour", "rgb", "rgb|grey", "three channels, or luma"),                                     \
       ::nmlbench::choice("decode", "full", "full|scaled",                                                             \
@@ -52,6 +53,8 @@ class ImageDataset : public Dataset {
   torch::Tensor labels() final { return labels_; }
   torch::Tensor rows() final { return kept_; }
   torch::Tensor samples(const torch::Tensor& indices, torch::Device device) final;
+  // Out of the images as they are decoded; a corruption comes after.
+  torch::Tensor crops(const torch::Tensor& indices, const ChooseCrop& choose) final;
   // UTF-8 bytes + 1, at most kCaptionTokens of them: what an encoder without a vocabulary of its own can read.
   torch::Tensor captions(const torch::Tensor& indices, torch::Device device) final;
 
@@ -72,7 +75,11 @@ class ImageDataset : public Dataset {
   void keep(std::int64_t row, const std::uint8_t* pixels) const;
   Image load(std::int64_t row) const;
   void serve(std::int64_t row, std::uint8_t* out) const;
-  Broken read_rows(const torch::Tensor& rows, std::uint8_t* out) const;
+  void serve_crop(std::int64_t row, std::int64_t i, const ChooseCrop& choose, std::uint8_t* out) const;
+  template <typename Serve>
+  Broken read_rows(const torch::Tensor& rows, std::uint8_t* out, const Serve& serve) const;
+  template <typename Serve>
+  torch::Tensor corrupted(const torch::Tensor& indices, const Serve& serve) const;
   void leave_out_broken();
 
   Params params_;

@@ -4,6 +4,7 @@
 
 #include <nmlbench/error.h>
 #include <nmlbench/random.h>
+#include <nmlbench/share.h>
 #include <nmlbench/warning.h>
 
 #include <algorithm>
@@ -12,7 +13,6 @@
 #include <charconv>
 #include <cmath>
 #include <cstring>
-#include <limits>
 #include <memory>
 #include <set>
 
@@ -23,8 +23,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr double kOfBinary = 4 * std::numeric_limits<double>::epsilon();  // 0.29 * 50 is 14.5, and less in binary
-constexpr int kDeepest = 40;                                              // folders below each other
+constexpr int kDeepest = 40;  // folders below each other
 constexpr std::size_t kLargestList = std::size_t{4} << 30;
 
 using FolderId = std::pair<dev_t, ino_t>;
@@ -303,7 +302,7 @@ std::vector<std::size_t> cut(const std::vector<std::int64_t>& labels, double fra
   for (const auto& [label, own] : rows) {
     const auto n = static_cast<std::int64_t>(own.size());
     const torch::Tensor order = draws.at(label).permutation(n);
-    const std::int64_t out = std::llround(fraction * static_cast<double>(n) * (1 + kOfBinary));
+    const std::int64_t out = round_of_share(fraction, n);
     for (std::int64_t i = held_out ? 0 : out; i < (held_out ? out : n); ++i) {
       kept.push_back(own[static_cast<std::size_t>(order[i].item<std::int64_t>())]);
     }

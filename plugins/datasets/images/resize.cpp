@@ -147,7 +147,8 @@ Image Resizer::finish() {
 
 std::int64_t shorter_side(const ResizeOptions& options) {
   if (options.mode == ResizeMode::squash) return options.size;
-  return static_cast<std::int64_t>(std::floor(static_cast<double>(options.size) / options.crop_pct));
+  const double side = static_cast<double>(options.size) / options.crop_pct;
+  return static_cast<std::int64_t>(options.round_up ? std::ceil(side) : std::floor(side));
 }
 
 Image resize_image(Image image, const ResizeOptions& options) {
@@ -155,6 +156,25 @@ Image resize_image(Image image, const ResizeOptions& options) {
   Resizer resizer(image.width, image.height, options);
   resizer.feed(image, 0, image.height);
   return resizer.finish();
+}
+
+Image resized_part(const Image& image, std::int64_t left, std::int64_t top, std::int64_t part_width,
+                   std::int64_t part_height, std::int64_t width, std::int64_t height, Interpolation interpolation) {
+  Image part(part_width, part_height);
+  for (std::int64_t y = 0; y < part_height; ++y) {
+    std::memcpy(part.rgbx.get() + 4 * part_width * y, image.rgbx.get() + 4 * (image.width * (top + y) + left),
+                static_cast<std::size_t>(4 * part_width));
+  }
+  thread_local AxisMemo across, down;
+  if (part_width != width) {
+    Image wide(width, part_height);
+    resampler().across(part, across.get(part_width, width, 0, width, interpolation), wide, {0, 0, part_height});
+    part = std::move(wide);
+  }
+  if (part_height == height) return part;
+  Image out(width, height);
+  resampler().down(part, 0, down.get(part_height, height, 0, height, interpolation), out);
+  return out;
 }
 
 Image decode_and_resize(const std::uint8_t* data, std::size_t size, const DecodeOptions& decode,

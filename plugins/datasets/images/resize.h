@@ -12,7 +12,7 @@ namespace nmlbench::plugins {
 enum class Interpolation { bilinear, bicubic };
 enum class ResizeMode {
   squash,  // to size x size, whatever the shape
-  crop,    // the shorter side to floor(size / crop_pct), then the centre size x size (torchvision and timm)
+  crop,    // the shorter side to size / crop_pct, then the centre size x size
 };
 
 struct ResizeOptions {
@@ -20,12 +20,17 @@ struct ResizeOptions {
   ResizeMode mode = ResizeMode::squash;
   double crop_pct = 0.875;
   Interpolation interpolation = Interpolation::bilinear;
+  bool round_up = false;  // size / crop_pct: down, as timm, or up, as the authors of NMTune
 };
 
 // The shorter side that `options` ask the whole image to be brought to: what a decoder has to deliver at least.
 std::int64_t shorter_side(const ResizeOptions& options);
 
 Image resize_image(Image image, const ResizeOptions& options);
+
+// The part of `image` that begins at (left, top) and is of part_width x part_height px, brought to width x height px.
+Image resized_part(const Image& image, std::int64_t left, std::int64_t top, std::int64_t part_width,
+                   std::int64_t part_height, std::int64_t width, std::int64_t height, Interpolation interpolation);
 
 // Decodes and resizes; a JPEG strip by strip, so that a large photo takes no more memory than its strips and the
 // result. Throws BrokenImage.

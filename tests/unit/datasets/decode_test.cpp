@@ -4,9 +4,11 @@
 #include "datasets/images/resize.h"
 #include "support/cpu_levels.h"
 #include "support/images.h"
+#include "support/pillow.h"
 #include "support/scratch.h"
 #include "support/shared_data.h"
 
+#include <nmlbench/dataset.h>
 #include <nmlbench/random.h>
 
 #include <cmath>
@@ -230,6 +232,68 @@ TEST(Resize, EveryLevelOfTheProcessorGivesTheSame) {
         for (const Tensor& other : results) EXPECT_TRUE(torch::equal(other, results[0])) << height;
       }
     }
+  }
+}
+
+Image image_of(const Tensor& pixels) {  // uint8 [3, H, W]
+  return decode(png_of(pixels.permute({1, 2, 0})));
+}
+
+TEST(Resize, PartsOfAnImageArePillowsBitForBit) {
+  const Tensor pixels = testing::reference_image(3);
+  const Image whole = image_of(pixels);
+  for (const auto& part : testing::made_by_pillow().at("parts")) {
+    const auto box = part.at("box").get<std::vector<std::int64_t>>(),
+               size = part.at("size").get<std::vector<std::int64_t>>();
+    const Image out = resized_part(whole, box[0], box[1], box[2], box[3], size[0], size[1], Interpolation::bicubic);
+    EXPECT_EQ(testing::fnv(planes(out)), part.at("hash").get<std::uint32_t>()) << part;
+  }
+}
+
+// 224 / 0.95 = 235.8: timm's transform brings the shorter side to 235 px, the authors' to 236; torchvision's Resize
+// then takes the whole part of the longer one, and CenterCrop rounds half to even.
+TEST(Resize, TheShorterSideIsRoundedDownOrUp) {
+  ResizeOptions options{224, ResizeMode::crop, 0.95, Interpolation::bicubic};
+  EXPECT_EQ(shorter_side(options), 235);
+  options.round_up = true;
+  EXPECT_EQ(shorter_side(options), 236);
+  options.crop_pct = 0.875;  // 256 in both
+  EXPECT_EQ(shorter_side(options), 256);
+  options.round_up = false;
+  EXPECT_EQ(shorter_side(options), 256);
+  const Tensor pixels = testing::reference_image(3);                                           // 32 x 24
+  for (const auto& [round_up, width, height] : {std::tuple{false, 29, 22}, {true, 30, 23}}) {  // 20 / 0.9 = 22.2
+    const Image got = resize_image(image_of(pixels), {20, ResizeMode::crop, 0.9, Interpolation::bicubic, round_up});
+    const Image all = resized_part(image_of(pixels), 0, 0, 32, 24, width, height, Interpolation::bicubic);
+    const auto middle = [](int side) { return std::llrint((side - 20) / 2.0); };
+    const Tensor expected = planes(all).narrow(1, middle(height), 20).narrow(2, middle(width), 20);
+    EXPECT_TRUE(torch::equal(planes(got), expected)) << round_up;
+  }
+}
+
+struct ServedAsTheyAre : Dataset {
+  SplitInfo open() override { return {}; }
+  std::string digest() override { return ""; }
+  Tensor labels() override { return {}; }
+  Tensor samples(const Tensor& indices, torch::Device) override {
+    return testing::reference_image(3).expand({indices.size(0), 3, 24, 32});
+  }
+};
+
+// What datasets without a decoder give by default is a float computation of the same filter.
+TEST(Resize, TheDefaultCropsOfADatasetAreTheseWithinOneLevel) {
+  const std::vector<CropBox> boxes = {{0, 0, 32, 24}, {3, 5, 17, 11}, {1, 0, 9, 20}, {2, 2, 30, 22}};
+  ServedAsTheyAre dataset;
+  const Tensor crops = dataset.crops(torch::arange(4), [&](std::int64_t i, std::int64_t width, std::int64_t height) {
+    EXPECT_EQ(std::pair(width, height), std::pair(std::int64_t{32}, std::int64_t{24}));
+    return boxes[static_cast<std::size_t>(i)];
+  });
+  const Image whole = image_of(testing::reference_image(3));
+  for (std::int64_t i = 0; i < 4; ++i) {
+    const CropBox& box = boxes[static_cast<std::size_t>(i)];
+    const Tensor expected =
+        planes(resized_part(whole, box.left, box.top, box.width, box.height, 32, 24, Interpolation::bicubic));
+    EXPECT_LE((crops[i].to(torch::kInt32) - expected.to(torch::kInt32)).abs().max().item<int>(), 1) << i;
   }
 }
 

@@ -60,6 +60,31 @@ class Readers : public ::testing::Test {
   Scratch scratch_;
 };
 
+// Views are cut out of the photo, not out of what is served; the whole of it is what `squash` serves.
+TEST_F(Readers, CropsAreOfTheOriginalImage) {
+  const Tensor photo = image(9, 40, 60);
+  scratch_.write("photos/ant/1.png", png_of(photo));
+  scratch_.write("photos/bee/2.png", png_of(image(2, 10, 10)));
+  const auto at_8 = [&](const char* resize) {
+    return open("image-folder", {{"path", at("photos")},
+                                 {"size", std::int64_t{8}},
+                                 {"resize", std::string(resize)},
+                                 {"interpolation", std::string("bicubic")}});
+  };
+  const auto crop = [&](const Opened& from, CropBox box) {
+    return from.dataset->crops(torch::tensor({0}), [&](std::int64_t, std::int64_t width, std::int64_t height) {
+      EXPECT_EQ(std::pair(width, height), std::pair(std::int64_t{60}, std::int64_t{40}));
+      return box;
+    });
+  };
+  const Opened folder = at_8("crop");
+  const Tensor part = photo.slice(0, 5, 13).slice(1, 7, 15).permute({2, 0, 1}).unsqueeze(0);
+  EXPECT_TRUE(torch::equal(crop(folder, {7, 5, 8, 8}), part));
+  EXPECT_TRUE(torch::equal(crop(folder, {0, 0, 60, 40}), at_8("squash").at({0})));
+  EXPECT_FALSE(torch::equal(crop(folder, {0, 0, 60, 40}), folder.at({0})));
+  EXPECT_THROW(crop(folder, {0, 0, 61, 40}), Error);
+}
+
 TEST_F(Readers, AFolderIsReadByteForByteInOrder) {
   write_folder();
   const Opened split = open("image-folder", {{"path", at("data")}});

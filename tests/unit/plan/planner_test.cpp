@@ -21,12 +21,16 @@ class FakeInspector : public Inspector {
     facts.digest = digest + dataset.canonical;
     facts.info.size = 100;
     facts.info.classes = 4;
+    facts.only_label = only_label;
     facts.info.domain = dataset.params.has("domain") ? dataset.params.text("domain") : "";
     if (dataset.params.has("split") && dataset.params.text("split") == broken_split) facts.error = "unreadable";
     if (of_split.count(facts.info.domain) > 0) facts.info = of_split.at(facts.info.domain);
     return facts;
   }
   std::optional<bool> trainable(const ResolvedPlugin& encoder) const override { return encoder.name == "resnet-tiny"; }
+  std::optional<std::int64_t> feature_dim(const ResolvedPlugin&, const SplitInfo& samples) const override {
+    return c10::multiply_integers(samples.sample_shape);
+  }
   std::optional<bool> needs_source(const ResolvedPlugin& noise) const override { return noise.name == "web"; }
   std::string files(const ResolvedPlugin& plugin) const override {
     return plugin.params.has("labels") ? plugin.params.text("labels") : "";
@@ -34,6 +38,7 @@ class FakeInspector : public Inspector {
 
   std::string digest = "d";
   std::string broken_split;
+  std::optional<std::int64_t> only_label;
   std::map<std::string, SplitInfo> of_split;  // by domain
 };
 
@@ -339,6 +344,62 @@ TEST(Plan, OneClassIsNothingToLearn) {
   inspector.of_split["photo"].classes = 1;
   const Plan plan = plan_of(testing::kTiny, inspector);
   EXPECT_THAT(plan.obstacle(plan.cells[0]), ::testing::HasSubstr("one class only"));
+}
+
+TEST(Plan, OneLabelOfThreeClassesIsNothingToLearn) {
+  FakeInspector inspector;
+  inspector.only_label = 2;
+  const Plan plan = plan_of(testing::kTiny, inspector);
+  EXPECT_THAT(plan.obstacle(plan.cells[0]), ::testing::HasSubstr("all labels are 2"));
+}
+
+constexpr const char* kPixels = R"(
+[matrix]
+name = "pixels"
+seeds = [0]
+[[pretrain]]
+encoder = { plugin = "pixels" }
+[[task]]
+name = "t"
+train = { plugin = "procedural", domain = "photo" }
+[[task.test]]
+kind = "id"
+data = { plugin = "procedural", domain = "sketch" }
+[[tuner]]
+plugin = "linear-probe"
+)";
+
+TEST(Plan, ImagesOfAnotherSizeHaveOtherPixels) {
+  FakeInspector inspector;
+  SplitInfo& photo = inspector.of_split["photo"];
+  photo.size = 100;
+  photo.classes = 4;
+  photo.sample_shape = {3, 32, 32};
+  SplitInfo& sketch = inspector.of_split["sketch"];
+  sketch = photo;
+  const auto obstacle = [&](const char* matrix) {
+    const Plan plan = plan_of(matrix, inspector);
+    return plan.obstacle(plan.cells[0]);
+  };
+  EXPECT_EQ(obstacle(kPixels), "");
+  sketch.sample_shape = {3, 16, 32};
+  EXPECT_THAT(obstacle(kPixels), ::testing::HasSubstr("makes 1536 features"));
+  EXPECT_EQ(obstacle(testing::kTiny), "") << "it wants images of its own size, which they are brought to";
+  sketch.sample_shape = {3, 64, 16};  // as many of them
+  EXPECT_EQ(obstacle(kPixels), "");
+}
+
+// 0.35 of 90 is 31.5, and was 31; 0.3 was right.
+TEST(Plan, OnlyRatiosThatWereMiscountedGetAnotherIdentity) {
+  const auto id = [](const char* ratio, std::int64_t size) {
+    FakeInspector inspector;
+    inspector.of_split["photo"].size = size;
+    inspector.of_split["photo"].classes = 4;
+    return plan_of(testing::kTiny, inspector, {std::string("pretrain.noise.ratio=") + ratio}).checkpoints[0].id;
+  };
+  EXPECT_EQ(id("0.3", 89), id("0.3", 4000));
+  EXPECT_EQ(id("0.35", 50), id("0.35", 89));
+  EXPECT_NE(id("0.35", 89), id("0.35", 90));
 }
 
 TEST(Plan, TenThousandCellsArePlannedQuickly) {
