@@ -1,4 +1,5 @@
-// Accuracy on frozen features against a plain PyTorch implementation of PAPER.md, and SVE and LSVR against NumPy.
+// Accuracy, loss, SVE and LSVR of each tuner on frozen features against a plain PyTorch implementation of PAPER.md,
+// near enough to tell the tuners from each other, and SVE and LSVR of the features themselves against NumPy.
 //
 // expected.json is what reference.py printed for the features that this test writes. To make it again:
 //   NMLBENCH_GOLDEN_DIR=DIR build/tests/test_golden && python3 tests/golden/reference.py DIR
@@ -16,7 +17,7 @@
 namespace nmlbench::testing {
 namespace {
 
-constexpr int kSeeds = 5;
+constexpr int kSeeds = 5, kReferenceSeeds = 16;
 
 constexpr const char* kMatrix = R"(
 [matrix]
@@ -57,13 +58,16 @@ struct Sample {
   double mean = 0, deviation = 0;
 };
 
-Sample accuracy_of(const std::filesystem::path& db, const std::string& tuner, const std::string& preset) {
+Sample of_tuner(const std::filesystem::path& db, const std::string& metric, const std::string& tuner,
+                const std::string& preset) {
   const SQLite::Database database(db.string());
-  SQLite::Statement query(database,
-                          "SELECT 100 * value FROM v_results WHERE metric = 'accuracy' AND tuner = ? AND "
-                          "ifnull(tuner_params ->> 'preset', '') = ?");
-  query.bind(1, tuner);
-  query.bind(2, preset);
+  SQLite::Statement query(
+      database,
+      "SELECT value * iif(metric = 'accuracy', 100, 1) FROM v_results WHERE metric = ? AND tuner = ? AND "
+      "ifnull(tuner_params ->> 'preset', '') = ?");
+  query.bind(1, metric);
+  query.bind(2, tuner);
+  query.bind(3, preset);
   std::vector<double> values;
   while (query.executeStep()) values.push_back(query.getColumn(0).getDouble());
   Sample sample;
@@ -72,6 +76,18 @@ Sample accuracy_of(const std::filesystem::path& db, const std::string& tuner, co
     sample.deviation += (v - sample.mean) * (v - sample.mean) / static_cast<double>(values.size() - 1);
   sample.deviation = std::sqrt(sample.deviation);
   return sample;
+}
+
+Sample of_reference(const nlohmann::json& expected, const std::string& metric, const std::string& tuner,
+                    const std::string& preset) {
+  const auto& own = expected.at("tuners").at(preset.empty() ? tuner : tuner + " " + preset).at(metric);
+  return {own.at("mean").get<double>(), own.at("deviation").get<double>()};
+}
+
+// Four standard errors of a difference of two means, and what float32 rounds.
+double tolerance(const Sample& reference) {
+  const double n = kSeeds, m = kReferenceSeeds;
+  return 4 * reference.deviation * std::sqrt(1 / n + 1 / m) + 1e-4 * std::abs(reference.mean);
 }
 
 TEST(Golden, TunersReachWhatPlainPyTorchReaches) {
@@ -88,15 +104,27 @@ TEST(Golden, TunersReachWhatPlainPyTorchReaches) {
   const auto db = scratch / "nmlbench.sqlite";
   const auto expected = nlohmann::json::parse(read_text(NMLBENCH_SOURCE_DIR "/tests/golden/expected.json"));
 
-  for (const auto& [tuner, preset] : {std::pair<std::string, std::string>{"linear-probe", ""},
-                                      {"mlp", ""},
-                                      {"nmtune", "official"},
-                                      {"nmtune", "paper"}}) {
-    const auto& reference = expected.at("accuracy").at(preset.empty() ? tuner : tuner + " " + preset);
-    const Sample ours = accuracy_of(db, tuner, preset);
-    const double other = reference.at("deviation").get<double>();
-    const double error = std::sqrt((ours.deviation * ours.deviation + other * other) / kSeeds);
-    EXPECT_NEAR(ours.mean, reference.at("mean").get<double>(), 4 * error + 0.1) << tuner << " " << preset;
+  const std::vector<std::pair<std::string, std::string>> tuners = {
+      {"linear-probe", ""}, {"mlp", ""}, {"nmtune", "official"}, {"nmtune", "paper"}};
+  for (const std::string metric : {"accuracy", "loss", "sve", "lsvr"}) {
+    for (const auto& [tuner, preset] : tuners) {
+      const Sample reference = of_reference(expected, metric, tuner, preset);
+      EXPECT_NEAR(of_tuner(db, metric, tuner, preset).mean, reference.mean, tolerance(reference))
+          << metric << " " << tuner << " " << preset;
+    }
+  }
+  // one tuner's numbers would not pass for another's
+  for (std::size_t i = 0; i < tuners.size(); ++i) {
+    for (std::size_t j = 0; j < i; ++j) {
+      bool apart = false;
+      for (const std::string metric : {"accuracy", "loss", "sve", "lsvr"}) {
+        const Sample one = of_reference(expected, metric, tuners[i].first, tuners[i].second);
+        const Sample other = of_reference(expected, metric, tuners[j].first, tuners[j].second);
+        apart = apart || std::abs(one.mean - other.mean) > 1.5 * (tolerance(one) + tolerance(other));
+      }
+      EXPECT_TRUE(apart) << tuners[i].first << " " << tuners[i].second << " and " << tuners[j].first << " "
+                         << tuners[j].second;
+    }
   }
 
   const SQLite::Database database(db.string());

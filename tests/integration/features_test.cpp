@@ -59,8 +59,8 @@ TEST_F(Frozen, ReachTheTunerUntouched) {
 TEST_F(Frozen, LabelsOfOneClassAreNoTask) {
   scratch_.write("y.npy", npy_bytes(torch::full_like(train_.y, 2), "<i8"));
   const Finished finished = run(scratch_, {"run", "frozen.toml"});
-  EXPECT_EQ(finished.status, 1);
-  EXPECT_THAT(finished.err, HasSubstr("all training labels are 2"));
+  EXPECT_EQ(finished.status, 2) << "nothing can run";
+  EXPECT_THAT(finished.err, HasSubstr("one class only (all labels are 2), so there is nothing to learn"));
 }
 
 TEST_F(Frozen, FilesOfTwoTasksNeverHaveOneName) {

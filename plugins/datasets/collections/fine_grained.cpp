@@ -123,6 +123,10 @@ Official FgvcAircraft::official() const {
   return {sizes.at(split()), classes.at(params().text("level"))};
 }
 ImageListing FgvcAircraft::read(const fs::path& root) {
+  if (params().text("protocol") == "nml" && split() != "train" && split() != "test") {
+    throw DataError("protocol = \"nml\" trains on split = \"train\" and tests on \"test\"; there is no \"" + split() +
+                    "\"");
+  }
   const std::map<std::string, const char*> class_files = {
       {"variant", "variants.txt"}, {"family", "families.txt"}, {"manufacturer", "manufacturers.txt"}};
   const std::string& level = params().text("level");
@@ -190,15 +194,16 @@ std::string Caltech101::marker() const {
   return "101_ObjectCategories";
 }
 Official Caltech101::official() const {
-  constexpr std::int64_t kAll = 8677, kClasses = 101;
-  const std::int64_t train = kClasses * params().integer("per_class");
-  if (params().integer("per_class") > 30) return {0, kClasses};  // some classes have 31 images
-  return {split() == "all" ? kAll : split() == "train" ? train : kAll - train, kClasses};
+  const bool nml = params().text("protocol") == "nml";
+  const std::int64_t all = nml ? 9144 : 8677, classes = nml ? 102 : 101;
+  const std::int64_t train = classes * params().integer("per_class");
+  if (params().integer("per_class") > 30) return {0, classes};  // some classes have 31 images
+  return {split() == "all" ? all : split() == "train" ? train : all - train, classes};
 }
 ImageListing Caltech101::read(const fs::path& root) {
   const fs::path folder = root / "101_ObjectCategories";
   std::vector<std::string> names = sub_folders(folder);
-  std::erase(names, "BACKGROUND_Google");
+  if (params().text("protocol") != "nml") std::erase(names, "BACKGROUND_Google");
   const Stream draws = Stream(static_cast<std::uint64_t>(params().integer("split_seed"))).at("caltech101");
   std::vector<NamedImage> kept;
   for (std::size_t c = 0; c < names.size(); ++c) {

@@ -49,6 +49,8 @@ class FgvcAircraft : public Collection {
   static constexpr ParamSpec kParams[] = {
       data_folder("fgvc-aircraft-2013b/ with data/images/ and data/images_variant_{train,val,..}.txt"),
       split_choice("trainval", "train|val|trainval|test", "the list that is read"),
+      choice("protocol", "official", "official|nml",
+             "nml: as the authors of NMTune, who train on `train`; no trainval"),
       choice("level", "variant", "variant|family|manufacturer", "100, 70 or 30 classes"),
       NMLBENCH_PHOTO_PARAMS,
   };
@@ -79,8 +81,10 @@ class DescribableTextures : public Collection {
 class Caltech101 : public Collection {
  public:
   static constexpr ParamSpec kParams[] = {
-      data_folder("caltech101/ with 101_ObjectCategories/CLASS/; BACKGROUND_Google is left out"),
+      data_folder("caltech101/ with 101_ObjectCategories/CLASS/"),
       split_choice("train", "all|train|test", "train: per_class seeded images of each class; test: the others"),
+      choice("protocol", "objects", "objects|nml",
+             "objects: the 101 of them; nml: VTAB's 102 classes, BACKGROUND_Google among them"),
       integer("per_class", "30", "training images of a class").range(1, 1e4),
       integer("split_seed", "0", "chooses them").range(0, 1e15),
       NMLBENCH_PHOTO_PARAMS,

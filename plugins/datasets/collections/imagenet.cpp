@@ -21,17 +21,69 @@ ImageListing by_synset(const fs::path& root) {
   return make_listing(root, images_by_class(root, names), names);
 }
 
+// WordNet id -> label, of a list of all: label k is line k, and labels everywhere are in the order of the ids.
+std::map<std::string, std::int64_t> numbered_synsets(const fs::path& file) {
+  std::map<std::string, std::int64_t> number;
+  std::string before;
+  for (const Line& line : read_lines(file)) {
+    const std::string id = line.text.substr(0, line.text.find_first_of(" \t,"));
+    if (id <= before) {
+      throw DataError(
+          at_line(file, line) + ": " + id + " comes after " + before +
+          "; labels of ImageNet-1K are in the order of the WordNet ids, so sort the list (and check that no "
+          "labels were made with this order)");
+    }
+    number.emplace(id, static_cast<std::int64_t>(number.size()));
+    before = id;
+  }
+  if (static_cast<std::int64_t>(number.size()) != kClasses) {
+    throw DataError(file.string() + ": names " + std::to_string(number.size()) + " WordNet ids, not 1,000");
+  }
+  return number;
+}
+
+// Throws DataError when a list of all ids beside the data gives a class another label.
+void check_order(const fs::path& root, const ImageListing& listing) {
+  for (const char* name : {"imagenet_synsets.txt", "LOC_synset_mapping.txt"}) {
+    std::error_code error;
+    if (!fs::exists(root / name, error)) continue;
+    const std::map<std::string, std::int64_t> number = numbered_synsets(root / name);
+    for (std::size_t label = 0; label < listing.class_names.size(); ++label) {
+      const auto found = number.find(listing.class_names[label]);
+      if (found != number.end() && found->second == static_cast<std::int64_t>(label)) continue;
+      throw DataError((root / name).string() + ": " + listing.class_names[label] + " has label " +
+                      (found == number.end() ? "none" : std::to_string(found->second)) + " there and " +
+                      std::to_string(label) +
+                      " among the folders; a folder is missing, or one is no class of ImageNet-1K");
+    }
+  }
+}
+
+// Images without so many pixels on each side.
+class WithoutBorder : public ImageSource {
+ public:
+  WithoutBorder(std::shared_ptr<const ImageSource> inner, std::int64_t px) : inner_(std::move(inner)), px_(px) {}
+
+  std::string name(std::int64_t row) const override { return inner_->name(row); }
+  Image image(std::int64_t row, const DecodeOptions& decode, const ResizeOptions& resize) const override {
+    const Image whole = inner_->image(row, decode, ResizeOptions{});
+    const std::int64_t width = whole.width - 2 * px_, height = whole.height - 2 * px_;
+    if (width < 1 || height < 1) throw BrokenImage("is smaller than its border");
+    return resize_image(resized_part(whole, px_, px_, width, height, width, height, resize.interpolation), resize);
+  }
+  std::string digest() const override { return inner_->digest() + " without " + std::to_string(px_) + " px"; }
+  void check_present() const override { inner_->check_present(); }
+
+ private:
+  std::shared_ptr<const ImageSource> inner_;
+  std::int64_t px_;
+};
+
 // root/WNID/** for some of the classes; label k is the k-th folder, and stands for its number among all.
 ImageListing subset(const fs::path& root, const Params& params) {
   const fs::path given = params.path("synsets");
   const fs::path synsets = given.empty() ? params.path("path") / "imagenet_synsets.txt" : given;
-  std::map<std::string, std::int64_t> number;
-  for (const Line& line : read_lines(synsets)) {
-    number.emplace(line.text.substr(0, line.text.find_first_of(" \t")), static_cast<std::int64_t>(number.size()));
-  }
-  if (static_cast<std::int64_t>(number.size()) != kClasses) {
-    throw DataError(synsets.string() + ": names " + std::to_string(number.size()) + " WordNet ids, not 1,000");
-  }
+  const std::map<std::string, std::int64_t> number = numbered_synsets(synsets);
   ImageListing listing = by_synset(root);
   for (const std::string& name : listing.class_names) {
     const auto found = number.find(name);
@@ -90,7 +142,11 @@ Official ImageNet::official() const {
 }
 ImageListing ImageNet::read(const fs::path& root) {
   const fs::path folder = root / split();
-  if (!sub_folders(folder).empty()) return by_synset(folder);
+  if (!sub_folders(folder).empty()) {
+    ImageListing listing = by_synset(folder);
+    check_order(root, listing);
+    return listing;
+  }
   // Kaggle's download keeps val flat: "ImageId,PredictionString" with lines "ILSVRC2012_val_1,n01751748 111 108 ..."
   fs::path file = root / "LOC_val_solution.csv";
   std::error_code error;
@@ -107,7 +163,9 @@ ImageListing ImageNet::read(const fs::path& root) {
   }
   std::vector<std::string> names;
   for (const auto& [name, there] : synsets) names.push_back(name);
-  return make_listing(folder, images, names);
+  ImageListing listing = make_listing(folder, images, names);
+  check_order(file.parent_path(), listing);
+  return listing;
 }
 
 std::vector<std::string> ImageNetV2::folder_names() const {
@@ -203,6 +261,9 @@ ImageListing ObjectNet::read(const fs::path& root) {
   }
   ImageListing listing = make_listing(root / marker(), images_by_class(root / marker(), classes), classes);
   listing.training_classes = std::move(groups);
+  if (const std::int64_t border = params().integer("border"); border > 0) {
+    listing.source = std::make_shared<WithoutBorder>(listing.source, border);
+  }
   return listing;
 }
 

@@ -5,7 +5,8 @@
 
 namespace nmlbench::plugins {
 
-// Labels are 0 to 999 in the order of the WordNet ids ("n01440764" is 0), as everywhere.
+// Labels are 0 to 999 in the order of the WordNet ids ("n01440764" is 0), as everywhere. A list of them beside the data
+// (imagenet_synsets.txt, or Kaggle's LOC_synset_mapping.txt) must say the same.
 class ImageNet : public Collection {
  public:
   static constexpr ParamSpec kParams[] = {
@@ -70,6 +71,9 @@ class ObjectNet : public Collection {
   static constexpr ParamSpec kParams[] = {
       data_folder("objectnet-1.0/ with images/FOLDER/*.png and mappings/*.json"),
       split_choice("test", "test", "there is one"),
+      integer("border", "2", "red pixels on each side that are cut off before resizing, as the authors of NMTune do")
+          .in("px")
+          .range(0, 100),
       path("mappings", "",
            "folder with folder_to_objectnet_label.json, objectnet_to_imagenet_1k.json, "
            "pytorch_to_imagenet_2012_id.json, imagenet_to_label_2012_v2; \"\" is mappings/"),

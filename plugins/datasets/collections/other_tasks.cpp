@@ -39,9 +39,10 @@ ImageListing own_split(const fs::path& root, const Params& params) {
   } else if (params.text("split") == "all") {
     kept = all;
   } else {
-    const ImageListing labelled = make_listing(root, all, names);
+    std::vector<std::int64_t> strata = make_listing(root, all, names).labels;
+    if (params.text("protocol") == "nml") std::fill(strata.begin(), strata.end(), 0);
     const bool test = params.text("split") == "test";
-    for (const std::size_t i : cut(labelled.labels, params.real("fraction"), params.integer("split_seed"), test)) {
+    for (const std::size_t i : cut(strata, params.real("fraction"), params.integer("split_seed"), test)) {
       kept.push_back(all[i]);
     }
   }

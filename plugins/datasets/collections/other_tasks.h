@@ -40,6 +40,8 @@ class PatchCamelyon : public Collection {
   ::nmlbench::choice("split", "train", "all|train|test",                                                      \
                      "without split_by = \"list\": test is `fraction` of each class")                         \
       .as(::nmlbench::Role::split),                                                                           \
+      ::nmlbench::choice("protocol", "stratified", "stratified|nml",                                          \
+                         "nml: VTAB's, a share of all images (80 % train, 20 % test), not of each class"),    \
       ::nmlbench::choice("split_by", "fraction", "fraction|list", "seeded share of each class, or `list`"),   \
       ::nmlbench::path("list", "", "split_by = \"list\": text file with the split's file names, one a line"), \
       ::nmlbench::real("fraction", "0.2", "share of each class that is test").range(0, 1),                    \

@@ -3,8 +3,10 @@
 #include "support/images.h"
 #include "support/npy.h"
 
+#include <algorithm>
 #include <cstdlib>
 #include <filesystem>
+#include <set>
 
 #include <fmt/format.h>
 #include <gmock/gmock.h>
@@ -157,6 +159,9 @@ TEST_F(Collections, FgvcAircraft) {
   const Opened planes = open("fgvc-aircraft");
   EXPECT_THAT(planes.labels(), ElementsAre(1, 0));
   EXPECT_THAT(numbers(planes), ElementsAre(3, 4));
+  EXPECT_THAT(failure("fgvc-aircraft", {{"protocol", "nml"}}), HasSubstr("trains on split = \"train\""));
+  text("fgvc-aircraft-2013b/data/images_variant_train.txt", "1025794 707-320\n");
+  EXPECT_THAT(numbers(open("fgvc-aircraft", {{"protocol", "nml"}, {"split", "train"}})), ElementsAre(4));
 }
 
 TEST_F(Collections, Svhn) {
@@ -255,6 +260,11 @@ TEST_F(Collections, Caltech101TakesSoManyOfEachClass) {
   for (const std::int64_t number : numbers(open("caltech101", rest))) all.push_back(number);
   std::sort(all.begin(), all.end());
   EXPECT_THAT(all, ElementsAre(0, 1, 2, 3, 4, 5, 6, 7));
+  rest.emplace_back("protocol", "nml");
+  draw("101_ObjectCategories/BACKGROUND_Google/image_0002.jpg", 98);
+  draw("101_ObjectCategories/BACKGROUND_Google/image_0003.jpg", 97);
+  EXPECT_THAT(open("caltech101", rest).labels(), ElementsAre(0, 1, 1, 1, 2));
+  EXPECT_EQ(open("caltech101", rest).info.class_names.front(), "BACKGROUND_Google");
 }
 
 TEST_F(Collections, SatelliteImages) {
@@ -264,6 +274,20 @@ TEST_F(Collections, SatelliteImages) {
   }
   EXPECT_EQ(open("eurosat").info.size, 8);
   EXPECT_EQ(open("eurosat", {{"split", "test"}}).info.size, 2);
+  for (int i = 10; i < 15; ++i) draw("eurosat/2750/Forest/Forest_" + std::to_string(i) + ".jpg", i);
+  std::set<std::vector<std::int64_t>> forests;  // shares of all images fall otherwise on classes than shares of each
+  for (std::int64_t seed = 0; seed < 20; ++seed) {
+    const Opened test = open("eurosat", {{"split", "test"}, {"protocol", "nml"}, {"split_seed", seed}});
+    EXPECT_EQ(test.info.size, 3);
+    forests.insert(test.labels());
+    EXPECT_THAT(open("eurosat", {{"split", "test"}, {"split_seed", seed}}).labels(), ElementsAre(0, 1, 1));
+  }
+  EXPECT_GT(forests.size(), 2U);
+  std::vector<std::int64_t> both = numbers(open("eurosat", {{"protocol", "nml"}}));
+  for (const std::int64_t number : numbers(open("eurosat", {{"split", "test"}, {"protocol", "nml"}})))
+    both.push_back(number);
+  std::sort(both.begin(), both.end());
+  EXPECT_THAT(both, ElementsAre(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14));
   text("list.txt", "airport_003.jpg\nairport_001.jpg\n");
   const testing::Values listed = {{"split_by", "list"}, {"list", (scratch_ / "data/list.txt").string()}};
   EXPECT_THAT(numbers(open("resisc45", listed)), ElementsAre(1, 3));
@@ -319,6 +343,19 @@ TEST_F(Collections, ImageNetAsFoldersOrAsKaggleHasIt) {
   EXPECT_THAT(numbers(val), ElementsAre(3, 4));
 }
 
+// Folders are numbered in their order: one that is missing would give all that follow another label.
+TEST_F(Collections, ImageNetsOrderIsThatOfTheListBesideIt) {
+  std::string synsets;
+  for (int i = 0; i < 1000; ++i) synsets += fmt::format("n{} name\n", 10000000 + i);
+  draw("imagenet/train/n10000000/1.JPEG", 1);
+  draw("imagenet/train/n10000001/2.JPEG", 2);
+  text("imagenet/LOC_synset_mapping.txt", synsets);
+  EXPECT_THAT(open("imagenet").labels(), ElementsAre(0, 1));
+  draw("imagenet/train/n10000003/3.JPEG", 3);
+  EXPECT_THAT(failure("imagenet"),
+              HasSubstr("LOC_synset_mapping.txt: n10000003 has label 3 there and 2 among the folders"));
+}
+
 TEST_F(Collections, ImageNetV2FoldersAreLabels) {
   draw("imagenetv2-top-images-format-val/0/a.jpeg", 1);
   draw("imagenetv2-top-images-format-val/10/b.jpeg", 2);
@@ -332,13 +369,18 @@ TEST_F(Collections, ImageNetV2FoldersAreLabels) {
 TEST_F(Collections, SubsetsSayWhichClassesTheyAre) {
   std::string synsets;
   for (int i = 0; i < 1000; ++i) synsets += fmt::format("n{} name\n", 10000000 + i);
-  synsets.replace(synsets.find("n10000007"), 9, "n01443537");
+  synsets.replace(synsets.find("n10000000"), 9, "n01443537");
   text("imagenet_synsets.txt", synsets);
   draw("imagenet-r/n01443537/a.jpg", 1);
   draw("imagenet-r/n10000900/b.jpg", 2);
   const Opened renditions = open("imagenet-r");
   EXPECT_EQ(renditions.info.classes, 2);
-  EXPECT_EQ(renditions.info.training_classes, (std::vector<std::vector<std::int64_t>>{{7}, {900}}));
+  EXPECT_EQ(renditions.info.training_classes, (std::vector<std::vector<std::int64_t>>{{0}, {900}}));
+  std::string swapped = synsets;
+  swapped.replace(swapped.find("n10000500"), 9, "n10000200");
+  text("imagenet_synsets.txt", swapped);
+  EXPECT_THAT(failure("imagenet-r"), HasSubstr("imagenet_synsets.txt:501: n10000200 comes after n10000499"));
+  text("imagenet_synsets.txt", synsets);
   draw("imagenet-r/n99999999/c.jpg", 3);
   EXPECT_THAT(failure("imagenet-r"), HasSubstr("n99999999: is no class of"));
   draw("sketch/n01443537/a.JPEG", 1);
@@ -359,6 +401,17 @@ TEST_F(Collections, ObjectNetMapsToGroups) {
   EXPECT_THAT(numbers(split), ElementsAre(1, 3));
   EXPECT_THAT(split.labels(), ElementsAre(0, 1));
   EXPECT_EQ(split.info.training_classes, (std::vector<std::vector<std::int64_t>>{{409, 530}, {703}}));
+  EXPECT_NE(split.dataset->digest(), open("objectnet", {{"border", std::int64_t{0}}}).dataset->digest());
+  Tensor bordered = torch::full({8, 8, 3}, 7, torch::kUInt8);
+  bordered.slice(0, 0, 2).fill_(200);
+  bordered.slice(1, 6, 8).fill_(200);
+  scratch_.write("data/images/bench/3.png", png_of(bordered));
+  const auto largest = [&](std::int64_t border) {
+    return open("objectnet", {{"border", border}}).at({1}).max().item<int>();
+  };
+  EXPECT_EQ(largest(2), 7);
+  EXPECT_GE(largest(0), 200);
+  EXPECT_GE(largest(1), 200);
   text("mappings/objectnet_to_imagenet_1k.json", R"({"Alarm clock":"sundial"})");
   EXPECT_THAT(failure("objectnet"), HasSubstr("\"sundial\" is no class of ImageNet-1K"));
 }
