@@ -168,12 +168,14 @@ Image resized_part(const Image& image, std::int64_t left, std::int64_t top, std:
   thread_local AxisMemo across, down;
   if (part_width != width) {
     Image wide(width, part_height);
-    resampler().across(part, across.get(part_width, width, 0, width, interpolation), wide, {0, 0, part_height});
+    kernels::resample_across(part.rgbx.get(), 4 * part_width, part_height,
+                             across.get(part_width, width, 0, width, interpolation), wide.rgbx.get());
     part = std::move(wide);
   }
   if (part_height == height) return part;
   Image out(width, height);
-  resampler().down(part, 0, down.get(part_height, height, 0, height, interpolation), out);
+  kernels::resample_down(part.rgbx.get(), 4 * width, 0, down.get(part_height, height, 0, height, interpolation),
+                         out.rgbx.get());
   return out;
 }
 
