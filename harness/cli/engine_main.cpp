@@ -4,6 +4,9 @@
 
 #include <nmlbench/warning.h>
 
+#include <cstdio>
+#include <cstdlib>
+
 #include <spdlog/spdlog.h>
 
 int main(int argc, char** argv) {
@@ -13,5 +16,9 @@ int main(int argc, char** argv) {
   static constexpr AddVerb kVerbs[] = {add_run,        add_plan,     add_plugins, add_new_plugin, add_leaderboard,
                                        add_throughput, add_compare,  add_show,    add_export,     add_report,
                                        add_merge,      add_features, add_sheet,   add_doctor,     add_worker};
-  return run_program(argc, argv, kVerbs);
+  const int status = run_program(argc, argv, kVerbs);
+  // Taking apart LibTorch's registry of operators takes 70 ms, and the system takes back all of it at once. What a verb
+  // opened it has closed.
+  std::fflush(nullptr);
+  std::_Exit(status);
 }
