@@ -13,6 +13,7 @@ find_package(nlohmann_json REQUIRED)
 find_package(ZLIB REQUIRED)
 find_package(PkgConfig REQUIRED)
 pkg_check_modules(xxhash REQUIRED IMPORTED_TARGET libxxhash)
+pkg_check_modules(hwy REQUIRED IMPORTED_TARGET libhwy)  # Google Highway
 pkg_check_modules(spng REQUIRED IMPORTED_TARGET spng)
 pkg_check_modules(jpeg REQUIRED IMPORTED_TARGET libjpeg)  # libjpeg-turbo's
 pkg_check_modules(turbojpeg REQUIRED IMPORTED_TARGET libturbojpeg)

@@ -8,15 +8,17 @@ set(NMLBENCH_TORCH "" CACHE PATH "Folder of a Python package torch to build agai
 if(NOT NMLBENCH_TORCH)
   find_package(Torch 1.13 REQUIRED)
   set(NMLBENCH_CUDA_VERSION ${CUDA_VERSION})
-  # Debian has OpenBLAS on OpenMP and on threads of its own, which no caller can limit to one (nmlbench/one_thread.h) and
-  # which made a small run twice as long. Where both are installed the latter is the system's choice. RPATH, unlike
-  # RUNPATH, also holds for what LibTorch itself needs.
-  find_path(NMLBENCH_OPENMP_BLAS libblas.so.3 PATHS /usr/lib/${CMAKE_LIBRARY_ARCHITECTURE}/openblas-openmp NO_DEFAULT_PATH)
-  if(NMLBENCH_OPENMP_BLAS)
-    list(APPEND CMAKE_BUILD_RPATH ${NMLBENCH_OPENMP_BLAS})
-    list(APPEND CMAKE_INSTALL_RPATH ${NMLBENCH_OPENMP_BLAS})
-    string(APPEND CMAKE_EXE_LINKER_FLAGS " -Wl,--disable-new-dtags")
-  endif()
+  # The distribution's LibTorch takes the BLAS and LAPACK that the machine's alternatives name, most often OpenBLAS on threads
+  # of its own. Those know nothing of the threads that LibTorch is told to use, and wait by yielding: three to four times the
+  # time on a busy machine. Its build on OpenMP obeys, so programs ask for that one by name.
+  foreach(library blas lapack)
+    set(openmp_blas /usr/lib/${CMAKE_LIBRARY_ARCHITECTURE}/openblas-openmp/lib${library}.so.3)
+    if(EXISTS ${openmp_blas})
+      list(PREPEND TORCH_LIBRARIES -Wl,--push-state,--no-as-needed,${openmp_blas},--pop-state)
+    endif()
+  endforeach()
+  list(APPEND CMAKE_BUILD_RPATH /usr/lib/${CMAKE_LIBRARY_ARCHITECTURE}/openblas-openmp)
+  list(APPEND CMAKE_INSTALL_RPATH /usr/lib/${CMAKE_LIBRARY_ARCHITECTURE}/openblas-openmp)
   return()
 endif()
 

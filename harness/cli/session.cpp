@@ -2,10 +2,9 @@
 
 #include "cli/signals.h"
 #include "engine/told_inspector.h"
+#include "kernels/cpu_level.h"
 #include "support/environment.h"
 #include "support/words.h"
-
-#include <nmlbench/cpu_level.h>
 
 #include <algorithm>
 #include <charconv>

@@ -1,8 +1,7 @@
 #include "registry/library.h"
 
 #include "config/declared.h"
-
-#include <nmlbench/cpu_level.h>
+#include "kernels/cpu_level.h"
 
 #include <algorithm>
 #include <cstring>

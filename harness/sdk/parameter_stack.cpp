@@ -1,4 +1,4 @@
-#include "sdk/adamw.h"
+#include "kernels/adamw.h"
 
 #include <nmlbench/compat.h>
 #include <nmlbench/dense.h>
@@ -13,6 +13,9 @@
 #include <c10/util/hash.h>
 
 namespace nmlbench {
+
+using kernels::AdamWConstants;
+
 namespace {
 
 double bias_correction(float beta, std::int64_t steps) {
@@ -120,7 +123,7 @@ void ParameterStack::set_gradients(const std::vector<torch::Tensor>& gradients) 
 void ParameterStack::set_product_gradient(std::string_view name, const torch::Tensor& left,
                                           const torch::Tensor& right) {
   Slot& target = slot(name);
-  if (values_.is_cpu() && ProductOperand::supported()) {
+  if (values_.is_cpu()) {
     target.left = left.contiguous();
     target.right = right.contiguous();
   } else {
@@ -176,7 +179,8 @@ void ParameterStack::adamw_ranges(const Slot& slot, const std::vector<AdamWConst
     while (begin < end) {  // one head's share at a time
       const std::int64_t head = begin / slot.count;
       const std::int64_t stop = std::min(end, (head + 1) * slot.count);
-      adamw_range(p + begin, g + begin, m + begin, v + begin, stop - begin, constants[static_cast<std::size_t>(head)]);
+      kernels::adamw_range(p + begin, g + begin, m + begin, v + begin, stop - begin,
+                           constants[static_cast<std::size_t>(head)]);
       begin = stop;
     }
   });
@@ -188,7 +192,7 @@ void ParameterStack::adamw_products(const Slot& slot, const std::vector<AdamWCon
   const float* left = dense_data<float>(slot.left);
   const float* right = dense_data<float>(slot.right);
   for (std::int64_t unit = 0; unit < units; ++unit) {
-    const ProductOperand shared(right + unit * batch * columns, batch, columns);
+    const kernels::ProductOperand shared(right + unit * batch * columns, batch, columns);
     // rows of all the unit's heads, numbered through
     at::parallel_for(0, heads_per_unit * rows, 1 + at::internal::GRAIN_SIZE / (batch * columns),
                      [&](std::int64_t begin, std::int64_t end) {

@@ -1,5 +1,5 @@
-// Batch normalisation followed by a ReLU, over the rows of each head, forward and backward: one pass over memory where
-// separate operations need ten. H heads, B rows, K features.
+// Batch normalisation followed by a ReLU, over the rows of each head, forward and backward. H heads, B rows, K
+// features.
 #pragma once
 
 #include <nmlbench/torch.h>
@@ -24,11 +24,4 @@ BatchNormRelu batch_norm_relu(torch::Tensor a, const torch::Tensor& gamma, const
 torch::Tensor batch_norm_relu_backward(const BatchNormRelu& forward, torch::Tensor d_active, const torch::Tensor& gamma,
                                        torch::Tensor d_gamma, torch::Tensor d_beta);
 
-namespace by_operations {  // the same as tensor operations, for every device
-
-BatchNormRelu batch_norm_relu(torch::Tensor a, const torch::Tensor& gamma, const torch::Tensor& beta);
-torch::Tensor batch_norm_relu_backward(const BatchNormRelu& forward, torch::Tensor d_active, const torch::Tensor& gamma,
-                                       torch::Tensor d_gamma, torch::Tensor d_beta);
-
-}  // namespace by_operations
 }  // namespace nmlbench::plugins

@@ -15,8 +15,8 @@ struct GramRoots {
   torch::Tensor sum;      // [H], of sigma
   torch::Tensor largest;  // [H, K], the K largest sigma, descending
   torch::Tensor vectors;  // [H, K, M], their eigenvectors
-  // [H, M, M]: 1 / sigma along each eigenvector, at most some 1e5 times that of the largest: smaller sigma are
-  // rounding, and z has nothing to speak of along their eigenvectors.
+  // [H, M, M]: 1 / sigma along each eigenvector, 0 where its square is rounding beside that of the largest: z has
+  // nothing to speak of along those eigenvectors.
   torch::Tensor inverse;
 };
 

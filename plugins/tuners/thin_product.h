@@ -1,18 +1,16 @@
-// Products of a minibatch with a weight matrix: few rows, many columns. A general library packs both factors for a
-// reuse that 64 rows do not give; here the weights are packed panel by panel into the second-level cache and used
-// there.
+// Products of a stack's minibatches with the weights of its heads.
 #pragma once
+
+#include "kernels/thin_product.h"
 
 #include <nmlbench/torch.h>
 
 namespace nmlbench::plugins {
 
-enum class Weights {
-  in_by_out,  // [H, K, N]
-  out_by_in,  // [H, N, K], as a layer's forward pass meets them
-};
+using kernels::Weights;
 
-// a [H, B, K] times the weights of each head -> [H, B, N]; float32. A head's result does not depend on the others.
+// a [H, B, K] times the weights of each head ([H, K, N] or [H, N, K]) -> [H, B, N]; float32. A head's result does not
+// depend on the others.
 torch::Tensor thin_product(const torch::Tensor& a, const torch::Tensor& weights, Weights layout);
 
 // x [U, B, K], which the G heads of a unit share, times their weights [U * G, N, K] -> [U, B, G * N]. One product for a

@@ -7,23 +7,23 @@ import sys
 RULES = [
     (re.compile(r"\bdata_ptr\b|\bconst_data_ptr\b|\bmutable_data_ptr\b"), {"harness/include/nmlbench/dense.h"},
      "a pointer into a tensor comes from dense_data() (nmlbench/dense.h), which checks device, type and layout"),
-    (re.compile(r"__builtin_cpu_supports"), {"harness/sdk/cpu_level.cpp", "plugins/datasets/images/resize.cpp"},
-     "what the processor can do is asked of cpu_level() (nmlbench/cpu_level.h), which can be forced"),
+    (re.compile(r"__builtin_cpu_supports"), {"harness/kernels/cpu_level.cpp"},
+     "what the processor can do is asked of cpu_level() (kernels/cpu_level.h), which can be forced"),
 ]
 
 # Which folders the files of a folder may include from (DESIGN 1), beside itself and the public headers <nmlbench/...>.
 # Includes are written from harness/, plugins/ or the root ("results/..."), and never with "../".
 LAYERS = {
-    "harness/sdk": [], "harness/records": [], "harness/support": [],
+    "harness/kernels": [], "harness/sdk": ["kernels"], "harness/records": [], "harness/support": [],
     "harness/config": ["records", "support"], "harness/plan": ["config", "records", "support"],
-    "harness/registry": ["plan", "config", "records", "support"], "harness/cache": ["support"],
+    "harness/registry": ["plan", "config", "records", "support", "kernels"], "harness/cache": ["support"],
     "harness/engine": ["cache", "registry", "plan", "config", "records", "support"],
-    "harness/cli": ["engine", "cache", "registry", "plan", "config", "records", "support", "results"],
+    "harness/cli": ["engine", "cache", "registry", "plan", "config", "records", "support", "kernels", "results"],
     "results/store": ["records", "support"], "results/query": ["results/store", "records", "support"],
     "results/boards": ["results/query", "results/store", "records", "support"],
     "results/render": ["results/boards", "results/query", "results/store", "records", "support"],
     "results/report": ["results/render", "results/boards", "results/query", "results/store", "records", "support"],
-    "plugins": ["support", "datasets", "models", "noise", "tuners"],
+    "plugins": ["support", "kernels", "datasets", "models", "noise", "tuners"],
 }
 
 

@@ -26,7 +26,9 @@ struct ParameterSpec {
   std::int64_t count() const { return c10::multiply_integers(sizes); }  // numbers of one head
 };
 
+namespace kernels {
 struct AdamWConstants;
+}
 
 // The parameters of H heads, their gradients and AdamW state.
 class NMLBENCH_EXPORT ParameterStack {
@@ -78,8 +80,8 @@ class NMLBENCH_EXPORT ParameterStack {
   const Slot& slot(std::string_view name) const;
   torch::Tensor view(const Slot& slot, const torch::Tensor& buffer) const;
   static void form_product(const Slot& slot, const torch::Tensor& left, const torch::Tensor& right);
-  void adamw_ranges(const Slot& slot, const std::vector<AdamWConstants>& constants);
-  void adamw_products(const Slot& slot, const std::vector<AdamWConstants>& constants);
+  void adamw_ranges(const Slot& slot, const std::vector<kernels::AdamWConstants>& constants);
+  void adamw_products(const Slot& slot, const std::vector<kernels::AdamWConstants>& constants);
   void group_heads(const std::vector<std::size_t>& group_of_head, const std::vector<float>& decays);
 
   std::vector<Slot> slots_;

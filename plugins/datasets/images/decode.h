@@ -19,8 +19,6 @@ class BrokenImage : public std::runtime_error {
 };
 
 inline constexpr std::int64_t kLongestSide = 65535;  // px; what JPEG can express
-// Bytes behind the last pixel that may be read (never used): vector loads end there.
-inline constexpr std::size_t kImagePadding = 64;
 
 // Pixels R, G, B, and a fourth byte without meaning; rows follow each other without gaps.
 struct Image {

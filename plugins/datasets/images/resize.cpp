@@ -1,22 +1,21 @@
 #include "resize.h"
 
 #include "jpeg.h"
-#include "resample.h"
-
-#include <nmlbench/cpu_level.h>
+#include "kernels/resample.h"
 
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <optional>
 #include <tuple>
 #include <utility>
 #include <vector>
 
 namespace nmlbench::plugins {
 
-VectorLevel vector_level = best_vector_level();
-
 namespace {
+
+using kernels::ResampleAxis;
 
 double triangle(double x) {
   x = std::abs(x);
@@ -32,12 +31,12 @@ double cubic(double x) {  // Keys, a = -0.5
 }
 
 // Outputs [from, from + outputs) of an axis of `in` px brought to `out` px.
-Axis make_axis(std::int64_t in, std::int64_t out, std::int64_t from, std::int64_t outputs, Interpolation kind) {
+ResampleAxis make_axis(std::int64_t in, std::int64_t out, std::int64_t from, std::int64_t outputs, Interpolation kind) {
   const double scale = static_cast<double>(in) / static_cast<double>(out);
   const double widen = std::max(scale, 1.0);
   const double support = (kind == Interpolation::bicubic ? 2.0 : 1.0) * widen;
-  Axis axis;
-  axis.taps = (static_cast<std::size_t>(std::ceil(support)) * 2 + 4) & ~std::size_t{3};
+  ResampleAxis axis;
+  axis.taps = static_cast<std::size_t>(std::ceil(support)) * 2 + 1;
   axis.weight.assign(static_cast<std::size_t>(outputs) * axis.taps, 0);
   std::vector<double> values(axis.taps);
   for (std::int64_t i = 0; i < outputs; ++i) {
@@ -54,7 +53,7 @@ Axis make_axis(std::int64_t in, std::int64_t out, std::int64_t from, std::int64_
     for (std::int64_t t = 0; t < count; ++t) {
       double k = values[static_cast<std::size_t>(t)];
       if (sum != 0) k /= sum;
-      weight[t] = static_cast<std::int32_t>((k < 0 ? -0.5 : 0.5) + k * (1 << kPrecisionBits));
+      weight[t] = static_cast<std::int32_t>((k < 0 ? -0.5 : 0.5) + k * (1 << kernels::kPrecisionBits));
     }
     axis.first.push_back(begin);
     axis.count.push_back(count);
@@ -65,28 +64,22 @@ Axis make_axis(std::int64_t in, std::int64_t out, std::int64_t from, std::int64_
 // The axis of the call before, when it is the same: images of a set tend to have one size.
 class AxisMemo {
  public:
-  const Axis& get(std::int64_t in, std::int64_t out, std::int64_t from, std::int64_t outputs, Interpolation kind) {
-    thread_local std::uint64_t last_id = 0;
-    const auto key = std::tuple(in, out, from, outputs, kind);
-    if (axis_.id != 0 && key == key_) return axis_;
-    axis_ = make_axis(in, out, from, outputs, kind);
-    axis_.id = ++last_id;
-    key_ = key;
+  const ResampleAxis& get(std::int64_t in, std::int64_t out, std::int64_t from, std::int64_t outputs,
+                          Interpolation kind) {
+    const Key key(in, out, from, outputs, kind);
+    if (key_ != key) {
+      axis_ = make_axis(in, out, from, outputs, kind);
+      key_ = key;
+    }
     return axis_;
   }
 
  private:
-  Axis axis_;
-  std::tuple<std::int64_t, std::int64_t, std::int64_t, std::int64_t, Interpolation> key_;
-};
+  using Key = std::tuple<std::int64_t, std::int64_t, std::int64_t, std::int64_t, Interpolation>;
 
-const Resampler& resampler() {
-#ifdef NMLBENCH_X86
-  if (vector_level == VectorLevel::avx512) return kAvx512Resampler;
-  if (vector_level == VectorLevel::avx2) return kAvx2Resampler;
-#endif
-  return kPlainResampler;
-}
+  ResampleAxis axis_;
+  std::optional<Key> key_;
+};
 
 // Python's round(): half to even.
 std::int64_t centred(std::int64_t whole, std::int64_t part) {
@@ -111,8 +104,8 @@ class Resizer {
 
  private:
   std::int64_t side_, left_ = 0, first_row_ = 0;
-  const Axis* across_ = nullptr;  // null: the width stays
-  const Axis* down_ = nullptr;
+  const ResampleAxis* across_ = nullptr;  // null: the width stays
+  const ResampleAxis* down_ = nullptr;
   Image middle_;  // [rows that `down_` needs, side]: first_row_ and what follows, brought to their width
 };
 
@@ -135,30 +128,22 @@ Resizer::Resizer(std::int64_t width, std::int64_t height, const ResizeOptions& o
 void Resizer::feed(const Image& rows, std::int64_t first, std::int64_t count) {
   const std::int64_t begin = std::max(first, first_row_), end = std::min(first + count, first_row_ + middle_.height);
   if (begin >= end) return;
-  const RowRange range = {begin - first, begin - first_row_, end - first_row_};
-  if (across_ != nullptr) return resampler().across(rows, *across_, middle_, range);
-  for (std::int64_t y = range.begin; y < range.end; ++y) {
-    const std::uint8_t* from = rows.rgbx.get() + 4 * (rows.width * (range.from + y - range.begin) + left_);
-    std::memcpy(middle_.rgbx.get() + 4 * side_ * y, from, static_cast<std::size_t>(4 * side_));
+  const std::uint8_t* from = rows.rgbx.get() + 4 * rows.width * (begin - first);
+  std::uint8_t* to = middle_.rgbx.get() + 4 * side_ * (begin - first_row_);
+  if (across_ != nullptr) return kernels::resample_across(from, 4 * rows.width, end - begin, *across_, to);
+  for (std::int64_t y = begin; y < end; ++y, from += 4 * rows.width, to += 4 * side_) {
+    std::memcpy(to, from + 4 * left_, static_cast<std::size_t>(4 * side_));
   }
 }
 
 Image Resizer::finish() {
   if (down_ == nullptr) return std::move(middle_);
   Image out(side_, side_);
-  resampler().down(middle_, first_row_, *down_, out);
+  kernels::resample_down(middle_.rgbx.get(), 4 * side_, first_row_, *down_, out.rgbx.get());
   return out;
 }
 
 }  // namespace
-
-VectorLevel best_vector_level() {
-#ifdef NMLBENCH_X86
-  if (cpu_level() >= CpuLevel::avx512 && __builtin_cpu_supports("avx512vnni") && __builtin_cpu_supports("avx512vbmi"))
-    return VectorLevel::avx512;
-#endif
-  return cpu_level() >= CpuLevel::avx2 ? VectorLevel::avx2 : VectorLevel::plain;
-}
 
 std::int64_t shorter_side(const ResizeOptions& options) {
   if (options.mode == ResizeMode::squash) return options.size;
@@ -199,7 +184,7 @@ void write_planes(const Image& image, int channels, std::uint8_t* out) {
     }
     return;
   }
-  resampler().planes(in, pixels, out);
+  kernels::split_planes(in, pixels, out);
 }
 
 }  // namespace nmlbench::plugins

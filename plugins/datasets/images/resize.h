@@ -22,11 +22,6 @@ struct ResizeOptions {
   Interpolation interpolation = Interpolation::bilinear;
 };
 
-// The instructions used; the result is the same. For tests: best_vector_level() is what it starts as.
-enum class VectorLevel { plain, avx2, avx512 };
-extern VectorLevel vector_level;
-VectorLevel best_vector_level();
-
 // The shorter side that `options` ask the whole image to be brought to: what a decoder has to deliver at least.
 std::int64_t shorter_side(const ResizeOptions& options);
 

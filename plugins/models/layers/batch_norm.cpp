@@ -1,13 +1,12 @@
 #include "batch_norm.h"
 
-#include "vectors.h"
+#include "kernels/batch_norm.h"
 
 #include <nmlbench/dense.h>
 
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
-#include <cstring>
 #include <limits>
 #include <vector>
 
@@ -17,81 +16,12 @@
 namespace nmlbench::plugins {
 namespace {
 
+using kernels::Bfloat16;
 using torch::Tensor;
-using Bits = std::uint16_t;  // of a bfloat16: the upper half of a float's
-
-inline float widen(Bits bits) {
-  const std::uint32_t wide = static_cast<std::uint32_t>(bits) << 16;
-  float value;
-  std::memcpy(&value, &wide, sizeof value);
-  return value;
-}
-
-inline Bits round(float value) {  // to nearest, ties to even
-  std::uint32_t wide;
-  std::memcpy(&wide, &value, sizeof wide);
-  return static_cast<Bits>((wide + 0x7FFF + ((wide >> 16) & 1)) >> 16);
-}
 
 // Channels-last pixels [rows, channels]. Sums are float32 over the rows of a block and float64 over blocks, so they do
 // not depend on the number of threads.
 constexpr std::int64_t kBlockRows = 512;
-
-NMLBENCH_VECTOR_CLONES
-void block_moments(const Bits* __restrict x, std::int64_t rows, std::int64_t width, float* __restrict sum,
-                   float* __restrict squares) {
-  for (std::int64_t r = 0; r < rows; ++r) {
-    for (std::int64_t c = 0; c < width; ++c) {
-      const float value = widen(x[r * width + c]);
-      sum[c] += value;
-      squares[c] += value * value;
-    }
-  }
-}
-
-NMLBENCH_VECTOR_CLONES
-void block_apply(const Bits* __restrict x, const Bits* __restrict skip, std::int64_t rows, std::int64_t width,
-                 const float* __restrict scale, const float* __restrict shift, float floor, Bits* __restrict y) {
-  for (std::int64_t r = 0; r < rows; ++r) {
-    for (std::int64_t c = 0; c < width; ++c) {
-      const std::int64_t i = r * width + c;
-      float value = widen(x[i]) * scale[c] + shift[c];
-      if (skip != nullptr) value += widen(skip[i]);
-      y[i] = round(value < floor ? floor : value);  // a NaN stays one
-    }
-  }
-}
-
-// g: what comes through the ReLU. Also its sum and its sum along x.
-NMLBENCH_VECTOR_CLONES
-void block_through_relu(const Bits* __restrict dy, const Bits* __restrict y, const Bits* __restrict x,
-                        std::int64_t rows, std::int64_t width, Bits* __restrict g, float* __restrict sum,
-                        float* __restrict along) {
-  for (std::int64_t r = 0; r < rows; ++r) {
-    for (std::int64_t c = 0; c < width; ++c) {
-      const std::int64_t i = r * width + c;
-      const bool open = y == nullptr || static_cast<std::int16_t>(y[i]) > 0;  // positive as an integer: positive
-      const Bits bits = open ? dy[i] : Bits{0};
-      if (g != nullptr) g[i] = bits;
-      const float value = widen(bits);
-      sum[c] += value;
-      along[c] += value * widen(x[i]);
-    }
-  }
-}
-
-// dx = a g + b x + c
-NMLBENCH_VECTOR_CLONES
-void block_backward(const Bits* __restrict g, const Bits* __restrict x, std::int64_t rows, std::int64_t width,
-                    const float* __restrict a, const float* __restrict b, const float* __restrict c,
-                    Bits* __restrict dx) {
-  for (std::int64_t r = 0; r < rows; ++r) {
-    for (std::int64_t k = 0; k < width; ++k) {
-      const std::int64_t i = r * width + k;
-      dx[i] = round(a[k] * widen(g[i]) + b[k] * widen(x[i]) + c[k]);
-    }
-  }
-}
 
 // Pixels and channels; several pixels count as one row where there are few channels, for longer inner loops.
 struct Pixels {
@@ -142,11 +72,11 @@ struct Sums {
   }
 };
 
-const Bits* bits(const Tensor& t) {
-  return reinterpret_cast<const Bits*>(dense_data<at::BFloat16>(t, torch::MemoryFormat::ChannelsLast));
+const Bfloat16* bits(const Tensor& t) {
+  return reinterpret_cast<const Bfloat16*>(dense_data<at::BFloat16>(t, torch::MemoryFormat::ChannelsLast));
 }
-Bits* writable(const Tensor& t) {
-  return reinterpret_cast<Bits*>(dense_data<at::BFloat16>(t, torch::MemoryFormat::ChannelsLast));
+Bfloat16* writable(const Tensor& t) {
+  return reinterpret_cast<Bfloat16*>(dense_data<at::BFloat16>(t, torch::MemoryFormat::ChannelsLast));
 }
 
 Tensor channels_last(const Tensor& x) {
@@ -172,7 +102,7 @@ class FusedBatchNorm : public torch::autograd::Function<FusedBatchNorm> {
     const Pixels pixels(x);
     const auto n = static_cast<double>(pixels.rows);
     Sums moments(pixels, [&](std::int64_t at, std::int64_t rows, float* sum, float* squares) {
-      block_moments(bits(x) + at, rows, pixels.width(), sum, squares);
+      kernels::batch_moments(bits(x) + at, rows, pixels.width(), sum, squares);
     });
     std::vector<double>&mean = moments.first, &variance = moments.second;
     std::vector<double> inverse(mean.size()), scale(mean.size()), shift(mean.size());
@@ -189,8 +119,8 @@ class FusedBatchNorm : public torch::autograd::Function<FusedBatchNorm> {
     const std::vector<float> scales = pixels.repeated(scale), shifts = pixels.repeated(shift);
     const float floor = relu ? 0 : -std::numeric_limits<float>::infinity();
     pixels.for_each_block([&](std::int64_t at, std::int64_t rows, std::int64_t) {
-      block_apply(bits(x) + at, skip.defined() ? bits(skip) + at : nullptr, rows, pixels.width(), scales.data(),
-                  shifts.data(), floor, writable(y) + at);
+      kernels::batch_apply(bits(x) + at, skip.defined() ? bits(skip) + at : nullptr, rows, pixels.width(),
+                           scales.data(), shifts.data(), floor, writable(y) + at);
     });
     ctx->save_for_backward(
         {x, relu ? y : Tensor(), gamma, torch::tensor(mean, torch::kFloat64), torch::tensor(inverse, torch::kFloat64)});
@@ -208,8 +138,8 @@ class FusedBatchNorm : public torch::autograd::Function<FusedBatchNorm> {
     const Tensor g = y.defined() ? torch::empty_like(x) : dy;
     const Pixels pixels(x);
     const Sums sums(pixels, [&](std::int64_t at, std::int64_t rows, float* sum, float* along) {
-      block_through_relu(bits(dy) + at, y.defined() ? bits(y) + at : nullptr, bits(x) + at, rows, pixels.width(),
-                         y.defined() ? writable(g) + at : nullptr, sum, along);
+      kernels::batch_through_relu(bits(dy) + at, y.defined() ? bits(y) + at : nullptr, bits(x) + at, rows,
+                                  pixels.width(), y.defined() ? writable(g) + at : nullptr, sum, along);
     });
 
     const std::size_t channels = sums.first.size();
@@ -227,8 +157,8 @@ class FusedBatchNorm : public torch::autograd::Function<FusedBatchNorm> {
     const std::vector<float> as = pixels.repeated(a), bs = pixels.repeated(b), cs = pixels.repeated(c);
     const Tensor dx = torch::empty_like(x);
     pixels.for_each_block([&](std::int64_t at, std::int64_t rows, std::int64_t) {
-      block_backward(bits(g) + at, bits(x) + at, rows, pixels.width(), as.data(), bs.data(), cs.data(),
-                     writable(dx) + at);
+      kernels::batch_backward(bits(g) + at, bits(x) + at, rows, pixels.width(), as.data(), bs.data(), cs.data(),
+                              writable(dx) + at);
     });
     return {dx, d_gamma, d_beta, skip ? g : Tensor(), Tensor(), Tensor()};
   }

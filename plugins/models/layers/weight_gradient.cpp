@@ -5,9 +5,8 @@
 // odd offsets.
 #include "weight_gradient.h"
 
-#include "vectors.h"
+#include "kernels/cpu_level.h"
 
-#include <nmlbench/cpu_level.h>
 #include <nmlbench/dense.h>
 
 #include <algorithm>
@@ -17,6 +16,9 @@
 
 #if defined(__x86_64__) && defined(__linux__) && defined(__GNUC__) && !defined(__clang__)
 #define NMLBENCH_AMX 1
+#pragma GCC diagnostic ignored "-Wuninitialized"  // GCC 12 in its own immintrin.h (bug 105593)
+#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
+#include <immintrin.h>
 #endif
 
 namespace nmlbench::plugins {

@@ -2,6 +2,7 @@
 #include "datasets/images/decode.h"
 
 #include "datasets/images/resize.h"
+#include "support/cpu_levels.h"
 #include "support/images.h"
 #include "support/scratch.h"
 #include "support/shared_data.h"
@@ -212,8 +213,7 @@ TEST(Resize, FollowsTheFilterWithinOneLevel) {
   }
 }
 
-TEST(Resize, VectorsAndPlainCodeAgree) {
-  const VectorLevel best = best_vector_level();
+TEST(Resize, EveryLevelOfTheProcessorGivesTheSame) {
   for (const auto& [height, width, side] : {std::tuple{50, 70, 16},
                                             {300, 41, 33},
                                             {16, 16, 40},
@@ -225,16 +225,9 @@ TEST(Resize, VectorsAndPlainCodeAgree) {
     const std::string png = png_of(noise(8, height, width));
     for (const Interpolation kind : {Interpolation::bilinear, Interpolation::bicubic}) {
       for (const ResizeMode mode : {ResizeMode::squash, ResizeMode::crop}) {
-        const auto resized = [&](VectorLevel level) {
-          vector_level = level;
-          return planes(resize_image(decode(png), {side, mode, 0.9, kind}));
-        };
-        const Tensor plain = resized(VectorLevel::plain);
-        for (const VectorLevel level : {VectorLevel::avx2, VectorLevel::avx512}) {
-          if (level > best) continue;
-          EXPECT_TRUE(torch::equal(resized(level), plain)) << height << " " << static_cast<int>(level);
-        }
-        vector_level = best;
+        std::vector<Tensor> results;
+        testing::at_every_level([&] { results.push_back(planes(resize_image(decode(png), {side, mode, 0.9, kind}))); });
+        for (const Tensor& other : results) EXPECT_TRUE(torch::equal(other, results[0])) << height;
       }
     }
   }

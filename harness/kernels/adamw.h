@@ -4,7 +4,7 @@
 #include <cstdint>
 #include <vector>
 
-namespace nmlbench {
+namespace nmlbench::kernels {
 
 struct AdamWConstants {
   static constexpr float kBeta1 = 0.9F, kBeta2 = 0.999F, kEpsilon = 1e-8F;
@@ -14,7 +14,8 @@ struct AdamWConstants {
   float inv_sqrt_c2;  // 1 / sqrt(1 - beta2^t)
 };
 
-// One step of n numbers: values p, gradients g, moments m and v.
+// One step of n numbers: values p, gradients g, moments m and v. A number's step does not depend on where the range
+// begins or ends.
 void adamw_range(float* p, const float* g, float* m, float* v, std::int64_t n, const AdamWConstants& constants);
 
 // The right factor [B, C] of gradients that are products: of a matrix [R, C] it is left^T right with left [B, R]. The
@@ -27,12 +28,9 @@ class ProductOperand {
   void adamw(const float* left, std::int64_t rows, float* p, float* m, float* v, std::int64_t first, std::int64_t last,
              const AdamWConstants& constants) const;
 
-  // It needs AVX-512; elsewhere form the gradient and use adamw_range().
-  static bool supported();
-
  private:
   std::int64_t batch_, columns_;
   std::vector<float> right_;  // [ceil(C / tile), B, tile]: each tile of columns in one piece, zero padded
 };
 
-}  // namespace nmlbench
+}  // namespace nmlbench::kernels

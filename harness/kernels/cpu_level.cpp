@@ -1,10 +1,15 @@
-#include <nmlbench/cpu_level.h>
+#include "kernels/cpu_level.h"
+
+#include <nmlbench/error.h>
 
 #include <algorithm>
 #include <array>
+#include <cstdint>
 #include <cstdlib>
 #include <string>
 #include <string_view>
+
+#include <hwy/targets.h>
 
 #if defined(__x86_64__) && defined(__linux__)
 #include <cpuid.h>
@@ -40,7 +45,7 @@ CpuLevel level_of_machine() {
 }
 #endif
 
-CpuLevel chosen_level() {
+CpuLevel wanted_level() {
   const CpuLevel machine = level_of_machine();
   const char* wanted = std::getenv("NMLBENCH_CPU_LEVEL");
   if (wanted == nullptr || *wanted == '\0') return machine;
@@ -59,7 +64,15 @@ CpuLevel chosen_level() {
 }  // namespace
 
 CpuLevel cpu_level() {
-  static const CpuLevel level = chosen_level();
+  static const CpuLevel level = [] {
+    const CpuLevel wanted = wanted_level();
+    // Highway's better targets are lower bits; a second call would forget the first.
+    const std::int64_t above = wanted < CpuLevel::avx2     ? 2 * HWY_AVX2 - 1
+                               : wanted < CpuLevel::avx512 ? HWY_AVX2 - 1
+                                                           : 0;
+    if (above != 0) hwy::DisableTargets(above);
+    return wanted;
+  }();
   return level;
 }
 
