@@ -85,11 +85,20 @@ void add_matrix_options(CLI::App& verb, MatrixOptions& options) {
   add_isolation_options(verb, options.isolation);
 }
 
+namespace {
+
+fs::path chosen_cache(const Globals& globals) {
+  return globals.cache_dir.empty() ? cache_folder() : globals.cache_dir;
+}
+
+}  // namespace
+
 Registry load_plugins(const Globals& globals) {
   cpu_level();  // says what is wrong with NMLBENCH_CPU_LEVEL before a plugin stumbles over it
   const std::vector<fs::path> folders = plugin_search_path(globals.plugin_dirs);
   if (!globals.allow_shared_plugins) std::for_each(folders.begin(), folders.end(), require_private);
-  Registry registry = Registry::load(folders);
+  const fs::path cache = chosen_cache(globals);
+  Registry registry = Registry::load(folders, cache.empty() ? fs::path() : cache / "plugins");
   for (const RejectedLibrary& library : registry.rejected()) {
     spdlog::warn("plugin library left out: {}: {}", library.file.string(), library.reason);
   }
@@ -112,7 +121,7 @@ fs::path find_matrix(const std::string& name) {
 }
 
 fs::path cache_root(const Globals& globals) {
-  const fs::path root = globals.cache_dir.empty() ? cache_folder() : globals.cache_dir;
+  const fs::path root = chosen_cache(globals);
   if (root.empty()) throw Error("neither HOME nor XDG_CACHE_HOME is set; give --cache-dir DIR");
   return root;
 }

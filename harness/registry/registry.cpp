@@ -6,8 +6,11 @@
 #include "support/environment.h"
 #include "support/words.h"
 
+#include <nmlbench/digest.h>
+
 #include <algorithm>
 #include <cstdlib>
+#include <fstream>
 #include <map>
 #include <set>
 #include <sstream>
@@ -44,6 +47,25 @@ bool is_bundled(const fs::path& library) {
     std::error_code ignored;
     return fs::equivalent(library.parent_path(), folder, ignored);
   });
+}
+
+// The empty file that says that a bundled library of these bytes was opened without harm; "" for one that is tried each
+// time: what a stranger's does may depend on more than its bytes.
+fs::path mark_of(const fs::path& library, const fs::path& opened) {
+  if (opened.empty() || !is_bundled(library)) return {};
+  try {
+    return opened / digest_of(NMLBENCH_BUILD_STAMP + digest_of_file(library));
+  } catch (const DataError&) {
+    return {};  // not readable: why is said where it is opened
+  }
+}
+
+// A mark that cannot be left costs the next program the trial again.
+void leave_mark(const fs::path& mark) {
+  if (mark.empty()) return;
+  std::error_code ignored;
+  fs::create_directories(mark.parent_path(), ignored);
+  std::ofstream file(mark, std::ios::app);
 }
 
 bool before(const Registry::Item& a, const Registry::Item& b) {
@@ -109,16 +131,19 @@ std::vector<fs::path> plugin_search_path(const std::vector<fs::path>& extra) {
   return folders;
 }
 
-Registry Registry::load(const std::vector<fs::path>& folders) {
-  std::vector<fs::path> files;
+Registry Registry::load(const std::vector<fs::path>& folders, const fs::path& opened) {
+  std::vector<std::pair<fs::path, fs::path>> files;  // with their marks
+  std::vector<fs::path> untried;
   for (const fs::path& folder : folders) {
-    const std::vector<fs::path> found = libraries_in(folder);
-    files.insert(files.end(), found.begin(), found.end());
+    for (const fs::path& file : libraries_in(folder)) {
+      files.emplace_back(file, mark_of(file, opened));
+      if (!fs::exists(files.back().second)) untried.push_back(file);
+    }
   }
-  const std::map<fs::path, std::string> deadly = deadly_libraries(files);
+  const std::map<fs::path, std::string> deadly = deadly_libraries(untried);
   Registry registry;
   std::set<const LoadedLibrary*> seen;  // one file may be reached through two folders
-  for (const fs::path& file : files) {
+  for (const auto& [file, mark] : files) {
     if (const auto found = deadly.find(file); found != deadly.end()) {
       registry.rejected_.push_back({file, found->second});
       continue;
@@ -126,6 +151,7 @@ Registry Registry::load(const std::vector<fs::path>& folders) {
     try {
       const LoadedLibrary& library = open_library(file);
       if (seen.insert(&library).second) registry.add(library);
+      leave_mark(mark);
     } catch (const DuplicatePlugin&) {
       throw;
     } catch (const Error& error) {

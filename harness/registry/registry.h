@@ -48,8 +48,9 @@ class Registry : public Catalog {
 
   // Loads every *.so of the folders, sorted by path, after a child has tried it (probe.h). Libraries that cannot be
   // used are kept in rejected(); two plugins of one name and kind are a DuplicatePlugin error that names both files.
-  // Folders that do not exist are passed over.
-  static Registry load(const std::vector<std::filesystem::path>& folders);
+  // Folders that do not exist are passed over. Bundled libraries that were opened without harm are remembered in the
+  // folder `opened`, by their bytes, and not tried again; "" remembers nothing.
+  static Registry load(const std::vector<std::filesystem::path>& folders, const std::filesystem::path& opened = {});
   // Files that another process of this program has tried and accepted.
   static Registry load_accepted(const std::vector<std::string>& files);
   // One file; throws Error with the reason when it is rejected. For `plugins check` and the conformance kit.

@@ -31,8 +31,8 @@ struct Column {
 
 struct Table {
   const char* name;
-  const char* source;  // a view, or a query
-  std::vector<Column> columns;
+  const char* source;                // a view, or a query
+  std::vector<Column> columns = {};  // empty: those that the view has
   // The last columns, so many, come out of what the query packs into `packed`: a row for each value.
   int unpacked = 0;
   const char* packed = "";
@@ -56,8 +56,8 @@ std::vector<Column> cell_columns(const char* view) {
 
 const std::vector<Table>& tables() {
   static const std::vector<Table> kTables{
-      {"results", "v_results", cell_columns("v_results")},
-      {"cells", "v_cells", cell_columns("v_cells")},
+      {"results", "v_results"},
+      {"cells", "v_cells"},
       {"throughput",
        "v_throughput",
        {{"stage", Type::text},
@@ -145,10 +145,13 @@ const std::vector<Table>& tables() {
   return kTables;
 }
 
-const Table& table_named(const std::string& name) {
+Table table_named(const std::string& name) {
   const auto found = std::find_if(tables().begin(), tables().end(), [&](const Table& t) { return name == t.name; });
-  if (found != tables().end()) return *found;
-  throw Error(fmt::format("no table \"{}\" to export; tables: {}", name, fmt::join(export_tables(), ", ")));
+  if (found == tables().end())
+    throw Error(fmt::format("no table \"{}\" to export; tables: {}", name, fmt::join(export_tables(), ", ")));
+  Table table = *found;
+  if (table.columns.empty()) table.columns = cell_columns(table.source);
+  return table;
 }
 
 const char* type_name(Type type) {
@@ -333,13 +336,14 @@ std::vector<std::string> export_tables() {
 }
 
 std::int64_t export_table(const Store& store, const ExportQuery& query, const Writer& write) {
-  const Table& table = table_named(query.table);
+  const Table table = table_named(query.table);
   return with_database_errors(store.impl().file, [&] { return write_rows(store, query, table, write); });
 }
 
 std::string export_schema(const std::string& table) {
   nlohmann::ordered_json json = nlohmann::ordered_json::object();
-  for (const Column& column : table_named(table).columns) json[column.name] = type_name(column.type);
+  const Table described = table_named(table);
+  for (const Column& column : described.columns) json[column.name] = type_name(column.type);
   return json.dump(2) + "\n";
 }
 

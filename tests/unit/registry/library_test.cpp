@@ -4,10 +4,12 @@
 
 #include <cstdlib>
 #include <iostream>
+#include <iterator>
 #include <random>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 
 namespace nmlbench {
 namespace {
@@ -217,6 +219,37 @@ TEST(Expand, AxesMultiplyAndEqualNumbersAreOneIdentity) {
   EXPECT_NE(all[0].canonical, all[5].canonical);
   EXPECT_EQ(testing::plugin(PluginKind::tuner, "mlp", {{"lr", std::int64_t{1}}}).canonical,
             testing::plugin(PluginKind::tuner, "mlp", {{"lr", 1.0}}).canonical);
+}
+
+// Children of this process that have ended leave their page faults.
+long faults_of_children() {
+  rusage usage{};
+  ::getrusage(RUSAGE_CHILDREN, &usage);
+  return usage.ru_minflt + usage.ru_majflt;
+}
+
+TEST(Library, ABundledOneIsTriedOnceAndAStrangersEachTime) {
+  const Scratch scratch;
+  const std::filesystem::path opened = scratch / "cache/plugins";
+  const Registry first = Registry::load({NMLBENCH_PLUGIN_DIR}, opened);
+  const auto marks = [&] {
+    return std::distance(std::filesystem::directory_iterator(opened), std::filesystem::directory_iterator());
+  };
+  EXPECT_EQ(static_cast<std::size_t>(marks()), first.files().size());
+
+  const long before = faults_of_children();
+  Registry::load({NMLBENCH_PLUGIN_DIR}, opened);
+  EXPECT_EQ(faults_of_children(), before);  // no child was needed
+
+  const std::filesystem::path stranger = scratch / "stranger";
+  std::filesystem::create_directory(stranger);
+  std::filesystem::copy(test_plugin("misbehaving"), stranger / "misbehaving.so");
+  for (int i = 0; i < 2; ++i) {
+    const long before_stranger = faults_of_children();
+    Registry::load({stranger}, opened);
+    EXPECT_GT(faults_of_children(), before_stranger);
+  }
+  EXPECT_EQ(static_cast<std::size_t>(marks()), first.files().size());
 }
 
 }  // namespace
