@@ -191,6 +191,7 @@ class Planner {
       parts.insert(parts.end(), {split.plugin.identity(), content ? split.facts.digest : ""});
       for (const NoiseStep& step : c.noise) add_noise_parts(step, content, parts);
       parts.push_back(c.optim.canonical);
+      if (content && c.optim.name == "adamw") parts.emplace_back("one pass");  // rounds otherwise than before 0.2.0
     }
     if (c.stated) {
       parts.insert(parts.end(), {"stated", c.stated->encoder, c.stated->dataset, c.stated->noise,

@@ -17,7 +17,7 @@ LAYERS = {
     "harness/kernels": [], "harness/sdk": ["kernels"], "harness/records": [], "harness/support": [],
     "harness/config": ["records", "support"], "harness/plan": ["config", "records", "support"],
     "harness/registry": ["plan", "config", "records", "support", "kernels"], "harness/cache": ["support"],
-    "harness/engine": ["cache", "registry", "plan", "config", "records", "support"],
+    "harness/engine": ["cache", "registry", "plan", "config", "records", "support", "kernels"],
     "harness/cli": ["engine", "cache", "registry", "plan", "config", "records", "support", "kernels", "results"],
     "results/store": ["records", "support"], "results/query": ["results/store", "records", "support"],
     "results/boards": ["results/query", "results/store", "records", "support"],
