@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cmath>
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
@@ -83,6 +84,9 @@ int parse_and_act(int argc, char** argv, std::span<const AddVerb> verbs) {
   app.add_option("--image-cache-gb", globals.image_cache_gb, "Decoded images kept in the cache, in GB; 0 keeps none")
       ->envname("NMLBENCH_IMAGE_CACHE_GB")
       ->check(CLI::Range(0.0, 1e6))
+      ->check([](const std::string& text) {  // which passes for every range
+        return std::isnan(std::strtod(text.c_str(), nullptr)) ? text + " is no number" : std::string();
+      })
       ->capture_default_str();
   app.add_option("--threads", globals.threads, "CPU threads; 0 means all cores")
       ->envname("NMLBENCH_THREADS")
@@ -99,11 +103,6 @@ int parse_and_act(int argc, char** argv, std::span<const AddVerb> verbs) {
     return app.exit(error) == 0 ? kDone : kBadInput;
   }
   set_up_logging(globals);
-  // Data sets keep decoded images in the cache, up to a limit, and decode on as many threads; they see the environment
-  // only.
-  if (!globals.cache_dir.empty()) ::setenv("NMLBENCH_CACHE_DIR", globals.cache_dir.c_str(), 1);
-  ::setenv("NMLBENCH_IMAGE_CACHE_GB", fmt::format("{}", globals.image_cache_gb).c_str(), 1);
-  if (globals.threads > 0) ::setenv("NMLBENCH_THREADS", std::to_string(globals.threads).c_str(), 1);
   return action();
 }
 

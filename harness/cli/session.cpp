@@ -6,6 +6,8 @@
 #include "support/environment.h"
 #include "support/words.h"
 
+#include <nmlbench/surroundings.h>
+
 #include <algorithm>
 #include <charconv>
 #include <map>
@@ -95,9 +97,10 @@ fs::path chosen_cache(const Globals& globals) {
 
 Registry load_plugins(const Globals& globals) {
   cpu_level();  // says what is wrong with NMLBENCH_CPU_LEVEL before a plugin stumbles over it
+  const fs::path cache = chosen_cache(globals);
+  set_surroundings({cache, static_cast<std::uint64_t>(globals.image_cache_gb * 1e9), resolve_threads(globals)});
   const std::vector<fs::path> folders = plugin_search_path(globals.plugin_dirs);
   if (!globals.allow_shared_plugins) std::for_each(folders.begin(), folders.end(), require_private);
-  const fs::path cache = chosen_cache(globals);
   Registry registry = Registry::load(folders, cache.empty() ? fs::path() : cache / "plugins");
   for (const RejectedLibrary& library : registry.rejected()) {
     spdlog::warn("plugin library left out: {}: {}", library.file.string(), library.reason);

@@ -136,14 +136,14 @@ void write_metrics(CellRecord& record, const TestSet& test, const Metrics& metri
 }  // namespace
 
 Spectrum RawSpectra::get(std::size_t encoding, const torch::Tensor& x, bool center_rows) {
+  Entry* entry = nullptr;
   {
     const std::lock_guard lock(mutex_);
-    const auto found = spectra_.find(encoding);
-    if (found != spectra_.end()) return found->second;
+    entry = &entries_[encoding];
   }
-  const Spectrum spectrum = feature_spectrum(x, center_rows);  // two threads may both do this; both get the same
-  const std::lock_guard lock(mutex_);
-  return spectra_.emplace(encoding, spectrum).first->second;
+  const std::lock_guard lock(entry->mutex);
+  if (!entry->spectrum) entry->spectrum = feature_spectrum(x, center_rows);
+  return *entry->spectrum;
 }
 
 double Evaluator::measure(const Stack& stack, Tuner& tuner, const StackShape& shape, std::vector<CellRecord>& records) {

@@ -12,6 +12,7 @@
 
 #include <map>
 #include <mutex>
+#include <optional>
 #include <vector>
 
 namespace nmlbench {
@@ -23,8 +24,12 @@ class RawSpectra {
   Spectrum get(std::size_t encoding, const torch::Tensor& x, bool center_rows);
 
  private:
+  struct Entry {
+    std::mutex mutex;  // of the one that computes it; others wait
+    std::optional<Spectrum> spectrum;
+  };
   std::mutex mutex_;
-  std::map<std::size_t, Spectrum> spectra_;
+  std::map<std::size_t, Entry> entries_;
 };
 
 class Evaluator {

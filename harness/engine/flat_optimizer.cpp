@@ -1,14 +1,15 @@
 #include "engine/flat_optimizer.h"
 
-#include <cmath>
+#include "kernels/adamw.h"
+
+#include <nmlbench/compat.h>
+#include <nmlbench/dense.h>
+
 #include <vector>
 
+#include <ATen/Parallel.h>
+
 namespace nmlbench {
-namespace {
-
-constexpr double kBeta1 = 0.9, kBeta2 = 0.999, kEpsilon = 1e-8;
-
-}  // namespace
 
 FlatOptimizer::FlatOptimizer(torch::nn::Module& module, const Optim& optim) : optim_(optim) {
   const torch::NoGradGuard no_grad;
@@ -61,12 +62,21 @@ void FlatOptimizer::sgd(double lr) {
 }
 
 void FlatOptimizer::adamw(double lr) {
-  const auto t = static_cast<double>(steps_ + 1);
-  first_moments_.mul_(kBeta1).add_(gradients_, 1 - kBeta1);
-  second_moments_.mul_(kBeta2).addcmul_(gradients_, gradients_, 1 - kBeta2);
-  values_.mul_(1 - lr * optim_.weight_decay);
-  const torch::Tensor denominator = second_moments_.sqrt().div_(std::sqrt(1 - std::pow(kBeta2, t))).add_(kEpsilon);
-  values_.addcdiv_(first_moments_, denominator, -lr / (1 - std::pow(kBeta1, t)));
+  using kernels::AdamWConstants;
+  if (!values_.is_cpu()) {
+    const auto there = [&](double number) { return send(torch::tensor(static_cast<float>(number)), values_.device()); };
+    return fused_adamw({values_}, {gradients_}, {first_moments_}, {second_moments_},
+                       there(static_cast<double>(steps_ + 1)), there(lr),
+                       {optim_.weight_decay, AdamWConstants::kBeta1, AdamWConstants::kBeta2, AdamWConstants::kEpsilon});
+  }
+  const auto constants =
+      AdamWConstants::of(steps_ + 1, static_cast<float>(lr), static_cast<float>(optim_.weight_decay));
+  float *p = dense_data<float>(values_), *m = dense_data<float>(first_moments_),
+        *v = dense_data<float>(second_moments_);
+  const float* g = dense_data<float>(gradients_);
+  at::parallel_for(0, values_.numel(), at::internal::GRAIN_SIZE, [&](std::int64_t begin, std::int64_t end) {
+    kernels::adamw_range(p + begin, g + begin, m + begin, v + begin, end - begin, constants);
+  });
 }
 
 void FlatOptimizer::save(torch::serialize::OutputArchive& archive) const {

@@ -3,6 +3,8 @@
 #include "engine/process.h"
 #include "engine/records_json.h"
 
+#include <nmlbench/surroundings.h>
+
 #include <algorithm>
 
 #include <ATen/Parallel.h>
@@ -86,8 +88,14 @@ std::unique_ptr<Isolation::Worker> Isolation::take_worker(const std::string& who
     }
   }
   auto worker = std::make_unique<Worker>(who, options_.limits.memory_gb);
-  expect(worker->process.call({{"what", "load"}, {"libraries", libraries_}, {"level", spdlog::get_level()}}, 0,
-                              options_.stop, ignore_progress));
+  const Surroundings here = surroundings();
+  expect(worker->process.call({{"what", "load"},
+                               {"libraries", libraries_},
+                               {"level", spdlog::get_level()},
+                               {"cache", here.cache.string()},
+                               {"image_cache_bytes", here.image_cache_bytes},
+                               {"threads", here.threads}},
+                              0, options_.stop, ignore_progress));
   return worker;
 }
 

@@ -10,6 +10,8 @@
 #include "registry/inspector.h"
 #include "registry/registry.h"
 
+#include <nmlbench/surroundings.h>
+
 #include <mutex>
 #include <optional>
 #include <thread>
@@ -114,6 +116,8 @@ class Server {
  private:
   json load(const json& request) {
     spdlog::set_level(static_cast<spdlog::level::level_enum>(request.at("level").get<int>()));
+    set_surroundings({request.at("cache").get<std::string>(), request.at("image_cache_bytes").get<std::uint64_t>(),
+                      request.at("threads").get<int>()});
     registry_.emplace(Registry::load_accepted(request.at("libraries").get<std::vector<std::string>>()));
     return true;
   }

@@ -4,6 +4,7 @@
 #include "kernels/dispatch.h"
 
 #include <algorithm>
+#include <cmath>
 #include <vector>
 
 #include <hwy/cache_control.h>
@@ -128,6 +129,12 @@ namespace nmlbench::kernels {
 
 HWY_EXPORT(step_range);
 HWY_EXPORT(step_rows);
+
+AdamWConstants AdamWConstants::of(std::int64_t step, float lr, float weight_decay) {
+  const auto t = static_cast<double>(step);
+  const double c1 = 1 - std::pow(double{kBeta1}, t), c2 = 1 - std::pow(double{kBeta2}, t);
+  return {1 - lr * weight_decay, static_cast<float>(lr / c1), static_cast<float>(1 / std::sqrt(c2))};
+}
 
 void adamw_range(float* p, const float* g, float* m, float* v, std::int64_t n, const AdamWConstants& constants) {
   NMLBENCH_DISPATCH(step_range)(p, g, m, v, n, constants);

@@ -12,6 +12,9 @@ struct AdamWConstants {
   float keep;         // 1 - lr * weight_decay
   float size;         // lr / (1 - beta1^t)
   float inv_sqrt_c2;  // 1 / sqrt(1 - beta2^t)
+
+  // Of step number `step`, from 1.
+  static AdamWConstants of(std::int64_t step, float lr, float weight_decay);
 };
 
 // One step of n numbers: values p, gradients g, moments m and v. A number's step does not depend on where the range

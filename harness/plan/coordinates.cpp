@@ -63,6 +63,13 @@ Value filled_in(const Value& value, const Checkpoint& checkpoint) {
   return result;
 }
 
+// Whether `holds` for the reference to some data of a task.
+template <typename Predicate>
+bool any_data(const TaskSpec& task, const Predicate& holds) {
+  return holds(task.train) ||
+         std::any_of(task.tests.begin(), task.tests.end(), [&](const TestSpec& test) { return holds(test.data); });
+}
+
 }  // namespace
 
 bool names_coordinate(const PluginRef& ref, std::string_view coordinate) {
@@ -73,6 +80,14 @@ bool names_coordinate(const PluginRef& ref, std::string_view coordinate) {
 bool names_coordinates(const PluginRef& ref) {
   return std::any_of(std::begin(kCoordinates), std::end(kCoordinates),
                      [&](std::string_view coordinate) { return names_coordinate(ref, coordinate); });
+}
+
+bool names_coordinate(const TaskSpec& task, std::string_view coordinate) {
+  return any_data(task, [&](const PluginRef& ref) { return names_coordinate(ref, coordinate); });
+}
+
+bool names_coordinates(const TaskSpec& task) {
+  return any_data(task, [](const PluginRef& ref) { return names_coordinates(ref); });
 }
 
 PluginRef at_coordinates(const PluginRef& ref, const Checkpoint& checkpoint) {

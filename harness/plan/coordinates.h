@@ -11,6 +11,9 @@ namespace nmlbench {
 // {seed}, each perhaps with a format of fmt's, {noise_ratio:.2f}.
 bool names_coordinates(const PluginRef& ref);
 bool names_coordinate(const PluginRef& ref, std::string_view coordinate);
+// The same of any data of a task.
+bool names_coordinates(const TaskSpec& task);
+bool names_coordinate(const TaskSpec& task, std::string_view coordinate);
 
 // `ref` with the checkpoint's coordinates in their places; "{{" stands for a brace. Throws ConfigError for a name that
 // is none of them, or that is not known of the checkpoint.

@@ -1,10 +1,11 @@
 #include "plan/canonical.h"
-#include "plan/class_match.h"
 #include "plan/coordinates.h"
 #include "plan/exclude.h"
 #include "plan/noise_names.h"
 #include "plan/plan.h"
+#include "plan/split_table.h"
 #include "plan/stated.h"
+#include "plan/tasks.h"
 
 #include <nmlbench/digest.h>
 #include <nmlbench/share.h>
@@ -31,7 +32,12 @@ std::string hash(std::string_view kind, const std::vector<std::string>& parts) {
 class Planner {
  public:
   Planner(const MatrixSpec& spec, const Catalog& catalog, const Inspector& inspector)
-      : spec_(spec), catalog_(catalog), inspector_(inspector), excluder_(spec.excludes) {}
+      : spec_(spec),
+        catalog_(catalog),
+        inspector_(inspector),
+        excluder_(spec.excludes),
+        splits_(catalog, inspector, plan_.splits),
+        tasks_(spec, inspector, splits_, plan_) {}
 
   Plan make() {
     plan_.matrix = spec_.name;
@@ -42,10 +48,7 @@ class Planner {
                                     {"max_rows", spec_.analysis.max_rows}}
                          .dump();
     for (const PretrainSpec& pretrain : spec_.pretrains) add_checkpoints(pretrain);
-    for (std::size_t task = 0; task < spec_.tasks.size(); ++task) {
-      shared_tasks_.push_back(names_coordinates(spec_.tasks[task]) ? std::nullopt
-                                                                   : std::optional(add_task(task, nullptr)));
-    }
+    tasks_.add_shared();
     for (const PluginRef& tuner : spec_.tuners) add_tuners(tuner);
     for (std::size_t checkpoint = 0; checkpoint < plan_.checkpoints.size(); ++checkpoint) add_cells(checkpoint);
     if (!spec_.overridden && !plan_.tuners.empty()) excluder_.require_use();
@@ -54,26 +57,6 @@ class Planner {
   }
 
  private:
-  std::size_t add_split(const ResolvedPlugin& plugin) {
-    std::string key = plugin.identity();
-    for (const auto& [name, value] : plugin.params.values()) {  // paths are not in the identity, but make a split
-      if (const auto* text = std::get_if<std::string>(&value)) key += "\n" + name + "=" + *text;
-    }
-    const auto [place, is_new] = split_of_.try_emplace(key, plan_.splits.size());
-    if (is_new) plan_.splits.push_back({plugin, inspector_.split(plugin), params_with_files(plugin).dump()});
-    return place->second;
-  }
-
-  const ResolvedPlugin only(PluginKind kind, const PluginRef& ref) const {
-    std::vector<ResolvedPlugin> all = catalog_.expand(kind, ref);
-    if (all.size() != 1) {
-      throw ConfigError(
-          ref.where,
-          "a split of a task and a `source` cannot have an axis (a list for a parameter that takes one value)");
-    }
-    return std::move(all.front());
-  }
-
   void add_checkpoints(const PretrainSpec& pretrain) {
     if (pretrain.stated) return add_stated(pretrain);
     for (const ResolvedPlugin& encoder : catalog_.expand(PluginKind::encoder, pretrain.encoder)) {
@@ -98,7 +81,7 @@ class Planner {
     const std::vector<Optim> optims = expand_optim(pretrain.optim);
     const std::vector<std::vector<NoiseStep>> noises = expand_noise(pretrain);
     for (const ResolvedPlugin& dataset : catalog_.expand(PluginKind::dataset, *pretrain.dataset)) {
-      const std::size_t split = add_split(dataset);
+      const std::size_t split = splits_.add(dataset);
       for (const std::vector<NoiseStep>& noise : noises) {
         for (const Optim& optim : optims) {
           for (const std::int64_t seed : spec_.seeds) {
@@ -139,7 +122,7 @@ class Planner {
     std::optional<std::size_t> source;
     std::string source_name;
     if (spec.source) {
-      source = add_split(only(PluginKind::dataset, *spec.source));
+      source = splits_.add(splits_.only(*spec.source));
       source_name = variant(plan_.splits[*source].plugin);
     }
     for (ResolvedPlugin& model : catalog_.expand(PluginKind::noise, spec.model)) {
@@ -170,9 +153,8 @@ class Planner {
   // Files that name {seed} are of encoders pre-trained with it; others are of one encoder, whose cells have every seed.
   void add_stated(const PretrainSpec& pretrain) {
     const bool of_seeds = names_coordinate(pretrain.encoder, "seed") ||
-                          std::any_of(spec_.tasks.begin(), spec_.tasks.end(), [](const TaskSpec& task) {
-                            return any_data(task, [](const PluginRef& ref) { return names_coordinate(ref, "seed"); });
-                          });
+                          std::any_of(spec_.tasks.begin(), spec_.tasks.end(),
+                                      [](const TaskSpec& task) { return names_coordinate(task, "seed"); });
     for (const Stated& stated : expand_stated(*pretrain.stated)) {
       for (const std::int64_t seed : of_seeds ? spec_.seeds : std::vector<std::int64_t>{0}) {
         Checkpoint checkpoint;
@@ -211,6 +193,7 @@ class Planner {
       parts.insert(parts.end(), {split.plugin.identity(), content ? split.facts.digest : ""});
       for (const NoiseStep& step : c.noise) add_noise_parts(step, split.facts.info.size, content, parts);
       parts.push_back(c.optim.canonical);
+      if (content && c.optim.name == "adamw") parts.emplace_back("one pass");  // rounds otherwise than before 0.2.0
     }
     if (c.stated) {
       parts.insert(parts.end(), {"stated", c.stated->encoder, c.stated->dataset, c.stated->noise,
@@ -251,125 +234,6 @@ class Planner {
                                   checkpoint.noise_name()));
   }
 
-  // Whether `holds` for the reference to some data of a task.
-  template <typename Predicate>
-  static bool any_data(const TaskSpec& task, const Predicate& holds) {
-    return holds(task.train) ||
-           std::any_of(task.tests.begin(), task.tests.end(), [&](const TestSpec& test) { return holds(test.data); });
-  }
-  static bool names_coordinates(const TaskSpec& task) {
-    return any_data(task, [](const PluginRef& ref) { return nmlbench::names_coordinates(ref); });
-  }
-
-  // The task under a checkpoint.
-  std::size_t task_at(std::size_t spec, const Checkpoint& checkpoint) {
-    if (shared_tasks_[spec]) return *shared_tasks_[spec];
-    if (!checkpoint.stated) {
-      throw ConfigError(spec_.tasks[spec].where,
-                        fmt::format("a path of task \"{}\" names coordinates of a checkpoint, and the [[pretrain]] of "
-                                    "encoder {} states none; add stated = {{ noise = \"symmetric\", noise_ratio = [0, "
-                                    "0.1] }}",
-                                    spec_.tasks[spec].name, checkpoint.encoder.name));
-    }
-    return add_task(spec, &checkpoint);
-  }
-
-  std::size_t add_task(std::size_t index, const Checkpoint* checkpoint) {
-    const TaskSpec& spec = spec_.tasks[index];
-    const auto data = [&](const PluginRef& ref) {
-      return add_split(only(PluginKind::dataset, checkpoint != nullptr ? at_coordinates(ref, *checkpoint) : ref));
-    };
-    Task task;
-    task.name = spec.name;
-    task.spec = index;
-    task.train = data(spec.train);
-    if (spec.views) {
-      task.views = read_views(*spec.views);
-      const SplitFacts& facts = plan_.splits[task.train].facts;
-      if (facts.error.empty() && facts.info.kind == SampleKind::feature) {
-        throw ConfigError(spec.views->where,
-                          "the training split has features, and views are of images; remove `views`");
-      }
-    }
-    std::set<std::string> names;
-    for (const TestSpec& test : spec.tests) {
-      TestSet set;
-      set.split = data(test.data);
-      set.ood = test.ood;
-      set.name = test_name(test, plan_.splits[set.split]);
-      if (!names.insert(set.name).second) {
-        throw ConfigError(test.where, fmt::format("task \"{}\" has two test sets called \"{}\"; give one a `name`",
-                                                  task.name, set.name));
-      }
-      ClassMatch match = match_classes(plan_.splits[task.train], plan_.splits[set.split]);
-      set.classes = std::move(match.classes);
-      set.obstacle = other_samples(plan_.splits[task.train], plan_.splits[set.split]);
-      if (set.obstacle.empty()) set.obstacle = std::move(match.obstacle);
-      task.tests.push_back(std::move(set));
-    }
-    task.params = task_params(spec, task).dump();
-    plan_.tasks.push_back(std::move(task));
-    return plan_.tasks.size() - 1;
-  }
-
-  // Of the task as the matrix has it: where files' names depend on the checkpoint, it is the same for all.
-  nlohmann::json task_params(const TaskSpec& spec, const Task& task) const {
-    nlohmann::json params;
-    const auto add = [&](const std::string& part, const PluginRef& data) {
-      const ResolvedPlugin plugin = only(PluginKind::dataset, data);
-      params[part] = plugin.name;
-      const nlohmann::json own = params_with_files(plugin);
-      for (const auto& [name, value] : own.items()) params[part + "." + name] = value;
-    };
-    add("train", spec.train);
-    for (std::size_t i = 0; i < spec.tests.size(); ++i) add(task.tests[i].name, spec.tests[i].data);
-    if (task.views.count > 0) params["views"] = nlohmann::json::parse(task.views.canonical);
-    return params;
-  }
-
-  // Levels that are stated and whose features are one file would be one encoder's under several names.
-  void reject_features_of_two(std::size_t task, std::size_t checkpoint) {
-    const Checkpoint& own = plan_.checkpoints[checkpoint];
-    const Split& train = plan_.splits[plan_.tasks[task].train];
-    if (!own.stated || !train.facts.error.empty()) return;
-    const auto [other, is_new] = stated_of_features_.try_emplace(
-        {plan_.tasks[task].spec, own.encoder.identity(), inspector_.files(own.encoder), train.facts.digest},
-        checkpoint);
-    const Checkpoint& before = plan_.checkpoints[other->second];
-    const bool both_clean = own.noise_ratio() == 0.0 && before.noise_ratio() == 0.0 &&
-                            own.encoder_name() == before.encoder_name() &&
-                            own.stated->dataset == before.stated->dataset;
-    if (is_new || (both_clean && own.seed == before.seed)) return;
-    throw ConfigError(
-        train.plugin.where,
-        fmt::format("task \"{}\" has the same training features for {} and for {}; name what differs in "
-                    "the path, as in x = \"cars_{{encoder}}_n{{noise_ratio}}_s{{seed}}.npy\", or put right "
-                    "the file",
-                    plan_.tasks[task].name, stated_name(before), stated_name(own)));
-  }
-
-  // Features of another width come from another encoder. What encoders make of images is known after encoding.
-  static std::string other_samples(const Split& train, const Split& test) {
-    const SplitInfo &have = train.facts.info, &found = test.facts.info;
-    const bool features = have.kind == SampleKind::feature && found.kind == SampleKind::feature;
-    if (!train.facts.error.empty() || !test.facts.error.empty() || !features) return "";
-    if (have.sample_shape == found.sample_shape) return "";
-    return fmt::format(
-        "{}: {} has features of {} columns, and the training split {} of {}; both must come from one encoder",
-        test.plugin.where.text(), data_of(test), fmt::join(found.sample_shape, " x "), data_of(train),
-        fmt::join(have.sample_shape, " x "));
-  }
-
-  static std::string test_name(const TestSpec& test, const Split& split) {
-    if (!test.name.empty()) return test.name;
-    if (!split.facts.info.domain.empty()) return split.facts.info.domain;
-    const std::string domain = split.plugin.parameter(Role::domain);
-    const std::string declared = domain.empty() ? "" : split.plugin.params.text(domain);
-    if (!declared.empty()) return declared;
-    if (!test.ood) return "test";
-    throw ConfigError(test.where, "the data has no domain to name this test set after; add `name`");
-  }
-
   void add_tuners(const PluginRef& ref) {
     for (ResolvedPlugin& tuner : catalog_.expand(PluginKind::tuner, ref)) {
       for (const ResolvedPlugin& other : plan_.tuners) {
@@ -396,8 +260,7 @@ class Planner {
 
   void add_cells(std::size_t checkpoint) {
     for (std::size_t spec = 0; spec < spec_.tasks.size(); ++spec) {
-      const std::size_t task = task_at(spec, plan_.checkpoints[checkpoint]);
-      reject_features_of_two(task, checkpoint);
+      const std::size_t task = tasks_.at(spec, checkpoint);
       // also without tuners: `nmlbench features` wants them
       add_encoding(checkpoint, plan_.tasks[task].train, plan_.tasks[task].views);
       for (const TestSet& test : plan_.tasks[task].tests) add_encoding(checkpoint, test.split);
@@ -499,15 +362,13 @@ class Planner {
   const Inspector& inspector_;
   Excluder excluder_;
   Plan plan_;
-  std::map<std::string, std::size_t> split_of_;
+  SplitTable splits_;
+  TaskMaker tasks_;
   std::map<std::tuple<std::size_t, std::size_t, std::string>, std::size_t> encoding_of_;  // with the views
   std::map<std::pair<std::int64_t, double>, bool> keeps_more_, rounds_up_;
   std::map<std::string, std::optional<std::int64_t>> width_of_;  // encoder and shape of its samples
   std::set<std::string> checkpoint_ids_;
   std::map<std::string, std::vector<std::string>> noise_of_name_;  // name and ratio -> identity
-  std::vector<std::optional<std::size_t>> shared_tasks_;  // by spec: the task whose data are those of any checkpoint
-  // task's spec, encoder and the files of its weights, digest of the training features -> checkpoint
-  std::map<std::tuple<std::size_t, std::string, std::string, std::string>, std::size_t> stated_of_features_;
   std::vector<std::string> checkpoint_coordinates_;
   std::vector<std::vector<std::int64_t>> cell_seeds_;  // the seeds whose cells use a checkpoint
 };

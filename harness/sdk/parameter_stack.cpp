@@ -6,7 +6,6 @@
 #include <nmlbench/parameter_stack.h>
 
 #include <algorithm>
-#include <cmath>
 #include <map>
 
 #include <ATen/Parallel.h>
@@ -15,25 +14,6 @@
 namespace nmlbench {
 
 using kernels::AdamWConstants;
-
-namespace {
-
-double bias_correction(float beta, std::int64_t steps) {
-  return 1 - std::pow(double{beta}, static_cast<double>(steps));
-}
-
-// For each head, step number `steps` (from 1), before weight decay.
-std::vector<AdamWConstants> constants_of(std::int64_t steps, const torch::Tensor& lr) {
-  const double c1 = bias_correction(AdamWConstants::kBeta1, steps);
-  const double c2 = bias_correction(AdamWConstants::kBeta2, steps);
-  std::vector<AdamWConstants> constants;
-  for (std::int64_t h = 0; h < lr.size(0); ++h) {
-    constants.push_back({1, static_cast<float>(dense_data<float>(lr)[h] / c1), static_cast<float>(1 / std::sqrt(c2))});
-  }
-  return constants;
-}
-
-}  // namespace
 
 void ParameterStack::init(const std::vector<ParameterSpec>& specs, const std::vector<HeadSpec>& heads,
                           torch::Device device) {
@@ -158,13 +138,15 @@ void ParameterStack::adamw_step(std::int64_t step, const torch::Tensor& lr, cons
   if (!values_.is_cpu()) {
     return grouped_adamw_step(send(group_rates(step, lr, weight_decay).rates, values_.device()));
   }
-  std::vector<AdamWConstants> constants = constants_of(step + 1, lr);
+  std::vector<AdamWConstants> decayed, kept;  // of each head
+  for (std::int64_t h = 0; h < selected_; ++h) {
+    const float size = dense_data<float>(lr)[h];
+    decayed.push_back(AdamWConstants::of(step + 1, size, dense_data<float>(weight_decay)[h]));
+    kept.push_back(AdamWConstants::of(step + 1, size, 0));
+  }
   for (Slot& slot : slots_) {
     if (!slot.spec.trained) continue;
-    for (std::int64_t h = 0; h < selected_; ++h) {
-      const float decay = slot.spec.decay ? dense_data<float>(weight_decay)[h] : 0.0F;
-      constants[static_cast<std::size_t>(h)].keep = 1 - dense_data<float>(lr)[h] * decay;
-    }
+    const std::vector<AdamWConstants>& constants = slot.spec.decay ? decayed : kept;
     slot.left.defined() ? adamw_products(slot, constants) : adamw_ranges(slot, constants);
     slot.left = slot.right = torch::Tensor();
   }

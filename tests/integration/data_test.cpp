@@ -170,9 +170,45 @@ TEST(Data, DoctorSaysHowMuchDecodedImagesMayTake) {
   const auto images = nlohmann::json::parse(doctor.out).at("images").get<std::string>();
   EXPECT_THAT(images, HasSubstr("at most 2.5 GB (--image-cache-gb, NMLBENCH_IMAGE_CACHE_GB)"));
   EXPECT_THAT(images, ::testing::Not(::testing::StartsWith("0B")));
-  const Finished wrong = run(scratch, {"doctor", "--image-cache-gb", "lots"});
-  EXPECT_EQ(wrong.status, 2);
-  EXPECT_THAT(wrong.err, HasSubstr("--image-cache-gb"));
+  for (const char* wrong : {"lots", "-1", "5GB", "nan"}) {
+    const Finished refused = run(scratch, {"doctor", std::string("--image-cache-gb=") + wrong});
+    EXPECT_EQ(refused.status, 2) << wrong;
+    EXPECT_THAT(refused.err, HasSubstr("--image-cache-gb"));
+  }
+}
+
+// In this process and in a worker, which has to be told.
+TEST(Data, PluginsAreHandedTheCacheItsLimitAndTheLog) {
+  for (const char* isolate : {"none", "all"}) {
+    SCOPED_TRACE(isolate);
+    const Scratch scratch;
+    write_folder(scratch);
+    scratch.write("photos/empty/none.txt", "");
+    scratch.write("m.toml", matrix("{ plugin = \"image-folder\", path = \"photos\" }"));
+    const auto kept = [&](const char* folder) {
+      std::error_code none;
+      std::int64_t files = 0;
+      for (std::filesystem::recursive_directory_iterator it(scratch / folder / "images", none), end; !none && it != end;
+           ++it) {
+        files += it->path().extension() == ".rows" ? 1 : 0;
+      }
+      return files;
+    };
+    const auto run_in = [&](const char* folder, const char* gigabytes) {
+      const Finished finished = run(scratch, {"run", "m.toml", "--isolate", isolate, "--cache-dir", folder,
+                                              "--image-cache-gb", gigabytes, "--db", std::string(folder) + ".sqlite"});
+      ASSERT_EQ(finished.status, 0) << finished.err;
+    };
+    run_in("own", "1");
+    run_in("nothing", "0");
+    EXPECT_GT(kept("own"), 0);
+    EXPECT_EQ(kept("nothing"), 0);
+    EXPECT_FALSE(std::filesystem::exists(scratch / "cache"));  // of the environment
+    EXPECT_GT(count(scratch / "own.sqlite",
+                    "SELECT count(*) FROM v_log WHERE level = 'warning' AND message LIKE "
+                    "'%photos/empty: holds no image%'"),
+              0);
+  }
 }
 
 TEST(Data, AMissingFolderIsOneClearLine) {
@@ -221,6 +257,16 @@ TEST(Data, DoctorCallsAPartOfCifarPartial) {
     EXPECT_EQ(finding.at("found").get<bool>(), train) << finding;
     EXPECT_EQ(finding.at("samples").get<int>(), train ? 3 : 0) << finding;
   }
+}
+
+TEST(Data, DoctorFindsAWholeSetOfTheRightSize) {
+  const Scratch scratch;
+  std::string records(std::size_t{10'000} * 3073, '\0');
+  for (std::size_t i = 0; i < 10'000; ++i) records[i * 3073] = static_cast<char>(i % 10);
+  scratch.write("data/test_batch.bin", records);
+  scratch.write("data/batches.meta.txt", "a\nb\nc\nd\ne\nf\ng\nh\ni\nj\n");
+  const Finished finished = run(scratch, {"doctor", "--data", "data"});
+  EXPECT_THAT(finished.out, ::testing::ContainsRegex("cifar +test +whole: 10000 samples, 10 classes"));
 }
 
 TEST(Data, DoctorFindsAWholeSet) {

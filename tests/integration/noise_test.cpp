@@ -181,10 +181,25 @@ TEST(NoiseOfAMatrix, ReachesNoLabelOfATask) {
   }
 }
 
-// The first 1,000 images of CIFAR-10 and the labels that people gave them.
-class RealLabels : public ::testing::Test {
+// 1,000 images in CIFAR-10's format and labels that people gave them: of the set itself, or made up.
+class LabelsOfPeople : public ::testing::TestWithParam<const char*> {
  protected:
-  void SetUp() override {
+  void SetUp() override { GetParam() == std::string("real") ? take_real() : make_up(); }
+
+  void make_up() {
+    images_ = scratch_.path();
+    std::string records;
+    csv_ = "index,clean_label,aggre_label,worse_label\n";
+    for (int i = 0; i < 1000; ++i) {
+      const int label = i * 7 % 10, worse = i % 3 == 0 ? (label + 1 + i % 8) % 10 : label;
+      records += std::string(1, static_cast<char>(label)) + std::string(3072, static_cast<char>(20 * label + i % 17));
+      for (const int number : {i, label, label}) csv_ += std::to_string(number) + ",";
+      csv_ += std::to_string(worse) + "\n";
+    }
+    scratch_.write("data_batch_1.bin", records);
+  }
+
+  void take_real() {
     REQUIRE_SHARED("cifar10-bin-sample");
     REQUIRE_SHARED("cifar-n/cifar10n_labels.csv.gz");
     images_ = std::filesystem::absolute(kShared / "cifar10-bin-sample").lexically_normal();
@@ -208,11 +223,14 @@ class RealLabels : public ::testing::Test {
     return run(scratch, {"run", "tiny.toml", "--set", "matrix.seeds=[0]", "--set", "pretrain.optim.epochs=1"});
   }
 
+  const Scratch scratch_;
   std::filesystem::path images_;
   std::string csv_;
 };
+INSTANTIATE_TEST_SUITE_P(Images, LabelsOfPeople, ::testing::Values("made_up", "real"),
+                         [](const auto& info) { return std::string(info.param); });
 
-TEST_F(RealLabels, AreRecordedAsTheyAre) {
+TEST_P(LabelsOfPeople, AreRecordedAsTheyAre) {
   const Scratch scratch;
   const Finished finished = run_human(scratch, "");
   ASSERT_EQ(finished.status, 0) << finished.err;
@@ -231,7 +249,7 @@ TEST_F(RealLabels, AreRecordedAsTheyAre) {
 }
 
 // The clean column agrees, so every image of the part has found its own row.
-TEST_F(RealLabels, FollowTheImagesOfALimit) {
+TEST_P(LabelsOfPeople, FollowTheImagesOfALimit) {
   const Scratch scratch;
   const Finished finished = run_human(scratch, ", limit = 300");
   EXPECT_EQ(finished.status, 0) << finished.err;

@@ -9,6 +9,10 @@ RULES = [
      "a pointer into a tensor comes from dense_data() (nmlbench/dense.h), which checks device, type and layout"),
     (re.compile(r"__builtin_cpu_supports"), {"harness/kernels/cpu_level.cpp"},
      "what the processor can do is asked of cpu_level() (kernels/cpu_level.h), which can be forced"),
+    (re.compile(r"\b(get|set|put)env\b"),
+     {"harness/support/environment.cpp", "harness/kernels/cpu_level.cpp", "harness/sdk/captured.cpp", "harness/cli/main.cpp"},
+     "the environment is read by the program (support/environment.h); plugins are handed what they need "
+     "(nmlbench/surroundings.h)"),
 ]
 
 # Which folders the files of a folder may include from (DESIGN 1), beside itself and the public headers <nmlbench/...>.
@@ -17,7 +21,7 @@ LAYERS = {
     "harness/kernels": [], "harness/sdk": ["kernels"], "harness/records": [], "harness/support": [],
     "harness/config": ["records", "support"], "harness/plan": ["config", "records", "support"],
     "harness/registry": ["plan", "config", "records", "support", "kernels"], "harness/cache": ["support"],
-    "harness/engine": ["cache", "registry", "plan", "config", "records", "support"],
+    "harness/engine": ["cache", "registry", "plan", "config", "records", "support", "kernels"],
     "harness/cli": ["engine", "cache", "registry", "plan", "config", "records", "support", "kernels", "results"],
     "results/store": ["records", "support"], "results/query": ["results/store", "records", "support"],
     "results/boards": ["results/query", "results/store", "records", "support"],
@@ -36,6 +40,8 @@ def forbidden_include(name, line):
     path = include[1]
     if path.startswith(".."):
         return 'an include is written from the top of its tree, never with "../"'
+    if folder == "plugins" and path == "support/environment.h":
+        return "plugins read no environment variables; they are handed what they need (nmlbench/surroundings.h)"
     own = folder.removeprefix("harness/")
     if "/" not in path or any(path.startswith(allowed + "/") for allowed in [own, *LAYERS[folder]]):
         return None

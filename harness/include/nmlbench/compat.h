@@ -43,7 +43,7 @@ inline void fused_adamw(const std::vector<torch::Tensor>& values, const std::vec
                     rates.weight_decay, rates.epsilon, /*amsgrad=*/false, /*maximize=*/false);
 #else
   (void)values, (void)gradients, (void)first_moments, (void)second_moments, (void)step, (void)lr, (void)rates;
-  throw Error("heads are trained on a GPU with LibTorch 2.4 or newer; build against a newer one or run on the CPU");
+  throw Error("AdamW runs on a GPU with LibTorch 2.4 or newer; build against a newer one or run on the CPU");
 #endif
 }
 

@@ -1,14 +1,9 @@
 #include "cache_space.h"
 
-#include "support/environment.h"
-
-#include <nmlbench/error.h>
+#include <nmlbench/surroundings.h>
 
 #include <algorithm>
 #include <cerrno>
-#include <cmath>
-#include <cstdlib>
-#include <limits>
 #include <map>
 
 #include <fcntl.h>
@@ -21,7 +16,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr const char* kLimitVariable = "NMLBENCH_IMAGE_CACHE_GB";
 constexpr std::uint64_t kLargestStep = std::uint64_t{64} << 20;
 
 struct Entry {
@@ -82,15 +76,7 @@ FolderLock::~FolderLock() {
 }
 
 CacheSpace CacheSpace::below(const fs::path& root) {
-  const std::string text = environment(kLimitVariable);
-  if (text.empty()) return {root / "images", std::numeric_limits<std::uint64_t>::max()};
-  char* end = nullptr;
-  const double gigabytes = std::strtod(text.c_str(), &end);
-  if (*end != '\0' || !(gigabytes >= 0 && gigabytes < 1e9)) {
-    throw Error(std::string(kLimitVariable) + " = \"" + text +
-                "\": expected what decoded images may take in GB, for example 50; 0 keeps none");
-  }
-  return {root / "images", static_cast<std::uint64_t>(std::llround(gigabytes * 1e9))};
+  return {root / "images", surroundings().image_cache_bytes};
 }
 
 fs::path CacheSpace::file(const std::string& id, const char* ending) const {

@@ -27,8 +27,7 @@ class CacheSpace {  // [any-thread]
  public:
   CacheSpace(std::filesystem::path folder, std::uint64_t limit) : folder_(std::move(folder)), limit_(limit) {}
 
-  // FOLDER = `root`/images with NMLBENCH_IMAGE_CACHE_GB, or without limit where nobody declared one. Throws Error when
-  // that is no number.
+  // FOLDER = `root`/images with the limit handed to plugins (--image-cache-gb).
   static CacheSpace below(const std::filesystem::path& root);
 
   const std::filesystem::path& folder() const { return folder_; }

@@ -1,12 +1,12 @@
 #include "content.h"
 
-#include "support/environment.h"
 #include "support/output_file.h"
 #include "workers.h"
 
 #include <nmlbench/digest.h>
 #include <nmlbench/error.h>
 #include <nmlbench/sealed.h>
+#include <nmlbench/surroundings.h>
 #include <nmlbench/warning.h>
 
 #include <algorithm>
@@ -69,7 +69,7 @@ std::optional<std::string> read_from_cache(const fs::path& place, std::string_vi
 }
 
 fs::path usable_cache_folder() {
-  const fs::path folder = cache_folder();
+  const fs::path folder = surroundings().cache;
   std::error_code error;
   if (!folder.empty()) fs::create_directories(folder, error);
   return error ? fs::path() : folder;
@@ -77,7 +77,7 @@ fs::path usable_cache_folder() {
 
 std::string content_digest(const std::vector<fs::path>& files) {
   const auto n = static_cast<std::int64_t>(files.size());
-  const int threads = worker_threads();
+  const int threads = surroundings().threads;
   std::vector<FileState> states(files.size());
   for_each_index(n, threads, [&](std::int64_t i) {
     states[static_cast<std::size_t>(i)] = state_of(files[static_cast<std::size_t>(i)]);

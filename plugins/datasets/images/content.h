@@ -12,7 +12,7 @@
 
 namespace nmlbench::plugins {
 
-// cache_folder(), or "" when there is no such folder and none can be made.
+// The cache handed to plugins, or "" when there is no such folder and none can be made.
 std::filesystem::path usable_cache_folder();
 
 // What tells that a file is still the same one: size, inode, device and times.

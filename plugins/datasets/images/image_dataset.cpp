@@ -6,6 +6,7 @@
 
 #include <nmlbench/dense.h>
 #include <nmlbench/digest.h>
+#include <nmlbench/surroundings.h>
 #include <nmlbench/warning.h>
 
 #include <algorithm>
@@ -79,7 +80,7 @@ SplitInfo ImageDataset::open() {
   decode_.max_pixels = params_.integer("max_pixels");
   if (params_.text("decode") == "scaled") decode_.at_least_px = 2 * shorter_side(resize_);
   channels_ = params_.text("colour") == "grey" ? 1 : 3;
-  threads_ = params_.integer("threads") > 0 ? static_cast<int>(params_.integer("threads")) : worker_threads();
+  threads_ = params_.integer("threads") > 0 ? static_cast<int>(params_.integer("threads")) : surroundings().threads;
 
   const ImageListing& all = listing();
   const torch::Tensor labels = torch::tensor(all.labels, torch::kInt64);

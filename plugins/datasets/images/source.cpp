@@ -5,6 +5,7 @@
 
 #include <nmlbench/digest.h>
 #include <nmlbench/error.h>
+#include <nmlbench/surroundings.h>
 
 #include <algorithm>
 #include <atomic>
@@ -75,7 +76,7 @@ std::string ImageFiles::digest() const {
 
 void ImageFiles::check_present() const {
   std::atomic<std::int64_t> missing{0}, one{-1};
-  for_each_index(static_cast<std::int64_t>(names_.size()), worker_threads(), [&](std::int64_t i) {
+  for_each_index(static_cast<std::int64_t>(names_.size()), surroundings().threads, [&](std::int64_t i) {
     std::error_code error;
     if (std::filesystem::is_regular_file(name(i), error)) return;
     one = i;

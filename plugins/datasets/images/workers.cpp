@@ -1,21 +1,13 @@
 #include "workers.h"
 
-#include "support/environment.h"
-
 #include <algorithm>
 #include <atomic>
-#include <cstdlib>
 #include <exception>
 #include <mutex>
 #include <thread>
 #include <vector>
 
 namespace nmlbench::plugins {
-
-int worker_threads() {
-  const int threads = std::atoi(environment("NMLBENCH_THREADS").c_str());
-  return threads > 0 ? threads : static_cast<int>(std::max(1U, std::thread::hardware_concurrency()));
-}
 
 void for_each_index(std::int64_t n, int threads, const std::function<void(std::int64_t)>& work) {
   std::atomic<std::int64_t> next{0};

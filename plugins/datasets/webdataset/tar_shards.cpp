@@ -7,6 +7,7 @@
 
 #include <nmlbench/digest.h>
 #include <nmlbench/error.h>
+#include <nmlbench/surroundings.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -234,7 +235,7 @@ struct Cursor {
 std::vector<TarSample> read_shards(const std::vector<fs::path>& shards, const std::vector<std::string>& endings,
                                    const std::optional<CacheSpace>& space) {
   std::vector<std::vector<TarSample>> read(shards.size());
-  for_each_index(static_cast<std::int64_t>(shards.size()), worker_threads(), [&](std::int64_t i) {
+  for_each_index(static_cast<std::int64_t>(shards.size()), surroundings().threads, [&](std::int64_t i) {
     const auto shard = static_cast<std::size_t>(i);
     read[shard] = samples_of(shards[shard], endings, space);
     for (TarSample& sample : read[shard]) sample.shard = shard;

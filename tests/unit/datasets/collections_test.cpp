@@ -2,6 +2,7 @@
 #include "support/datasets.h"
 #include "support/images.h"
 #include "support/npy.h"
+#include "support/surroundings.h"
 
 #include <algorithm>
 #include <cstdlib>
@@ -32,9 +33,6 @@ Tensor image(std::int64_t number) {
 
 class Collections : public ::testing::Test {
  protected:
-  void SetUp() override { ::setenv("NMLBENCH_CACHE_DIR", (scratch_ / "cache").c_str(), 1); }
-  void TearDown() override { ::unsetenv("NMLBENCH_CACHE_DIR"); }
-
   void draw(const std::string& file, std::int64_t number) { scratch_.write("data/" + file, png_of(image(number))); }
   void text(const std::string& file, const std::string& content) { scratch_.write("data/" + file, content); }
 
@@ -54,6 +52,7 @@ class Collections : public ::testing::Test {
   }
 
   Scratch scratch_;
+  const testing::Surrounded surrounded_{scratch_ / "cache"};
 };
 
 // --- MATLAB files ---

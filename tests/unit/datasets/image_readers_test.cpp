@@ -2,6 +2,7 @@
 #include "support/datasets.h"
 #include "support/images.h"
 #include "support/npy.h"
+#include "support/surroundings.h"
 #include "support/tar.h"
 
 #include <cstdlib>
@@ -38,9 +39,6 @@ Tensor image(std::uint64_t seed, std::int64_t height = 4, std::int64_t width = 6
 
 class Readers : public ::testing::Test {
  protected:
-  void SetUp() override { ::setenv("NMLBENCH_CACHE_DIR", (scratch_ / "cache").c_str(), 1); }
-  void TearDown() override { ::unsetenv("NMLBENCH_CACHE_DIR"); }
-
   std::string at(const std::string& name) const { return (scratch_ / name).string(); }
 
   // data/{ant,bee}: two images each, one below another folder, one named against its content.
@@ -58,6 +56,7 @@ class Readers : public ::testing::Test {
   }
 
   Scratch scratch_;
+  const testing::Surrounded surrounded_{scratch_ / "cache"};
 };
 
 // Views are cut out of the photo, not out of what is served; the whole of it is what `squash` serves.

@@ -184,6 +184,25 @@ TEST(CifarReal, TheSampleIsReadByteForByte) {
   EXPECT_EQ(open("cifar", kShared / "cifar10-bin-sample", {{"split", "test"}}).info.size, 500);
 }
 
+TEST(Cifar, TenIsReadByteForByteBatchAfterBatch) {
+  const Scratch scratch;
+  std::string all;
+  for (const char* batch : {"1", "2"}) {
+    const Tensor pixels = Stream(static_cast<std::uint64_t>(*batch)).integers({2, 3072}, 256).to(torch::kUInt8);
+    std::string bytes;
+    for (const int i : {0, 1}) bytes += std::string(1, static_cast<char>(*batch - '0' + i)) + bytes_of(pixels[i]);
+    scratch.write(std::string("data_batch_") + batch + ".bin", bytes);
+    all += bytes;
+  }
+  const Opened train = open("cifar", scratch.path());
+  const Tensor images = train.all().contiguous();
+  ASSERT_EQ(images.sizes(), (std::vector<std::int64_t>{4, 3, 32, 32}));
+  for (const std::int64_t i : {0, 1, 2, 3}) {
+    EXPECT_EQ(bytes_of(images[i].contiguous()), all.substr(static_cast<std::size_t>(i) * 3073 + 1, 3072));
+    EXPECT_EQ(train.dataset->labels()[i].item<std::int64_t>(), all[static_cast<std::size_t>(i) * 3073]);
+  }
+}
+
 TEST(Cifar, HundredHasFineAndCoarseLabels) {
   const Scratch scratch;
   std::string bytes;

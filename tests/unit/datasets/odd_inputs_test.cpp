@@ -3,6 +3,7 @@
 #include "datasets/images/listing.h"
 #include "support/datasets.h"
 #include "support/images.h"
+#include "support/surroundings.h"
 #include "support/tar.h"
 
 #include <nmlbench/random.h>
@@ -33,12 +34,10 @@ std::string small_png(std::uint64_t seed = 1) {
 class OddInputs : public ::testing::Test {
  protected:
   void SetUp() override {
-    ::setenv("NMLBENCH_CACHE_DIR", (scratch_ / "cache").c_str(), 1);
     set_warning_sink([this](const std::string& text) { warnings_ += text + "\n"; });
   }
   void TearDown() override {
     set_warning_sink([](const std::string& text) { std::fputs((text + "\n").c_str(), stderr); });
-    ::unsetenv("NMLBENCH_CACHE_DIR");
   }
 
   std::string at(const std::string& name) const { return (scratch_ / name).string(); }
@@ -68,6 +67,7 @@ class OddInputs : public ::testing::Test {
   }
 
   testing::Scratch scratch_;
+  const testing::Surrounded surrounded_{scratch_ / "cache"};
   std::string warnings_;
 };
 

@@ -5,6 +5,7 @@
 #include "support/datasets.h"
 #include "support/images.h"
 #include "support/scratch.h"
+#include "support/surroundings.h"
 #include "support/tar.h"
 
 #include <cstdlib>
@@ -30,9 +31,6 @@ const std::vector<std::string> kEndings = {"cls"};
 
 class ShardIndexes : public ::testing::Test {
  protected:
-  void SetUp() override { ::setenv("NMLBENCH_CACHE_DIR", (scratch_ / "cache").c_str(), 1); }
-  void TearDown() override { ::unsetenv("NMLBENCH_CACHE_DIR"); }
-
   ShardIndex index(const fs::path& shard, const std::vector<std::string>& endings = kEndings) const {
     return {space_, shard, endings};
   }
@@ -56,6 +54,7 @@ class ShardIndexes : public ::testing::Test {
   }
 
   Scratch scratch_;
+  const testing::Surrounded surrounded_{scratch_ / "cache"};
   CacheSpace space_{scratch_ / "cache/images", 1 << 20};
   std::vector<TarSample> samples_ = {{"a/1", 0, 512, {{"cls", "7"}}},
                                      {"a/2", 0, std::int64_t{1} << 40, {}},

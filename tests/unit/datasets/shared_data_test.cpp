@@ -3,6 +3,7 @@
 
 #include "support/plugins.h"
 #include "support/scratch.h"
+#include "support/surroundings.h"
 
 #include <cstdlib>
 #include <filesystem>
@@ -23,9 +24,6 @@ using testing::kShared;
 
 class SharedData : public ::testing::Test {
  protected:
-  void SetUp() override { ::setenv("NMLBENCH_CACHE_DIR", (scratch_ / "cache").c_str(), 1); }
-  void TearDown() override { ::unsetenv("NMLBENCH_CACHE_DIR"); }
-
   void unpack(const std::string& archive) {
     const std::string command = "tar -xf '" + (kShared / archive).string() + "' -C '" + scratch_.path().string() + "'";
     ASSERT_EQ(std::system(command.c_str()), 0);
@@ -52,6 +50,7 @@ class SharedData : public ::testing::Test {
   }
 
   Scratch scratch_;
+  const testing::Surrounded surrounded_{scratch_ / "cache"};
   Tensor labels_;
   std::uint32_t crc_ = 0;
 };

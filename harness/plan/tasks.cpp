@@ -1,0 +1,142 @@
+#include "plan/tasks.h"
+
+#include "plan/canonical.h"
+#include "plan/class_match.h"
+#include "plan/coordinates.h"
+#include "plan/stated.h"
+
+#include <set>
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+namespace nmlbench {
+namespace {
+
+// Features of another width come from another encoder. What encoders make of images is known after encoding.
+std::string other_samples(const Split& train, const Split& test) {
+  const SplitInfo &have = train.facts.info, &found = test.facts.info;
+  const bool features = have.kind == SampleKind::feature && found.kind == SampleKind::feature;
+  if (!train.facts.error.empty() || !test.facts.error.empty() || !features) return "";
+  if (have.sample_shape == found.sample_shape) return "";
+  return fmt::format(
+      "{}: {} has features of {} columns, and the training split {} of {}; both must come from one encoder",
+      test.plugin.where.text(), data_of(test), fmt::join(found.sample_shape, " x "), data_of(train),
+      fmt::join(have.sample_shape, " x "));
+}
+
+std::string test_name(const TestSpec& test, const Split& split) {
+  if (!test.name.empty()) return test.name;
+  if (!split.facts.info.domain.empty()) return split.facts.info.domain;
+  const std::string domain = split.plugin.parameter(Role::domain);
+  const std::string declared = domain.empty() ? "" : split.plugin.params.text(domain);
+  if (!declared.empty()) return declared;
+  if (!test.ood) return "test";
+  throw ConfigError(test.where, "the data has no domain to name this test set after; add `name`");
+}
+
+}  // namespace
+
+void TaskMaker::add_shared() {
+  for (std::size_t spec = 0; spec < spec_.tasks.size(); ++spec) {
+    shared_.push_back(names_coordinates(spec_.tasks[spec]) ? std::nullopt : std::optional(add(spec, nullptr)));
+  }
+}
+
+std::size_t TaskMaker::at(std::size_t spec, std::size_t checkpoint) {
+  const Checkpoint& own = plan_.checkpoints[checkpoint];
+  if (!shared_[spec] && !own.stated) {
+    throw ConfigError(spec_.tasks[spec].where,
+                      fmt::format("a path of task \"{}\" names coordinates of a checkpoint, and the [[pretrain]] of "
+                                  "encoder {} states none; add stated = {{ noise = \"symmetric\", noise_ratio = [0, "
+                                  "0.1] }}",
+                                  spec_.tasks[spec].name, own.encoder.name));
+  }
+  const std::size_t task = shared_[spec] ? *shared_[spec] : add(spec, &own);
+  reject_features_of_two(task, checkpoint);
+  return task;
+}
+
+std::size_t TaskMaker::add(std::size_t spec, const Checkpoint* checkpoint) {
+  const TaskSpec& wanted = spec_.tasks[spec];
+  Task task;
+  task.name = wanted.name;
+  task.spec = spec;
+  task.train = split_of(wanted.train, checkpoint);
+  add_views(wanted, task);
+  add_tests(wanted, checkpoint, task);
+  task.params = params_of(wanted, task);
+  plan_.tasks.push_back(std::move(task));
+  return plan_.tasks.size() - 1;
+}
+
+std::size_t TaskMaker::split_of(const PluginRef& data, const Checkpoint* checkpoint) {
+  return splits_.add(splits_.only(checkpoint != nullptr ? at_coordinates(data, *checkpoint) : data));
+}
+
+void TaskMaker::add_views(const TaskSpec& spec, Task& task) const {
+  if (!spec.views) return;
+  task.views = read_views(*spec.views);
+  const SplitFacts& facts = plan_.splits[task.train].facts;
+  if (facts.error.empty() && facts.info.kind == SampleKind::feature) {
+    throw ConfigError(spec.views->where, "the training split has features, and views are of images; remove `views`");
+  }
+}
+
+void TaskMaker::add_tests(const TaskSpec& spec, const Checkpoint* checkpoint, Task& task) {
+  std::set<std::string> names;
+  for (const TestSpec& test : spec.tests) {
+    TestSet set;
+    set.split = split_of(test.data, checkpoint);
+    set.ood = test.ood;
+    set.name = test_name(test, plan_.splits[set.split]);
+    if (!names.insert(set.name).second) {
+      throw ConfigError(test.where, fmt::format("task \"{}\" has two test sets called \"{}\"; give one a `name`",
+                                                task.name, set.name));
+    }
+    ClassMatch match = match_classes(plan_.splits[task.train], plan_.splits[set.split]);
+    set.classes = std::move(match.classes);
+    set.obstacle = other_samples(plan_.splits[task.train], plan_.splits[set.split]);
+    if (set.obstacle.empty()) set.obstacle = std::move(match.obstacle);
+    task.tests.push_back(std::move(set));
+  }
+}
+
+// Of the task as the matrix has it: where files' names depend on the checkpoint, it is the same for all.
+const std::string& TaskMaker::params_of(const TaskSpec& spec, const Task& task) {
+  std::vector<std::string> names = {std::to_string(task.spec)};
+  for (const TestSet& test : task.tests) names.push_back(test.name);
+  const auto [known, is_new] = params_.try_emplace(std::move(names));
+  if (!is_new) return known->second;
+  nlohmann::json params;
+  const auto add = [&](const std::string& part, const PluginRef& data) {
+    const ResolvedPlugin plugin = splits_.only(data);
+    params[part] = plugin.name;
+    const nlohmann::json own = params_with_files(plugin);
+    for (const auto& [name, value] : own.items()) params[part + "." + name] = value;
+  };
+  add("train", spec.train);
+  for (std::size_t i = 0; i < spec.tests.size(); ++i) add(task.tests[i].name, spec.tests[i].data);
+  if (task.views.count > 0) params["views"] = nlohmann::json::parse(task.views.canonical);
+  return known->second = params.dump();
+}
+
+// Levels that are stated and whose features are one file would be one encoder's under several names.
+void TaskMaker::reject_features_of_two(std::size_t task, std::size_t checkpoint) {
+  const Checkpoint& own = plan_.checkpoints[checkpoint];
+  const Split& train = plan_.splits[plan_.tasks[task].train];
+  if (!own.stated || !train.facts.error.empty()) return;
+  const auto [other, is_new] = stated_of_features_.try_emplace(
+      {plan_.tasks[task].spec, own.encoder.identity(), inspector_.files(own.encoder), train.facts.digest}, checkpoint);
+  const Checkpoint& before = plan_.checkpoints[other->second];
+  const bool both_clean = own.noise_ratio() == 0.0 && before.noise_ratio() == 0.0 &&
+                          own.encoder_name() == before.encoder_name() && own.stated->dataset == before.stated->dataset;
+  if (is_new || (both_clean && own.seed == before.seed)) return;
+  throw ConfigError(train.plugin.where,
+                    fmt::format("task \"{}\" has the same training features for {} and for {}; name what differs in "
+                                "the path, as in x = \"cars_{{encoder}}_n{{noise_ratio}}_s{{seed}}.npy\", or put right "
+                                "the file",
+                                plan_.tasks[task].name, stated_name(before), stated_name(own)));
+}
+
+}  // namespace nmlbench
