@@ -1,4 +1,5 @@
 #include "plan/canonical.h"
+#include "plan/class_match.h"
 #include "plan/coordinates.h"
 #include "plan/exclude.h"
 #include "plan/noise_names.h"
@@ -305,8 +306,7 @@ class Planner {
       if (!width || !other || *width == *other) continue;
       return fmt::format(
           "{}: the encoder {} makes {} features of each image of {} ({}) and {} of the training split's ({}); bring "
-          "them to "
-          "one size and colour",
+          "them to one size and colour",
           plan_.splits[test.split].plugin.where.text(), checkpoint.encoder.name, *other,
           data_of(plan_.splits[test.split]), fmt::join(found.info.sample_shape, " x "), *width,
           fmt::join(have.info.sample_shape, " x "));
