@@ -8,9 +8,7 @@
 namespace nmlbench::plugins {
 
 Image::Image(std::int64_t w, std::int64_t h)
-    : width(w),
-      height(h),
-      rgbx(std::make_unique_for_overwrite<std::uint8_t[]>(static_cast<std::size_t>(4 * w * h))) {}
+    : width(w), height(h), rgbx(std::make_unique_for_overwrite<std::uint8_t[]>(static_cast<std::size_t>(4 * w * h))) {}
 
 void check_size(std::int64_t width, std::int64_t height, const DecodeOptions& options) {
   const std::string size = std::to_string(width) + " x " + std::to_string(height) + " px";
