@@ -18,6 +18,7 @@
 #include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 namespace {
@@ -210,6 +211,13 @@ int posix_memalign(void** out, size_t alignment, size_t bytes) {
   if (allocation_fails()) return ENOMEM;
   *out = __libc_memalign(alignment, bytes);
   return *out != nullptr ? 0 : ENOMEM;
+}
+
+// The program's last call (engine_main.cpp), which runs no destructors.
+[[noreturn]] void _Exit(int status) {
+  end();
+  syscall(SYS_exit_group, status);
+  __builtin_unreachable();
 }
 
 }  // extern "C"

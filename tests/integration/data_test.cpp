@@ -76,8 +76,9 @@ TEST(Data, ImagesOfAnotherSizeAreNoFeaturesOfTheSameWidth) {
   scratch.write("m.toml", train_and_test("{ plugin = \"image-folder\", path = \"train\" }",
                                          "{ plugin = \"image-folder\", path = \"train\", size = 6 }"));
   const Finished finished = run(scratch, {"run", "m.toml"});
-  EXPECT_EQ(finished.status, 1);
-  EXPECT_THAT(finished.err, HasSubstr("bring the images to one size and colour"));
+  EXPECT_EQ(finished.status, 2);
+  EXPECT_THAT(finished.err, HasSubstr("m.toml:11:8: task[0].test[0].data: "));
+  EXPECT_THAT(finished.err, HasSubstr("bring them to one size and colour"));
 }
 
 TEST(Data, PixelsOfAFolderAreTheFilesBytes) {
