@@ -43,6 +43,14 @@ std::optional<bool> PluginInspector::trainable(const ResolvedPlugin& encoder) co
   return make_encoder(encoder)->trainable();
 }
 
+std::optional<InputSpec> PluginInspector::input(const ResolvedPlugin& encoder) const {
+  try {
+    return make_encoder(encoder)->input();
+  } catch (const Error&) {
+    return std::nullopt;
+  }
+}
+
 std::optional<std::int64_t> PluginInspector::feature_dim(const ResolvedPlugin& encoder,
                                                          const SplitInfo& samples) const {
   const torch::NoGradGuard no_grad;
