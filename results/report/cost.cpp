@@ -27,7 +27,8 @@ std::map<Arena, std::vector<Contender>> arenas(const ThroughputBoard& board, con
   for (const MethodCost& method : board.methods) {
     const auto encoder = axes.encoder(method.encoder, method.encoder_params);
     const auto series = axes.series(method.tuner, method.tuner_params);
-    if (!encoder || !series || !method.seconds_per_cell || !method.complete) continue;
+    if (!encoder || !series || !method.complete) continue;
+    if (method.seconds_per_cell.value_or(0.0) <= 0.0) continue;  // a logarithmic axis has no place for it
     for (const auto& [kind, score] : kKindScores) {
       if (method.*score) result[{*encoder, method.device, kind}].push_back({&method, *series, &*(method.*score)});
     }

@@ -3,17 +3,23 @@
 #include "chart_min_js.inc"
 #include "chartjs-chart-matrix_min_js.inc"
 #include "charts_js.inc"
+#include "curves_js.inc"
+#include "diagnostics_js.inc"
+#include "dots_js.inc"
 #include "elements_js.inc"
 #include "figures_js.inc"
 #include "looks_js.inc"
+#include "maps_js.inc"
 #include "page_css.inc"
 #include "page_html_mustache.inc"
 #include "results/boards/leaderboard.h"
+#include "results/render/typed_table.h"
 #include "results/report/broken_samples_section.h"
 #include "results/report/chart_sections.h"
 #include "results/report/figures.h"
 #include "results/report/table_sections.h"
 #include "results/store/database.h"
+#include "settings_js.inc"
 #include "support/output_file.h"
 #include "table_section_html_mustache.inc"
 #include "tables_js.inc"
@@ -62,30 +68,77 @@ data summary_facts(const Store& store) {
   return facts;
 }
 
-// "Best in-domain: 71.2 ± 1.3 % by tuner nmtune, noise symmetric, noise_ratio 0"; "" when nothing is ranked.
-std::string best_of(const Leaderboard& board, const char* name, std::optional<Score> LeaderboardRow::*score) {
+// "tuner nmtune, noise_ratio 0.1": of the columns in which rows of the board differ.
+std::string description(const Leaderboard& board, const LeaderboardRow& row) {
+  std::vector<std::string> parts;
+  for (std::size_t i = 0; i < board.group_by.size(); ++i) {
+    const auto same = [&](const LeaderboardRow& other) { return other.key[i] == row.key[i]; };
+    const bool needed = board.group_by[i] == "tuner" || !std::all_of(board.rows.begin(), board.rows.end(), same);
+    if (needed && !row.labels[i].empty()) parts.push_back(fmt::format("{} {}", board.group_by[i], row.labels[i]));
+  }
+  return fmt::format("{}", fmt::join(parts, ", "));
+}
+
+// "95 % t interval over n = 3 seeds, each the mean over 2 tasks"
+std::string unit_text(const Score& score) {
+  const std::string of_tasks = score.tasks > 1 ? fmt::format(", each the mean over {} tasks", score.tasks) : "";
+  if (!score.half_width) return fmt::format("n = {} seed{}, no interval", score.seeds, of_tasks);
+  return fmt::format("95 % t interval over n = {} seeds{}", score.seeds, of_tasks);
+}
+
+// What tells the score from the baseline's: " Against linear-probe: +1.2 ± 0.9 points, p = 0.030: told apart."
+std::string significance(const Leaderboard& board, const std::optional<Difference>& difference) {
+  if (!difference) return "";
+  std::string text = fmt::format(" Against {}: {:+.1f}", board.baseline, 100.0 * difference->mean);
+  if (difference->half_width) text += fmt::format(" ± {:.1f}", 100.0 * *difference->half_width);
+  text += " points";
+  if (!difference->p_holm) return text + ", not tested.";
+  const double p = *difference->p_holm;
+  return text + fmt::format(", p {} (paired t test over {} seeds, Holm-corrected over the leaderboard): {}.",
+                            p < 0.001 ? "< 0.001" : "= " + p_value_text(p), difference->seeds,
+                            p < 0.05 ? "told apart" : "not told apart at 5 %");
+}
+
+// A sentence about the highest score of complete rows; "" when there is none.
+std::string best_of(const Leaderboard& board, const char* name, std::optional<Score> LeaderboardRow::*score,
+                    std::optional<Difference> LeaderboardRow::*difference) {
   const LeaderboardRow* best = nullptr;
+  std::size_t rows = 0;
   for (const LeaderboardRow& row : board.rows) {
     if (!row.complete || !(row.*score)) continue;
+    ++rows;
     if (best == nullptr || (row.*score)->mean > (best->*score)->mean) best = &row;
   }
   if (best == nullptr) return "";
   const Score& value = *(best->*score);
-  std::vector<std::string> parts;
-  for (std::size_t i = 0; i < board.group_by.size(); ++i) {
-    if (!best->labels[i].empty()) parts.push_back(fmt::format("{} {}", board.group_by[i], best->labels[i]));
-  }
   const std::string interval = value.half_width ? fmt::format(" ± {:.1f}", 100.0 * *value.half_width) : "";
-  return fmt::format("Best {}: {:.1f}{} % by {}.", name, 100.0 * value.mean, interval, fmt::join(parts, ", "));
+  const std::string what =
+      rows > 1 ? fmt::format("Highest {} of {} rows", name, rows) : fmt::format("Accuracy {}", name);
+  return fmt::format("{}: {:.1f}{} % ({}) by {}.{}", what, 100.0 * value.mean, interval, unit_text(value),
+                     description(board, *best), significance(board, best->*difference));
 }
 
 data findings(const Leaderboard& board) {
   data lines(data::type::list);
   for (const std::string& line :
-       {best_of(board, "in-domain", &LeaderboardRow::id), best_of(board, "out-of-domain", &LeaderboardRow::ood)}) {
+       {best_of(board, "in-domain", &LeaderboardRow::id, &LeaderboardRow::id_difference),
+        best_of(board, "out-of-domain", &LeaderboardRow::ood, &LeaderboardRow::ood_difference), board.seeds_vary}) {
     if (!line.empty()) lines << data(line);
   }
   return lines;
+}
+
+// What others are compared with unless somebody asks for something else: the linear probe, else the first by name, of
+// the tuners with one setting. "" where there is none, or nothing to compare with it.
+std::string usual_baseline(const Store& store) {
+  SQLite::Statement statement(
+      store.impl().db,
+      "SELECT tuner, count(DISTINCT tuner_id) = 1, (SELECT count(DISTINCT tuner_id) FROM cells WHERE status = 'done'"
+      " AND NOT superseded) FROM tuners JOIN cells USING (tuner_id) WHERE status = 'done' AND NOT superseded"
+      " GROUP BY tuner ORDER BY 2 DESC, tuner <> 'linear-probe', tuner");
+  if (!statement.executeStep() || statement.getColumn(1).getInt() == 0 || statement.getColumn(2).getInt() < 2)
+    return "";
+  return statement.getColumn(0).getString();
 }
 
 // JSON for a <script> element: no "<" of the data can end the element or open a comment.
@@ -136,9 +189,20 @@ data partial(const char* text) {
   return data{mustache::partial{[text] { return std::string(text); }}};
 }
 
-std::string render_page(const Store& store, const PictureSource& pictures) {
-  const Leaderboard board = query_leaderboard(store, {});
-  const Json charts = figures(store);
+// All of the page's code, in the order in which it needs each other.
+std::string scripts() {
+  std::string text;
+  for (const char* script : {kElementsScript, kLooksScript, kChartsScript, kDotsScript, kCurvesScript, kSettingsScript,
+                             kDiagnosticsScript, kMapsScript, kFiguresScript, kTablesScript}) {
+    text += script;
+  }
+  return text;
+}
+
+std::string render_page(const Store& store, const ReportOptions& options) {
+  const std::string baseline = options.baseline.empty() ? usual_baseline(store) : options.baseline;
+  const Leaderboard board = query_leaderboard(store, {.baseline = baseline});
+  const Json charts = figures(store, baseline);
   data page;
   page["title"] = fmt::format("{}", fmt::join(board.matrices, ", "));
   page["written_at"] = fmt::format("{:%Y-%m-%d %H:%M}", fmt::gmtime(std::time(nullptr)));
@@ -147,19 +211,17 @@ std::string render_page(const Store& store, const PictureSource& pictures) {
   page["findings"] = findings(board);
   page["boards"] = board_sections(board, store);
   page["charts"] = chart_sections(charts);
+  page["missing"] = missing_charts(charts);
+  page["any_missing"] = data(page.get("missing")->is_non_empty_list());
   page["tables"] = table_sections(store);
-  page["broken_samples"] = broken_samples_section(store, pictures);
+  page["broken_samples"] = broken_samples_section(store, options.pictures);
   page["runs"] = provenance(store);
   page["table_section"] = partial(kTableSection);
   page["figures"] = script_json(charts);
   page["css"] = kPageCss;
   page["chart_library"] = kChartLibrary;
   page["matrix_library"] = kMatrixLibrary;
-  page["elements"] = kElementsScript;
-  page["looks"] = kLooksScript;
-  page["charts_script"] = kChartsScript;
-  page["figures_script"] = kFiguresScript;
-  page["tables_script"] = kTablesScript;
+  page["scripts"] = scripts();
   mustache::mustache page_template{kPageTemplate};
   if (!page_template.is_valid()) throw std::logic_error("report template: " + page_template.error_message());
   return page_template.render(page);
@@ -167,12 +229,12 @@ std::string render_page(const Store& store, const PictureSource& pictures) {
 
 }  // namespace
 
-std::string report_html(const Store& store, const PictureSource& pictures) {
-  return with_database_errors(store.impl().file, [&] { return render_page(store, pictures); });
+std::string report_html(const Store& store, const ReportOptions& options) {
+  return with_database_errors(store.impl().file, [&] { return render_page(store, options); });
 }
 
-void write_report(const Store& store, const fs::path& file, const PictureSource& pictures) {
-  write_output(file, report_html(store, pictures));
+void write_report(const Store& store, const fs::path& file, const ReportOptions& options) {
+  write_output(file, report_html(store, options));
 }
 
 }  // namespace nmlbench
