@@ -13,10 +13,10 @@
 #include "page_css.inc"
 #include "page_html_mustache.inc"
 #include "results/boards/leaderboard.h"
-#include "results/render/typed_table.h"
 #include "results/report/broken_samples_section.h"
 #include "results/report/chart_sections.h"
 #include "results/report/figures.h"
+#include "results/report/summary.h"
 #include "results/report/table_sections.h"
 #include "results/store/database.h"
 #include "settings_js.inc"
@@ -52,80 +52,6 @@ data fact(const std::string& name, const std::string& value) {
   result["name"] = name;
   result["value"] = value;
   return result;
-}
-
-data summary_facts(const Store& store) {
-  data facts(data::type::list);
-  const std::pair<const char*, const char*> queries[] = {
-      {"cells done", "SELECT count(*) FROM cells WHERE status = 'done'"},
-      {"cells failed", "SELECT count(*) FROM cells WHERE status = 'failed'"},
-      {"encoders", "SELECT count(DISTINCT encoder || encoder_params) FROM sources"},
-      {"tuners", "SELECT count(DISTINCT tuner) FROM tuners"},
-      {"tasks", "SELECT count(DISTINCT task) FROM cells"},
-      {"seeds", "SELECT count(DISTINCT seed) FROM cells"},
-      {"runs", "SELECT count(*) FROM runs"}};
-  for (const auto& [name, sql] : queries) facts << fact(name, fmt::to_string(count_of(store.impl().db, sql)));
-  return facts;
-}
-
-// "tuner nmtune, noise_ratio 0.1": of the columns in which rows of the board differ.
-std::string description(const Leaderboard& board, const LeaderboardRow& row) {
-  std::vector<std::string> parts;
-  for (std::size_t i = 0; i < board.group_by.size(); ++i) {
-    const auto same = [&](const LeaderboardRow& other) { return other.key[i] == row.key[i]; };
-    const bool needed = board.group_by[i] == "tuner" || !std::all_of(board.rows.begin(), board.rows.end(), same);
-    if (needed && !row.labels[i].empty()) parts.push_back(fmt::format("{} {}", board.group_by[i], row.labels[i]));
-  }
-  return fmt::format("{}", fmt::join(parts, ", "));
-}
-
-// "95 % t interval over n = 3 seeds, each the mean over 2 tasks"
-std::string unit_text(const Score& score) {
-  const std::string of_tasks = score.tasks > 1 ? fmt::format(", each the mean over {} tasks", score.tasks) : "";
-  if (!score.half_width) return fmt::format("n = {} seed{}, no interval", score.seeds, of_tasks);
-  return fmt::format("95 % t interval over n = {} seeds{}", score.seeds, of_tasks);
-}
-
-// What tells the score from the baseline's: " Against linear-probe: +1.2 ± 0.9 points, p = 0.030: told apart."
-std::string significance(const Leaderboard& board, const std::optional<Difference>& difference) {
-  if (!difference) return "";
-  std::string text = fmt::format(" Against {}: {:+.1f}", board.baseline, 100.0 * difference->mean);
-  if (difference->half_width) text += fmt::format(" ± {:.1f}", 100.0 * *difference->half_width);
-  text += " points";
-  if (!difference->p_holm) return text + ", not tested.";
-  const double p = *difference->p_holm;
-  return text + fmt::format(", p {} (paired t test over {} seeds, Holm-corrected over the leaderboard): {}.",
-                            p < 0.001 ? "< 0.001" : "= " + p_value_text(p), difference->seeds,
-                            p < 0.05 ? "told apart" : "not told apart at 5 %");
-}
-
-// A sentence about the highest score of complete rows; "" when there is none.
-std::string best_of(const Leaderboard& board, const char* name, std::optional<Score> LeaderboardRow::*score,
-                    std::optional<Difference> LeaderboardRow::*difference) {
-  const LeaderboardRow* best = nullptr;
-  std::size_t rows = 0;
-  for (const LeaderboardRow& row : board.rows) {
-    if (!row.complete || !(row.*score)) continue;
-    ++rows;
-    if (best == nullptr || (row.*score)->mean > (best->*score)->mean) best = &row;
-  }
-  if (best == nullptr) return "";
-  const Score& value = *(best->*score);
-  const std::string interval = value.half_width ? fmt::format(" ± {:.1f}", 100.0 * *value.half_width) : "";
-  const std::string what =
-      rows > 1 ? fmt::format("Highest {} of {} rows", name, rows) : fmt::format("Accuracy {}", name);
-  return fmt::format("{}: {:.1f}{} % ({}) by {}.{}", what, 100.0 * value.mean, interval, unit_text(value),
-                     description(board, *best), significance(board, best->*difference));
-}
-
-data findings(const Leaderboard& board) {
-  data lines(data::type::list);
-  for (const std::string& line :
-       {best_of(board, "in-domain", &LeaderboardRow::id, &LeaderboardRow::id_difference),
-        best_of(board, "out-of-domain", &LeaderboardRow::ood, &LeaderboardRow::ood_difference), board.seeds_vary}) {
-    if (!line.empty()) lines << data(line);
-  }
-  return lines;
 }
 
 // What others are compared with unless somebody asks for something else: the linear probe, else the first by name, of

@@ -2,6 +2,7 @@
 
 const NOISE_AXIS = "label noise in pre-training (%)";
 const noiseText = rate => rate < 0 ? "unknown" : percent(asPercent(rate));
+const atNoise = rate => rate < 0 ? "" : `, ${noiseText(rate)} noise`;  // to go on with; nothing to say where nobody knows
 const MOST_LINES = 3;  // settings of a tuner with a line and a band each; more share an envelope
 const MOST_BANDS = 8;  // in one chart
 
@@ -90,7 +91,8 @@ function envelopeNote(container, lines) {
 
 // ---- The three figures
 
-const withOneLevel = lines => lines.every(line => line.points.length === 1);
+const withOneLevel = lines => lines.every(line => line.points.length === 1)
+  && distinct(lines.map(line => line.points[0][0])).length === 1;
 // A place on the axis needs a rate that is known.
 const withKnownNoise = lines => lines.map(line => ({...line, points: line.points.filter(([rate]) => rate >= 0)}))
   .filter(line => line.points.length > 0);
@@ -123,7 +125,7 @@ function drawFractions(container) {
   seriesLegend(container, seriesOf(lines));
   note(container, `Tasks: ${figures.fractions.tasks.join(", ")}.`);
   for (const rate of distinct(lines.map(line => line.noise_rate))) {
-    accuracyPair(container, `${noiseText(rate)} noise`, "training data used (%)",
+    accuracyPair(container, rate < 0 ? "" : `${noiseText(rate)} noise`, "training data used (%)",
                  shown(lines.filter(line => line.noise_rate === rate)), 240);
   }
 }

@@ -26,7 +26,7 @@ function featureChart(container, title, xTitle, lines) {
             pointRadius: points.map((_, i) => 3.5 + 5 * i / Math.max(1, points.length - 1))};
   };
   const label = ({dataset: {label: name}, raw: {rate, x, y}}) =>
-    `${name}, ${noiseText(rate)} noise: ${y.toFixed(1)} % at ${x}`;
+    `${name}${atNoise(rate)}: ${y.toFixed(1)} % at ${x}`;
   figure(container, title, 280, {
     type: "line", data: {datasets: lines.map(dataset)},
     options: options({interaction: {mode: "nearest", intersect: true},
@@ -52,7 +52,7 @@ function drawSpectra(container) {
   const wanted = ofTask.filter(curve => curve.kind === kind);
   const rates = distinct(curves.map(curve => curve.rate));
   const style = rate => ratioLook(rates.indexOf(rate), rates.length);
-  plainLegend(container, rates.map(rate => [`${noiseText(rate)} noise`, style(rate)]));
+  if (rates.length > 1 || rates[0] >= 0) plainLegend(container, rates.map(rate => [`${noiseText(rate)} noise`, style(rate)]));
   // More charts than a page has room for: one tuner at a time.
   const tuners = tunersOf(shown(wanted)), many = seriesOf(shown(wanted)).length > MOST_CHARTS;
   const tuner = many ? choose(controls, "spectrum-tuner", "Tuner", tuners) : null;

@@ -43,11 +43,6 @@ function dotChart(container, title, x, rows, numbers) {
 
 // ---- Accuracies with one level of noise
 
-const levelText = lines => {
-  const rate = lines[0]?.points[0][0] ?? -1;
-  return rate < 0 ? "" : `, ${noiseText(rate)} noise`;
-};
-
 // What dotChart() takes of a line with one point.
 function accuracyDot({series, points: [[, mean, half, seeds, complete]]}) {
   const text = `${seriesName(series)}: ${plusMinus(mean, half)} % (${seedsText(seeds)}${complete ? "" : ", incomplete"})`;
@@ -71,7 +66,7 @@ function settingDots(container, lines) {
     const sorted = TUNERS.map(tuner => ofTuner(ofKind, tuner)).filter(own => own.length > 0)
       .sort(([a], [b]) => b.points[0][1] - a.points[0][1]).flat();
     const rows = sorted.map(line => ({label: rowName(line.series), dots: [accuracyDot(line)]}));
-    if (rows.length > 0) accuracyDots(row, KIND[kind] + levelText(sorted), rows, sorted);
+    if (rows.length > 0) accuracyDots(row, KIND[kind] + atNoise(sorted[0].points[0][0]), rows, sorted);
   }
 }
 
@@ -88,7 +83,7 @@ function taskDots(container, lines) {
         rows.push({label: i === 0 ? task : "", dots: own.length > 1 ? own.map(dot => ({...dot, half: null})) : own});
       });
     }
-    if (rows.length > 0) accuracyDots(row, KIND[kind] + levelText(ofKind), rows, ofKind);
+    if (rows.length > 0) accuracyDots(row, KIND[kind] + atNoise(ofKind[0].points[0][0]), rows, ofKind);
   }
 }
 
@@ -114,7 +109,7 @@ function drawDifferences(container) {
 
 function differenceDot({series, rate, mean, half, seeds, p, score, baseline}) {
   const of = baseline === null ? "" : `${score.toFixed(1)} - ${baseline.toFixed(1)} %: `;
-  return {series, mean, half, text: `${seriesName(series)}, ${noiseText(rate)} noise: ${of}${plusMinus(mean, half, 2)} points `
+  return {series, mean, half, text: `${seriesName(series)}${atNoise(rate)}: ${of}${plusMinus(mean, half, 2)} points `
     + `(${seedsText(seeds)}${pText(p)})`};
 }
 

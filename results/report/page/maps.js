@@ -52,6 +52,6 @@ function drawConfusion(container) {
   shareRamp(container);
   const row = grid(container, "maps");
   for (const map of ofSet.filter(each => each.series === series).sort((a, b) => a.noise_rate - b.noise_rate)) {
-    heatMap(row, `${seriesName(series)}, ${noiseText(map.noise_rate)} noise, ${seedsText(map.seeds)}`, map, "predicted");
+    heatMap(row, `${seriesName(series)}${atNoise(map.noise_rate)}, ${seedsText(map.seeds)}`, map, "predicted");
   }
 }

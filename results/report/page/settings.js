@@ -4,7 +4,10 @@
 
 function drawSettings(container) {
   const all = ofPanel(figures.noise).filter(line => figures.series[line.series].of > 1);
-  if (all.length === 0) return;
+  if (all.length === 0) {
+    note(container, "Every tuner has one setting on these features.");
+    return;
+  }
   seriesLegend(container, seriesOf(all));
   const controls = container.appendChild(element("div", {class: "controls"}));
   const has = name => all.some(line => name in figures.series[line.series].settings);
@@ -18,7 +21,7 @@ function drawSettings(container) {
   const row = grid(container);
   for (const kind of KINDS) {
     const ofKind = settings.filter(setting => setting.kind === kind);
-    if (ofKind.length > 0) settingChart(row, `${KIND[kind]}, ${noiseText(rate)} noise`, parameter, ofKind);
+    if (ofKind.length > 0) settingChart(row, KIND[kind] + atNoise(rate), parameter, ofKind);
   }
 }
 

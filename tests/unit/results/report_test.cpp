@@ -113,6 +113,27 @@ TEST_F(ReportTest, TheSummarySaysUnitAndSignificance) {
   EXPECT_THAT(summary, HasSubstr("A seed varies"));
 }
 
+TEST_F(ReportTest, TheSummaryTellsTheNextFromABaselineThatLeads) {
+  {
+    Store store = create();
+    const auto run = store.begin_run(run_record());
+    const auto write = [&](const char* tuner, double ratio, std::int64_t seed, double value) {
+      store.write_cell(run,
+                       cell_record({.tuner = tuner, .seed = seed, .ratio = ratio}, {accuracy("photo", "id", value)}));
+    };
+    for (const std::int64_t seed : {0, 1, 2}) {
+      const double level = 0.01 * static_cast<double>(seed);
+      write("linear-probe", 0.0, seed, 0.8 + level);
+      write("mlp", 0.0, seed, 0.6 + 2.0 * level);
+      write("linear-probe", 0.3, seed, 0.7 + level);
+      write("mlp", 0.3, seed, 0.75 + 2.0 * level);  // another condition
+    }
+  }
+  EXPECT_THAT(section("summary"),
+              HasSubstr("by tuner linear-probe, noise_ratio 0. Next, tuner mlp, noise_ratio 0, against "
+                        "it: -19.0 ± 2.5 points, p = 0.002 (paired t test"));
+}
+
 TEST_F(ReportTest, ColumnsThatAreTheSameInEveryRowAreLeftOut) {
   {
     Store store = create();
