@@ -132,6 +132,7 @@ const textTicks = texts => ({
 
 // Labels at 1, 2 and 5 times powers of ten: for axes of a decade or two.
 const roundTicks = {
+  autoSkip: false,
   callback: value => [1, 2, 5].includes(Number(value.toExponential()[0])) && value.toExponential().startsWith("e", 1)
     ? String(+value.toPrecision(1)) : "",
 };
@@ -140,6 +141,12 @@ const roundTicks = {
 const decades = {
   callback: value => Number.isInteger(Math.log10(value)) ? value.toLocaleString("en", {maximumSignificantDigits: 1}) : "",
 };
+
+// Of positive values, from the smallest to the largest rather than to the next power of ten.
+function logAxis(title, values) {
+  const low = Math.min(...values), high = Math.max(...values);
+  return axis(title, {type: "logarithmic", min: low / 1.15, max: high * 1.15, ticks: high > 200 * low ? decades : roundTicks});
+}
 
 // From the lowest to the highest of [mean, half width or null], with as much of the intervals as leaves the means
 // apart: few seeds give intervals far wider than that.

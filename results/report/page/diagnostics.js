@@ -58,15 +58,17 @@ function drawSpectra(container) {
   const tuner = many ? choose(controls, "spectrum-tuner", "Tuner", tuners) : null;
   const row = grid(container, "small");
   const raw = wanted.filter(curve => curve.series === null), tuned = shown(wanted).filter(({series}) => !many || tunerOf(series) === tuner);
-  if (raw.length > 0) spectrumChart(row, "encoder's own features", raw, style);
+  const scale = [...raw, ...tuned].flatMap(curve => curve.values).filter(Boolean);
+  if (raw.length > 0) spectrumChart(row, "encoder's own features", raw, style, scale);
   const byRank = (a, b) => figures.series[a].rank - figures.series[b].rank;
   for (const series of many ? seriesOf(tuned).sort(byRank) : seriesOf(tuned)) {
     const title = many ? settingText(series) : `tuned by ${seriesName(series)}`;
-    spectrumChart(row, title, tuned.filter(curve => curve.series === series), style);
+    spectrumChart(row, title, tuned.filter(curve => curve.series === series), style, scale);
   }
 }
 
-function spectrumChart(container, title, curves, style) {
+// scale: values that the axis has room for, the same in all charts.
+function spectrumChart(container, title, curves, style, scale) {
   const name = curve => `${noiseText(curve.rate)} noise`;
   const points = curve => figures.spectra.indices[curve.index].map((x, i) => ({x, y: curve.values[i]}));
   const dataset = curve => {
@@ -78,7 +80,7 @@ function spectrumChart(container, title, curves, style) {
   figure(container, title, 260, {
     type: "line", data: {datasets: curves.map(dataset)},
     options: options({scales: {x: axis("index of the singular value", {type: "logarithmic", ticks: decades}),
-                               y: axis("singular value / sum", {type: "logarithmic", ticks: decades})},
+                               y: logAxis("singular value / sum", scale)},
                       plugins: tooltip(label)}),
   }, () => ({
     head: ["noise", "index", "singular value / sum"],
@@ -110,11 +112,11 @@ function lossChart(container, tuner, curves) {
   };
   const losses = curves.flatMap(curve => curve.losses).filter(loss => loss !== null);
   const decaying = Math.min(...losses) > 0 && Math.max(...losses) > 20 * Math.min(...losses);
-  const loss = decaying ? {type: "logarithmic", ticks: decades} : {type: "linear", grace: "5%"};
+  const loss = decaying ? logAxis("training loss", losses) : axis("training loss", {type: "linear", grace: "5%"});
   const label = ({dataset: {label: name}, raw}) => `${name}: ${raw.y} after epoch ${raw.x} (${seedsText(raw.seeds)})`;
   figure(container, tuner, 240, {
     type: "line", data: {datasets: curves.map(dataset)},
-    options: options({scales: {x: axis("epoch", {type: "linear"}), y: axis("training loss", loss)},
+    options: options({scales: {x: axis("epoch", {type: "linear"}), y: loss},
                       plugins: tooltip(label)}),
   }, () => ({
     head: ["tuner", "epoch", "training loss", "seeds"],

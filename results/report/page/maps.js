@@ -52,6 +52,7 @@ function drawConfusion(container) {
   shareRamp(container);
   const row = grid(container, "maps");
   for (const map of ofSet.filter(each => each.series === series).sort((a, b) => a.noise_rate - b.noise_rate)) {
-    heatMap(row, `${seriesName(series)}${atNoise(map.noise_rate)}, ${seedsText(map.seeds)}`, map, "predicted");
+    const level = map.noise_rate < 0 ? "" : `${noiseText(map.noise_rate)} noise, `;
+    heatMap(row, `${level}${seedsText(map.seeds)}, ${seriesName(series)}`, map, "predicted");
   }
 }

@@ -99,7 +99,7 @@ function costChart(container, title, rows) {
       ...own.map(settings => frontLine(frontOf(settings), {
         borderColor: withAlpha(tunerLook(tunerOf(settings[0].series)).colour, 0.7), borderWidth: 1}))]},
     options: options({interaction: {mode: "nearest", intersect: true},
-                      scales: {x: axis("time of a cell (s)", {type: "logarithmic", ticks: roundTicks}),
+                      scales: {x: logAxis("time of a cell (s)", rows.map(row => row.seconds)),
                                y: axis("accuracy (%)", {grace: "10%"})},
                       plugins: tooltip(label, {filter: item => !item.dataset.front})}),
   }, () => ({
