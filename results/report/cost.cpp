@@ -1,5 +1,6 @@
 // Accuracy against cost, with the front of methods that no other beats in both.
 #include "results/boards/throughput.h"
+#include "results/render/board_facts.h"
 #include "results/report/figures.h"
 
 #include <tuple>
@@ -36,10 +37,19 @@ std::map<Arena, std::vector<Contender>> arenas(const ThroughputBoard& board, con
   return result;
 }
 
+std::vector<const Score*> scores_of(const ThroughputBoard& board) {
+  std::vector<const Score*> scores;
+  for (const MethodCost& method : board.methods) {
+    for (const auto& [kind, score] : kKindScores) scores.push_back(pointer_to(method.*score));
+  }
+  return scores;
+}
+
 }  // namespace
 
-Json cost_figure(const Store& store, const Axes& axes) {
+Json cost_figure(const Store& store, const Axes& axes, Json& notes) {
   const ThroughputBoard board = query_throughput(store, {});
+  notes["cost"] = inference_note(Inference{}, scores_of(board), "");
   Json rows = Json::array();
   for (const auto& [arena, contenders] : arenas(board, axes)) {
     const auto& [encoder, device, kind] = arena;

@@ -89,9 +89,23 @@ void for_each_score(const Leaderboard& board, const Axes& axes, Use&& use) {
   }
 }
 
+std::vector<const Score*> scores_of(const Leaderboard& board) {
+  std::vector<const Score*> scores;
+  for (const LeaderboardRow& row : board.rows) {
+    scores.insert(scores.end(), {pointer_to(row.id), pointer_to(row.ood)});
+  }
+  return scores;
+}
+
+// Unit, n and intervals of a board's scores.
+std::string note_of(const Leaderboard& board) {
+  return inference_note(board.inference, scores_of(board), "");
+}
+
 // Accuracy against the realised noise rate, Axes::kUnknown where nobody knows it: [{"panel", "series", "kind",
 // "points"}]
-Json noise_curves(const Leaderboard& board, const Axes& axes) {
+Json noise_curves(const Leaderboard& board, const Axes& axes, Json& notes) {
+  notes["noise"] = notes["settings"] = note_of(board);
   const Scale scale(board.metric);
   Lines lines;
   for_each_score(board, axes, [&](const auto& row, const Axes::Place& place, const char* kind, const Score& value) {
@@ -104,9 +118,10 @@ Json noise_curves(const Leaderboard& board, const Axes& axes) {
 }
 
 // The same for each of several tasks: [{"task", "panel", "series", "kind", "points"}]
-Json task_curves(const Store& store, const Axes& axes) {
+Json task_curves(const Store& store, const Axes& axes, Json& notes) {
   if (strings(store, "SELECT DISTINCT task FROM cells WHERE status = 'done'").size() < 2) return Json::array();
   const Leaderboard board = query_leaderboard(store, {.group_by = columns_with(axes, "task")});
+  notes["tasks"] = note_of(board);
   const Scale scale(board.metric);
   Lines lines;
   for_each_score(board, axes, [&](const auto& row, const Axes::Place& place, const char* kind, const Score& value) {
@@ -128,13 +143,14 @@ std::vector<std::string> tasks_with_fractions(const Store& store) {
 
 // Accuracy against training fraction, in percent: {"tasks", "lines": [{"panel", "series", "noise_rate", "kind",
 // "points"}]}. Only tasks that have all fractions: a line must not change what it averages over.
-Json fraction_curves(const Store& store, const Axes& axes) {
+Json fraction_curves(const Store& store, const Axes& axes, Json& notes) {
   const std::vector<std::string> tasks = tasks_with_fractions(store);
   Lines lines;
   if (!tasks.empty()) {
     LeaderboardQuery query{.group_by = axes.columns()};
     for (const std::string& task : tasks) query.where.emplace_back("task", task);
     const Leaderboard board = query_leaderboard(store, query);
+    notes["fractions"] = note_of(board);
     const Scale scale(board.metric);
     for_each_score(board, axes, [&](const auto& row, const Axes::Place& place, const char* kind, const Score& value) {
       lines.add({{"panel", place.panel}, {"series", place.series}, {"noise_rate", place.noise_rate}, {"kind", kind}},
@@ -161,9 +177,18 @@ BaselineScores baseline_scores(const Leaderboard& board) {
   return scores;
 }
 
+std::vector<const Score*> differences_of(const Leaderboard& board) {
+  std::vector<const Score*> scores;
+  for (const LeaderboardRow& row : board.rows) {
+    scores.insert(scores.end(), {pointer_to(row.id_difference), pointer_to(row.ood_difference)});
+  }
+  return scores;
+}
+
 // Each tuner minus the baseline: {"baseline", "rows": [[panel, series, noise rate, kind, mean, half width, seeds, p,
 // score, score of the baseline or null]]}; p is Holm-corrected over all rows.
-Json differences(const Leaderboard& board, const Axes& axes) {
+Json differences(const Leaderboard& board, const Axes& axes, Json& notes) {
+  notes["differences"] = inference_note(board.inference, differences_of(board), "all rows");
   const Scale scale(board.metric);
   const BaselineScores baselines = baseline_scores(board);
   Json rows = Json::array();
@@ -180,8 +205,8 @@ Json differences(const Leaderboard& board, const Axes& axes) {
 }
 
 // A metric of the tuned features against accuracy, through the noise ratios:
-// [{"metric", "panel", "series", "kind", "points": [[noise rate, metric, accuracy]]}]
-Json feature_curves(const Store& store, const Leaderboard& accuracy, const Axes& axes) {
+// [{"metric", "panel", "series", "kind", "points": [[noise rate, metric, accuracy, half width]]}]
+Json feature_curves(const Store& store, const Leaderboard& accuracy, const Axes& axes, Json& notes) {
   const auto metrics = strings(store, "SELECT metric FROM metric_names");
   std::map<std::vector<std::string>, const LeaderboardRow*> accuracy_of;
   for (const LeaderboardRow& row : accuracy.rows) accuracy_of[row.key] = &row;
@@ -190,6 +215,7 @@ Json feature_curves(const Store& store, const Leaderboard& accuracy, const Axes&
   for (const char* metric : {"sve", "lsvr"}) {
     if (std::find(metrics.begin(), metrics.end(), metric) == metrics.end()) continue;
     const Leaderboard board = query_leaderboard(store, {.group_by = axes.columns(), .metric = metric});
+    notes["features"] = note_of(board) + " " + board.spectra;
     for (const LeaderboardRow& row : board.rows) {
       const auto place = axes.place(row.key);
       const auto partner = accuracy_of.find(row.key);
@@ -198,36 +224,11 @@ Json feature_curves(const Store& store, const Leaderboard& accuracy, const Axes&
         const auto &x = score(row, kind), &y = score(*partner->second, kind);
         if (!x || !y) continue;
         lines.add({{"metric", metric}, {"panel", place->panel}, {"series", place->series}, {"kind", kind}},
-                  place->noise_rate, {place->noise_rate, rounded(x->mean), percent.mean(*y)});
+                  place->noise_rate, {place->noise_rate, rounded(x->mean), percent.mean(*y), percent.half_width(*y)});
       }
     }
   }
   return lines.to_json();
-}
-
-std::vector<const Score*> scores_of(const Leaderboard& board) {
-  std::vector<const Score*> scores;
-  for (const LeaderboardRow& row : board.rows) {
-    scores.insert(scores.end(), {pointer_to(row.id), pointer_to(row.ood)});
-  }
-  return scores;
-}
-
-std::vector<const Score*> differences_of(const Leaderboard& board) {
-  std::vector<const Score*> scores;
-  for (const LeaderboardRow& row : board.rows) {
-    scores.insert(scores.end(), {pointer_to(row.id_difference), pointer_to(row.ood_difference)});
-  }
-  return scores;
-}
-
-// Unit, n and intervals of what is on the charts, by their ids.
-Json chart_notes(const Leaderboard& board) {
-  const std::string of_scores = inference_note(board.inference, scores_of(board), "");
-  Json notes = {{"noise", of_scores}, {"settings", of_scores}};
-  const auto differences = differences_of(board);
-  if (has_any(differences)) notes["differences"] = inference_note(board.inference, differences, "all rows");
-  return notes;
 }
 
 }  // namespace
@@ -243,18 +244,19 @@ Json figures(const Store& store, const std::string& baseline) {
   const Leaderboard board = query_leaderboard(store, {.group_by = Axes::least_columns(), .baseline = baseline});
   const Axes axes(board);
   Json result = axes.to_json();
-  result["notes"] = chart_notes(board);
-  result["noise"] = noise_curves(board, axes);
-  result["tasks"] = task_curves(store, axes);
+  Json notes = Json::object();
+  result["noise"] = noise_curves(board, axes, notes);
+  result["tasks"] = task_curves(store, axes, notes);
   result["settings"] = axes.parameters();
-  result["differences"] = differences(board, axes);
-  result["features"] = feature_curves(store, board, axes);
+  result["differences"] = differences(board, axes, notes);
+  result["features"] = feature_curves(store, board, axes, notes);
   result["spectra"] = spectrum_figure(store, axes);
-  result["fractions"] = fraction_curves(store, axes);
-  result["cost"] = cost_figure(store, axes);
+  result["fractions"] = fraction_curves(store, axes, notes);
+  result["cost"] = cost_figure(store, axes, notes);
   result["learning"] = learning_figure(store, axes);
   result["confusion"] = confusion_figure(store, axes);
   result["transitions"] = transition_figure(store);
+  result["notes"] = std::move(notes);
   return result;
 }
 

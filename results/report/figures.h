@@ -18,12 +18,13 @@ Json figures(const Store& store, const std::string& baseline);
 // ---- Parts of figures(), one file each.
 
 // What accuracy costs, mean over everything that a tuner was measured on, of tuners whose time is known:
-// {"rows": [[encoder, device, kind, series, seconds per cell, accuracy, half width, 1 on the Pareto front]]}
-Json cost_figure(const Store& store, const Axes& axes);
+// {"rows": [[encoder, device, kind, series, seconds per cell, accuracy, half width, 1 on the Pareto front]]}; in
+// `notes`, "cost" becomes what its unit is.
+Json cost_figure(const Store& store, const Axes& axes, Json& notes);
 // Mean singular value spectra, each divided by its sum, at some positions (1-based) that many curves share; null below
 // the largest value times the resolution of float32, which is rounding:
 // {"indices": [[...]], "rows": [[panel, series (null: the encoder's own features), task, kind, noise rate, which of
-// the indices, [values]]]}
+// the indices, [values], how many spectra]]}
 Json spectrum_figure(const Store& store, const Axes& axes);
 // What noise models did, mean over checkpoints; matrices of more than 50 classes are coarsened:
 // [{"dataset", "noise", "noise_ratio", "realised", "checkpoints", "classes", "block", "rows": [[...]]}]

@@ -111,7 +111,7 @@ Json spectrum_figure(const Store& store, const Axes& axes) {
       values.push_back(sum < rounding ? Json(nullptr) : rounded(sum / static_cast<double>(curve.count), 3));
     }
     rows.push_back({key.panel, key.series ? Json(*key.series) : Json(nullptr), key.task, key.kind, key.noise_rate,
-                    number->second, std::move(values)});
+                    number->second, std::move(values), curve.count});
   }
   return {{"indices", indices}, {"rows", rows}};
 }

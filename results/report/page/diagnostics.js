@@ -20,21 +20,21 @@ function featureChart(container, title, xTitle, lines) {
   const many = lines.length > MOST_BANDS;
   const dataset = ({series, points}) => {
     const {colour, dash, marker} = look(series);
-    return {label: seriesName(series), data: points.map(([rate, x, y]) => ({rate, x, y})),
+    return {label: seriesName(series), data: points.map(([rate, x, y, half]) => ({rate, x, y, half})),
             borderColor: withAlpha(colour, 0.7), backgroundColor: colour, borderDash: many ? [] : dash, borderWidth: many ? 0.75 : 1.5,
             pointStyle: marker, pointBorderColor: colour,
             pointRadius: points.map((_, i) => 3.5 + 5 * i / Math.max(1, points.length - 1))};
   };
-  const label = ({dataset: {label: name}, raw: {rate, x, y}}) =>
-    `${name}${atNoise(rate)}: ${y.toFixed(1)} % at ${x}`;
+  const label = ({dataset: {label: name}, raw: {rate, x, y, half}}) =>
+    `${name}${atNoise(rate)}: ${plusMinus(y, half)} % at ${x}`;
   figure(container, title, 280, {
     type: "line", data: {datasets: lines.map(dataset)},
     options: options({interaction: {mode: "nearest", intersect: true},
                       scales: {x: axis(xTitle, {type: "linear", grace: "5%"}), y: axis("accuracy (%)", {grace: "5%"})},
                       plugins: tooltip(label)}),
   }, () => ({
-    head: ["tuner", "noise", xTitle, "accuracy (%)"],
-    rows: lines.flatMap(line => line.points.map(([rate, x, y]) => [seriesName(line.series), noiseText(rate), x, y])),
+    head: ["tuner", "noise", xTitle, "accuracy (%)", "± 95 %"],
+    rows: lines.flatMap(line => line.points.map(([rate, x, y, half]) => [seriesName(line.series), noiseText(rate), x, y, half])),
   }));
 }
 
@@ -43,7 +43,7 @@ function featureChart(container, title, xTitle, lines) {
 const MOST_CHARTS = 8;
 
 function drawSpectra(container) {
-  const curves = ofPanel(named(figures.spectra.rows, "panel", "series", "task", "kind", "rate", "index", "values"));
+  const curves = ofPanel(named(figures.spectra.rows, "panel", "series", "task", "kind", "rate", "index", "values", "count"));
   const controls = container.appendChild(element("div", {class: "controls"}));
   const task = choose(controls, "spectrum-task", "Task", distinct(curves.map(curve => curve.task)));
   const ofTask = curves.filter(curve => curve.task === task);
@@ -83,8 +83,8 @@ function spectrumChart(container, title, curves, style, scale) {
                                y: logAxis("singular value / sum", scale)},
                       plugins: tooltip(label)}),
   }, () => ({
-    head: ["noise", "index", "singular value / sum"],
-    rows: curves.flatMap(curve => points(curve).map(({x, y}) => [name(curve), x, y])),
+    head: ["noise", "index", "singular value / sum", "spectra averaged"],
+    rows: curves.flatMap(curve => points(curve).map(({x, y}) => [name(curve), x, y, curve.count])),
   }));
 }
 
@@ -100,10 +100,13 @@ function drawLearning(container) {
   const wanted = shown(all.filter(curve => curve.task === task && curve.rate === rate)), tuners = tunersOf(wanted);
   const drawn = tuners.length > MOST_CHARTS ? [choose(controls, "learning-tuner", "Tuner", tuners)] : tuners;
   const row = grid(container, "small");
-  for (const tuner of drawn) lossChart(row, tuner, ofTuner(wanted, tuner));
+  for (const tuner of drawn) {
+    const own = ofTuner(wanted, tuner), seeds = distinct(own.map(curve => curve.seeds));
+    lossChart(row, `${tuner}, ${seeds.join(" or ")} seed${seeds.at(-1) === 1 ? "" : "s"}`, own);
+  }
 }
 
-function lossChart(container, tuner, curves) {
+function lossChart(container, title, curves) {
   const dataset = ({series, seeds, index, losses}) => {
     const {colour, dash} = look(series);
     return {label: seriesName(series), data: figures.learning.epochs[index].map((x, i) => ({x, y: losses[i], seeds})),
@@ -114,7 +117,7 @@ function lossChart(container, tuner, curves) {
   const decaying = Math.min(...losses) > 0 && Math.max(...losses) > 20 * Math.min(...losses);
   const loss = decaying ? logAxis("training loss", losses) : axis("training loss", {type: "linear", grace: "5%"});
   const label = ({dataset: {label: name}, raw}) => `${name}: ${raw.y} after epoch ${raw.x} (${seedsText(raw.seeds)})`;
-  figure(container, tuner, 240, {
+  figure(container, title, 240, {
     type: "line", data: {datasets: curves.map(dataset)},
     options: options({scales: {x: axis("epoch", {type: "linear"}), y: loss},
                       plugins: tooltip(label)}),

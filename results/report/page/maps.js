@@ -36,7 +36,8 @@ function drawTransitions(container) {
   shareRamp(container);
   const row = grid(container, "maps");
   for (const map of maps) {
-    heatMap(row, `${map.noise} ${noiseText(map.noise_ratio)}: ${noiseText(map.realised)} realised`, map, "noisy");
+    const checkpoints = `${map.checkpoints} checkpoint${map.checkpoints === 1 ? "" : "s"}`;
+    heatMap(row, `${map.noise} ${noiseText(map.noise_ratio)}: ${noiseText(map.realised)} realised, ${checkpoints}`, map, "noisy");
   }
 }
 

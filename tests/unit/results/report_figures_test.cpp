@@ -33,6 +33,7 @@ TEST_F(ReportTest, CurvesAreTheLeaderboardsMeansAndIntervals) {
   // [noise ratio, mean in %, half width of the t interval over two seeds: 12.706 * 0.01, seeds, complete]
   EXPECT_EQ(curves[0]["points"], Json::parse("[[0.0, 81.0, 12.7, 2, 1], [0.3, 51.0, 12.7, 2, 1]]"));
   EXPECT_EQ(curves[1]["points"], Json::parse("[[0.0, 40.5, 6.35, 2, 1], [0.3, 25.5, 6.35, 2, 1]]"));
+  EXPECT_EQ(figures()["notes"]["noise"], "Unit: seed, n = 2; ±: 95 % t interval.");
 }
 
 TEST_F(ReportTest, MarksPointsThatMissSomething) {
@@ -141,7 +142,7 @@ TEST_F(ReportTest, FeatureMetricsMeetTheAccuracyOfTheirKind) {
   const Json features = figures()["features"];
   ASSERT_THAT(features, SizeIs(1));
   EXPECT_EQ(features[0]["metric"], "sve");
-  EXPECT_EQ(features[0]["points"], Json::parse("[[0.1, 4.25, 50.0]]"));
+  EXPECT_EQ(features[0]["points"], Json::parse("[[0.1, 4.25, 50.0, null]]"));
 }
 
 TEST_F(ReportTest, SpectraAreNormalisedAndAveraged) {
@@ -158,8 +159,8 @@ TEST_F(ReportTest, SpectraAreNormalisedAndAveraged) {
   const Json spectra = figures()["spectra"];
   // panel, series, task, kind, noise ratio, which indices, values
   EXPECT_EQ(spectra["indices"], Json::parse("[[1, 2, 3], [1, 2]]"));
-  EXPECT_THAT(spectra["rows"], ElementsAre(Json::parse(R"([0, null, "shapes", "id", 0.1, 0, [1.0, null, null]])"),
-                                           Json::parse(R"([0, 0, "shapes", "id", 0.1, 1, [0.625, 0.375]])")));
+  EXPECT_THAT(spectra["rows"], ElementsAre(Json::parse(R"([0, null, "shapes", "id", 0.1, 0, [1.0, null, null], 2])"),
+                                           Json::parse(R"([0, 0, "shapes", "id", 0.1, 1, [0.625, 0.375], 2])")));
 }
 
 TEST_F(ReportTest, SpectraEndWhereFloat32Does) {
