@@ -28,7 +28,7 @@ const intervals = {
 // rows: [{label, dots: [{series, mean, half or null, text}]}], from top to bottom.
 function dotChart(container, title, x, rows, numbers) {
   const data = rows.flatMap(({dots}, y) => dots.map(dot => ({...dot, x: dot.mean, y})));
-  const colours = data.map(dot => look(dot.series).colour), labels = rows.map(row => shortenMiddle(row.label, wide() ? 48 : 20));
+  const colours = data.map(dot => look(dot.series).colour), labels = rows.map(row => shortenMiddle(row.label, wide() ? 44 : 20));
   figure(container, title, 80 + 20 * rows.length, {
     type: "scatter",
     data: {datasets: [{data, pointRadius: 5, pointStyle: data.map(dot => look(dot.series).marker), pointBorderWidth: 1.5,
