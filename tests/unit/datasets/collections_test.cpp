@@ -19,8 +19,10 @@ namespace nmlbench {
 namespace {
 
 namespace fs = std::filesystem;
+using ::testing::AllOf;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
+using ::testing::Not;
 using testing::png_of;
 using Opened = testing::OpenedDataset;
 using testing::Scratch;
@@ -104,6 +106,8 @@ class MatFile {
   mat_t* mat_;
 };
 
+const std::pair<const char*, const char*> kAsTheyAre = {"verify", "nothing"};  // files that tests write
+
 TEST_F(Collections, Flowers102) {
   MatFile(scratch_ / "data/flowers-102/imagelabels.mat").numbers("labels", {102, 7, 1});
   MatFile setid(scratch_ / "data/flowers-102/setid.mat");
@@ -111,13 +115,25 @@ TEST_F(Collections, Flowers102) {
   setid.numbers("valid", {1});
   setid.numbers("tstid", {2});
   for (int i = 1; i <= 3; ++i) draw("flowers-102/jpg/image_0000" + std::to_string(i) + ".jpg", i);
-  EXPECT_THAT(numbers(open("flowers102")), ElementsAre(3));
-  EXPECT_THAT(open("flowers102", {{"split", "trainval"}}).labels(), ElementsAre(0, 101));
-  EXPECT_EQ(open("flowers102", {{"split", "test"}}).info.classes, 102);
-  EXPECT_EQ(open("flowers102").info.sample_shape, (std::vector<std::int64_t>{3, 224, 224}));
-  EXPECT_THAT(failure("flowers102", {{"verify", true}}), HasSubstr("has 1 images, the official distribution 1020"));
-  fs::remove(scratch_ / "data/flowers-102/jpg/image_00003.jpg");
-  EXPECT_THAT(failure("flowers102", {{"verify", true}}), HasSubstr("1 of 1 images are missing"));
+  EXPECT_THAT(numbers(open("flowers102", {kAsTheyAre})), ElementsAre(3));
+  EXPECT_THAT(open("flowers102", {kAsTheyAre, {"split", "trainval"}}).labels(), ElementsAre(0, 101));
+  EXPECT_EQ(open("flowers102", {kAsTheyAre, {"split", "test"}}).info.classes, 102);
+  EXPECT_EQ(open("flowers102", {kAsTheyAre}).info.sample_shape, (std::vector<std::int64_t>{3, 224, 224}));
+  for (const testing::Values& values : {testing::Values{}, {{"verify", "all"}}}) {
+    EXPECT_THAT(failure("flowers102", values),
+                AllOf(HasSubstr("imagelabels.mat: its MD5 is "),
+                      HasSubstr("the official file's e0620be6f572b9609742df49"), HasSubstr("verify = \"nothing\"")));
+  }
+}
+
+// Checksums cost time by the byte, so that files of more than 256 MiB are hashed on demand.
+TEST_F(Collections, LargeFilesAreHashedOnDemand) {
+  MatFile(scratch_ / "data/extra_32x32.mat").numbers("y", {1});
+  fs::resize_file(scratch_ / "data/extra_32x32.mat", std::uintmax_t{256} << 20);
+  EXPECT_THAT(failure("svhn", {{"split", "extra"}}), HasSubstr("its MD5 is "));
+  fs::resize_file(scratch_ / "data/extra_32x32.mat", (std::uintmax_t{256} << 20) + 1);
+  EXPECT_THAT(failure("svhn", {{"split", "extra"}}), Not(HasSubstr("its MD5 is ")));
+  EXPECT_THAT(failure("svhn", {{"split", "extra"}, {"verify", "all"}}), HasSubstr("its MD5 is "));
 }
 
 TEST_F(Collections, OxfordPets) {
@@ -130,6 +146,9 @@ TEST_F(Collections, OxfordPets) {
   EXPECT_THAT(numbers(pets), ElementsAre(5, 6));
   EXPECT_EQ(pets.info.class_names.at(36), "yorkshire_terrier");
   EXPECT_THAT(failure("oxford-pets", {{"split", "test"}}), HasSubstr("class 38 is outside [1, 37]"));
+  EXPECT_THAT(failure("oxford-pets", {{"verify", "all"}}), HasSubstr("has 2 images, the official distribution 3680"));
+  fs::remove(scratch_ / "data/images/Abyssinian_1.jpg");
+  EXPECT_THAT(failure("oxford-pets", {{"verify", "all"}}), HasSubstr("1 of 2 images are missing"));
 }
 
 TEST_F(Collections, StanfordCars) {
@@ -169,7 +188,7 @@ TEST_F(Collections, Svhn) {
   MatFile file(scratch_ / "data/train_32x32.mat");
   file.bytes("X", x, {32, 32, 3, 2});
   file.numbers("y", {10, 4});
-  const Opened digits = open("svhn");
+  const Opened digits = open("svhn", {kAsTheyAre});
   EXPECT_THAT(digits.labels(), ElementsAre(0, 4));
   EXPECT_TRUE(torch::equal(digits.all(), x.transpose(2, 3)));
 }
