@@ -434,6 +434,90 @@ TEST_F(Collections, ObjectNetMapsToGroups) {
   EXPECT_THAT(failure("objectnet"), HasSubstr("\"sundial\" is no class of ImageNet-1K"));
 }
 
+using Lists = std::vector<std::vector<std::int64_t>>;
+
+TEST_F(Collections, ImageNetVidRobustHasAnchorsAndTheFramesAroundThem) {
+  text("misc/imagenet_class_index.json", R"({"0":["n01","tench"],"1":["n02","goldfish"],"2":["n03","shark"]})");
+  text("misc/imagenet_vid_class_index.json", R"({"0":["v1","fish"],"1":["v2","danger"]})");
+  text("misc/rev_wnid_map.json", R"({"v1":["n01","n02"],"v2":["n03"]})");
+  text("metadata/pmsets.json", R"({"val/b/5.JPEG":["val/b/4.JPEG","val/b/6.JPEG"],"val/a/1.JPEG":["val/a/2.JPEG"]})");
+  text("metadata/labels.json", R"({"val/a/1.JPEG":[1],"val/a/2.JPEG":[1,0],"val/b/4.JPEG":[0],"val/b/5.JPEG":[0],
+                                   "val/b/6.JPEG":[0]})");
+  for (const auto& [file, number] : {std::pair{"a/1", 1}, {"a/2", 2}, {"b/4", 4}, {"b/5", 5}, {"b/6", 6}})
+    draw(std::string("val/") + file + ".JPEG", number);
+  const Opened anchors = open("imagenet-vid-robust");
+  EXPECT_THAT(numbers(anchors), ElementsAre(1, 5));
+  EXPECT_THAT(anchors.labels(), ElementsAre(1, 0));
+  EXPECT_EQ(anchors.info.training_classes, (Lists{{0, 1}, {2}}));
+  EXPECT_EQ(anchors.info.right_classes, (Lists{{1}, {0}}));
+  EXPECT_TRUE(anchors.info.sets.empty());
+  const Opened frames = open("imagenet-vid-robust", {{"score", "pm-10"}});
+  EXPECT_THAT(numbers(frames), ElementsAre(1, 2, 5, 4, 6));
+  EXPECT_THAT(frames.labels(), ElementsAre(1, 1, 0, 0, 0));
+  EXPECT_EQ(frames.info.right_classes, (Lists{{1}, {1, 0}, {0}, {0}, {0}}));
+  EXPECT_THAT(frames.info.sets, ElementsAre(0, 0, 1, 1, 1));
+  EXPECT_NE(frames.dataset->digest(), anchors.dataset->digest());
+  EXPECT_THAT(failure("imagenet-vid-robust", {{"limit", std::int64_t{1}}}), HasSubstr("take frames out of their sets"));
+  EXPECT_THAT(failure("imagenet-vid-robust", {{"verify", "all"}}),
+              HasSubstr("has 2 images, the official distribution 1109"));
+
+  // what is right for a frame is part of what the data are
+  const std::string before = frames.dataset->digest();
+  text("metadata/labels.json", R"({"val/a/1.JPEG":[1],"val/a/2.JPEG":[1],"val/b/4.JPEG":[0],"val/b/5.JPEG":[0],
+                                   "val/b/6.JPEG":[0]})");
+  EXPECT_NE(open("imagenet-vid-robust", {{"score", "pm-10"}}).dataset->digest(), before);
+  text("metadata/labels.json", R"({"val/a/1.JPEG":[2]})");
+  EXPECT_THAT(failure("imagenet-vid-robust"),
+              HasSubstr("labels.json: \"val/a/1.JPEG\" has no class, or one outside [0, 2)"));
+  text("metadata/labels.json", R"({"val/a/1.JPEG":[1]})");
+  EXPECT_THAT(failure("imagenet-vid-robust"), HasSubstr("labels.json: has no \"val/a/2.JPEG\""));
+  text("misc/rev_wnid_map.json", R"({"v1":["n01","n77"],"v2":["n03"]})");
+  EXPECT_THAT(failure("imagenet-vid-robust"), HasSubstr("n77 is no class of ImageNet-1K"));
+}
+
+// As its authors' reader takes them: good anchors, pairs that are similar and nothing bad, classes that people added.
+TEST_F(Collections, YtbbRobustFollowsItsReview) {
+  text("metadata/ytbb_class_index.json", R"({"0":"person","1":"bird","2":"cow","22":"none","23":"car"})");
+  text("metadata/rev_class_idx_map.json", R"({"0":[981],"1":[7,8],"23":[407]})");
+  text("metadata/ytbb_robustness_test_anchors_full.csv",
+       "ytid,time_ms,label\nA,10,22\nB,20,2\nC_c,30,2\nD,40,0\nE,50,1\nF,60,1\n");
+  text("metadata/anchor_labels.json", R"({"labels":["good","bad","unsure","bird"],"annotations":[
+    {"key":"A_10/frame-100.jpg","labels":[1]},
+    {"key":"A_10/frame-100.jpg","labels":[0]},
+    {"key":"x/B_20/frame-7.jpg","labels":[0]},
+    {"key":"C_c_30/frame-9.jpg","labels":[0,3]},
+    {"key":"D_40/frame-3.jpg","labels":[0,2]},
+    {"key":"E_50/frame-3.jpg","labels":[0]},
+    {"key":"F_60/frame-3.jpg","labels":[0]}]})");
+  text("metadata/pmk_labels.json",
+       R"({"labels":["similar","dissimilar","bad-anchor","correct","problematic","incorrect",
+    "dont know","deformation","background-change","occlusion-increased","blur-increase"],"annotations":[
+    {"key":"A_10/frame-100.jpg,A_10/frame-110.jpg","labels":[0,3]},
+    {"key":"A_10/frame-100.jpg,A_10/frame-90.jpg","labels":[0]},
+    {"key":"A_10/frame-100.jpg,A_10/frame-111.jpg","labels":[0]},
+    {"key":"A_10/frame-100.jpg,A_10/frame-101.jpg","labels":[0,10]},
+    {"key":"A_10/frame-100.jpg,A_10/frame-102.jpg","labels":[3]},
+    {"key":"C_c_30/frame-9.jpg,C_c_30/frame-8.jpg","labels":[1]},
+    {"key":"E_50/frame-3.jpg,E_50/frame-4.jpg","labels":[2]}]})");
+  for (const auto& [file, number] : {std::pair{"A_10/frame-100", 1},
+                                     {"A_10/frame-110", 2},
+                                     {"A_10/frame-90", 3},
+                                     {"C_c_30/frame-9", 4},
+                                     {"F_60/frame-3", 5}})
+    draw(std::string("ytbb_videos/") + file + ".jpg", number);
+  // A was taken for class 22 of the table, "car"; B shows a cow alone, which ImageNet-1K lacks; C a cow and a bird; D
+  // is unsure; E a bad anchor
+  const Opened frames = open("ytbb-robust", {{"score", "pm-10"}});
+  EXPECT_THAT(frames.info.class_names, ElementsAre("person", "bird", "car"));
+  EXPECT_EQ(frames.info.training_classes, (Lists{{981}, {7, 8}, {407}}));
+  EXPECT_THAT(numbers(frames), ElementsAre(1, 3, 2, 4, 5));
+  EXPECT_THAT(frames.labels(), ElementsAre(2, 2, 2, 1, 1));
+  EXPECT_THAT(frames.info.sets, ElementsAre(0, 0, 0, 1, 2));
+  EXPECT_THAT(numbers(open("ytbb-robust")), ElementsAre(1, 4, 5));
+  text("metadata/ytbb_robustness_test_anchors_full.csv", "ytid,time_ms,label\nA,10,22\n");
+  EXPECT_THAT(failure("ytbb-robust"), HasSubstr("anchors_full.csv: has no line of B_20/frame-7.jpg"));
+}
+
 TEST_F(Collections, AMissingFolderSaysWhatIsExpected) {
   fs::create_directories(scratch_ / "data");
   for (const Registry::Item& item : testing::bundled().items()) {
