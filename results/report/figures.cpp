@@ -80,7 +80,7 @@ std::vector<std::string> strings(const Store& store, const char* sql) {
 template <typename Use>
 void for_each_score(const Leaderboard& board, const Axes& axes, Use&& use) {
   for (const LeaderboardRow& row : board.rows) {
-    const auto place = axes.place(row.key);
+    const auto place = axes.place(texts(row.key));
     if (!place) continue;
     for (const char* kind : kTestKinds) {
       if (const auto& value = score(row, kind)) use(row, *place, kind, *value);
@@ -108,7 +108,7 @@ Json task_curves(const Store& store, const Axes& axes) {
   Lines lines;
   for_each_score(board, axes, [&](const auto& row, const Axes::Place& place, const char* kind, const Score& value) {
     if (!axes.is_full_fraction(place) || !row.noise_rate) return;
-    lines.add({{"task", row.key.back()}, {"panel", place.panel}, {"series", place.series}, {"kind", kind}},
+    lines.add({{"task", row.key.back().text}, {"panel", place.panel}, {"series", place.series}, {"kind", kind}},
               *row.noise_rate, point(*row.noise_rate, value, row.complete, scale));
   });
   return lines.to_json();
@@ -146,7 +146,7 @@ Json differences(const Leaderboard& board, const Axes& axes) {
   const Scale scale(board.metric);
   Json rows = Json::array();
   for (const LeaderboardRow& row : board.rows) {
-    const auto place = axes.place(row.key);
+    const auto place = axes.place(texts(row.key));
     if (!place || !axes.is_full_fraction(*place)) continue;
     for (const char* kind : kTestKinds) {
       const auto& value = std::string_view(kind) == "id" ? row.id_difference : row.ood_difference;
@@ -164,15 +164,15 @@ Json differences(const Leaderboard& board, const Axes& axes) {
 Json feature_curves(const Store& store, const Leaderboard& accuracy, const Axes& axes) {
   const auto metrics = strings(store, "SELECT metric FROM metric_names");
   std::map<std::vector<std::string>, const LeaderboardRow*> accuracy_of;
-  for (const LeaderboardRow& row : accuracy.rows) accuracy_of[row.key] = &row;
+  for (const LeaderboardRow& row : accuracy.rows) accuracy_of[texts(row.key)] = &row;
   const Scale percent(accuracy.metric);
   Lines lines;
   for (const char* metric : {"sve", "lsvr"}) {
     if (std::find(metrics.begin(), metrics.end(), metric) == metrics.end()) continue;
     const Leaderboard board = query_leaderboard(store, {.group_by = axes.columns(), .metric = metric});
     for (const LeaderboardRow& row : board.rows) {
-      const auto place = axes.place(row.key);
-      const auto partner = accuracy_of.find(row.key);
+      const auto place = axes.place(texts(row.key));
+      const auto partner = accuracy_of.find(texts(row.key));
       if (!place || !axes.is_full_fraction(*place) || partner == accuracy_of.end()) continue;
       for (const char* kind : kTestKinds) {
         const auto &x = score(row, kind), &y = score(*partner->second, kind);
@@ -246,20 +246,21 @@ std::vector<std::string> Axes::panel_of(const std::vector<std::string>& key) con
 Axes::Axes(const Leaderboard& board) : columns_(board.group_by) {
   for (const LeaderboardRow& row : board.rows) {
     if (!row.id && !row.ood) continue;
-    const auto [panel, new_panel] = panels_.try_emplace(panel_of(row.key), panels_.size());
-    const double fraction = std::stod(row.key[kPanelColumns + kSeriesColumns + 1]);
+    const std::vector<std::string> key = texts(row.key);
+    const auto [panel, new_panel] = panels_.try_emplace(panel_of(key), panels_.size());
+    const double fraction = row.key[kPanelColumns + kSeriesColumns + 1].number.value_or(1.0);
     if (new_panel) {
       full_fraction_.push_back(fraction);
-      const auto encoder = encoders_.try_emplace({row.key[1], row.key[2]}, encoders_.size()).first;
-      panel_list_.push_back({{"label", panel_label(row.labels, board.matrices.size() > 1)},
+      const auto encoder = encoders_.try_emplace({key[1], key[2]}, encoders_.size()).first;
+      panel_list_.push_back({{"label", panel_label(labels(row.key), board.matrices.size() > 1)},
                              {"encoder", encoder->second},
-                             {"dataset", row.key[3]},
-                             {"noise", row.key[4]}});
+                             {"dataset", key[3]},
+                             {"noise", key[4]}});
     }
     full_fraction_[panel->second] = std::max(full_fraction_[panel->second], fraction);
-    const auto [series, new_series] = series_.try_emplace(part(row.key, kPanelColumns, kSeriesColumns), series_.size());
+    const auto [series, new_series] = series_.try_emplace(part(key, kPanelColumns, kSeriesColumns), series_.size());
     if (new_series) {
-      const std::string &tuner = row.labels[kPanelColumns], &parameters = row.labels[kPanelColumns + 1];
+      const std::string &tuner = row.key[kPanelColumns].label, &parameters = row.key[kPanelColumns + 1].label;
       series_list_.push_back({{"tuner", tuner}, {"label", with_parameters(tuner, parameters)}});
     }
   }

@@ -73,7 +73,8 @@ std::string best_of(const Leaderboard& board, const char* name, std::optional<Sc
   const Score& value = *(best->*score);
   std::vector<std::string> parts;
   for (std::size_t i = 0; i < board.group_by.size(); ++i) {
-    if (!best->labels[i].empty()) parts.push_back(fmt::format("{} {}", board.group_by[i], best->labels[i]));
+    const std::string& label = best->key[i].label;
+    if (!label.empty()) parts.push_back(fmt::format("{} {}", board.group_by[i], label));
   }
   const std::string interval = value.half_width ? fmt::format(" ± {:.1f}", 100.0 * *value.half_width) : "";
   return fmt::format("Best {}: {:.1f}{} % by {}.", name, 100.0 * value.mean, interval, fmt::join(parts, ", "));
