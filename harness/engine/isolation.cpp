@@ -25,6 +25,8 @@ std::string name_of(const ResolvedPlugin& plugin) {
 void take_event(const json& event, ProgressListener* progress) {
   if (event.at("event") == "advance") {
     if (progress != nullptr) progress->advance(event.at("units").get<double>());
+  } else if (event.at("event") == "epoch") {
+    if (progress != nullptr) progress->epoch(event.at("report").get<EpochReport>());
   } else {
     spdlog::log(static_cast<spdlog::level::level_enum>(event.at("level").get<int>()), "{}",
                 event.at("text").get<std::string>());

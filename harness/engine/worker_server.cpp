@@ -62,6 +62,7 @@ class ProgressSender : public ProgressListener {
   explicit ProgressSender(Sender& sender) : sender_(sender) {}
   void begin(const std::string&, double, const std::string&) override {}
   void advance(double units) override { sender_.send({{"event", "advance"}, {"units", units}}); }
+  void epoch(const EpochReport& report) override { sender_.send({{"event", "epoch"}, {"report", report}}); }
   void end() override {}
 
  private:

@@ -31,6 +31,22 @@ std::string hash(std::string_view kind, const std::vector<std::string>& parts) {
   return digest.hex();
 }
 
+std::string nothing_to_train(const ResolvedPlugin& encoder) {
+  for (const auto& [name, value] : encoder.differences) {
+    const auto* end = encoder.entry->params + encoder.entry->param_count;
+    const auto* param = std::find_if(encoder.entry->params, end, [&](const ParamSpec& p) { return p.name == name; });
+    if (param == end || param->type != ParamType::path) continue;
+    return fmt::format(
+        "encoder {} has its weights from {} = \"{}\"; remove dataset, noise and optim to use them as they are, or "
+        "{} to train from scratch",
+        encoder.name, name, value, name);
+  }
+  return fmt::format(
+      "encoder {} has nothing to train; remove dataset, noise and optim, or say in `stated` how its features were made "
+      "elsewhere",
+      encoder.name);
+}
+
 class Planner {
  public:
   Planner(const MatrixSpec& spec, const Catalog& catalog, const Inspector& inspector)
@@ -65,12 +81,7 @@ class Planner {
       const std::optional<bool> trainable = inspector_.trainable(encoder);
       if (pretrain.dataset) {
         if (trainable == false) {
-          throw ConfigError(
-              pretrain.where,
-              fmt::format(
-                  "encoder {} has nothing to train; remove dataset, noise and optim, or say in `stated` how its "
-                  "features were made elsewhere",
-                  encoder.name));
+          throw ConfigError(pretrain.where, nothing_to_train(encoder));
         }
         add_trained(pretrain, encoder);
       } else {
