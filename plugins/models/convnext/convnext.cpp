@@ -71,9 +71,7 @@ class ConvNext : public ImageClassifier {
   static constexpr ParamSpec kParams[] = {
       choice("variant", "convnext_tiny", "convnext_tiny|convnext_small|convnext_base|convnext_large",
              "depth and width"),
-      size_param("224"),
-      mean_param(kImageNetMean),
-      std_param(kImageNetStd),
+      NMLBENCH_INPUT_PARAMS("224", "0.875", "bicubic", kImageNetMean, kImageNetStd),
       kWeightsParam,
       kDropPathParam,
   };

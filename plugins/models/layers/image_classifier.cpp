@@ -16,6 +16,7 @@ constexpr std::int64_t kFeatureRows = 32;
 ImageClassifier::ImageClassifier(const char* name, const Params& params)
     : name_(name),
       size_(params.integer("size")),
+      preprocessing_{params.text("resize"), params.real("crop_pct"), params.text("interpolation")},
       mean_(params.reals("mean")),
       std_(params.reals("std")),
       weights_(params.text("weights")),
@@ -51,6 +52,7 @@ InputSpec ImageClassifier::input() const {
   spec.height = spec.width = size_;
   spec.mean = mean_;
   spec.std = std_;
+  spec.preprocessing = preprocessing_;
   return spec;
 }
 

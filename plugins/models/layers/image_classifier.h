@@ -17,16 +17,17 @@ namespace nmlbench::plugins {
 
 inline constexpr char kImageNetMean[] = "0.485,0.456,0.406", kImageNetStd[] = "0.229,0.224,0.225";
 
-// Parameters that every family declares.
-constexpr ParamSpec size_param(const char* size) {
-  return integer("size", size, "side of the images it sees").in("px").range(8, 4096);
-}
-constexpr ParamSpec mean_param(const char* mean) {
-  return reals("mean", mean, "subtracted from the colours, which are in [0, 1]");
-}
-constexpr ParamSpec std_param(const char* std) {
-  return reals("std", std, "what colours are divided by").range(1e-6, 1e6);
-}
+// Parameters that every family declares. How images are brought to its input, with the defaults of its usual weights:
+// what timm's `pretrained_cfg` states of others.
+#define NMLBENCH_INPUT_PARAMS(size, crop_pct, interpolation, mean, std)                                               \
+  ::nmlbench::integer("size", size, "side of the images it sees").in("px").range(8, 4096),                            \
+      ::nmlbench::choice("resize", "crop", "squash|crop|crop-ceil",                                                   \
+                         "photographs: squashed, or the shorter side to size / crop_pct (rounded down, or up), then " \
+                         "the centre"),                                                                               \
+      ::nmlbench::real("crop_pct", crop_pct, "crop, crop-ceil: side of the crop by the shorter side").range(0.06, 1), \
+      ::nmlbench::choice("interpolation", interpolation, "bilinear|bicubic", "antialiased, as Pillow's"),             \
+      ::nmlbench::reals("mean", mean, "subtracted from the colours, which are in [0, 1]"),                            \
+      ::nmlbench::reals("std", std, "what colours are divided by").range(1e-6, 1e6)
 inline constexpr ParamSpec kWeightsParam =
     path("weights", "",
          "file with its weights: .safetensors (or .safetensors.index.json beside its shards), or a state dict of "
@@ -74,6 +75,7 @@ class ImageClassifier : public Encoder {
  private:
   const char* name_;
   std::int64_t size_;
+  Preprocessing preprocessing_;
   std::vector<double> mean_, std_;
   std::string weights_;
   StochasticDepth drop_path_;

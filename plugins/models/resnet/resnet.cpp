@@ -94,9 +94,7 @@ class ResNet : public ImageClassifier {
              "depth and width"),
       choice("stem", "imagenet", "imagenet|cifar",
              "cifar: a 3x3 convolution that halves nothing and no pooling, for images of about 32 px"),
-      size_param("224"),
-      mean_param(kImageNetMean),
-      std_param(kImageNetStd),
+      NMLBENCH_INPUT_PARAMS("224", "0.875", "bilinear", kImageNetMean, kImageNetStd),
       kWeightsParam,
       kDropPathParam,
   };

@@ -88,9 +88,7 @@ class VisionTransformer : public ImageClassifier {
               "tokens beside the class token that nothing is read from; with them, positions are of "
               "patches alone, as in DINOv2")
           .range(0, 64),
-      size_param("224"),
-      mean_param("0.5"),
-      std_param("0.5"),
+      NMLBENCH_INPUT_PARAMS("224", "0.9", "bicubic", "0.5", "0.5"),
       kWeightsParam,
       kDropPathParam,
   };
