@@ -51,6 +51,7 @@ void add_compare(CLI::App& app, Globals&, Action& action) {
   add_where_option(*verb, options->where);
   add_metric_option(*verb, query.metric);
   verb->add_option("--kind", query.kind, "Only these test sets: id or ood")->check(CLI::IsMember({"id", "ood"}));
+  verb->add_flag("--all", query.superseded, "Cells too that the newest plan of their matrix no longer has");
   verb->add_option("--tolerance", query.tolerance, "Differences up to this are none")
       ->check(CLI::NonNegativeNumber)
       ->capture_default_str();

@@ -30,6 +30,7 @@ int show_leaderboard(LeaderboardOptions options) {
   query.where = parse_where(options.where);
   query.inference = options.tests.inference();
   query.paired_samples = options.paired == "samples";
+  if (!query.best.empty() && options.noise_effect) throw Error("--best does not go with --noise-effect");
   if (query.paired_samples && options.noise_effect) throw Error("--paired samples does not go with --noise-effect");
   if (query.inference.power && query.baseline.empty() && !options.noise_effect) {
     throw Error("--power is about differences: add --baseline TUNER, or --noise-effect");
@@ -62,11 +63,22 @@ void add_leaderboard(CLI::App& app, Globals&, Action& action) {
   LeaderboardQuery& query = options->query;
   verb->add_option("--db", options->db, "Results database")->envname("NMLBENCH_DB")->capture_default_str();
   verb->add_option("--group-by", query.group_by,
-                   "Columns, comma-separated; default: tuner,noise,noise_ratio and what else varies")
+                   "Columns and parameters (tuner.lr), comma-separated; default: tuner,noise,noise_ratio and what else "
+                   "varies")
       ->delimiter(',');
   verb->add_option("--kind", query.kind, "Only these test sets: id or ood")->check(CLI::IsMember({"id", "ood"}));
   add_where_option(*verb, options->where);
   add_metric_option(*verb, query.metric);
+  auto* best =
+      verb->add_option(
+              "--best", query.best,
+              "Parameters (tuner.lr), comma-separated: each row has the value that is best on the test samples "
+              "themselves, and the board says so")
+          ->delimiter(',');
+  verb->add_option("--by", query.best_by, "What --best goes by: the id or ood score")
+      ->check(CLI::IsMember({"id", "ood"}))
+      ->needs(best)
+      ->capture_default_str();
   verb->add_option("--matrix", query.matrix, "Only cells of this matrix; default: all");
   verb->add_option("--baseline", query.baseline,
                    "A tuner, or COL=VALUE of a group-by column: adds the paired difference to it");

@@ -1,7 +1,5 @@
 #include "cli/provenance.h"
 
-#include "git_revision.h"
-
 #include <fstream>
 
 #include <nlohmann/json.hpp>
@@ -42,10 +40,6 @@ std::string gpu_name() {
     return line_value(gpu.path() / "information", "Model");
   }
   return "";
-}
-
-const char* git_revision() {
-  return NMLBENCH_GIT_REVISION;
 }
 
 namespace {

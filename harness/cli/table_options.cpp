@@ -70,9 +70,10 @@ void add_glossary(CLI::App& verb) {
 }
 
 void add_where_option(CLI::App& verb, std::vector<std::string>& where) {
-  verb.add_option(
-          "--where", where,
-          "COL=VALUE: only these cells (repeatable; values of one column add up); boards take tuner.lr=0.1, too")
+  verb.add_option("--where", where,
+                  "COL=VALUE: only these cells (repeatable; values of one column add up); boards take parameters, "
+                  "tuner.lr=0.1, "
+                  "and values as they print them, too")
       ->allow_extra_args(false);
 }
 

@@ -55,7 +55,7 @@ BaselineChoice parse_baseline(const Observations& data, const std::string& text)
   BaselineChoice choice{Field::tuner, text, ""};
   const std::size_t equals = text.find('='), opening = text.find(" (");
   if (equals != std::string::npos && (opening == std::string::npos || equals < opening)) {
-    choice = {field_named(text.substr(0, equals)), text.substr(equals + 1), ""};
+    choice = {data.field_named(text.substr(0, equals)), text.substr(equals + 1), ""};
   }
   const std::vector<std::string> known = data.distinct(choice.field);
   const std::size_t label = choice.value.find(" (");
@@ -64,7 +64,7 @@ BaselineChoice parse_baseline(const Observations& data, const std::string& text)
     choice.label = choice.value.substr(label + 2, choice.value.size() - label - 3);
     choice.value.resize(label);
   }
-  require_one_of(std::string(field_name(choice.field)).c_str(), choice.value, known);
+  require_one_of(std::string(data.name(choice.field)).c_str(), choice.value, known);
   require_setting(data, choice, text);
   return choice;
 }
@@ -72,7 +72,7 @@ BaselineChoice parse_baseline(const Observations& data, const std::string& text)
 Baseline::Baseline(const Observations& data, const std::vector<Field>& grouped, const std::string& text)
     : data_(data), labels_(data), choice_(parse_baseline(data, text)), pairs_(data, pairing(text)) {
   if (!contains(grouped, choice_.field)) {
-    throw Error(fmt::format("--baseline {} needs {} in --group-by", text, field_name(choice_.field)));
+    throw Error(fmt::format("--baseline {} needs {} in --group-by", text, data.name(choice_.field)));
   }
   for (const Observation& row : data.rows) {
     if (!choice_.matches(data, labels_, row)) continue;

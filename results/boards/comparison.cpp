@@ -16,6 +16,7 @@
 
 #include <SQLiteCpp/Statement.h>
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 namespace nmlbench {
 
@@ -44,13 +45,19 @@ std::vector<std::string_view> identity_columns(const Store& a, const Store& b) {
   return names;
 }
 
+// The same question to one database.
+LeaderboardQuery selection_of(const CompareQuery& query) {
+  LeaderboardQuery selection{
+      .group_by = query.group_by, .where = query.where, .metric = query.metric, .kind = query.kind};
+  selection.superseded = query.superseded;
+  selection.inference = query.inference;
+  return selection;
+}
+
 Cells load(const Store& store, const CompareQuery& query, const std::vector<std::string_view>& identity) {
   return with_database_errors(store.impl().file, [&] {
-    LeaderboardQuery selection;
-    selection.where = query.where;
-    selection.metric = query.metric;
-    selection.kind = query.kind;
-    selection.group_by = {"cell_id"};  // so that the names of cells are read
+    LeaderboardQuery selection = selection_of(query);
+    selection.group_by.push_back("cell_id");  // so that the names of cells are read
     Cells cells{select_observations(store, selection), {}};
     SQLite::Statement statement(
         store.impl().db,
@@ -171,23 +178,16 @@ class Comparer {
 
   void run(Comparison& result) {
     // Differences of the same cells: a column that is asked for may pool what scores must not.
-    const std::vector<Field> asked = fields_named(query_.group_by);
+    const std::vector<Field> asked = fields_named(data_, query_.group_by);
     const Grouping grouping = group_rows(data_, asked.empty() ? default_grouping(data_) : asked);
-    for (const Field field : grouping.fields) result.group_by.emplace_back(field_name(field));
+    for (const Field field : grouping.fields) result.group_by.emplace_back(data_.name(field));
+    for (const Field field : pooled_by(data_, grouping.fields)) result.pooled.emplace_back(data_.name(field));
     const Labels labels(data_);
     for (const Group& group : grouping.groups) {
       ComparedGroup& compared = result.groups.emplace_back(compare(group.done));
-      for (const Field field : grouping.fields) {
-        compared.key.push_back(data_.text(group.example, field));
-        compared.labels.push_back(labels(group.example, field));
-      }
+      compared.key = labels.key(group.example, grouping.fields);
     }
-    std::sort(result.groups.begin(), result.groups.end(), [&](const auto& a, const auto& b) {
-      for (std::size_t i = 0; i < grouping.fields.size(); ++i) {
-        if (a.key[i] != b.key[i]) return value_less(grouping.fields[i], a.key[i], b.key[i]);
-      }
-      return false;
-    });
+    std::sort(result.groups.begin(), result.groups.end(), [](const auto& a, const auto& b) { return a.key < b.key; });
     result.overall = compare(differences_);
     judge(result);
     list_changes(result, grouping.fields, labels);
@@ -318,12 +318,13 @@ Comparison compare_results(const Store& a, const Store& b, const CompareQuery& q
   Comparison result;
   result.a = a.impl().file;
   result.b = b.impl().file;
-  result.metric = query.metric;
-  result.better = better(query.metric);
-  result.inference = query.inference;
-  LeaderboardQuery of_a;
-  of_a.where = query.where;
-  result.seeds_vary = with_database_errors(result.a, [&] { return what_seeds_vary(a, of_a); });
+  BoardFacts of_b;
+  with_database_errors(result.a, [&] { describe(result, a, selection_of(query)); });
+  with_database_errors(result.b, [&] { describe(of_b, b, selection_of(query)); });
+  std::vector<std::string> superseded;
+  if (!result.superseded.empty()) superseded.push_back("In A: " + result.superseded);
+  if (!of_b.superseded.empty()) superseded.push_back("In B: " + of_b.superseded);
+  result.superseded = fmt::format("{}", fmt::join(superseded, " "));
   count_statuses(result, before, after, pairing);
   if (pairing.b_of_a.empty()) {
     throw Error(fmt::format("{} and {} have no cell in common; compare two runs of one matrix", result.a.string(),

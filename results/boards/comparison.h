@@ -24,6 +24,7 @@ struct CompareQuery {
   double tolerance = 1e-6;                        // differences up to this are none
   double alpha = 0.05;                            // of the Holm-corrected tests
   std::optional<double> max_drop = std::nullopt;  // a mean loss beyond it is a regression without any test
+  bool superseded = false;                        // cells too that the newest plan of their matrix does not have
   Inference inference = {};
 };
 
@@ -32,8 +33,7 @@ enum class Verdict { improved, worse, unchanged, not_significant };
 const char* verdict_name(Verdict verdict, Better direction);
 
 struct ComparedGroup {
-  std::vector<std::string> key;
-  std::vector<std::string> labels;
+  std::vector<KeyValue> key;
   std::size_t improved = 0, worse = 0, unchanged = 0;  // cells, by the mean over their test sets
   double before = 0.0, after = 0.0;                    // means over the cells that both have
   Difference difference;                               // B minus A: mean over tasks and seeds, tested over units
@@ -48,19 +48,15 @@ struct ChangedCell {
   double before = 0.0, after = 0.0;
 };
 
-struct Comparison {
+struct Comparison : BoardFacts {  // seeds_vary is about A
   std::filesystem::path a, b;
-  std::string metric;
-  Better better = Better::neither;
-  std::vector<std::string> group_by;
+  std::vector<std::string> pooled;  // columns that differ within groups, since --group-by does not have them
   std::size_t same_id = 0, same_coordinates = 0, same_description = 0;  // how cells were paired
   std::size_t improved = 0, worse = 0, unchanged = 0, only_in_a = 0, only_in_b = 0;
   std::size_t newly_failed = 0, newly_done = 0;
   ComparedGroup overall;
   std::vector<ComparedGroup> groups;
   std::vector<ChangedCell> changes;  // the largest first
-  Inference inference;
-  std::string seeds_vary;  // a sentence about A (measurement_facts.h)
 
   // Something is worse with significance (overall or in a group), dropped beyond max_drop, or fails that did not.
   bool has_regression() const;

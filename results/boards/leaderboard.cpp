@@ -1,6 +1,7 @@
 #include "results/boards/leaderboard.h"
 
 #include "results/boards/baseline.h"
+#include "results/boards/best_setting.h"
 #include "results/boards/measurement_facts.h"
 #include "results/boards/sample_tests.h"
 #include "results/boards/scores.h"
@@ -92,10 +93,7 @@ std::vector<LeaderboardRow> make_rows(const Observations& data, const Grouping& 
   for (std::size_t i = 0; i < grouping.groups.size(); ++i) {
     const Group& group = grouping.groups[i];
     LeaderboardRow& row = rows.emplace_back();
-    for (const Field field : grouping.fields) {
-      row.key.push_back(data.text(group.example, field));
-      row.labels.push_back(labels(group.example, field));
-    }
+    row.key = labels.key(group.example, grouping.fields);
     add_scores(row, data, group, query, asked.sampling ? &*asked.sampling : nullptr);
     if (baseline) add_differences(row, *baseline, group, query, asked.samples ? &*asked.samples : nullptr, data);
     row.cells = group.count_cells();
@@ -134,7 +132,8 @@ std::size_t most_units(const std::vector<LeaderboardRow>& rows, SamplingUnit uni
 
 // ---- Average ranks
 
-bool tells_methods_apart(Field field) {
+bool tells_methods_apart(const Observations& data, Field column) {
+  const Field field = data.origin(column);
   return field == Field::tuner || field == Field::tuner_params || field == Field::encoder ||
          field == Field::encoder_params;
 }
@@ -163,13 +162,13 @@ std::optional<RankTest> rank_over_tasks(const std::vector<std::size_t>& methods,
 std::vector<RankTest> rank_tests(std::vector<LeaderboardRow>& rows, const Observations& data, const Grouping& grouping,
                                  const LeaderboardQuery& query, std::string_view kind, OptionalRank column) {
   std::vector<RankTest> tests;
-  if (!coverage_fields(grouping.fields).shared.empty() || better(query.metric) == Better::neither) return tests;
+  if (!coverage_fields(data, grouping.fields).shared.empty() || better(query.metric) == Better::neither) return tests;
   std::map<std::vector<std::string>, std::vector<std::size_t>> conditions;
   for (std::size_t i = 0; i < rows.size(); ++i) {
     if (!takes_part(rows[i], query)) continue;
     std::vector<std::string> condition;
     for (std::size_t j = 0; j < grouping.fields.size(); ++j) {
-      if (!tells_methods_apart(grouping.fields[j])) condition.push_back(rows[i].key[j]);
+      if (!tells_methods_apart(data, grouping.fields[j])) condition.push_back(rows[i].key[j].text);
     }
     conditions[condition].push_back(i);
   }
@@ -208,8 +207,8 @@ std::string ranking_score(const std::vector<LeaderboardRow>& rows, const Leaderb
 
 class RowOrder {
  public:
-  RowOrder(const Leaderboard& board, const std::vector<Field>& fields, const LeaderboardQuery& query)
-      : fields_(fields), query_(query), higher_(board.better == Better::higher), score_(score_named(board.ranked_by)) {}
+  RowOrder(const Leaderboard& board, const LeaderboardQuery& query)
+      : query_(query), higher_(board.better == Better::higher), score_(score_named(board.ranked_by)) {}
 
   const std::optional<Score>& score(const LeaderboardRow& row) const { return row.*score_; }
   bool ranked(const LeaderboardRow& row) const { return score_ != nullptr && takes_part(row, query_) && score(row); }
@@ -222,25 +221,21 @@ class RowOrder {
       if (left.has_value() != right.has_value()) return left.has_value();
       if (left && !tied(*left, *right)) return (left->mean > right->mean) == higher_;
     }
-    for (std::size_t i = 0; i < fields_.size(); ++i) {
-      if (a.key[i] != b.key[i]) return value_less(fields_[i], a.key[i], b.key[i]);
-    }
-    return false;
+    return a.key < b.key;
   }
   static bool tied(const Score& a, const Score& b) { return rounded_for_ties(a.mean) == rounded_for_ties(b.mean); }
 
  private:
-  const std::vector<Field>& fields_;
   const LeaderboardQuery& query_;
   bool higher_;
   OptionalScore score_;  // null: nothing ranks
 };
 
 // Ranks run within groups that agree in the shared coverage fields: a score on one task says nothing about another.
-void rank(Leaderboard& board, const std::vector<Field>& fields, const RowOrder& order) {
+void rank(Leaderboard& board, const Observations& data, const std::vector<Field>& fields, const RowOrder& order) {
   std::sort(board.rows.begin(), board.rows.end(),
             [&](const LeaderboardRow& a, const LeaderboardRow& b) { return order.before(a, b); });
-  const std::vector<Field> shared = coverage_fields(fields).shared;
+  const std::vector<Field> shared = coverage_fields(data, fields).shared;
   struct Last {
     std::size_t count = 0;
     const LeaderboardRow* row = nullptr;
@@ -250,7 +245,7 @@ void rank(Leaderboard& board, const std::vector<Field>& fields, const RowOrder& 
     if (!order.ranked(row)) continue;
     std::vector<std::string> key;
     for (std::size_t i = 0; i < fields.size(); ++i) {
-      if (contains(shared, fields[i])) key.push_back(row.key[i]);
+      if (contains(shared, fields[i])) key.push_back(row.key[i].text);
     }
     Last& last = boards[key];
     ++last.count;
@@ -261,7 +256,7 @@ void rank(Leaderboard& board, const std::vector<Field>& fields, const RowOrder& 
 }
 
 // Ranked rows into the order of one column; rows without a rank stay last.
-void reorder(Leaderboard& board, const std::vector<Field>& fields, const LeaderboardQuery& query) {
+void reorder(Leaderboard& board, const LeaderboardQuery& query) {
   const std::string& sort = query.sort;
   if (sort.empty() || score_named(sort) != nullptr) return;
   const auto stable_sort = [&](const auto& before) {
@@ -285,22 +280,19 @@ void reorder(Leaderboard& board, const std::vector<Field>& fields, const Leaderb
                     sort, fmt::join(board.group_by, ", ")));
   }
   const auto i = static_cast<std::size_t>(column - board.group_by.begin());
-  stable_sort([&](const auto& a, const auto& b) { return value_less(fields[i], a.key[i], b.key[i]); });
+  stable_sort([&](const auto& a, const auto& b) { return a.key[i] < b.key[i]; });
 }
 
-Leaderboard build(const Observations& data, const LeaderboardQuery& query, Asked& asked) {
+Leaderboard build(const Store& store, const Observations& data, const LeaderboardQuery& query, Asked& asked) {
   const Grouping grouping =
-      group_rows(data, query.pooled ? fields_named(query.group_by) : grouping_fields(data, query.group_by));
+      group_rows(data, query.pooled ? fields_named(data, query.group_by) : grouping_fields(data, query.group_by));
   Leaderboard board;
-  board.metric = query.metric;
-  board.better = better(query.metric);
-  board.kind = query.kind;
+  describe(board, store, query);
   board.baseline = query.baseline;
-  board.inference = query.inference;
   board.paired_samples = query.paired_samples;
   for (const Field field : grouping.fields) {
-    board.group_by.emplace_back(field_name(field));
-    if (!tells_methods_apart(field)) board.condition_columns.emplace_back(field_name(field));
+    board.group_by.emplace_back(data.name(field));
+    if (!tells_methods_apart(data, field)) board.condition_columns.emplace_back(data.name(field));
   }
   board.matrices = data.distinct(Field::matrix);
   board.rows = make_rows(data, grouping, query, asked);
@@ -309,8 +301,8 @@ Leaderboard build(const Observations& data, const LeaderboardQuery& query, Asked
   board.id_ranks = rank_tests(board.rows, data, grouping, query, "id", &LeaderboardRow::id_rank);
   board.ood_ranks = rank_tests(board.rows, data, grouping, query, "ood", &LeaderboardRow::ood_rank);
   board.ranked_by = ranking_score(board.rows, query);
-  rank(board, grouping.fields, RowOrder(board, grouping.fields, query));
-  reorder(board, grouping.fields, query);
+  rank(board, data, grouping.fields, RowOrder(board, query));
+  reorder(board, query);
   if (query.top > 0 && board.rows.size() > query.top) board.rows.resize(query.top);
   return board;
 }
@@ -334,11 +326,11 @@ Leaderboard query_leaderboard(const Store& store, const LeaderboardQuery& query)
     Asked asked;
     if (query.paired_samples) asked.samples.emplace(store);
     if (query.metric == "accuracy" && !query.pooled) asked.sampling.emplace(store);
-    Leaderboard board = build(select_observations(store, query), query, asked);
+    Observations data = select_observations(store, query);
+    const std::string chosen = keep_best(data, query);
+    Leaderboard board = build(store, data, query, asked);
+    board.chosen_on_test = chosen;
     if (asked.samples) board.without_predictions = asked.samples->what_is_missing();
-    board.seeds_vary = what_seeds_vary(store, query);
-    board.superseded = what_is_superseded(store, query);
-    board.spectra = what_spectra_are_of(store, query.metric);
     return board;
   });
 }

@@ -9,9 +9,9 @@
 // not compare. A metric without a direction (records/metrics.h) has no ranks: rows are in the order of their keys.
 #pragma once
 
-#include "records/metrics.h"
-#include "results/boards/inference.h"
+#include "results/boards/board.h"
 #include "results/boards/rank_tests.h"
+#include "results/query/key_value.h"
 #include "results/store/store.h"
 
 #include <cstddef>
@@ -25,10 +25,11 @@
 namespace nmlbench {
 
 struct LeaderboardQuery {
-  // Columns of v_results. Empty: tuner, noise, noise_ratio, preceded and followed by what else varies among matrix,
-  // encoder, pretrain_dataset, fraction and the parameters of one encoder or tuner.
+  // Columns of v_results, and parameters ("tuner.lr"). Empty: tuner, noise, noise_ratio, preceded and followed by what
+  // else varies among matrix, encoder, pretrain_dataset, fraction and the parameters of one encoder or tuner.
   std::vector<std::string> group_by = {};
-  // Column = value, e.g. {"noise", "symmetric"}. Several of one column: any of them; of different columns: all.
+  // Column = value, e.g. {"noise", "symmetric"} or {"tuner.lr", "0.1"}; the value as stored or as boards print it.
+  // Several of one column: any of them; of different columns: all.
   std::vector<std::pair<std::string, std::string>> where = {};
   std::string metric = "accuracy";
   std::string kind = "";    // "id", "ood"; empty: both, side by side
@@ -48,6 +49,9 @@ struct LeaderboardQuery {
   bool pooled = false;
   Inference inference = {};
   bool paired_samples = false;  // differences have intervals and tests over test samples, the heads being as they are
+  // Parameters ("tuner.lr") of which each row shows the value that is best by `best_by`, "id" or "ood": best_setting.h.
+  std::vector<std::string> best = {};
+  std::string best_by = "id";
 };
 
 struct Score {
@@ -74,10 +78,9 @@ struct Difference : Score {
 };
 
 struct LeaderboardRow {
-  std::size_t rank = 0;             // from 1, among groups of the same task, test set, seed, fraction and matrix where
-                                    // those are group-by columns; 0 for an incomplete group
-  std::vector<std::string> key;     // one value for each group-by column, as stored
-  std::vector<std::string> labels;  // the same for people: parameter objects shortened to what differs ("lr=0.1")
+  std::size_t rank = 0;       // from 1, among groups of the same task, test set, seed, fraction and matrix where
+                              // those are group-by columns; 0 for an incomplete group
+  std::vector<KeyValue> key;  // one value for each group-by column
   std::optional<Score> id, ood;
   std::optional<Score> harmonic;   // mean over seeds of the harmonic mean of a seed's ID and OOD averages
   std::optional<Score> worst;      // ... of the worse of the two
@@ -102,17 +105,9 @@ struct RankTest {
   Friedman result;
 };
 
-struct Leaderboard {
-  std::string metric;
-  Better better = Better::neither;
-  std::string kind;
-  std::string baseline;
-  std::vector<std::string> group_by;
-  std::vector<std::string> matrices;  // that contributed, sorted
+struct Leaderboard : BoardFacts {
   std::vector<LeaderboardRow> rows;
   std::string ranked_by;  // "id", "ood", "harmonic", "worst", "worst_set"; "" for a metric without a direction
-  Inference inference;
-  std::string seeds_vary, spectra, superseded;  // sentences (measurement_facts.h)
   bool paired_samples = false;
   std::string without_predictions;  // a sentence about pairs that have none
   // For each condition in which two complete methods share two tasks; none where tasks are grouped by.

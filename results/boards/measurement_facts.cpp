@@ -32,12 +32,13 @@ struct Encoders {
   std::set<std::string> one_for_all_seeds, one_for_each_seed;  // checkpoints
 };
 
-Encoders encoders_of(const Store& store, const Filters& filters) {
+Encoders encoders_of(const Store& store, const Filters& filters, bool superseded) {
   SQLite::Statement statement(
       store.impl().db,
       "SELECT encoder, max(seeds) > 1, count(*) > 1 FROM (SELECT source_id, encoder, count(*) AS seeds FROM"
       " (SELECT DISTINCT source_id, encoder, checkpoint_id, seed FROM cells JOIN sources USING (source_id)" +
-          where_clause(filters, kEncoderColumns) + ") GROUP BY source_id, checkpoint_id) GROUP BY source_id");
+          where_clause(filters, kEncoderColumns) + (superseded ? "" : " AND NOT superseded") +
+          ") GROUP BY source_id, checkpoint_id) GROUP BY source_id");
   bind_filters(statement, filters);
   Encoders encoders;
   while (statement.executeStep()) {
@@ -51,10 +52,10 @@ Encoders encoders_of(const Store& store, const Filters& filters) {
   return encoders;
 }
 
-}  // namespace
-
+// What differs between two seeds, since an interval over seeds says nothing of what they share: a sentence about the
+// encoders that the query's matrix and filters leave; "" where no encoder has two seeds.
 std::string what_seeds_vary(const Store& store, const LeaderboardQuery& query) {
-  const auto [frozen, trained] = encoders_of(store, of_encoders(query));
+  const auto [frozen, trained] = encoders_of(store, of_encoders(query), query.superseded);
   const char* of_trained = "pre-training (its noise, start and order), heads and training subsets";
   const char* of_frozen = "heads and training subsets only, the encoder's features being the same for all";
   if (frozen.empty() && trained.empty()) return "";
@@ -64,6 +65,7 @@ std::string what_seeds_vary(const Store& store, const LeaderboardQuery& query) {
                      fmt::join(frozen, ", "));
 }
 
+// How many cells the board leaves out because the newest plan of their matrix does not have them; "" for none.
 std::string what_is_superseded(const Store& store, const LeaderboardQuery& query) {
   if (query.superseded || query.cells) return "";
   SQLite::Statement statement(store.impl().db,
@@ -76,6 +78,8 @@ std::string what_is_superseded(const Store& store, const LeaderboardQuery& query
                      count);
 }
 
+// Of which rows the spectra are that a metric without a direction describes, and how they were centred: both change its
+// values. "" for other metrics, and where no spectra are stored.
 std::string what_spectra_are_of(const Store& store, const std::string& metric) {
   if (better(metric) != Better::neither) return "";
   SQLite::Statement statement(store.impl().db,
@@ -85,6 +89,18 @@ std::string what_spectra_are_of(const Store& store, const std::string& metric) {
   return fmt::format("Spectra are centred by {}, of {} of a test set{}.", statement.getColumn(0).getString(),
                      least == most ? fmt::format("{} rows", most) : fmt::format("{} to {} rows", least, most),
                      least == most ? "" : fmt::format(": {} depends on their number, and averages mix them", metric));
+}
+
+}  // namespace
+
+void describe(BoardFacts& facts, const Store& store, const LeaderboardQuery& query) {
+  facts.metric = query.metric;
+  facts.better = better(query.metric);
+  facts.kind = query.kind;
+  facts.inference = query.inference;
+  facts.seeds_vary = what_seeds_vary(store, query);
+  facts.superseded = what_is_superseded(store, query);
+  facts.spectra = what_spectra_are_of(store, query.metric);
 }
 
 }  // namespace nmlbench

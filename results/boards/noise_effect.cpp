@@ -10,7 +10,6 @@
 #include <nmlbench/error.h>
 
 #include <algorithm>
-#include <cstdlib>
 #include <limits>
 #include <map>
 #include <span>
@@ -67,9 +66,7 @@ class SeriesTable {
   }
 
  private:
-  double ratio_of(const Group& group) const {
-    return std::strtod(data_.text(group.example, Field::noise_ratio).c_str(), nullptr);
-  }
+  double ratio_of(const Group& group) const { return data_.number(group.example, Field::noise_ratio).value_or(0.0); }
 
   const Observations& data_;
   KeyIndex series_, clean_;
@@ -198,7 +195,7 @@ std::string baseline_tuner(const Observations& data, const Labels& labels, const
 }
 
 std::vector<Field> series_fields(const Observations& data, const LeaderboardQuery& query) {
-  std::vector<Field> fields = fields_named(query.group_by);
+  std::vector<Field> fields = fields_named(data, query.group_by);
   if (fields.empty()) fields = default_grouping(data);
   for (const Field level : {Field::noise, Field::noise_ratio}) {
     if (!contains(fields, level)) fields.push_back(level);
@@ -246,23 +243,17 @@ std::optional<double> sort_value(const NoiseEffectRow& row, const std::string& s
   return kind.clean ? std::optional(kind.clean->mean) : std::nullopt;
 }
 
-void sort_rows(NoiseEffect& effect, const std::vector<Field>& fields, std::string sort) {
+void sort_rows(NoiseEffect& effect, std::string sort) {
   const bool has_id = std::any_of(effect.rows.begin(), effect.rows.end(), [](const auto& row) { return row.id.slope; });
   const bool directed = effect.better != Better::neither;
   if (sort.empty() && directed) sort = has_id ? "id_slope" : "ood_slope";
-  const auto by_key = [&](const NoiseEffectRow& a, const NoiseEffectRow& b) {
-    for (std::size_t i = 0; i < fields.size(); ++i) {
-      if (a.key[i] != b.key[i]) return value_less(fields[i], a.key[i], b.key[i]);
-    }
-    return false;
-  };
-  std::sort(effect.rows.begin(), effect.rows.end(), by_key);
+  std::sort(effect.rows.begin(), effect.rows.end(), [](const auto& a, const auto& b) { return a.key < b.key; });
   if (sort.empty()) return;
   const auto column = std::find(effect.group_by.begin(), effect.group_by.end(), sort);
   if (column != effect.group_by.end()) {
     const auto i = static_cast<std::size_t>(column - effect.group_by.begin());
     std::stable_sort(effect.rows.begin(), effect.rows.end(),
-                     [&](const auto& a, const auto& b) { return value_less(fields[i], a.key[i], b.key[i]); });
+                     [&](const auto& a, const auto& b) { return a.key[i] < b.key[i]; });
     return;
   }
   constexpr std::string_view kKnown[] = {"id",      "ood",      "id_slope",    "ood_slope",
@@ -303,7 +294,7 @@ void finish(NoiseEffect& effect) {
   refuse_small_bootstrap(effect.inference, most);
 }
 
-NoiseEffect build_effect(const Observations& data, const LeaderboardQuery& query) {
+NoiseEffect build_effect(const Store& store, const Observations& data, const LeaderboardQuery& query) {
   const std::vector<Field> fields = series_fields(data, query);
   std::vector<Field> with_ratio = fields;
   with_ratio.push_back(Field::noise_ratio);
@@ -311,12 +302,9 @@ NoiseEffect build_effect(const Observations& data, const LeaderboardQuery& query
   const std::vector<bool> complete = complete_groups(data, grouping);
 
   NoiseEffect effect;
-  effect.metric = query.metric;
-  effect.better = better(query.metric);
-  effect.kind = query.kind;
+  describe(effect, store, query);
   effect.matrices = data.distinct(Field::matrix);
-  effect.inference = query.inference;
-  for (const Field field : fields) effect.group_by.emplace_back(field_name(field));
+  for (const Field field : fields) effect.group_by.emplace_back(data.name(field));
   const Labels labels(data);
   effect.baseline = baseline_tuner(data, labels, fields, query);
   std::optional<BaselineSeries> baseline;
@@ -328,10 +316,7 @@ NoiseEffect build_effect(const Observations& data, const LeaderboardQuery& query
   for (const Levels& levels : SeriesTable(data, grouping, fields).series()) {
     const Group& example = *levels.rbegin()->second.group;
     NoiseEffectRow& row = effect.rows.emplace_back();
-    for (const Field field : fields) {
-      row.key.push_back(data.text(example.example, field));
-      row.labels.push_back(labels(example.example, field));
-    }
+    row.key = labels.key(example.example, fields);
     for (const auto& [key, level] : levels) {
       row.rates.push_back(level.rate);
       row.complete = row.complete && complete[static_cast<std::size_t>(level.group - grouping.groups.data())];
@@ -343,7 +328,7 @@ NoiseEffect build_effect(const Observations& data, const LeaderboardQuery& query
   }
   if (effect.rows.empty()) throw Error("no cells with pre-training noise: the effect of noise needs two noise rates");
   finish(effect);
-  sort_rows(effect, fields, query.sort);
+  sort_rows(effect, query.sort);
   if (query.top > 0 && effect.rows.size() > query.top) effect.rows.resize(query.top);
   return effect;
 }
@@ -352,13 +337,8 @@ NoiseEffect build_effect(const Observations& data, const LeaderboardQuery& query
 
 NoiseEffect query_noise_effect(const Store& store, const LeaderboardQuery& query) {
   check_inference(query.inference);
-  return with_database_errors(store.impl().file, [&] {
-    NoiseEffect effect = build_effect(select_observations(store, query), query);
-    effect.seeds_vary = what_seeds_vary(store, query);
-    effect.superseded = what_is_superseded(store, query);
-    effect.spectra = what_spectra_are_of(store, query.metric);
-    return effect;
-  });
+  return with_database_errors(store.impl().file,
+                              [&] { return build_effect(store, select_observations(store, query), query); });
 }
 
 }  // namespace nmlbench

@@ -36,23 +36,15 @@ struct NoiseEffectRow {
     std::optional<Ratio> recovery;
     std::optional<Difference> drop_difference;
   };
-  std::vector<std::string> key;     // one value for each group-by column, as stored
-  std::vector<std::string> labels;  // the same for people
-  std::vector<double> rates;        // ascending
+  std::vector<KeyValue> key;  // one value for each group-by column
+  std::vector<double> rates;  // ascending
   OfKind id, ood;
   bool complete = true;  // every level was measured on what every other level of the board was
 };
 
-struct NoiseEffect {
-  std::string metric;
-  Better better = Better::neither;
-  std::string kind;
-  std::string baseline;               // a tuner; "" without one
-  std::vector<std::string> group_by;  // with noise, without noise_ratio
-  std::vector<std::string> matrices;
+// Grouped by noise, not by noise_ratio; the baseline is a tuner.
+struct NoiseEffect : BoardFacts {
   std::vector<NoiseEffectRow> rows;
-  Inference inference;
-  std::string seeds_vary, spectra, superseded;  // sentences (measurement_facts.h)
 };
 
 // Groups as the leaderboard does. Without a baseline in the query it is linear-probe where there is one. `sort`: id,

@@ -1,5 +1,7 @@
 #include "results/boards/selection.h"
 
+#include "results/query/grouping.h"
+#include "results/query/parameters.h"
 #include "results/store/database.h"
 
 #include <nmlbench/error.h>
@@ -9,44 +11,41 @@
 #include <cstdlib>
 #include <map>
 #include <optional>
-#include <set>
-#include <string_view>
 
 #include <SQLiteCpp/Statement.h>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
-#include <nlohmann/json.hpp>
 
 namespace nmlbench {
 
 namespace {
 
-double number_in(const std::string& text, Field field) {
+std::optional<double> number_in(const std::string& text) {
   char* end = nullptr;
   errno = 0;
   const double number = std::strtod(text.c_str(), &end);
-  if (text.empty() || *end != '\0' || errno != 0) {
-    throw Error(fmt::format("--where {}={}: expected a number", field_name(field), text));
-  }
-  return number;
+  return text.empty() || *end != '\0' || errno != 0 ? std::nullopt : std::optional(number);
 }
 
-// Which ids of a column a filter asks for. A value that no row has is an Error.
+// Which values of a column a filter asks for: as stored, as a number, or as boards print it. One that no row has is an
+// Error.
 std::vector<bool> wanted_ids(const Observations& data, Field field, const std::vector<std::string>& values) {
-  const auto& texts = data.dictionaries[field.index()].texts();
-  std::vector<bool> wanted(texts.size());
+  const Dictionary& known = data.dictionaries[field.index()];
+  std::vector<bool> wanted(known.texts().size());
   for (const std::string& value : values) {
-    bool found = false;
-    for (std::size_t id = 0; id < texts.size(); ++id) {
-      const bool equal = is_numeric(field) && !texts[id].empty()
-                             ? number_in(texts[id], field) == number_in(value, field)
-                             : texts[id] == value;
-      if (equal) wanted[id] = found = true;
+    const std::optional<double> number = number_in(value);
+    std::vector<std::uint32_t> ids;
+    for (std::uint32_t id = 0; id < wanted.size(); ++id) {
+      if (known.number(id) && number ? *known.number(id) == *number : known.text(id) == value) ids.push_back(id);
     }
-    if (!found) {
-      throw Error(fmt::format("no results with {}={}; {} has: {}", field_name(field), value, field_name(field),
-                              fmt::join(data.distinct(field), ", ")));
+    if (ids.empty()) ids = Labels(data).printed_as(field, value);
+    if (ids.empty()) {
+      std::vector<std::string> there = data.distinct(field);
+      if (data.is_numeric(field)) std::erase(there, "");
+      throw Error(fmt::format("no results with {}={}; {} has: {}", data.name(field), value, data.name(field),
+                              fmt::join(there, ", ")));
     }
+    for (const std::uint32_t id : ids) wanted[id] = true;
   }
   return wanted;
 }
@@ -58,58 +57,16 @@ void keep_only(Observations& data, Field field, const std::vector<std::string>& 
   if (!is_of_test_set(field)) std::erase_if(data.failed, unwanted);
 }
 
-// "tuner.lr": a parameter of the tuner, in its column of parameters.
-constexpr std::pair<std::string_view, Field> kParameterOwners[] = {{"tuner", Field::tuner_params},
-                                                                   {"encoder", Field::encoder_params},
-                                                                   {"pretrain", field("pretrain_params")},
-                                                                   {"optim", field("recipe")},
-                                                                   {"task", field("task_params")}};
-
-// The column of parameters that "tuner.lr" is of, and "lr"; nothing for the name of a column.
-std::optional<std::pair<Field, std::string>> parameter_named(const std::string& name) {
-  const std::size_t dot = name.find('.');
-  if (dot == std::string::npos) return std::nullopt;
-  for (const auto& [owner, column] : kParameterOwners) {
-    if (name.substr(0, dot) == owner) return std::pair{column, name.substr(dot + 1)};
-  }
-  return std::nullopt;
-}
-
-std::string text_of(const nlohmann::json& value) {
-  return value.is_string() ? value.get<std::string>() : value.dump();
-}
-
-bool same_value(const nlohmann::json& have, const std::string& wanted) {
-  if (!have.is_number()) return text_of(have) == wanted;
-  char* end = nullptr;
-  const double number = std::strtod(wanted.c_str(), &end);
-  return !wanted.empty() && *end == '\0' && have.get<double>() == number;
-}
-
-// Rows whose parameter has one of the values. A parameter or value that no row has is an Error.
-void keep_parameter(Observations& data, const std::string& name, const std::vector<std::string>& values) {
-  const auto [column, parameter] = *parameter_named(name);
-  const auto& texts = data.dictionaries[column.index()].texts();
-  std::vector<bool> wanted(texts.size());
-  std::set<std::string> known;
-  std::vector<bool> found(values.size());
-  for (std::size_t id = 0; id < texts.size(); ++id) {
-    const auto object = nlohmann::json::parse(texts[id], nullptr, /*allow_exceptions=*/false);
-    if (!object.is_object() || !object.contains(parameter)) continue;
-    known.insert(text_of(object[parameter]));
-    for (std::size_t i = 0; i < values.size(); ++i) {
-      if (same_value(object[parameter], values[i])) wanted[id] = found[i] = true;
+// The parameters that a query speaks of become columns.
+void add_parameters(Observations& data, const LeaderboardQuery& query) {
+  for (const auto* names : {&query.group_by, &query.best}) {
+    for (const std::string& name : *names) {
+      if (names_parameter(name)) add_parameter(data, name);
     }
   }
-  for (std::size_t i = 0; i < values.size(); ++i) {
-    if (found[i]) continue;
-    throw Error(known.empty()
-                    ? fmt::format("--where {}: no cell has such a parameter", name)
-                    : fmt::format("no results with {}={}; it has: {}", name, values[i], fmt::join(known, ", ")));
+  for (const auto& [name, value] : query.where) {
+    if (names_parameter(name)) add_parameter(data, name);
   }
-  const auto unwanted = [&, column = column](const Observation& row) { return !wanted[data.id(row, column)]; };
-  std::erase_if(data.rows, unwanted);
-  std::erase_if(data.failed, unwanted);
 }
 
 void apply_filters(Observations& data, const LeaderboardQuery& query) {
@@ -121,15 +78,7 @@ void apply_filters(Observations& data, const LeaderboardQuery& query) {
     std::erase_if(data.failed, unwanted);
   }
   std::map<Field, std::vector<std::string>> filters;
-  std::map<std::string, std::vector<std::string>> of_parameters;
-  for (const auto& [column, value] : query.where) {
-    if (parameter_named(column)) {
-      of_parameters[column].push_back(value);
-    } else {
-      filters[field_named(column)].push_back(value);
-    }
-  }
-  for (const auto& [name, values] : of_parameters) keep_parameter(data, name, values);
+  for (const auto& [column, value] : query.where) filters[data.field_named(column)].push_back(value);
   for (const auto& [field, values] : filters) keep_only(data, field, values);
   if (query.kind.empty()) return;
   if (query.kind != "id" && query.kind != "ood") {
@@ -174,6 +123,7 @@ Observations select_observations(const Store& store, const LeaderboardQuery& que
   if (!metrics.empty()) require_one_of("metric", query.metric, metrics);
   Observations data =
       Observations::load(store, {query.metric, query.matrix, needs_names_of_cells(query), query.superseded});
+  add_parameters(data, query);
   apply_filters(data, query);
   if (data.rows.empty() && data.failed.empty()) {
     throw Error(fmt::format("{}: no cells match; use fewer filters", store.impl().file.string()));

@@ -145,14 +145,14 @@ ThroughputBoard build(const Store& store, const ThroughputQuery& query) {
   ThroughputBoard result{query.metric, board.ranked_by, board.matrices, stage_speeds(store, query.where), {}};
   for (const LeaderboardRow& row : board.rows) {
     MethodKey key;
-    std::copy(row.key.begin(), row.key.end(), key.begin());
+    std::transform(row.key.begin(), row.key.end(), key.begin(), [](const KeyValue& value) { return value.text; });
     MethodCost method;
     method.encoder = key[0];
     method.encoder_params = key[1];
     method.tuner = key[2];
     method.tuner_params = key[3];
     method.device = key[4];
-    method.label = row.labels[3];
+    method.label = row.key[3].label;
     method.cells = static_cast<std::int64_t>(row.cells);
     method.id = row.id;
     method.ood = row.ood;

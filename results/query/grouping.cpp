@@ -3,7 +3,6 @@
 #include <nmlbench/error.h>
 
 #include <algorithm>
-#include <cstdlib>
 #include <iterator>
 #include <optional>
 #include <unordered_map>
@@ -49,6 +48,8 @@ const std::vector<Field>& distinguishing_fields() {
   return kFields;
 }
 
+constexpr const char* kUnknown = "unknown";  // what people read for a number that nobody knows
+
 template <typename Function>
 void for_each_row(const Observations& data, Function function) {
   for (const Observation& row : data.rows) function(row);
@@ -69,14 +70,17 @@ bool has_variants(const Observations& data, Field owner, Field parameters) {
   return several;
 }
 
-// The part of `parameters` objects that tells them apart: "lr=0.1, depth=2"; or just the preset, when presets alone do.
-std::map<std::string, std::string> shorten(const std::set<std::string>& objects) {
+// The part of `parameters` objects that tells them apart, without what is told elsewhere: "lr=0.1, depth=2"; or just
+// the preset, when presets alone do.
+std::map<std::string, std::string> shorten(const std::set<std::string>& objects,
+                                           const std::set<std::string>& elsewhere) {
   std::map<std::string, nlohmann::json> parsed;
   std::map<std::string, std::set<std::string>> values;
   for (const std::string& text : objects) {
     if (text.empty()) continue;
     nlohmann::json object = nlohmann::json::parse(text, nullptr, false);
     if (!object.is_object()) object = nlohmann::json::object({{"", text}});
+    for (const std::string& name : elsewhere) object.erase(name);
     for (const auto& [name, value] : object.items()) values[name].insert(value.dump());
     parsed.emplace(text, std::move(object));
   }
@@ -124,6 +128,12 @@ std::optional<TwoRows> two_of_one_measurement(const Observations& data, std::vec
   return std::nullopt;
 }
 
+// The realised rate, or the ratio that was asked for where that is not known.
+std::optional<double> rate_of(const Observations& data, const Observation& row) {
+  const std::optional<double> realised = data.number(row, Field::realised_rate);
+  return realised ? realised : data.number(row, Field::noise_ratio);
+}
+
 [[noreturn]] void throw_not_told_apart(const Observations& data, const TwoRows& pair) {
   throw Error(fmt::format(
       "two cells are both task {}, seed {}, test set {} of tuner {}, noise {} {}, and no column tells them apart, so "
@@ -150,10 +160,10 @@ bool contains(const std::vector<Field>& fields, Field field) {
   return std::find(fields.begin(), fields.end(), field) != fields.end();
 }
 
-std::vector<Field> fields_named(const std::vector<std::string>& names) {
+std::vector<Field> fields_named(const Observations& data, const std::vector<std::string>& names) {
   std::vector<Field> fields;
   for (const std::string& name : names) {
-    const Field field = field_named(name);
+    const Field field = data.field_named(name);
     if (!contains(fields, field)) fields.push_back(field);
   }
   return fields;
@@ -177,15 +187,23 @@ std::vector<Field> default_grouping(const Observations& data) {
 }
 
 std::vector<Field> told_apart(const Observations& data, std::vector<Field> fields) {
+  for (const Field field : pooled_by(data, fields)) fields.push_back(field);
+  if (const auto pair = two_of_one_measurement(data, fields)) throw_not_told_apart(data, *pair);
+  return fields;
+}
+
+std::vector<Field> pooled_by(const Observations& data, std::vector<Field> fields) {
+  std::vector<Field> pooled;
   while (const auto pair = two_of_one_measurement(data, fields)) {
     const std::vector<Field>& all = distinguishing_fields();
     const auto differs = std::find_if(all.begin(), all.end(), [&](Field field) {
       return !contains(fields, field) && data.id(pair->first, field) != data.id(pair->second, field);
     });
-    if (differs == all.end()) throw_not_told_apart(data, *pair);
+    if (differs == all.end()) break;
     fields.push_back(*differs);
+    pooled.push_back(*differs);
   }
-  return fields;
+  return pooled;
 }
 
 Field parameters_of(Field owner) {
@@ -193,26 +211,23 @@ Field parameters_of(Field owner) {
 }
 
 std::vector<Field> grouping_fields(const Observations& data, const std::vector<std::string>& asked) {
-  return asked.empty() ? default_grouping(data) : told_apart(data, fields_named(asked));
+  return asked.empty() ? default_grouping(data) : told_apart(data, fields_named(data, asked));
 }
 
 std::optional<double> noise_rate(const Observations& data, const Group& group) {
   double first = 0.0, sum = 0.0;  // the mean of equal rates is that rate, without rounding
   for (const Observation& row : group.done) {
-    const std::string& realised = data.text(row, Field::realised_rate);
-    const std::string& text = realised.empty() ? data.text(row, Field::noise_ratio) : realised;
-    if (text.empty()) return std::nullopt;
-    const double rate = std::strtod(text.c_str(), nullptr);
-    if (&row == &group.done.front()) first = rate;
-    sum += rate - first;
+    const std::optional<double> rate = rate_of(data, row);
+    if (!rate) return std::nullopt;
+    if (&row == &group.done.front()) first = *rate;
+    sum += *rate - first;
   }
   if (group.done.empty()) return std::nullopt;
   return first + sum / static_cast<double>(group.done.size());
 }
 
 bool is_clean(const Observations& data, const Observation& row) {
-  const std::string& realised = data.text(row, Field::realised_rate);
-  return realised == "0" || (realised.empty() && data.text(row, Field::noise_ratio) == "0");
+  return rate_of(data, row) == 0.0;
 }
 
 Grouping group_rows(const Observations& data, std::vector<Field> fields) {
@@ -242,8 +257,10 @@ Grouping group_rows(const Observations& data, std::vector<Field> fields) {
   return grouping;
 }
 
-CoverageFields coverage_fields(const std::vector<Field>& grouped) {
+CoverageFields coverage_fields(const Observations& data, const std::vector<Field>& columns) {
   CoverageFields fields;
+  std::vector<Field> grouped;  // who is grouped by a parameter is grouped by settings
+  for (const Field field : columns) grouped.push_back(data.origin(field));
   for (const Field field :
        {Field::matrix, Field::task, Field::test_set, Field::test_kind, Field::seed, Field::fraction}) {
     if (contains(grouped, field)) {
@@ -269,7 +286,7 @@ namespace {
 template <typename Wanted>
 std::vector<bool> covers_all(const Observations& data, const Grouping& grouping, const std::vector<Field>& fields,
                              Wanted wanted) {
-  KeyIndex combinations(data, fields), boards(data, coverage_fields(grouping.fields).shared);
+  KeyIndex combinations(data, fields), boards(data, coverage_fields(data, grouping.fields).shared);
   std::vector<std::size_t> covered;
   std::vector<std::uint32_t> board_of;
   std::unordered_map<std::uint32_t, std::vector<bool>> all;  // what any group of a board covers
@@ -301,7 +318,7 @@ std::vector<bool> covers_all(const Observations& data, const Grouping& grouping,
 
 std::vector<bool> complete_groups(const Observations& data, const Grouping& grouping) {
   // Where nothing was corrupted, the name of the noise model means nothing.
-  std::vector<Field> fields = coverage_fields(grouping.fields).covered;
+  std::vector<Field> fields = coverage_fields(data, grouping.fields).covered;
   // What each encoder was pre-trained on is its own where it is one thing.
   if (contains(grouping.fields, Field::encoder) && !has_variants(data, Field::encoder, Field::pretrain_dataset)) {
     std::erase(fields, Field::pretrain_dataset);
@@ -328,7 +345,15 @@ Labels::Labels(const Observations& data) : data_(data) {
       ++seen;
       objects[data.text(row, owner)].insert(data.text(row, parameters));
     });
-    for (const auto& [name, texts] : objects) labels_[parameters][name] = shorten(texts);
+    std::set<std::string> elsewhere;
+    for (const Field field : data.derived_from(parameters)) {
+      const std::string_view name = data.name(field);
+      const std::size_t dot = name.find('.');
+      if (dot != std::string_view::npos) elsewhere.emplace(name.substr(dot + 1));
+    }
+    for (const auto& [name, objects_of_owner] : objects) {
+      labels_[parameters][name] = shorten(objects_of_owner, elsewhere);
+    }
   }
 }
 
@@ -345,7 +370,35 @@ std::string Labels::operator()(const Observation& row, Field field) const {
   for (const auto& [owner, parameters] : kOwnedParameters) {
     if (field == parameters) return labels_.at(field).at(data_.text(row, owner)).at(data_.text(row, field));
   }
-  return data_.text(row, field);
+  const std::string& text = data_.text(row, field);
+  const bool is_parameter = data_.origin(field) != field;
+  return text.empty() && !is_parameter && data_.is_numeric(field) ? kUnknown : text;
+}
+
+std::vector<std::uint32_t> Labels::printed_as(Field field, const std::string& label) const {
+  std::vector<std::uint32_t> ids;
+  const auto add = [&](const std::string& text) {
+    const std::uint32_t id = data_.id_of(field, text);
+    if (id < data_.dictionaries[field.index()].texts().size()) ids.push_back(id);
+  };
+  if (data_.is_numeric(field) && label == kUnknown) add("");
+  const auto owners = labels_.find(field);
+  if (owners == labels_.end()) return ids;
+  for (const auto& [owner, of_texts] : owners->second) {
+    for (const auto& [text, printed] : of_texts) {
+      if (printed == label) add(text);
+    }
+  }
+  return ids;
+}
+
+std::vector<KeyValue> Labels::key(const Observation& row, const std::vector<Field>& fields) const {
+  std::vector<KeyValue> key;
+  for (const Field field : fields) {
+    const std::string& text = data_.text(row, field);
+    key.push_back({text, data_.number(row, field), (*this)(row, field), !text.empty() || !data_.is_numeric(field)});
+  }
+  return key;
 }
 
 }  // namespace nmlbench

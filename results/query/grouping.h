@@ -2,6 +2,7 @@
 // results/.
 #pragma once
 
+#include "results/query/key_value.h"
 #include "results/query/observations.h"
 
 #include <cstddef>
@@ -28,13 +29,15 @@ struct Grouping {
 
 bool contains(const std::vector<Field>& fields, Field field);
 // Without repetitions. Throws Error naming all columns.
-std::vector<Field> fields_named(const std::vector<std::string>& names);
+std::vector<Field> fields_named(const Observations& data, const std::vector<std::string>& names);
 
 // tuner, noise, noise_ratio, and what else varies; told apart.
 std::vector<Field> default_grouping(const Observations& data);
 // `fields` and, behind them, the columns in which two cells differ that would share a group, task, seed and test set:
 // only these three are ever averaged. Throws Error naming two cells when no column tells them apart.
 std::vector<Field> told_apart(const Observations& data, std::vector<Field> fields);
+// Those columns alone, as far as there are any.
+std::vector<Field> pooled_by(const Observations& data, std::vector<Field> fields);
 // Of the columns asked for, else the default.
 std::vector<Field> grouping_fields(const Observations& data, const std::vector<std::string>& asked);
 
@@ -49,18 +52,22 @@ Grouping group_rows(const Observations& data, std::vector<Field> fields);
 struct CoverageFields {
   std::vector<Field> shared, covered;
 };
-CoverageFields coverage_fields(const std::vector<Field>& grouped);
+CoverageFields coverage_fields(const Observations& data, const std::vector<Field>& grouped);
 // For each group, whether it was measured on everything that a comparable group was measured on.
 std::vector<bool> complete_groups(const Observations& data, const Grouping& grouping);
 
 // The column of the parameters of a tuner or encoder.
 Field parameters_of(Field owner);
 
-// Texts of columns for people: parameter objects are shortened to what differs between those of one owner ("lr=0.1").
+// Texts of columns for people: parameter objects are shortened to what differs between those of one owner ("lr=0.1"),
+// without what has a column of its own.
 class Labels {
  public:
   explicit Labels(const Observations& data);
   std::string operator()(const Observation& row, Field field) const;
+  std::vector<KeyValue> key(const Observation& row, const std::vector<Field>& fields) const;
+  // The values of a column that people read so.
+  std::vector<std::uint32_t> printed_as(Field field, const std::string& label) const;
   // The parameters that a tuner (an encoder) of this name is there with.
   std::set<std::string> settings(Field owner, const std::string& name) const;
 

@@ -1,12 +1,12 @@
 #include "results/query/observations.h"
 
+#include "results/query/key_value.h"
 #include "results/store/database.h"
 #include "results/store/schema.h"
 
 #include <nmlbench/error.h>
 
 #include <algorithm>
-#include <cstdlib>
 #include <limits>
 
 #include <SQLiteCpp/Statement.h>
@@ -66,16 +66,17 @@ class Loader {
   }
 
  private:
-  void set(Observations::Ids& ids, Field field, std::string_view text) {
-    ids[field.index()] = result_.dictionaries[field.index()].add(text);
+  void set(Observations::Ids& ids, Field field, std::string_view text, std::optional<double> number = std::nullopt) {
+    ids[field.index()] = result_.dictionaries[field.index()].add(text, number);
   }
   // Numbers rarely change from row to row, and formatting them is slow.
   void set(Observations::Ids& ids, Field field, const SQLite::Column& column) {
-    if (field.column().type != ColumnType::real || column.isNull()) return set(ids, field, text_of(column));
+    if (!nmlbench::is_numeric(field.column()) || column.isNull()) return set(ids, field, text_of(column));
+    if (field.column().type != ColumnType::real) return set(ids, field, text_of(column), column.getDouble());
     auto& [number, id] = last_[field.index()];
     if (column.getDouble() != number) {
       number = column.getDouble();
-      set(ids, field, fmt::format("{}", number));
+      set(ids, field, fmt::format("{}", number), number);
       id = ids[field.index()];
     }
     ids[field.index()] = id;
@@ -154,7 +155,8 @@ class Loader {
 };
 
 // Numbers for the combinations of `fields` in a table of ids.
-std::vector<std::uint32_t> number_rows(const std::vector<Observations::Ids>& table, const std::vector<Field>& fields) {
+std::vector<std::uint32_t> number_rows(const Observations& data, const std::vector<Observations::Ids>& table,
+                                       const std::vector<Field>& fields) {
   std::vector<std::uint32_t> numbers;
   numbers.reserve(table.size());
   std::unordered_map<std::string, std::uint32_t> known;
@@ -162,7 +164,7 @@ std::vector<std::uint32_t> number_rows(const std::vector<Observations::Ids>& tab
   for (const Observations::Ids& ids : table) {
     key.clear();
     for (const Field field : fields) {
-      const std::uint32_t id = ids[field.index()];
+      const std::uint32_t id = data.id(ids, field);
       key.append(reinterpret_cast<const char*>(&id), sizeof id);
     }
     numbers.push_back(known.try_emplace(key, static_cast<std::uint32_t>(known.size())).first->second);
@@ -185,35 +187,12 @@ std::string select_cells() {
       fmt::join(columns, ", "));
 }
 
-std::string_view field_name(Field field) {
-  return field.column().name;
-}
-
-Field field_named(std::string_view name) {
-  if (const std::optional<Field> found = find_field(name)) return *found;
-  std::vector<std::string_view> names;
-  for (const CellColumn* column : kFieldColumns) names.push_back(column->name);
-  throw Error(fmt::format("no column \"{}\"; columns: {}", name, fmt::join(names, ", ")));
-}
-
-bool is_numeric(Field field) {
-  return is_numeric(field.column());
-}
-
-bool is_of_test_set(Field field) {
-  return field.column().home == Home::test_sets;
-}
-
-bool value_less(Field field, const std::string& a, const std::string& b) {
-  if (!is_numeric(field) || a.empty() || b.empty()) return a < b;
-  return std::strtod(a.c_str(), nullptr) < std::strtod(b.c_str(), nullptr);
-}
-
-std::uint32_t Dictionary::add(std::string_view text) {
+std::uint32_t Dictionary::add(std::string_view text, std::optional<double> number) {
   const auto known = ids_.find(text);
   if (known != ids_.end()) return known->second;
   const auto id = static_cast<std::uint32_t>(texts_.size());
   texts_.emplace_back(text);
+  numbers_.push_back(number);
   ids_.emplace(texts_.back(), id);
   return id;
 }
@@ -227,27 +206,68 @@ std::uint32_t Observations::id_of(Field field, std::string_view text) const {
   return static_cast<std::uint32_t>(std::find(texts.begin(), texts.end(), text) - texts.begin());
 }
 
+Field Observations::derive(std::string name, Field of,
+                           const std::function<DerivedValue(const std::string&)>& value_of) {
+  const Field field(kFieldCount + derived_.size());
+  Dictionary& dictionary = dictionaries.emplace_back();
+  Derived& column = derived_.emplace_back(Derived{std::move(name), of, {}});
+  for (const std::string& text : dictionaries[of.index()].texts()) {
+    const auto [value, number] = value_of(text);
+    column.ids.push_back(dictionary.add(value, number));
+  }
+  return field;
+}
+
+std::vector<Field> Observations::derived_from(Field field) const {
+  std::vector<Field> fields;
+  for (std::size_t i = 0; i < derived_.size(); ++i) {
+    if (derived_[i].of == field) fields.emplace_back(kFieldCount + i);
+  }
+  return fields;
+}
+
+std::string_view Observations::name(Field field) const {
+  return field.index() < kFieldCount ? field.column().name : derived_[field.index() - kFieldCount].name;
+}
+
+std::optional<Field> Observations::find(std::string_view name) const {
+  for (std::size_t i = 0; i < derived_.size(); ++i) {
+    if (derived_[i].name == name) return Field(kFieldCount + i);
+  }
+  return find_field(name);
+}
+
+Field Observations::field_named(std::string_view name) const {
+  if (const std::optional<Field> found = find(name)) return *found;
+  std::vector<std::string_view> names;
+  for (const CellColumn* column : kFieldColumns) names.push_back(column->name);
+  throw Error(fmt::format("no column \"{}\"; columns: {}", name, fmt::join(names, ", ")));
+}
+
+bool Observations::is_numeric(Field field) const {
+  return field.index() >= kFieldCount || nmlbench::is_numeric(field.column());
+}
+
 std::vector<std::string> Observations::distinct(Field field) const {
-  const auto& texts = dictionaries[field.index()].texts();
-  std::vector<bool> seen(texts.size());
+  const Dictionary& values = dictionaries[field.index()];
+  std::vector<bool> seen(values.texts().size());
   for (const Observation& row : rows) seen[id(row, field)] = true;
   if (!is_of_test_set(field)) {
     for (const Observation& row : failed) seen[id(row, field)] = true;
   }
-  std::vector<std::string> values;
-  for (std::size_t i = 0; i < texts.size(); ++i) {
-    if (seen[i]) values.push_back(texts[i]);
+  std::vector<KeyValue> found;
+  for (std::uint32_t value = 0; value < seen.size(); ++value) {
+    if (seen[value]) found.push_back({values.text(value), values.number(value), "", true});
   }
-  std::sort(values.begin(), values.end(),
-            [&](const std::string& a, const std::string& b) { return value_less(field, a, b); });
-  return values;
+  std::sort(found.begin(), found.end());
+  return texts(found);
 }
 
 KeyIndex::KeyIndex(const Observations& data, const std::vector<Field>& fields) {
   std::vector<Field> of_cell, of_test_set;
   for (const Field field : fields) (is_of_test_set(field) ? of_test_set : of_cell).push_back(field);
-  of_cell_ = number_rows(data.cells, of_cell);
-  of_test_set_ = number_rows(data.test_sets, of_test_set);
+  of_cell_ = number_rows(data, data.cells, of_cell);
+  of_test_set_ = number_rows(data, data.test_sets, of_test_set);
 }
 
 std::uint32_t KeyIndex::operator()(const Observation& row) {

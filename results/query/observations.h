@@ -9,11 +9,13 @@
 #include <array>
 #include <compare>
 #include <cstdint>
+#include <functional>
 #include <iterator>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 namespace nmlbench {
@@ -22,7 +24,8 @@ namespace nmlbench {
 inline constexpr std::size_t kFieldCount = std::count_if(
     std::begin(kCellColumns), std::end(kCellColumns), [](const CellColumn& column) { return column.use != Use::fact; });
 
-// One of them, by its place among them. Those that the code itself speaks of have a name here; a new one needs none.
+// One of them, by its place among them, or a column derived from one (Observations::derive), which comes behind them.
+// Those that the code itself speaks of have a name here; a new one needs none.
 class Field {
  public:
   static const Field cell_id, matrix, encoder, encoder_params, pretrain_dataset, noise, noise_ratio, task, fraction,
@@ -70,21 +73,19 @@ inline constexpr Field Field::cell_id = field("cell_id"), Field::matrix = field(
                        Field::test_set = field("test_set"), Field::test_kind = field("test_kind"),
                        Field::realised_rate = field("realised_rate");
 
-std::string_view field_name(Field field);
-// Throws Error naming all columns.
-Field field_named(std::string_view name);
-bool is_numeric(Field field);
 // Fields that a failed cell does not have.
-bool is_of_test_set(Field field);
-// Orders two values of a column: numbers by size after what is not known (""), text alphabetically.
-bool value_less(Field field, const std::string& a, const std::string& b);
+constexpr bool is_of_test_set(Field field) {
+  return field.index() < kFieldCount && field.column().home == Home::test_sets;
+}
 
-// Every string once, each column with its own numbering.
+// Every value once, each column with its own numbering.
 class Dictionary {
  public:
-  std::uint32_t add(std::string_view text);
+  // `number`: of a column of numbers, where it is known.
+  std::uint32_t add(std::string_view text, std::optional<double> number = std::nullopt);
   const std::string& text(std::uint32_t id) const { return texts_[id]; }
   const std::vector<std::string>& texts() const { return texts_; }
+  std::optional<double> number(std::uint32_t id) const { return numbers_[id]; }
 
  private:
   struct Hash : std::hash<std::string_view> {
@@ -92,6 +93,7 @@ class Dictionary {
   };
   std::unordered_map<std::string, std::uint32_t, Hash, std::equal_to<>> ids_;
   std::vector<std::string> texts_;
+  std::vector<std::optional<double>> numbers_;
 };
 
 // A value of one cell on one test set. A failed cell has no value and, of the columns, no test set.
@@ -115,23 +117,59 @@ class Observations {
   // Done cells with a number for this metric, and failed cells.
   static Observations load(const Store& store, const Source& source);
 
+  using Ids = std::array<std::uint32_t, kFieldCount>;
+
+  std::uint32_t id(const Ids& ids, Field field) const {
+    if (field.index() < kFieldCount) return ids[field.index()];
+    const Derived& column = derived_[field.index() - kFieldCount];
+    return column.ids[ids[column.of.index()]];
+  }
   std::uint32_t id(const Observation& row, Field field) const {
-    return (is_of_test_set(field) ? test_sets[row.test_set] : cells[row.cell])[field.index()];
+    return id(is_of_test_set(field) ? test_sets[row.test_set] : cells[row.cell], field);
   }
   const std::string& text(const Observation& row, Field field) const {
     return dictionaries[field.index()].text(id(row, field));
   }
+  // Nothing for a column of text, and where the number is not known.
+  std::optional<double> number(const Observation& row, Field field) const {
+    return dictionaries[field.index()].number(id(row, field));
+  }
+
+  // A value of a derived column: its text, its number where it is one.
+  using DerivedValue = std::pair<std::string, std::optional<double>>;
+  // A column made from one of the cells' own, value by value: what `value_of` says of each of its texts.
+  Field derive(std::string name, Field of, const std::function<DerivedValue(const std::string&)>& value_of);
+  // The column that one was derived from; the column itself for any other.
+  Field origin(Field field) const {
+    return field.index() < kFieldCount ? field : derived_[field.index() - kFieldCount].of;
+  }
+  // What was derived from a column.
+  std::vector<Field> derived_from(Field field) const;
+  std::string_view name(Field field) const;
+  std::optional<Field> find(std::string_view name) const;
+  // Throws Error naming all columns.
+  Field field_named(std::string_view name) const;
+  // Whether a value of the column that is no number is not known.
+  bool is_numeric(Field field) const;
+
   // The number of a value of a column; of one that no row has, a number that no row has.
   std::uint32_t id_of(Field field, std::string_view text) const;
   // Distinct values among rows and failed cells, sorted (numerically where the column is numeric).
   std::vector<std::string> distinct(Field field) const;
 
-  using Ids = std::array<std::uint32_t, kFieldCount>;
   std::vector<Observation> rows;    // by cell
   std::vector<Observation> failed;  // one for each failed cell
   std::vector<Ids> cells;
-  std::vector<Ids> test_sets;  // [0]: none
-  std::array<Dictionary, kFieldCount> dictionaries;
+  std::vector<Ids> test_sets;                         // [0]: none
+  std::vector<Dictionary> dictionaries{kFieldCount};  // those of derived columns behind the others
+
+ private:
+  struct Derived {
+    std::string name;
+    Field of;
+    std::vector<std::uint32_t> ids;  // for each value of `of`
+  };
+  std::vector<Derived> derived_;
 };
 
 // Numbers the combinations of some columns: observations that agree in `fields` get the same number.

@@ -94,12 +94,21 @@ bool has_any(const std::vector<const Score*>& scores) {
   return std::any_of(scores.begin(), scores.end(), [](const Score* score) { return score != nullptr; });
 }
 
-void add_facts(nlohmann::ordered_json& facts, Better direction, const Inference& how) {
-  facts["higher_is_better"] = nullptr;
-  if (direction != Better::neither) facts["higher_is_better"] = direction == Better::higher;
+nlohmann::ordered_json facts_of(const BoardFacts& board) {
+  const Inference& how = board.inference;
+  nlohmann::ordered_json facts{{"metric", board.metric}, {"higher_is_better", nullptr}};
+  if (board.better != Better::neither) facts["higher_is_better"] = board.better == Better::higher;
   facts["unit"] = unit_name(how.unit);
   facts["interval"] = how.interval == IntervalMethod::student_t ? "t" : "bootstrap";
   facts["test"] = how.test == PairedTest::student_t ? "t" : how.test == PairedTest::wilcoxon ? "wilcoxon" : "sign-flip";
+  facts["matrices"] = board.matrices;
+  facts["baseline"] = board.baseline.empty() ? nullptr : nlohmann::ordered_json(board.baseline);
+  facts["group_by"] = board.group_by;
+  facts["seeds_vary"] = board.seeds_vary;
+  facts["spectra"] = board.spectra;
+  facts["superseded"] = board.superseded;
+  facts["chosen_on_test"] = board.chosen_on_test;
+  return facts;
 }
 
 }  // namespace nmlbench

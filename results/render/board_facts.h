@@ -30,7 +30,7 @@ const Score* pointer_to(const std::optional<Estimated>& score) {
   return score ? &*score : nullptr;
 }
 
-// higher_is_better (null for a metric without a direction), unit, interval, test.
-void add_facts(nlohmann::ordered_json& facts, Better direction, const Inference& how);
+// All of them; higher_is_better is null for a metric without a direction.
+nlohmann::ordered_json facts_of(const BoardFacts& board);
 
 }  // namespace nmlbench

@@ -1,5 +1,4 @@
 #include "results/boards/comparison.h"
-#include "results/query/observations.h"
 #include "results/render/board_facts.h"
 #include "results/render/typed_table.h"
 
@@ -43,7 +42,7 @@ TypedTable make_table(const Comparison& comparison, bool for_people) {
   const int digits = is_percentage(comparison.metric) ? 1 : 4;
   const bool directed = comparison.better != Better::neither;
   TypedTable table;
-  for (const std::string& name : comparison.group_by) table.columns.push_back({.name = name, .header = name});
+  for (const std::string& name : comparison.group_by) table.columns.push_back(key_column(name));
   table.columns.insert(
       table.columns.end(),
       {{.name = "cells", .header = "cells"},
@@ -63,7 +62,7 @@ TypedTable make_table(const Comparison& comparison, bool for_people) {
   table.columns.push_back({.name = "verdict", .header = "verdict"});
   for (const ComparedGroup& group : comparison.groups) {
     std::vector<TableValue> row;
-    for (const std::string& text : for_people ? group.labels : group.key) row.emplace_back(text);
+    for (const KeyValue& value : group.key) row.push_back(key_value(value, for_people));
     for (TableValue& value : group_values(comparison, group)) row.push_back(std::move(value));
     table.rows.push_back(std::move(row));
   }
@@ -96,7 +95,11 @@ std::vector<std::string> notes(const Comparison& comparison, std::size_t most) {
           comparison.newly_failed, comparison.newly_done),
       inference_note(comparison.inference, differences, "the groups (\"all\": uncorrected)")};
   if (comparison.inference.power) lines.push_back(power_note(comparison.inference));
-  for (const std::string& line : {comparison.seeds_vary, left_out_note(differences)}) {
+  if (!comparison.pooled.empty()) {
+    lines.push_back(fmt::format("Groups pool cells that differ in {}; add them to --group-by to tell them apart.",
+                                fmt::join(comparison.pooled, ", ")));
+  }
+  for (const std::string& line : {comparison.seeds_vary, comparison.superseded, left_out_note(differences)}) {
     if (!line.empty()) lines.push_back(line);
   }
   for (std::size_t i = 0; i < std::min(most, comparison.changes.size()); ++i) {
@@ -146,7 +149,6 @@ std::string facts_json(const Comparison& comparison, std::size_t most) {
   const bool directed = comparison.better != Better::neither;
   nlohmann::ordered_json json{{"a", comparison.a.string()},
                               {"b", comparison.b.string()},
-                              {"metric", comparison.metric},
                               {"regression", comparison.has_regression()},
                               {directed ? "improved" : "higher", comparison.improved},
                               {directed ? "worse" : "lower", comparison.worse},
@@ -159,10 +161,9 @@ std::string facts_json(const Comparison& comparison, std::size_t most) {
                               {"paired_by_coordinates", comparison.same_coordinates},
                               {"paired_by_description", comparison.same_description},
                               {"overall", overall_json(comparison.overall, comparison.better)},
-                              {"group_by", comparison.group_by},
+                              {"pooled", comparison.pooled},
                               {"changes", changes}};
-  add_facts(json, comparison.better, comparison.inference);
-  json["seeds_vary"] = comparison.seeds_vary;
+  json.update(facts_of(comparison));
   return json.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
 }
 

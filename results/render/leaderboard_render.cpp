@@ -1,11 +1,9 @@
 #include "results/boards/leaderboard.h"
-#include "results/query/observations.h"
 #include "results/render/board_facts.h"
 #include "results/render/leaderboard_table.h"
 #include "results/render/typed_table.h"
 
 #include <algorithm>
-#include <cstdlib>
 #include <set>
 
 #include <fmt/format.h>
@@ -115,29 +113,18 @@ class TableBuilder {
   TypedTable table_;
 };
 
-// A value of a group-by column: a number where the column is numeric, so that programs need not parse it.
-TableValue key_value(const LeaderboardRow& row, std::size_t i, bool numeric, bool for_people) {
-  if (!numeric) return for_people ? row.labels[i] : row.key[i];
-  if (row.key[i].empty()) return for_people ? TableValue("unknown") : TableValue();
-  const auto number = nlohmann::json::parse(row.key[i], nullptr, false);
-  if (number.is_number_integer()) return number.get<std::int64_t>();
-  return number.is_number() ? TableValue(number.get<double>()) : TableValue(row.key[i]);
-}
-
 // Whether some noise came out otherwise than asked for, in the digits shown.
 bool realised_differs(const Leaderboard& board, std::size_t ratio_column) {
   return std::any_of(board.rows.begin(), board.rows.end(), [&](const LeaderboardRow& row) {
-    return row.noise_rate && fmt::format("{:.3g}", *row.noise_rate) !=
-                                 fmt::format("{:.3g}", std::strtod(row.key[ratio_column].c_str(), nullptr));
+    return row.noise_rate &&
+           fmt::format("{:.3g}", *row.noise_rate) != fmt::format("{:.3g}", row.key[ratio_column].number.value_or(0.0));
   });
 }
 
 void add_key_columns(TableBuilder& builder, const Leaderboard& board, bool for_people) {
   for (std::size_t i = 0; i < board.group_by.size(); ++i) {
     const std::string& name = board.group_by[i];
-    const bool numeric = is_numeric(field_named(name));
-    builder.add({.name = name, .header = name, .digits = 6, .significant = true},
-                [&, i](const auto& row) { return key_value(row, i, numeric, for_people); });
+    builder.add(key_column(name), [&, i](const auto& row) { return key_value(row.key[i], for_people); });
     if (name == "noise_ratio" && (!for_people || realised_differs(board, i))) {
       builder.add({.name = "noise_rate", .header = "realised", .digits = 3, .significant = true},
                   [](const auto& row) { return row.noise_rate ? TableValue(*row.noise_rate) : TableValue(); });
@@ -184,6 +171,9 @@ TypedTable make_table(const Leaderboard& board, bool for_people, bool ranks) {
   }
   for (const ScoreColumn& column : kSummaries) {
     if (!for_people || board.ranked_by == column.name) builder.add_score(column.name, column.header, column.score);
+  }
+  if (!for_people && !board.chosen_on_test.empty()) {
+    builder.add({.name = "chosen_on_test"}, [](const auto&) { return TableValue(true); });
   }
   const auto failed = [](const auto& row) { return count_value(row.failed); };
   builder.add({.name = "cells", .header = "cells"}, [](const auto& row) { return count_value(row.cells); });
@@ -237,20 +227,14 @@ nlohmann::ordered_json ranks_json(const Leaderboard& board, const std::vector<Ra
 }
 
 std::string facts_json(const Leaderboard& board) {
-  nlohmann::ordered_json json{{"metric", board.metric}};
-  add_facts(json, board.better, board.inference);
+  nlohmann::ordered_json json = facts_of(board);
   if (board.paired_samples) {
     json["unit"] = "sample";
     json["interval"] = "bootstrap";
     json["test"] = "mcnemar";
     json["without_predictions"] = board.without_predictions;
   }
-  json["matrices"] = board.matrices;
-  json["baseline"] = board.baseline.empty() ? nullptr : nlohmann::ordered_json(board.baseline);
-  json["group_by"] = board.group_by;
   json["ranked_by"] = board.ranked_by.empty() ? nullptr : nlohmann::ordered_json(board.ranked_by);
-  json["seeds_vary"] = board.seeds_vary;
-  json["spectra"] = board.spectra;
   json["id_ranks"] = ranks_json(board, board.id_ranks);
   json["ood_ranks"] = ranks_json(board, board.ood_ranks);
   return json.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
@@ -327,8 +311,8 @@ std::vector<std::string> all_notes(const Leaderboard& board, bool ranks) {
       lines.push_back(rank_note(board, board.*kind.ranks, kind.label));
     }
   }
-  for (const std::string& line : {sampling_note(board), board.without_predictions, board.seeds_vary, board.spectra,
-                                  board.superseded, left_out_note(scores_of(board))}) {
+  for (const std::string& line : {sampling_note(board), board.without_predictions, board.chosen_on_test,
+                                  board.seeds_vary, board.spectra, board.superseded, left_out_note(scores_of(board))}) {
     if (!line.empty()) lines.push_back(line);
   }
   if (any_incomplete(board)) {

@@ -117,9 +117,9 @@ TypedTable make_table(const NoiseEffect& effect, bool for_people) {
   TypedTable table;
   table.rows.resize(effect.rows.size());
   for (std::size_t i = 0; i < effect.group_by.size(); ++i) {
-    table.columns.push_back({.name = effect.group_by[i], .header = effect.group_by[i]});
+    table.columns.push_back(key_column(effect.group_by[i]));
     for (std::size_t r = 0; r < effect.rows.size(); ++r) {
-      table.rows[r].emplace_back(for_people ? effect.rows[r].labels[i] : effect.rows[r].key[i]);
+      table.rows[r].push_back(key_value(effect.rows[r].key[i], for_people));
     }
   }
   table.columns.push_back({.name = "rates", .header = "rates"});
@@ -177,17 +177,10 @@ std::vector<std::string> notes(const NoiseEffect& effect) {
 
 std::string render(const NoiseEffect& effect, TableFormat format, bool colour) {
   const bool people = format != TableFormat::csv && format != TableFormat::json;
-  nlohmann::ordered_json facts{{"metric", effect.metric}};
-  add_facts(facts, effect.better, effect.inference);
-  facts["matrices"] = effect.matrices;
-  facts["baseline"] = effect.baseline.empty() ? nullptr : nlohmann::ordered_json(effect.baseline);
-  facts["group_by"] = effect.group_by;
-  facts["seeds_vary"] = effect.seeds_vary;
-  facts["spectra"] = effect.spectra;
   const std::string title = fmt::format("{}: effect of pre-training noise on {}{}", fmt::join(effect.matrices, ", "),
                                         effect.metric, is_percentage(effect.metric) ? " (%)" : "");
   return render(Page{title, make_table(effect, people), notes(effect),
-                     facts.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace)},
+                     facts_of(effect).dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace)},
                 format, colour);
 }
 

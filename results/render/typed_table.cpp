@@ -113,6 +113,20 @@ TableValue count_value(std::optional<std::size_t> count) {
   return count ? TableValue(static_cast<std::int64_t>(*count)) : TableValue();
 }
 
+TypedTable::Column key_column(const std::string& name) {
+  return {.name = name, .header = name, .digits = 6, .significant = true};
+}
+
+TableValue key_value(const KeyValue& value, bool for_people) {
+  constexpr double kExact = 9007199254740992.0;  // 2^53: up to here every whole number is a double
+  if (value.number && std::abs(*value.number) < kExact && std::trunc(*value.number) == *value.number) {
+    return static_cast<std::int64_t>(*value.number);
+  }
+  if (value.number && value.text == fmt::format("{}", *value.number)) return *value.number;
+  if (for_people) return value.label;
+  return value.known ? TableValue(value.text) : TableValue();
+}
+
 std::string p_value_text(double p) {
   return p < 0.001 ? "<0.001" : fmt::format("{:.3f}", p);
 }

@@ -42,6 +42,9 @@ TableValue table_value(const std::optional<T>& value) {
 }
 TableValue table_value(const std::optional<Score>& score);
 TableValue count_value(std::optional<std::size_t> count);
+// A value of a group-by column: a number where it is one, so that programs need not parse it.
+TypedTable::Column key_column(const std::string& name);
+TableValue key_value(const KeyValue& value, bool for_people);
 
 TextTable for_people(const TypedTable& table);
 // Empty fields for missing values, 1 and 0 for truth, numbers that read back to the same double.

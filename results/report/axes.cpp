@@ -87,7 +87,7 @@ void rank_settings(Json& all_series) {
 }  // namespace
 
 std::string setting_label(const LeaderboardRow& row) {
-  return with_parameters(row.labels[Axes::kPanelColumns], row.labels[Axes::kPanelColumns + 1]);
+  return with_parameters(row.key[Axes::kPanelColumns].label, row.key[Axes::kPanelColumns + 1].label);
 }
 
 const std::vector<std::string>& Axes::least_columns() {
@@ -113,28 +113,31 @@ Axes::Axes(const Leaderboard& board) : columns_(board.group_by) {
 }
 
 std::size_t Axes::add_panel(const Leaderboard& board, const LeaderboardRow& row) {
-  const auto [panel, is_new] = panels_.try_emplace(panel_of(row.key), panels_.size());
-  const double fraction = std::stod(row.key[kFraction]);
+  const std::vector<std::string> key = texts(row.key);
+  const auto [panel, is_new] = panels_.try_emplace(panel_of(key), panels_.size());
+  const double fraction = row.key[kFraction].number.value_or(1.0);
   if (is_new) {
     full_fraction_.push_back(fraction);
-    const auto encoder = encoders_.try_emplace({row.key[1], row.key[2]}, encoders_.size()).first;
-    panel_list_.push_back({{"label", panel_label(row.labels, board.matrices.size() > 1)},
+    const auto encoder = encoders_.try_emplace({key[1], key[2]}, encoders_.size()).first;
+    panel_list_.push_back({{"label", panel_label(labels(row.key), board.matrices.size() > 1)},
                            {"encoder", encoder->second},
-                           {"dataset", row.key[3]},
-                           {"noise", row.key[4]}});
+                           {"dataset", key[3]},
+                           {"noise", key[4]}});
   }
   full_fraction_[panel->second] = std::max(full_fraction_[panel->second], fraction);
-  noise_rates_[panel->second].try_emplace(ratio_of(row.key), row.noise_rate.value_or(kUnknown));
+  noise_rates_[panel->second].try_emplace(row.key[kNoiseRatio].number.value_or(kUnknown),
+                                          row.noise_rate.value_or(kUnknown));
   return panel->second;
 }
 
 void Axes::add_series(std::size_t panel, const LeaderboardRow& row) {
-  const auto [series, is_new] = series_.try_emplace(part(row.key, kPanelColumns, kSeriesColumns), series_.size());
-  leaders_.try_emplace({panel, row.key[kPanelColumns]}, series->second);
+  const auto [series, is_new] =
+      series_.try_emplace(part(texts(row.key), kPanelColumns, kSeriesColumns), series_.size());
+  leaders_.try_emplace({panel, row.key[kPanelColumns].text}, series->second);
   if (!is_new) return;
-  series_list_.push_back({{"tuner", row.key[kPanelColumns]},
+  series_list_.push_back({{"tuner", row.key[kPanelColumns].text},
                           {"label", setting_label(row)},
-                          {"settings", Json::parse(row.key[kPanelColumns + 1], nullptr, false)}});
+                          {"settings", Json::parse(row.key[kPanelColumns + 1].text, nullptr, false)}});
 }
 
 std::optional<Axes::Place> Axes::place(const std::vector<std::string>& key) const {

@@ -81,7 +81,7 @@ std::vector<std::string> strings(const Store& store, const char* sql) {
 template <typename Use>
 void for_each_score(const Leaderboard& board, const Axes& axes, Use&& use) {
   for (const LeaderboardRow& row : board.rows) {
-    const auto place = axes.place(row.key);
+    const auto place = axes.place(texts(row.key));
     if (!place) continue;
     for (const char* kind : kTestKinds) {
       if (const auto& value = score(row, kind)) use(row, *place, kind, *value);
@@ -127,7 +127,7 @@ Json task_curves(const Store& store, const Axes& axes, Json& notes) {
   for_each_score(board, axes, [&](const auto& row, const Axes::Place& place, const char* kind, const Score& value) {
     if (!axes.is_full_fraction(place)) return;
     const double rate = row.noise_rate.value_or(Axes::kUnknown);
-    lines.add({{"task", row.key.back()}, {"panel", place.panel}, {"series", place.series}, {"kind", kind}}, rate,
+    lines.add({{"task", row.key.back().text}, {"panel", place.panel}, {"series", place.series}, {"kind", kind}}, rate,
               point(rate, value, row.complete, scale));
   });
   return lines.to_json();
@@ -172,7 +172,7 @@ std::vector<std::string> without_series(std::vector<std::string> key) {
 BaselineScores baseline_scores(const Leaderboard& board) {
   BaselineScores scores;
   for (const LeaderboardRow& row : board.rows) {
-    if (setting_label(row) == board.baseline) scores.emplace(without_series(row.key), &row);
+    if (setting_label(row) == board.baseline) scores.emplace(without_series(texts(row.key)), &row);
   }
   return scores;
 }
@@ -195,7 +195,7 @@ Json differences(const Leaderboard& board, const Axes& axes, Json& notes) {
   for_each_score(board, axes, [&](const auto& row, const Axes::Place& place, std::string_view kind, const Score& own) {
     const auto& value = kind == "id" ? row.id_difference : row.ood_difference;
     if (!value || !axes.is_full_fraction(place)) return;
-    const auto baseline = baselines.find(without_series(row.key));
+    const auto baseline = baselines.find(without_series(texts(row.key)));
     const bool known = baseline != baselines.end() && score(*baseline->second, kind);
     rows.push_back({place.panel, place.series, place.noise_rate, kind, scale.mean(*value), scale.half_width(*value),
                     value->seeds, value->p_holm ? rounded(*value->p_holm, 2) : Json(nullptr), scale.mean(own),
@@ -209,7 +209,7 @@ Json differences(const Leaderboard& board, const Axes& axes, Json& notes) {
 Json feature_curves(const Store& store, const Leaderboard& accuracy, const Axes& axes, Json& notes) {
   const auto metrics = strings(store, "SELECT metric FROM metric_names");
   std::map<std::vector<std::string>, const LeaderboardRow*> accuracy_of;
-  for (const LeaderboardRow& row : accuracy.rows) accuracy_of[row.key] = &row;
+  for (const LeaderboardRow& row : accuracy.rows) accuracy_of[texts(row.key)] = &row;
   const Scale percent(accuracy.metric);
   Lines lines;
   for (const char* metric : {"sve", "lsvr"}) {
@@ -217,8 +217,8 @@ Json feature_curves(const Store& store, const Leaderboard& accuracy, const Axes&
     const Leaderboard board = query_leaderboard(store, {.group_by = axes.columns(), .metric = metric});
     notes["features"] = note_of(board) + " " + board.spectra;
     for (const LeaderboardRow& row : board.rows) {
-      const auto place = axes.place(row.key);
-      const auto partner = accuracy_of.find(row.key);
+      const auto place = axes.place(texts(row.key));
+      const auto partner = accuracy_of.find(texts(row.key));
       if (!place || !axes.is_full_fraction(*place) || partner == accuracy_of.end()) continue;
       for (const char* kind : kTestKinds) {
         const auto &x = score(row, kind), &y = score(*partner->second, kind);

@@ -25,7 +25,8 @@ std::string description(const Leaderboard& board, const LeaderboardRow& row) {
   for (std::size_t i = 0; i < board.group_by.size(); ++i) {
     const auto same = [&](const LeaderboardRow& other) { return other.key[i] == row.key[i]; };
     const bool needed = board.group_by[i] == "tuner" || !std::all_of(board.rows.begin(), board.rows.end(), same);
-    if (needed && !row.labels[i].empty()) parts.push_back(fmt::format("{} {}", board.group_by[i], row.labels[i]));
+    const std::string& label = row.key[i].label;
+    if (needed && !label.empty()) parts.push_back(fmt::format("{} {}", board.group_by[i], label));
   }
   return fmt::format("{}", fmt::join(parts, ", "));
 }
@@ -57,8 +58,9 @@ bool is_of_tuner(const std::string& column) {
 bool is_baseline(const Leaderboard& board, const LeaderboardRow& row) {
   std::string tuner, parameters;
   for (std::size_t i = 0; i < board.group_by.size(); ++i) {
-    if (board.group_by[i] == "tuner") tuner = row.labels[i];
-    if (board.group_by[i] == "tuner_params" && !row.labels[i].empty()) parameters = fmt::format(" ({})", row.labels[i]);
+    const std::string& label = row.key[i].label;
+    if (board.group_by[i] == "tuner") tuner = label;
+    if (board.group_by[i] == "tuner_params" && !label.empty()) parameters = fmt::format(" ({})", label);
   }
   return board.baseline == tuner + parameters;
 }
@@ -66,7 +68,7 @@ bool is_baseline(const Leaderboard& board, const LeaderboardRow& row) {
 // Whether two rows differ in nothing but the tuner.
 bool same_condition(const Leaderboard& board, const LeaderboardRow& a, const LeaderboardRow& b) {
   for (std::size_t i = 0; i < board.group_by.size(); ++i) {
-    if (!is_of_tuner(board.group_by[i]) && a.key[i] != b.key[i]) return false;
+    if (!is_of_tuner(board.group_by[i]) && !(a.key[i] == b.key[i])) return false;
   }
   return true;
 }

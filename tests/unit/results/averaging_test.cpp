@@ -58,7 +58,7 @@ TEST_F(AveragingTest, WhatDiffersBecomesAColumn) {
   const Leaderboard result = board();
   EXPECT_THAT(result.group_by, ElementsAre("recipe", "tuner", "noise", "noise_ratio"));
   EXPECT_THAT(means(result), ElementsAre(0.7, 0.5));
-  EXPECT_EQ(result.rows[0].labels[0], "epochs=20");
+  EXPECT_EQ(result.rows[0].key[0].label, "epochs=20");
   EXPECT_THAT(board({.group_by = {"tuner"}}).group_by, ElementsAre("tuner", "recipe"));
   const Leaderboard one = board({.where = {{"recipe", R"({"epochs":10,"lr":0.1})"}}});
   EXPECT_THAT(one.group_by, ElementsAre("tuner", "noise", "noise_ratio"));
@@ -158,8 +158,8 @@ TEST_F(AveragingTest, CleanIsWhatRealisedNothing) {
   EXPECT_THAT(render(result, TableFormat::table), AllOf(HasSubstr("realised"), HasSubstr("0.05"), HasSubstr("0.4")));
   const NoiseEffect effect = query_noise_effect(*store_, {});
   ASSERT_EQ(effect.rows.size(), 2U);
-  const NoiseEffectRow& human = effect.rows[effect.rows[0].key[1] == "human" ? 0 : 1];
-  const NoiseEffectRow& symmetric = effect.rows[effect.rows[0].key[1] == "human" ? 1 : 0];
+  const NoiseEffectRow& human = effect.rows[effect.rows[0].key[1].text == "human" ? 0 : 1];
+  const NoiseEffectRow& symmetric = effect.rows[effect.rows[0].key[1].text == "human" ? 1 : 0];
   EXPECT_THAT(symmetric.rates, ElementsAre(0.0, 0.05));
   EXPECT_NEAR(symmetric.id.slope->mean, -0.2, 1e-12);  // 0.1 lost in 5 %
   EXPECT_THAT(human.rates, ElementsAre(0.0, 0.4));
@@ -184,7 +184,7 @@ TEST_F(AveragingTest, WhatAnEncoderWasPretrainedOnIsItsOwn) {
   for (const char* encoder : {"resnet50", "vit"}) {
     add({.encoder = encoder}, 0.5, [&](CellRecord& cell) { cell.pretrain_dataset = encoder; });
   }
-  for (const LeaderboardRow& row : board().rows) EXPECT_TRUE(row.complete) << row.key[0];
+  for (const LeaderboardRow& row : board().rows) EXPECT_TRUE(row.complete) << row.key[0].text;
   add({.seed = 1, .encoder = "vit"}, 0.5, [&](CellRecord& cell) { cell.pretrain_dataset = "vit"; });
   EXPECT_FALSE(board({.sort = "encoder"}).rows.back().complete);  // resnet50 lacks a seed
 }
@@ -196,7 +196,7 @@ TEST_F(AveragingTest, ParametersMayBeAskedFor) {
   EXPECT_THAT(means(board({.where = {{"tuner.lr", "0.10"}}})), ElementsAre(0.5));
   EXPECT_THAT(means(board({.where = {{"tuner.lr", "0.1"}, {"tuner.lr", "1e-2"}}})), ElementsAre(0.6, 0.5));
   EXPECT_THAT(means(board({.where = {{"tuner.schedule", "cosine"}, {"tuner.lr", "0.1"}}})), ElementsAre(0.5));
-  EXPECT_THAT(error_of([&] { board({.where = {{"tuner.lr", "0.2"}}}); }), HasSubstr("it has: 0.01, 0.1"));
+  EXPECT_THAT(error_of([&] { board({.where = {{"tuner.lr", "0.2"}}}); }), HasSubstr("tuner.lr has: 0.01, 0.1"));
   EXPECT_THAT(error_of([&] { board({.where = {{"tuner.lrate", "0.2"}}}); }), HasSubstr("no cell has such a parameter"));
   EXPECT_THAT(error_of([&] { board({.where = {{"tuners.lr", "0.2"}}}); }), HasSubstr("no column \"tuners.lr\""));
 }
@@ -207,7 +207,7 @@ TEST_F(AveragingTest, UnknownNoiseIsNotClean) {
     cell.noise_ratio = std::nullopt;
   });
   const Leaderboard result = board();
-  EXPECT_EQ(result.rows[0].key[2], "");
+  EXPECT_EQ(result.rows[0].key[2].text, "");
   EXPECT_THAT(render(result, TableFormat::table), HasSubstr("unknown"));
   EXPECT_FALSE(result.rows[0].noise_rate.has_value());
   EXPECT_THAT(error_of([&] { query_noise_effect(*store_, {}); }), HasSubstr("no cells with pre-training noise"));

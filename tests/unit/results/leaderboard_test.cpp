@@ -57,7 +57,7 @@ TEST_F(LeaderboardTest, AveragesTestSetsThenTasksAndTakesTheIntervalOverSeeds) {
   ASSERT_EQ(result.rows.size(), 2U);
   const LeaderboardRow& best = result.rows[0];
   EXPECT_THAT(result.group_by, ElementsAre("tuner", "noise", "noise_ratio"));
-  EXPECT_THAT(best.key, ElementsAre("nmtune", "symmetric", "0.1"));
+  EXPECT_THAT(texts(best.key), ElementsAre("nmtune", "symmetric", "0.1"));
   // Seed 0 has shift 0.004, seed 1 has 0.016 (see add_small_matrix).
   const double shapes_id = ((0.85 + 0.004) + (0.85 + 0.016)) / 2;
   const double shapes_ood = ((0.45 + 0.004) + (0.45 + 0.016) + 0.55 + 0.55) / 4;
@@ -87,14 +87,14 @@ TEST_F(LeaderboardTest, FailedCellsAreCountedAndMakeTheirGroupIncomplete) {
   fail({.tuner = "c", .seed = 1});
   const Leaderboard result = board();
   ASSERT_EQ(result.rows.size(), 3U);
-  EXPECT_EQ(result.rows[0].key[0], "a");  // complete, although b has the better mean
+  EXPECT_EQ(result.rows[0].key[0].text, "a");  // complete, although b has the better mean
   EXPECT_EQ(result.rows[0].rank, 1U);
-  EXPECT_EQ(result.rows[1].key[0], "b");
+  EXPECT_EQ(result.rows[1].key[0].text, "b");
   EXPECT_FALSE(result.rows[1].complete);
   EXPECT_EQ(result.rows[1].rank, 0U);
   EXPECT_EQ(result.rows[1].cells, 1U);
   EXPECT_EQ(result.rows[1].failed, 1U);
-  EXPECT_EQ(result.rows[2].key[0], "c");
+  EXPECT_EQ(result.rows[2].key[0].text, "c");
   EXPECT_EQ(result.rows[2].failed, 1U);
   EXPECT_FALSE(result.rows[2].id.has_value());
   const std::string text = render(result, TableFormat::table);
@@ -110,7 +110,7 @@ TEST_F(LeaderboardTest, GroupsOfDifferentTasksAreNotHeldAgainstEachOther) {
 TEST_F(LeaderboardTest, EachTaskHasItsOwnRanks) {
   add_small_matrix();
   for (const LeaderboardRow& row : board({.group_by = {"task", "tuner"}}).rows) {
-    EXPECT_EQ(row.rank, row.key[1] == "nmtune" ? 1U : 2U) << row.key[0];
+    EXPECT_EQ(row.rank, row.key[1].text == "nmtune" ? 1U : 2U) << row.key[0].text;
   }
 }
 
@@ -118,7 +118,7 @@ TEST_F(LeaderboardTest, FailedCellCountsInEveryTestSetGroupItIsMissingFrom) {
   add_small_matrix();
   fail({.tuner = "nmtune", .task = "shapes", .seed = 2});
   for (const LeaderboardRow& row : board({.group_by = {"tuner", "test_set"}}).rows) {
-    EXPECT_EQ(row.failed, row.key[0] == "nmtune" ? 1U : 0U);
+    EXPECT_EQ(row.failed, row.key[0].text == "nmtune" ? 1U : 0U);
   }
 }
 
@@ -126,7 +126,7 @@ TEST_F(LeaderboardTest, ValueThatIsNoNumberIsMissingNotZero) {
   add({.tuner = "a"}, {accuracy("photo", "id", 0.5), accuracy("sketch", "ood", std::nan(""))});
   add({.tuner = "b"}, {accuracy("photo", "id", 0.5), accuracy("sketch", "ood", 0.3)});
   const Leaderboard result = board();
-  EXPECT_EQ(result.rows[1].key[0], "a");
+  EXPECT_EQ(result.rows[1].key[0].text, "a");
   EXPECT_FALSE(result.rows[1].complete);
   EXPECT_FALSE(result.rows[1].ood.has_value());
 }
@@ -139,17 +139,17 @@ TEST_F(LeaderboardTest, WhatVariesJoinsTheDefaultGrouping) {
       {accuracy("photo", "id", 0.3)});
   const Leaderboard result = board();
   EXPECT_THAT(result.group_by, ElementsAre("matrix", "encoder", "tuner", "tuner_params", "noise", "noise_ratio"));
-  EXPECT_EQ(result.rows[0].key[3], R"({"depth":2,"lr":0.01})");
-  EXPECT_EQ(result.rows[0].labels[3], "lr=0.01");
+  EXPECT_EQ(result.rows[0].key[3].text, R"({"depth":2,"lr":0.01})");
+  EXPECT_EQ(result.rows[0].key[3].label, "lr=0.01");
   EXPECT_THAT(board({.matrix = "other"}).group_by, ElementsAre("tuner", "noise", "noise_ratio"));
 }
 
 TEST_F(LeaderboardTest, PresetsNameVariantsThatDifferInNothingElse) {
   add({.tuner_params = R"({"preset":"paper","weight":0.01})"}, {accuracy("photo", "id", 0.6)});
   add({.tuner_params = R"({"preset":"official","weight":1})"}, {accuracy("photo", "id", 0.5)});
-  EXPECT_EQ(board().rows[0].labels[1], "paper");
+  EXPECT_EQ(board().rows[0].key[1].label, "paper");
   add({.tuner_params = R"({"preset":"paper","weight":0.5})"}, {accuracy("photo", "id", 0.4)});
-  EXPECT_EQ(board().rows[0].labels[1], "preset=paper, weight=0.01");
+  EXPECT_EQ(board().rows[0].key[1].label, "preset=paper, weight=0.01");
 }
 
 TEST_F(LeaderboardTest, FiltersOfOneColumnAddUpAndOfSeveralNarrow) {
@@ -160,7 +160,7 @@ TEST_F(LeaderboardTest, FiltersOfOneColumnAddUpAndOfSeveralNarrow) {
   EXPECT_EQ(board({.where = {{"noise_ratio", "0.10"}}}).rows.size(), 2U);
   EXPECT_EQ(board({.where = {{"noise_ratio", "0"}, {"noise_ratio", "0.2"}, {"tuner", "b"}}}).rows.size(), 2U);
   EXPECT_THAT(error({.where = {{"tuner", "c"}}}), AllOf(HasSubstr("tuner=c"), HasSubstr("a, b")));
-  EXPECT_THAT(error({.where = {{"noise_ratio", "lots"}}}), HasSubstr("expected a number"));
+  EXPECT_THAT(error({.where = {{"noise_ratio", "lots"}}}), HasSubstr("noise_ratio has: "));
 }
 
 TEST_F(LeaderboardTest, KindAndTestSetAreFilters) {
@@ -176,7 +176,7 @@ TEST_F(LeaderboardTest, KindAndTestSetAreFilters) {
 TEST_F(LeaderboardTest, LowerLossIsBetter) {
   add({.tuner = "a"}, {{"photo", "id", "loss", 0.5}});
   add({.tuner = "b"}, {{"photo", "id", "loss", 0.4}});
-  EXPECT_EQ(board({.metric = "loss"}).rows[0].key[0], "b");
+  EXPECT_EQ(board({.metric = "loss"}).rows[0].key[0].text, "b");
 }
 
 TEST_F(LeaderboardTest, EqualScoresShareARank) {
@@ -195,9 +195,9 @@ TEST_F(LeaderboardTest, SortAndTopChooseRowsWithoutChangingRanks) {
   add({.tuner = "a", .ratio = 0.05}, {accuracy("photo", "id", 0.4), accuracy("sketch", "ood", 0.2)});
   const Leaderboard by_ratio = board({.sort = "noise_ratio", .top = 2});
   ASSERT_EQ(by_ratio.rows.size(), 2U);
-  EXPECT_EQ(by_ratio.rows[0].key[2], "0.05");
+  EXPECT_EQ(by_ratio.rows[0].key[2].text, "0.05");
   EXPECT_EQ(by_ratio.rows[0].rank, 3U);
-  EXPECT_EQ(board({.sort = "ood"}).rows[0].key[2], "0.1");
+  EXPECT_EQ(board({.sort = "ood"}).rows[0].key[2].text, "0.1");
   EXPECT_THAT(error({.sort = "colour"}), AllOf(HasSubstr("colour"), HasSubstr("noise_ratio")));
 }
 
@@ -210,7 +210,7 @@ TEST_F(LeaderboardTest, BaselineDifferenceIsPairedOverWhatBothMeasured) {
   add({.tuner = "nmtune", .seed = 2}, {accuracy("photo", "id", 0.99)});
   const Leaderboard result = board({.baseline = "linear-probe"});
   for (const LeaderboardRow& row : result.rows) {
-    if (row.key[0] == "linear-probe") {
+    if (row.key[0].text == "linear-probe") {
       EXPECT_FALSE(row.id_difference.has_value());
     } else {
       EXPECT_NEAR(row.id_difference->mean, 0.15, 1e-12);
@@ -324,7 +324,8 @@ TEST_F(LeaderboardTest, MethodsAreRankedWithinOneNoise) {
   EXPECT_THAT(result.id_ranks[1].condition, ElementsAre("symmetric", "0.3"));
   EXPECT_EQ(result.id_ranks[0].methods, 2U);
   for (const LeaderboardRow& row : result.rows) {
-    EXPECT_EQ(*row.id_rank, (row.key[0] == "b") == (row.key[2] == "0") ? 1.0 : 2.0) << row.key[0] << row.key[2];
+    EXPECT_EQ(*row.id_rank, (row.key[0].text == "b") == (row.key[2].text == "0") ? 1.0 : 2.0)
+        << row.key[0].text << row.key[2].text;
   }
   EXPECT_NEAR(result.id_ranks[0].result.p, 0.25, 0.02);  // two of eight patterns: chi-squared would say 0.083
   EXPECT_THAT(
@@ -343,8 +344,8 @@ TEST_F(LeaderboardTest, AMetricWithoutADirectionRanksNothing) {
     }
   }
   const Leaderboard result = board({.metric = "sve"});
-  EXPECT_EQ(result.rows[0].key[0], "a");
-  EXPECT_EQ(result.rows[2].key[0], "c");
+  EXPECT_EQ(result.rows[0].key[0].text, "a");
+  EXPECT_EQ(result.rows[2].key[0].text, "c");
   for (const LeaderboardRow& row : result.rows) {
     EXPECT_EQ(row.rank, 0U);
     EXPECT_FALSE(row.worst_set.has_value());
@@ -397,7 +398,7 @@ TEST_F(LeaderboardTest, GivenCellsOnly) {
   LeaderboardQuery query;
   query.cells = {cell_record({.tuner = "b"}, {}).cell_id};
   EXPECT_EQ(board(query).rows.size(), 1U);
-  EXPECT_EQ(board(query).rows[0].key[0], "b");
+  EXPECT_EQ(board(query).rows[0].key[0].text, "b");
 }
 
 TEST_F(LeaderboardTest, UnknownNamesAreOneLineWithWhatThereIs) {

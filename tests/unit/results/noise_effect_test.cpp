@@ -40,7 +40,7 @@ class NoiseEffectTest : public ResultsTest {
   NoiseEffect effect(const LeaderboardQuery& query = {}) { return query_noise_effect(*store_, query); }
   static const NoiseEffectRow& row(const NoiseEffect& effect, const std::string& tuner) {
     for (const NoiseEffectRow& row : effect.rows) {
-      if (row.key[0] == tuner) return row;
+      if (row.key[0].text == tuner) return row;
     }
     throw std::runtime_error("no row of " + tuner);
   }
@@ -60,7 +60,7 @@ TEST_F(NoiseEffectTest, SlopeIsTheChangeForTenPercentOfNoise) {
   EXPECT_NEAR(probe.id.clean->mean, 0.8, 1e-12);
   EXPECT_NEAR(probe.ood.slope->mean, 0.0, 1e-12);
   EXPECT_TRUE(probe.complete);
-  EXPECT_EQ(result.rows[0].key[0], "nmtune");  // the flattest first
+  EXPECT_EQ(result.rows[0].key[0].text, "nmtune");  // the flattest first
 }
 
 TEST_F(NoiseEffectTest, RecoveryIsTheShareOfTheBaselinesDropThatATunerIsSpared) {
@@ -119,7 +119,7 @@ TEST_F(NoiseEffectTest, AMetricWithoutADirectionHasSlopesOnly) {
   }
   const NoiseEffect result = effect({.metric = "sve"});
   EXPECT_NEAR(result.rows[0].id.slope->mean, -0.1, 1e-12);
-  EXPECT_EQ(result.rows[0].key[0], "linear-probe");  // by name: none is better
+  EXPECT_EQ(result.rows[0].key[0].text, "linear-probe");  // by name: none is better
   EXPECT_EQ(result.baseline, "");
   EXPECT_THAT(render(result, TableFormat::table), AllOf(Not(HasSubstr("recovery")), Not(HasSubstr("drop"))));
   EXPECT_THAT(error_of([&] { effect({.metric = "sve", .baseline = "nmtune"}); }), HasSubstr("none is better"));
@@ -162,7 +162,7 @@ TEST_F(NoiseEffectTest, CleanCellsOfAnotherNoiseModelAreTheStartOfASeries) {
   const NoiseEffect result = effect();
   ASSERT_EQ(result.rows.size(), 2U);
   EXPECT_NEAR(result.rows[0].id.slope->mean, -0.05, 1e-12);
-  EXPECT_EQ(result.rows[0].key[1], "symmetric");
+  EXPECT_EQ(result.rows[0].key[1].text, "symmetric");
   EXPECT_NEAR(result.rows[1].id.slope->mean, -0.1, 1e-12);
   EXPECT_NEAR(result.rows[1].id.clean->mean, 0.8, 1e-12);
 }
