@@ -4,13 +4,13 @@ namespace nmlbench::cli {
 namespace {
 
 // Every split and domain, on `folder`.
-PluginRef reference(const PluginEntry& entry, const std::filesystem::path& folder, bool verify) {
+PluginRef reference(const PluginEntry& entry, const std::filesystem::path& folder, const char* verify) {
   PluginRef ref;
   ref.plugin = entry.name;
   ref.where = {"doctor --data", 0, 0, entry.name};
   ref.values.emplace_back(param_with(entry, Role::data_folder)->name,
                           Value{std::filesystem::absolute(folder).lexically_normal().string(), ref.where});
-  ref.values.emplace_back(param_with(entry, Role::verify)->name, Value{verify, ref.where});
+  ref.values.emplace_back(param_with(entry, Role::verify)->name, Value{std::string(verify), ref.where});
   if (const ParamSpec* cache = param_with(entry, Role::decoded_cache)) {
     ref.values.emplace_back(cache->name, Value{false, ref.where});
   }
@@ -64,8 +64,8 @@ std::vector<DataFinding> check_data(const Registry& registry, const std::filesys
         param_with(entry, Role::verify) == nullptr) {
       continue;
     }
-    const auto splits = registry.expand(PluginKind::dataset, reference(entry, folder, /*verify=*/true));
-    const auto unverified = registry.expand(PluginKind::dataset, reference(entry, folder, /*verify=*/false));
+    const auto splits = registry.expand(PluginKind::dataset, reference(entry, folder, "all"));
+    const auto unverified = registry.expand(PluginKind::dataset, reference(entry, folder, "nothing"));
     for (std::size_t i = 0; i < splits.size(); ++i) findings.push_back(examine_split(splits[i], unverified[i]));
   }
   return findings;

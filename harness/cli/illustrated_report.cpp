@@ -2,6 +2,7 @@
 #include "cli/contact_sheet.h"
 #include "cli/recorded_matrix.h"
 #include "cli/report_verb.h"
+#include "engine/class_map.h"
 
 #include <nmlbench/dataset.h>
 
@@ -49,9 +50,8 @@ class SampleImages {
 
   // Throws Error: why there is none.
   std::string of(const BrokenSample& sample) {
-    Dataset& dataset = dataset_of(sample);
-    const torch::Tensor index = torch::full({1}, sample.sample, torch::kInt64);
-    return data_uri(dataset.samples(index, torch::kCPU));
+    const Opened& test = opened(sample);
+    return data_uri(test.dataset->samples(test.rows.slice(0, sample.sample, sample.sample + 1), torch::kCPU));
   }
 
  private:
@@ -60,19 +60,26 @@ class SampleImages {
     PlannedMatrix matrix;
   };
 
-  Dataset& dataset_of(const BrokenSample& sample) {
-    std::unique_ptr<Dataset>& dataset = datasets_[{sample.task, sample.test_set}];
-    if (dataset != nullptr) return *dataset;
+  struct Opened {
+    std::unique_ptr<Dataset> dataset;
+    torch::Tensor rows;  // int64, of each sample as it is scored
+  };
+
+  const Opened& opened(const BrokenSample& sample) {
+    Opened& test = tests_[{sample.task, sample.test_set}];
+    if (test.dataset != nullptr) return test;
     const Planned& planned = plan_of(sample.task);
     const Split& split = split_of(planned.matrix.plan, sample);
     if (const std::string change = change_of(split, planned.run); !change.empty()) throw DataError(change);
     if (split.facts.info.kind == SampleKind::feature) throw Error("frozen features have no images");
     if (planned.matrix.isolation->covers(split.plugin))
       throw Error(fmt::format("{} is not bundled, and is not loaded for pictures", split.plugin.name));
-    auto opened = make_dataset(split.plugin);
-    if (sample.sample >= opened->open().size) throw Error("the test set is smaller now");
-    dataset = std::move(opened);
-    return *dataset;
+    auto dataset = make_dataset(split.plugin);
+    const SplitInfo info = dataset->open();
+    const torch::Tensor rows = first_rows(info.sets, info.size);
+    if (sample.sample >= rows.size(0)) throw Error("the test set is smaller now");
+    test = {std::move(dataset), rows};
+    return test;
   }
 
   const Planned& plan_of(const std::string& task) {
@@ -101,7 +108,7 @@ class SampleImages {
   Globals globals_;
   const Store& store_;
   std::map<std::string, std::unique_ptr<Planned>> plans_;  // by the recorded matrix
-  std::map<std::pair<std::string, std::string>, std::unique_ptr<Dataset>> datasets_;
+  std::map<std::pair<std::string, std::string>, Opened> tests_;
 };
 
 Pictures pictures_of(SampleImages& images, const BrokenSamples& samples) {

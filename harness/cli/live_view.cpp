@@ -14,7 +14,10 @@
 namespace nmlbench::cli {
 namespace {
 
-constexpr int kBarWidth = 24;
+constexpr int kShortestBar = 10, kLongestBar = 24;
+constexpr int kBesideBar = 60;          // columns of a line that are not its bar, at most
+constexpr int kNarrowest = 70;          // what is narrower is cut
+constexpr int kTableNumbers = 44;       // columns of the table of tuners that are not their names
 constexpr double kShortestTime = 1e-3;  // below it a rate says nothing
 
 double share(const LiveState::Phase& phase) {
@@ -26,34 +29,57 @@ std::string eta(const LiveState::Phase& phase) {
   return done > 0 ? format_duration(phase.seconds / done * (1 - done)) : "?";
 }
 
-std::string bar(double share) {
-  const int filled = static_cast<int>(share * kBarWidth);
+std::string bar(double share, int width) {
+  const int length = std::clamp(width - kBesideBar, kShortestBar, kLongestBar);
+  const int filled = static_cast<int>(share * length);
   return fmt::format("[{}{}] {:3.0f} %", std::string(static_cast<std::size_t>(filled), '#'),
-                     std::string(static_cast<std::size_t>(kBarWidth - filled), '-'), 100 * share);
+                     std::string(static_cast<std::size_t>(length - filled), '-'), 100 * share);
 }
 
-std::string phase_line(const LiveState::Phase& phase) {
+std::string phase_line(const LiveState::Phase& phase, int width) {
   const std::string rate =
       fmt::format("{} {}/s", format_count(phase.done / std::max(phase.seconds, kShortestTime)), phase.unit);
   const std::string time = phase.ended ? "took " + format_duration(phase.seconds) : "ETA " + eta(phase);
-  return fmt::format("  {:<18} {}  {:<12} {}", phase.name, bar(phase.ended ? 1.0 : share(phase)), time, rate);
+  return fmt::format("  {:<18} {}  {:<12} {}", phase.name, bar(phase.ended ? 1.0 : share(phase), width), time, rate);
 }
 
-std::string cell_line(const LiveState& state) {
+std::string cell_line(const LiveState& state, int width) {
   const double finished = static_cast<double>(state.done + state.failed) / static_cast<double>(state.cells);
-  return fmt::format("  {:<18} {}  {} of {} done, {} failed", "cells", bar(std::min(1.0, finished)), state.done,
+  return fmt::format("  {:<18} {}  {} of {} done, {} failed", "cells", bar(std::min(1.0, finished), width), state.done,
                      state.cells, state.failed);
 }
 
-std::string throughput_line(const LiveState& state) {
-  std::vector<std::string> parts;
+std::string epoch_line(const EpochReport& report) {
+  return fmt::format("  {:<18} loss {:<8.4g} {}", fmt::format("epoch {} of {}", report.epoch, report.epochs),
+                     report.loss, report.name);
+}
+
+// As many rates in a line as fit.
+std::vector<std::string> throughput_lines(const LiveState& state, int width) {
+  std::vector<std::string> lines;
   for (const char* stage : {"pretrain", "encode", "tune", "evaluate"}) {
     const auto found = state.throughput.find(stage);
     if (found == state.throughput.end() || found->second.seconds < kShortestTime) continue;
     const LiveState::Throughput& sum = found->second;
-    parts.push_back(fmt::format("{} {} {}/s", stage, format_count(sum.items / sum.seconds), sum.unit));
+    const std::string part = fmt::format("{} {} {}/s", stage, format_count(sum.items / sum.seconds), sum.unit);
+    if (!lines.empty() && display_width(lines.back() + ", " + part) < static_cast<std::size_t>(width)) {
+      lines.back() += ", " + part;
+      continue;
+    }
+    if (!lines.empty()) lines.back() += ",";
+    lines.push_back(fmt::format("  {:<18} {}", lines.empty() ? "per worker" : "", part));
   }
-  return parts.empty() ? "" : fmt::format("  {:<18} {}", "per worker", fmt::join(parts, ", "));
+  return lines;
+}
+
+// The first `width` code points: a line that wraps would break the screen.
+std::string cut(std::string line, int width) {
+  int columns = 0;
+  for (std::size_t i = 0; i < line.size(); ++i) {
+    const bool begins_code_point = (static_cast<unsigned char>(line[i]) & 0xc0) != 0x80;
+    if (begins_code_point && ++columns > width) return line.substr(0, i);
+  }
+  return line;
 }
 
 std::string percent(double value) {
@@ -61,7 +87,7 @@ std::string percent(double value) {
 }
 
 // Best first; tuners that were never measured in-domain last.
-TextTable tuner_table(const LiveState& state) {
+TextTable tuner_table(const LiveState& state, int width) {
   std::vector<std::pair<std::string, LiveState::Tuner>> tuners(state.tuners.begin(), state.tuners.end());
   std::stable_sort(tuners.begin(), tuners.end(),
                    [](const auto& a, const auto& b) { return a.second.id.best > b.second.id.best; });
@@ -73,7 +99,7 @@ TextTable tuner_table(const LiveState& state) {
     row.push_back(accuracy.cells > 0 ? percent(accuracy.sum / static_cast<double>(accuracy.cells)) : "-");
   };
   for (const auto& [name, tuner] : tuners) {
-    std::vector<std::string> row{name, fmt::to_string(tuner.cells)};
+    std::vector<std::string> row{cut(name, std::max(width, kNarrowest) - kTableNumbers), fmt::to_string(tuner.cells)};
     add(row, tuner.id);
     add(row, tuner.ood);
     table.rows.push_back(std::move(row));
@@ -84,16 +110,6 @@ TextTable tuner_table(const LiveState& state) {
 void append_lines(std::vector<std::string>& lines, const std::string& text) {
   std::istringstream stream(text);
   for (std::string line; std::getline(stream, line);) lines.push_back("  " + line);
-}
-
-// The first `width` code points: a line that wraps would break the screen.
-std::string cut(std::string line, int width) {
-  int columns = 0;
-  for (std::size_t i = 0; i < line.size(); ++i) {
-    const bool begins_code_point = (static_cast<unsigned char>(line[i]) & 0xc0) != 0x80;
-    if (begins_code_point && ++columns > width) return line.substr(0, i);
-  }
-  return line;
 }
 
 void add_accuracy(LiveState::Accuracy& accuracy, const CellRecord& cell, const char* kind) {
@@ -132,14 +148,20 @@ void LiveState::add(const StageRecord& stage) {
   sum.seconds += stage.seconds;
 }
 
+void LiveState::add(const EpochReport& report) {
+  training[report.checkpoint] = report;
+  if (report.epoch == report.epochs) training.erase(report.checkpoint);
+}
+
 std::vector<std::string> render(const LiveState& state, int width, int height) {
   std::vector<std::string> lines{fmt::format("{}  {}", state.title, format_duration(state.seconds))};
-  for (const LiveState::Phase& phase : state.phases) lines.push_back(phase_line(phase));
-  if (state.cells > 0) lines.push_back(cell_line(state));
-  if (const std::string line = throughput_line(state); !line.empty()) lines.push_back(line);
+  for (const LiveState::Phase& phase : state.phases) lines.push_back(phase_line(phase, width));
+  for (const auto& [id, report] : state.training) lines.push_back(epoch_line(report));
+  if (state.cells > 0) lines.push_back(cell_line(state, width));
+  for (std::string& line : throughput_lines(state, width)) lines.push_back(std::move(line));
   if (!state.tuners.empty()) {
     lines.emplace_back();
-    append_lines(lines, to_terminal(tuner_table(state)));
+    append_lines(lines, to_terminal(tuner_table(state, width)));
   }
   if (lines.size() > static_cast<std::size_t>(std::max(height, 0))) lines.resize(static_cast<std::size_t>(height));
   for (std::string& line : lines) line = cut(printable(line), width);

@@ -1,6 +1,7 @@
 // What a run has got so far, and how that looks on one screen. Pure: no clock, no terminal, no thread.
 #pragma once
 
+#include "engine/hooks.h"
 #include "records/records.h"
 
 #include <cstdint>
@@ -37,15 +38,17 @@ struct LiveState {
   std::int64_t cells = 0;  // to do; 0 hides the line
   std::int64_t done = 0, failed = 0;
   std::vector<Phase> phases;                     // in the order they began
+  std::map<std::string, EpochReport> training;   // checkpoints that have not finished, by id
   std::map<std::string, Throughput> throughput;  // by stage
   std::map<std::string, Tuner> tuners;           // by name
 
   void add(const CellRecord& cell);
   void add(const StageRecord& stage);
+  void add(const EpochReport& report);
 };
 
-// The screen, one line after the other, no line wider than `width` columns and at most `height` of them: what does not
-// fit is left out from the bottom.
+// The screen, one line after the other, no line wider than `width` columns and at most `height` of them: bars, names
+// and rates get shorter down to 70 columns; what does not fit then is cut, from the right and from the bottom.
 std::vector<std::string> render(const LiveState& state, int width, int height);
 
 // One line about a phase, for logs: "tune, evaluate: 42 % of 540 heads, ETA 1:03".

@@ -104,6 +104,11 @@ void RunProgress::advance(double units) {
   lines_->info(line);
 }
 
+void RunProgress::epoch(const EpochReport& report) {
+  const std::lock_guard lock(mutex_);
+  state_.add(report);
+}
+
 void RunProgress::end() {
   std::string line;
   {

@@ -28,6 +28,7 @@ class RunProgress : public ProgressListener {
 
   void begin(const std::string& phase, double total, const std::string& unit) override;
   void advance(double units) override;
+  void epoch(const EpochReport& report) override;
   void end() override;
   void add(const std::vector<CellRecord>& cells);
   void add(const StageRecord& stage);

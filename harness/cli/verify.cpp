@@ -70,6 +70,7 @@ class NoProgress : public ProgressListener {
  public:
   void begin(const std::string&, double, const std::string&) override {}
   void advance(double) override {}
+  void epoch(const EpochReport&) override {}
   void end() override {}
 };
 

@@ -121,6 +121,13 @@ class ScoredLabels {
   PredictionRow row_;  // without what a head answered
 };
 
+// logits [N, C] over the test set's own classes.
+Metrics score(const torch::Tensor& logits, const torch::Tensor& labels, const SplitInfo& info) {
+  const torch::Tensor answers = best_right_class(logits, labels, info.right_classes);
+  const torch::Tensor rows = worst_rows(answers, labels, info.sets);
+  return classification_metrics(answers.index_select(0, rows), labels.index_select(0, rows));
+}
+
 void write_metrics(CellRecord& record, const TestSet& test, const Metrics& metrics, const Spectrum& tuned,
                    const Spectrum& raw, std::int64_t classes) {
   const char* kind = test.ood ? "ood" : "id";
@@ -168,7 +175,8 @@ void Evaluator::measure_test(const Stack& stack, std::size_t first, std::size_t 
   };
   const Task& task = plan_.tasks[plan_.cells[stack.units[first].cells.front()].task];
   const TestSet& test = task.tests[test_index];
-  const auto& groups = plan_.splits[test.split].facts.info.training_classes;
+  const SplitInfo& info = plan_.splits[test.split].facts.info;
+  const auto& groups = info.training_classes;
   const bool center_rows = plan_.analysis.center_rows;
   std::vector<Features> tests;
   for (std::size_t unit = first; unit < last; ++unit) {
@@ -178,7 +186,10 @@ void Evaluator::measure_test(const Stack& stack, std::size_t first, std::size_t 
   const torch::Tensor rows = spectrum_rows(tests[0].x.size(0), plan_.analysis.max_rows);
   const auto scored_classes = groups.empty() ? shape.classes : static_cast<std::int64_t>(groups.size());
   std::optional<ScoredLabels> labels;
-  if (plan_.keep_predictions) labels.emplace(task, test, plan_.splits[test.split], tests[0].y, scored_classes);
+  if (plan_.keep_predictions) {
+    const torch::Tensor units = first_rows(info.sets, tests[0].y.size(0));
+    labels.emplace(task, test, plan_.splits[test.split], tests[0].y.index_select(0, units), scored_classes);
+  }
   const TestOutput output = predict_all(tuner, static_cast<std::int64_t>(first), shape, tests, rows, context_);
 
   std::vector<Spectrum> tuned;
@@ -195,7 +206,7 @@ void Evaluator::measure_test(const Stack& stack, std::size_t first, std::size_t 
         continue;
       }
       const Spectrum& own = tuned.empty() ? raw : tuned[h];
-      const Metrics metrics = classification_metrics(map_classes(logits, groups), tests[u].y);
+      const Metrics metrics = score(map_classes(logits, groups), tests[u].y, info);
       if (labels) record.predictions.push_back(labels->row(metrics));
       write_metrics(record, test, metrics, own, raw, scored_classes);
       record.spectra.push_back(to_row(raw, test.name, "raw", center_rows, rows.size(0)));

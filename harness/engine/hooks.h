@@ -18,6 +18,14 @@ class ResultSink {
   virtual void noise(const NoiseRecord& noise) = 0;
 };
 
+// An epoch of a checkpoint's pre-training that is over.
+struct EpochReport {
+  std::string checkpoint;  // its id
+  std::string name;        // for people: "resnet-tiny, symmetric 0.3, seed 1"
+  std::int64_t epoch = 0, epochs = 0;
+  double loss = 0;  // its mean
+};
+
 // Shows how far a phase is. [any-thread]
 class ProgressListener {
  public:
@@ -25,6 +33,7 @@ class ProgressListener {
   // A phase of `total` units of work ("images", "head-steps") begins.
   virtual void begin(const std::string& phase, double total, const std::string& unit) = 0;
   virtual void advance(double units) = 0;
+  virtual void epoch(const EpochReport& report) = 0;
   virtual void end() = 0;
 };
 

@@ -25,6 +25,8 @@ std::string name_of(const ResolvedPlugin& plugin) {
 void take_event(const json& event, ProgressListener* progress) {
   if (event.at("event") == "advance") {
     if (progress != nullptr) progress->advance(event.at("units").get<double>());
+  } else if (event.at("event") == "epoch") {
+    if (progress != nullptr) progress->epoch(event.at("report").get<EpochReport>());
   } else {
     spdlog::log(static_cast<spdlog::level::level_enum>(event.at("level").get<int>()), "{}",
                 event.at("text").get<std::string>());
@@ -170,6 +172,10 @@ std::optional<T> Isolation::ask_encoder_or_noise(const char* what, const Resolve
 
 std::optional<bool> Isolation::trainable(const ResolvedPlugin& encoder) const {
   return covers(encoder) ? ask_encoder_or_noise<bool>("trainable", encoder) : inspector_.trainable(encoder);
+}
+
+std::optional<InputSpec> Isolation::input(const ResolvedPlugin& encoder) const {
+  return covers(encoder) ? ask_encoder_or_noise<InputSpec>("input", encoder) : inspector_.input(encoder);
 }
 
 std::optional<std::int64_t> Isolation::feature_dim(const ResolvedPlugin& encoder, const SplitInfo& samples) const {

@@ -73,6 +73,13 @@ double schedule_factor(const Optim& optim, double step, double total, double ste
   return cosine_annealing(progress);
 }
 
+// "resnet-tiny, symmetric 0.3, seed 1"
+std::string name_for_people(const Checkpoint& checkpoint) {
+  const std::optional<double> ratio = checkpoint.noise_ratio();
+  return fmt::format("{}, {}{}, seed {}", checkpoint.encoder_name(), checkpoint.noise_name(),
+                     ratio ? fmt::format(" {:g}", *ratio) : "", checkpoint.seed);
+}
+
 // One run of pre-training: everything that changes from step to step.
 class Trainer {
  public:
@@ -135,6 +142,7 @@ class Trainer {
                               epoch + 1, loss));
     }
     facts_.loss_curve.push_back(loss);
+    context_.progress.epoch({checkpoint_.id, name_for_people(checkpoint_), epoch + 1, optim_.epochs, loss});
   }
 
   torch::Tensor step(std::int64_t step, const torch::Tensor& rows) {

@@ -46,6 +46,8 @@ struct adl_serializer<nmlbench::ParamValue> {
 
 namespace nmlbench {
 
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Preprocessing, resize, crop_pct, interpolation)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(InputSpec, native, channels, height, width, mean, std, preprocessing)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Failure, message, transient)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(MetricRow, test_set, test_kind, metric, value)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(SpectrumRow, test_set, space, center, rows, values)
@@ -91,6 +93,7 @@ inline void from_json(const nlohmann::json& in, CellRecord& cell) {
 
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(StageRecord, stage, encoder, tuner, task, device, items, unit, seconds, peak_bytes,
                                    batch)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(EpochReport, checkpoint, name, epoch, epochs, loss)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(NoiseRecord, checkpoint_id, encoder, pretrain_dataset, noise, noise_ratio, seed,
                                    realised_rate, transition_json, stated)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Unit, train, cells)
@@ -101,7 +104,7 @@ NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(StackResult, cells, timing)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(CheckpointJob, checkpoint, encodings)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(CheckpointJobResult, stages, noise, errors)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(SplitInfo, size, full_size, classes, kind, sample_shape, domain, class_names,
-                                   training_classes, fits_in_memory)
+                                   training_classes, right_classes, sets, fits_in_memory)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(SplitFacts, digest, info, only_label, error)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Location, source, line, column, key)
 

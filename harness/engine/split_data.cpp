@@ -27,6 +27,31 @@ void check_labels(const torch::Tensor& labels, const SplitInfo& info, const std:
   }
 }
 
+// Several right classes, and sets of samples that are scored together.
+void check_scoring(const torch::Tensor& labels, const SplitInfo& info, const std::string& name) {
+  const auto n = static_cast<std::size_t>(info.size);
+  if (!info.right_classes.empty() && info.right_classes.size() != n)
+    throw DataError(fmt::format("bug in dataset {}: right_classes are not one list for each sample", name));
+  for (std::size_t i = 0; i < info.right_classes.size(); ++i) {
+    const auto& right = info.right_classes[i];
+    if (!right.empty() && std::all_of(right.begin(), right.end(), [&](auto c) { return c >= 0 && c < info.classes; }))
+      continue;
+    throw DataError(fmt::format("bug in dataset {}: sample {} has no right class in [0, {})", name, i, info.classes));
+  }
+  if (info.sets.empty()) return;
+  if (info.sets.size() != n || info.sets.front() != 0)
+    throw DataError(fmt::format("bug in dataset {}: sets are not one number for each sample, from 0", name));
+  for (std::size_t i = 1; i < n; ++i) {
+    const bool goes_on = info.sets[i] == info.sets[i - 1];
+    const auto row = static_cast<std::int64_t>(i);
+    if ((goes_on && labels[row].item<std::int64_t>() == labels[row - 1].item<std::int64_t>()) ||
+        info.sets[i] == info.sets[i - 1] + 1)
+      continue;
+    throw DataError(fmt::format("bug in dataset {}: the set of sample {} is {}", name, i,
+                                goes_on ? "of another label" : "not the same as, or the next after, that before it"));
+  }
+}
+
 // The rows a dataset gives, checked; 0..N-1 when it gives none.
 torch::Tensor rows_of(Dataset& dataset, const SplitInfo& info, const std::string& name) {
   const torch::Tensor rows = dataset.rows();
@@ -54,6 +79,7 @@ SplitData::SplitData(const ResolvedPlugin& plugin) : dataset_(make_dataset(plugi
   }
   labels_ = dataset_->labels();
   check_labels(labels_, info_, plugin.name);
+  check_scoring(labels_, info_, plugin.name);
   rows_ = rows_of(*dataset_, info_, plugin.name);
   if (!info_.fits_in_memory) return;
   const auto type = info_.kind == SampleKind::feature ? torch::kFloat32 : torch::kUInt8;

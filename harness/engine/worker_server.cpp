@@ -62,6 +62,7 @@ class ProgressSender : public ProgressListener {
   explicit ProgressSender(Sender& sender) : sender_(sender) {}
   void begin(const std::string&, double, const std::string&) override {}
   void advance(double units) override { sender_.send({{"event", "advance"}, {"units", units}}); }
+  void epoch(const EpochReport& report) override { sender_.send({{"event", "epoch"}, {"report", report}}); }
   void end() override {}
 
  private:
@@ -98,6 +99,7 @@ class Server {
     if (what == "plan") return plan(request);
     if (what == "split") return PluginInspector().split(plugin(request.at("plugin")));
     if (what == "trainable") return PluginInspector().trainable(plugin(request.at("plugin")));
+    if (what == "input") return PluginInspector().input(plugin(request.at("plugin")));
     if (what == "feature_dim") {
       return PluginInspector().feature_dim(plugin(request.at("plugin")), request.at("about").get<SplitInfo>());
     }

@@ -22,6 +22,7 @@ class HumanLabels : public NoiseModel {
       : file_(params.path("labels")), column_(params.text("column")), clean_column_(params.text("clean_column")) {}
 
   NoiseOutput corrupt(const NoiseInput& input, const Stream& draws) override;
+  bool draws_nothing() const override { return true; }
 
  private:
   torch::Tensor read(const std::string& column, const NoiseInput& input) const;  // int64 [N]

@@ -17,6 +17,7 @@ class Clean : public NoiseModel {
   torch::Tensor expected_transition(std::int64_t classes) const override {
     return torch::eye(classes, torch::kFloat64);
   }
+  bool draws_nothing() const override { return true; }
 };
 
 // Symmetric noise (PAPER.md, "Pre-training"): a fraction of the labels, equal in each class, is replaced uniformly.

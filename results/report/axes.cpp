@@ -125,19 +125,18 @@ std::size_t Axes::add_panel(const Leaderboard& board, const LeaderboardRow& row)
                            {"noise", key[4]}});
   }
   full_fraction_[panel->second] = std::max(full_fraction_[panel->second], fraction);
-  noise_rates_[panel->second].try_emplace(row.key[kNoiseRatio].number.value_or(kUnknown),
-                                          row.noise_rate.value_or(kUnknown));
+  noise_rates_[panel->second].try_emplace(ratio_of(key), row.noise_rate.value_or(kUnknown));
   return panel->second;
 }
 
 void Axes::add_series(std::size_t panel, const LeaderboardRow& row) {
-  const auto [series, is_new] =
-      series_.try_emplace(part(texts(row.key), kPanelColumns, kSeriesColumns), series_.size());
-  leaders_.try_emplace({panel, row.key[kPanelColumns].text}, series->second);
+  const std::vector<std::string> key = texts(row.key);
+  const auto [series, is_new] = series_.try_emplace(part(key, kPanelColumns, kSeriesColumns), series_.size());
+  leaders_.try_emplace({panel, key[kPanelColumns]}, series->second);
   if (!is_new) return;
-  series_list_.push_back({{"tuner", row.key[kPanelColumns].text},
+  series_list_.push_back({{"tuner", key[kPanelColumns]},
                           {"label", setting_label(row)},
-                          {"settings", Json::parse(row.key[kPanelColumns + 1].text, nullptr, false)}});
+                          {"settings", Json::parse(key[kPanelColumns + 1], nullptr, false)}});
 }
 
 std::optional<Axes::Place> Axes::place(const std::vector<std::string>& key) const {

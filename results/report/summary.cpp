@@ -25,8 +25,7 @@ std::string description(const Leaderboard& board, const LeaderboardRow& row) {
   for (std::size_t i = 0; i < board.group_by.size(); ++i) {
     const auto same = [&](const LeaderboardRow& other) { return other.key[i] == row.key[i]; };
     const bool needed = board.group_by[i] == "tuner" || !std::all_of(board.rows.begin(), board.rows.end(), same);
-    const std::string& label = row.key[i].label;
-    if (needed && !label.empty()) parts.push_back(fmt::format("{} {}", board.group_by[i], label));
+    if (needed && !row.key[i].label.empty()) parts.push_back(fmt::format("{} {}", board.group_by[i], row.key[i].label));
   }
   return fmt::format("{}", fmt::join(parts, ", "));
 }
@@ -58,9 +57,9 @@ bool is_of_tuner(const std::string& column) {
 bool is_baseline(const Leaderboard& board, const LeaderboardRow& row) {
   std::string tuner, parameters;
   for (std::size_t i = 0; i < board.group_by.size(); ++i) {
-    const std::string& label = row.key[i].label;
-    if (board.group_by[i] == "tuner") tuner = label;
-    if (board.group_by[i] == "tuner_params" && !label.empty()) parameters = fmt::format(" ({})", label);
+    if (board.group_by[i] == "tuner") tuner = row.key[i].label;
+    if (board.group_by[i] == "tuner_params" && !row.key[i].label.empty())
+      parameters = fmt::format(" ({})", row.key[i].label);
   }
   return board.baseline == tuner + parameters;
 }

@@ -1,7 +1,8 @@
 // nmlbench-conformance FILE.so [--param KIND/NAME.KEY=VALUE]... [gtest flags]
 //
-// Loads the library by the same road as the program does and runs every check of its plugins' kinds. Plugins that need
-// parameters (files) and get none are skipped with a reason.
+// Loads the library by the same road as the program does and runs every check of its plugins' kinds. What was not
+// checked is named at the end with its reason. Status: 0, 1 for a failed check, 2 for bad usage, and 77 (ctest's
+// "Skipped") when a plugin could not be tried at all, since it needs parameters (files) and got none.
 #include "conformance/subject.h"
 
 #include <nmlbench/plugin.h>
@@ -16,6 +17,9 @@
 
 namespace nmlbench::conformance {
 namespace {
+
+constexpr const char* kNotTried = "Behaviour";  // the name of what stands for all checks of a plugin
+constexpr int kSkippedStatus = 77;
 
 struct Setting {
   std::string plugin, key, value;  // plugin: "dataset/idx"
@@ -89,7 +93,7 @@ void add_plugin(const Registry& registry, const Registry::Item& item, const std:
   add_test(suite, "DeclaresItself", [&entry] { check_declaration(entry); });
   const std::string missing = missing_parameter(entry, ref);
   if (!missing.empty()) {
-    add_test(suite, "Behaviour",
+    add_test(suite, kNotTried,
              [=] { GTEST_SKIP() << "give --param " << suite << "." << missing << "=VALUE to run its checks"; });
     return;
   }
@@ -97,6 +101,25 @@ void add_plugin(const Registry& registry, const Registry::Item& item, const std:
   for (const Check& check : checks_of(entry.kind)) {
     add_test(suite, check.name, [=] { check.run(subject); });
   }
+}
+
+// Names what was skipped, and why. Returns whether a plugin was not tried at all.
+bool report_skipped() {
+  bool not_tried = false;
+  const ::testing::UnitTest& all = *::testing::UnitTest::GetInstance();
+  for (int s = 0; s < all.total_test_suite_count(); ++s) {
+    const ::testing::TestSuite& suite = *all.GetTestSuite(s);
+    for (int t = 0; t < suite.total_test_count(); ++t) {
+      const ::testing::TestInfo& test = *suite.GetTestInfo(t);
+      if (!test.should_run() || !test.result()->Skipped()) continue;
+      std::string why = test.result()->GetTestPartResult(0).message();
+      why = why.substr(why.rfind("Skipped\n", 0) == 0 ? 8 : 0);
+      why.erase(why.find_last_not_of('\n') + 1);
+      fmt::print("not checked: {}.{}: {}\n", suite.name(), test.name(), why);
+      not_tried = not_tried || test.name() == std::string(kNotTried);
+    }
+  }
+  return not_tried;
 }
 
 Setting parse_setting(const std::string& text) {
@@ -124,7 +147,8 @@ int run(int argc, char** argv) {
   if (file.empty()) throw Error("usage: nmlbench-conformance FILE.so [--param KIND/NAME.KEY=VALUE]...");
   const Registry registry = Registry::load_file(file);
   for (const Registry::Item& item : registry.items()) add_plugin(registry, item, settings);
-  return RUN_ALL_TESTS();
+  const int status = RUN_ALL_TESTS();
+  return report_skipped() && status == 0 ? kSkippedStatus : status;
 }
 
 }  // namespace

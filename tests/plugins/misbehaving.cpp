@@ -342,6 +342,7 @@ class LiesAboutItself : public NoiseModel {
     const torch::Tensor chosen = draws.at("coin").uniform({input.targets.size(0)}) < 0.2;
     return torch::where(chosen, (input.targets + 1).remainder(input.classes), input.targets);
   }
+  bool draws_nothing() const override { return true; }
   std::optional<double> expected_rate(std::int64_t) const override { return 0.4; }
   torch::Tensor expected_transition(std::int64_t classes) const override {
     return torch::full({classes, classes}, 0.2 / static_cast<double>(classes - 1), torch::kFloat64).fill_diagonal_(0.8);

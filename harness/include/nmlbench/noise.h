@@ -65,6 +65,10 @@ class NMLBENCH_EXPORT NoiseModel {
   // float64 [K, K], rows sum to 1: the transition matrix T(i, j) = P(noisy label j | clean label i) that these
   // parameters mean, where it is known before the samples are; undefined otherwise. The conformance kit compares.
   virtual torch::Tensor expected_transition(std::int64_t classes) const;
+
+  // True when the draws change nothing (labels of a file). The conformance kit expects other draws to give other
+  // targets where this is false.
+  virtual bool draws_nothing() const { return false; }
 };
 
 }  // namespace nmlbench

@@ -148,7 +148,7 @@ class Cifar : public LabelledImageDataset {
     data.labels = torch::cat(labels);
     data.class_names = names_in(place.folder / classes.name);
     if (static_cast<std::int64_t>(data.class_names.size()) != data.classes) data.class_names.clear();
-    if (params().boolean("verify")) verify(place.folder, layout, data.labels);
+    if (params().text("verify") == "all") verify(place.folder, layout, data.labels);
     return data;
   }
 

@@ -56,6 +56,8 @@ class Collection : public ImageDataset {
 
  private:
   std::filesystem::path find_root() const;
+  // Throws DataError for a file that is not the official one.
+  void check_files(const std::filesystem::path& root, const std::vector<Official::File>& files) const;
 };
 
 // MD5 of a file, as the distributors give it. Throws DataError.

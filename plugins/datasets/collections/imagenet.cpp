@@ -1,11 +1,9 @@
 #include "imagenet.h"
 
-#include "support/text_file.h"
+#include "json_file.h"
 
 #include <algorithm>
 #include <map>
-
-#include <nlohmann/json.hpp>
 
 namespace nmlbench::plugins {
 namespace {
@@ -14,7 +12,6 @@ namespace fs = std::filesystem;
 using nlohmann::json;
 
 constexpr std::int64_t kClasses = 1000;
-constexpr std::size_t kLargestJson = std::size_t{64} << 20;
 
 ImageListing by_synset(const fs::path& root) {
   std::vector<std::string> names = sub_folders(root);
@@ -91,23 +88,6 @@ ImageListing subset(const fs::path& root, const Params& params) {
     listing.training_classes.push_back({found->second});
   }
   return listing;
-}
-
-json read_json(const fs::path& file) {
-  const json value = json::parse(read_text(file, kLargestJson), nullptr, /*allow_exceptions=*/false);
-  if (!value.is_object()) throw DataError(file.string() + ": is no JSON object");
-  return value;
-}
-
-// The values of an object under its keys' meaning, or a DataError naming what is missing.
-template <typename T>
-T lookup(const json& object, const std::string& key, const fs::path& file) {
-  if (!object.contains(key)) throw DataError(file.string() + ": has no \"" + key + "\"");
-  try {
-    return object.at(key).get<T>();
-  } catch (const json::exception&) {
-    throw DataError(file.string() + ": \"" + key + "\" is of the wrong type");
-  }
 }
 
 // ImageNet class name -> its label in the usual order.

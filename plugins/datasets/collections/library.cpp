@@ -1,6 +1,7 @@
 // The collections as plugins, one for each data set.
 #include "imagenet.h"
 #include "other_tasks.h"
+#include "video_frames.h"
 
 #include <nmlbench/plugin.h>
 
@@ -33,4 +34,8 @@ NMLBENCH_PLUGINS(
     entry<ImageNetR>("imagenet-r", 1, "ImageNet-R: renditions, 200 classes", "Hendrycks et al. 2021, arXiv 2006.16241"),
     entry<ImageNetA>("imagenet-a", 1, "ImageNet-A: hard photos, 200 classes",
                      "Hendrycks et al. 2021, arXiv 1907.07174"),
-    entry<ObjectNet>("objectnet", 1, "ObjectNet, the 113 classes shared with ImageNet-1K", "Barbu et al. 2019"));
+    entry<ObjectNet>("objectnet", 1, "ObjectNet, the 113 classes shared with ImageNet-1K", "Barbu et al. 2019"),
+    entry<ImageNetVidRobust>("imagenet-vid-robust", 1, "ImageNet-Vid-Robust: frames of videos, pm-0 and pm-10",
+                             "Shankar et al. 2021, arXiv 1906.02168"),
+    entry<YtbbRobust>("ytbb-robust", 1, "YTBB-Robust: frames of videos, pm-0 and pm-10",
+                      "Shankar et al. 2021, arXiv 1906.02168"));

@@ -28,9 +28,11 @@ namespace nmlbench::plugins {
       NMLBENCH_SUBSET_PARAMS
 
 // Of data sets with an official distribution. `doctor --data` tries those that have it and `path`.
-#define NMLBENCH_VERIFY_PARAM                                                                                    \
-  ::nmlbench::boolean("verify", "false", "all files must be there, counts and split files be the official ones") \
-      .as(::nmlbench::Role::verify)                                                                              \
+#define NMLBENCH_VERIFY_PARAM                                                                                        \
+  ::nmlbench::choice("verify", "checksums", "nothing|checksums|all",                                                 \
+                     "checksums: files whose official checksum is known, up to 256 MiB together; all: those of any " \
+                     "size, and files and counts must be the official ones")                                         \
+      .as(::nmlbench::Role::verify)                                                                                  \
       .resource()
 
 struct LabelledImages {

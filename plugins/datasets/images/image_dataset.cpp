@@ -69,6 +69,10 @@ std::string ImageDataset::digest() {
   for (const auto& group : listing().training_classes) {
     digest.update(group.data(), group.size() * sizeof group[0]).update("|");
   }
+  for (const auto& right : listing().right_classes) {
+    digest.update(right.data(), right.size() * sizeof right[0]).update("right");
+  }
+  digest.update(listing().sets.data(), listing().sets.size() * sizeof(std::int64_t));
   for (const std::string& caption : listing().captions) digest.update(caption);
   digest.update(limit_identity(params_.integer("limit"), [&] { return torch::tensor(labels, torch::kInt64); }));
   for (const char* name : {"limit_seed", "severity"}) digest.update(std::to_string(params_.integer(name)));
@@ -111,6 +115,8 @@ SplitInfo ImageDataset::open() {
   info.domain = params_.text("domain");
   info.class_names = all.class_names;
   info.training_classes = all.training_classes;
+  info.right_classes = all.right_classes;
+  info.sets = all.sets;
   info.fits_in_memory = info.size * channels_ * height_ * width_ <= kResidentBytes;
   return info;
 }

@@ -35,7 +35,9 @@ struct ImageListing {
   std::vector<std::string> class_names;  // empty, or `classes` of them
   // [classes]: the classes of a training split that stand for each class here; empty when they are the same.
   std::vector<std::vector<std::int64_t>> training_classes;
-  std::vector<std::string> captions;  // empty, or one for each image, UTF-8
+  std::vector<std::vector<std::int64_t>> right_classes;  // SplitInfo::right_classes
+  std::vector<std::int64_t> sets;                        // SplitInfo::sets
+  std::vector<std::string> captions;                     // empty, or one for each image, UTF-8
 };
 
 // Encoded images in files below a folder.

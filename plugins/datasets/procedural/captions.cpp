@@ -1,7 +1,5 @@
 #include "captions.h"
 
-#include <nmlbench/dense.h>
-
 #include <array>
 #include <cmath>
 #include <limits>
@@ -22,12 +20,7 @@ constexpr NamedColour kColours[] = {
     {"teal", 0.15F, 0.6F, 0.6F},   {"cyan", 0.3F, 0.85F, 0.9F},  {"blue", 0.2F, 0.25F, 0.85F},
     {"navy", 0.15F, 0.15F, 0.5F},  {"purple", 0.5F, 0.2F, 0.6F}, {"pink", 0.9F, 0.5F, 0.75F}};
 
-float at(const torch::Tensor& column, std::int64_t row) {
-  return dense_data<float>(column)[row];
-}
-
-std::string colour_word(const torch::Tensor& colours, std::int64_t row) {
-  const float* c = dense_data<float>(colours) + 3 * row;
+std::string colour_word(const Colour& c) {
   const char* nearest = "";
   float least = std::numeric_limits<float>::infinity();
   for (const NamedColour& named : kColours) {
@@ -41,29 +34,28 @@ std::string colour_word(const torch::Tensor& colours, std::int64_t row) {
   return nearest;
 }
 
-std::string shape_word(const Looks& looks, std::int64_t row) {
+std::string shape_word(const Look& look) {
   constexpr const char* kWords[] = {"long",       "three-cornered", "four-cornered",
                                     "five-armed", "six-armed",      "seven-armed"};
-  if (at(looks.relief, row) < 0.15F) return "round";
-  return kWords[dense_data<std::int64_t>(looks.lobes)[row] - 2];
+  if (look.relief < 0.15F) return "round";
+  return kWords[look.lobes - 2];
 }
 
 // Wave `wave` (0: the strongest) of the texture: "fine rising stripes".
-std::string stripe_words(const Looks& looks, std::int64_t row, std::int64_t wave) {
+std::string stripe_words(const Look& look, std::size_t wave) {
   constexpr const char* kRun[] = {"upright", "rising", "level", "falling"};
-  const float frequency = at(looks.stripes, 2 * row + wave);
-  const auto eighth = std::floor(at(looks.direction, 2 * row + wave) / static_cast<float>(std::numbers::pi / 8));
+  const float frequency = look.stripes[wave];
+  const auto eighth = std::floor(look.direction[wave] / static_cast<float>(std::numbers::pi / 8));
   const std::string width = frequency < 1.8F ? "broad " : frequency > 2.8F ? "fine " : "";
   return width + kRun[(static_cast<int>(eighth) + 1) / 2 % 4];
 }
 
-std::string size_word(const Looks& looks, std::int64_t row) {
-  const float size = at(looks.size, row);
-  return size < 0.88F ? "small" : size > 1.02F ? "large" : "";
+std::string size_word(const Look& look) {
+  return look.size < 0.88F ? "small" : look.size > 1.02F ? "large" : "";
 }
 
-std::string place_word(const Looks& looks, std::int64_t row) {
-  const float x = at(looks.x, row), y = at(looks.y, row);
+std::string place_word(const Look& look) {
+  const float x = look.x, y = look.y;
   if (std::max(std::abs(x), std::abs(y)) < 0.06F) return "in the middle";
   if (std::abs(x) > std::abs(y)) return x < 0 ? "to the left" : "to the right";
   return y < 0 ? "at the top" : "at the bottom";
@@ -99,16 +91,15 @@ std::string class_noun(std::int64_t id) {
   return syllable(scattered / kSyllables) + syllable(scattered % kSyllables);
 }
 
-std::string caption_of(const Looks& looks, std::int64_t row, Domain domain, std::int64_t class_id,
-                       const Stream& draws) {
+std::string caption_of(const Look& look, Domain domain, std::int64_t class_id, const Stream& draws) {
   const bool coloured = domain != Domain::sketch, striped = domain != Domain::silhouette;
-  const std::string medium = medium_word(domain), noun = class_noun(class_id), shape = shape_word(looks, row);
-  const std::string size = size_word(looks, row), place = place_word(looks, row);
-  const std::string figure = coloured ? colour_word(looks.figure, row) : "";
-  const std::string second = coloured && striped ? "and " + colour_word(looks.stripe, row) : "";
-  const std::string ground = coloured ? colour_word(looks.ground, row) : "paper";
-  const std::string stripes = striped ? stripe_words(looks, row, 0) + " stripes" : "no stripes";
-  const std::string more = striped ? "over " + stripe_words(looks, row, 1) + " ones" : "";
+  const std::string medium = medium_word(domain), noun = class_noun(class_id), shape = shape_word(look);
+  const std::string size = size_word(look), place = place_word(look);
+  const std::string figure = coloured ? colour_word(look.figure) : "";
+  const std::string second = coloured && striped ? "and " + colour_word(look.stripe) : "";
+  const std::string ground = coloured ? colour_word(look.ground) : "paper";
+  const std::string stripes = striped ? stripe_words(look, 0) + " stripes" : "no stripes";
+  const std::string more = striped ? "over " + stripe_words(look, 1) + " ones" : "";
   switch (draws.at("template").integers({1}, 6).item<std::int64_t>()) {
     case 0:
       return sentence({medium, "of a", noun});

@@ -3,12 +3,15 @@
 #include "datasets/common/caption_tokens.h"
 #include "world.h"
 
+#include <nmlbench/compat.h>
 #include <nmlbench/dense.h>
 #include <nmlbench/digest.h>
 #include <nmlbench/plugin.h>
 
 #include <algorithm>
 #include <string>
+
+#include <ATen/Parallel.h>
 
 namespace nmlbench::plugins {
 namespace {
@@ -92,7 +95,7 @@ class Procedural : public Dataset {
 
   std::string digest() override {
     Digest digest;
-    digest.update("procedural/1");
+    digest.update("procedural/2");
     for (const ParamSpec& spec : kParams) {
       if (spec.type == ParamType::boolean) continue;
       digest.update(spec.name);
@@ -110,11 +113,16 @@ class Procedural : public Dataset {
 
   torch::Tensor samples(const torch::Tensor& indices, torch::Device device) override {
     const std::int64_t side = params_.integer("size");
-    torch::Tensor images = torch::empty({indices.size(0), 3, side, side}, torch::dtype(torch::kUInt8).device(device));
-    for_each_domain(indices, [&](Domain domain, const torch::Tensor& rows) {
-      images.index_copy_(0, rows.to(device), render(indices.index_select(0, rows), domain, device));
+    torch::Tensor images = torch::empty({indices.size(0), 3, side, side}, torch::kUInt8);
+    auto* pixels = dense_data<std::uint8_t>(images);
+    const std::vector<SampleId> ids = ids_of(indices);
+    const World world = this->world();
+    at::parallel_for(0, indices.size(0), 1, [&](std::int64_t begin, std::int64_t end) {
+      for (std::int64_t i = begin; i < end; ++i) {
+        world.draw(ids[static_cast<std::size_t>(i)], pixels + i * 3 * side * side);
+      }
     });
-    return images;
+    return send(images, device);
   }
 
   torch::Tensor captions(const torch::Tensor& indices, torch::Device device) override {
@@ -129,57 +137,33 @@ class Procedural : public Dataset {
                          [&](const TaskInfo& task) { return params.text("task") == task.name; });
   }
 
-  std::vector<Domain> domains_of(const torch::Tensor& indices) const {
+  // The split's own domain, or a random other one for a fraction `mix` of the samples.
+  Domain domain_at(std::int64_t index, const Stream& draws) const {
     const Domain own = domain_of(params_.text("domain"));
-    std::vector<Domain> domains(static_cast<std::size_t>(indices.size(0)), own);
     const double mix = params_.real("mix");
-    if (mix == 0) return domains;
-    const Stream draws = Stream(static_cast<std::uint64_t>(params_.integer("seed"))).at("mix");
-    const auto* index = dense_data<std::int64_t>(indices);
+    if (mix == 0) return own;
+    const torch::Tensor u = draws.at(index).uniform({2});
+    if (u[0].item<float>() >= mix) return own;
     constexpr std::int64_t kOthers = static_cast<std::int64_t>(Domain::silhouette);
-    for (std::size_t i = 0; i < domains.size(); ++i) {
-      const torch::Tensor u = draws.at(index[i]).uniform({2});
-      if (u[0].item<float>() >= mix) continue;
-      const auto step =
-          1 + std::min<std::int64_t>(kOthers - 1, static_cast<std::int64_t>(u[1].item<float>() * kOthers));
-      domains[i] = static_cast<Domain>((static_cast<std::int64_t>(own) + step) % (kOthers + 1));
-    }
-    return domains;
+    const auto step = 1 + std::min<std::int64_t>(kOthers - 1, static_cast<std::int64_t>(u[1].item<float>() * kOthers));
+    return static_cast<Domain>((static_cast<std::int64_t>(own) + step) % (kOthers + 1));
   }
 
-  // Calls work(domain, positions in `indices`, int64) for every domain that those samples are drawn in.
-  template <typename Work>
-  void for_each_domain(const torch::Tensor& indices, const Work& work) const {
-    const std::vector<Domain> domains = domains_of(indices);
-    for (int d = 0; d <= static_cast<int>(Domain::silhouette); ++d) {
-      std::vector<std::int64_t> rows;
-      for (std::size_t i = 0; i < domains.size(); ++i) {
-        if (static_cast<int>(domains[i]) == d) rows.push_back(static_cast<std::int64_t>(i));
-      }
-      if (!rows.empty()) work(static_cast<Domain>(d), torch::tensor(rows, torch::kInt64));
-    }
-  }
-
-  // Samples as the world names them: `number[i]` of class `classes[which[i]]`.
-  struct Scenes {
-    std::vector<ClassId> classes;
-    std::vector<std::int64_t> which, number;
-  };
-
-  Scenes scenes_of(const torch::Tensor& indices) const {
-    Scenes scenes;
-    for (std::int64_t c = 0; c < classes_; ++c) {
-      const std::int64_t id = task_.first_class + c;
-      scenes.classes.push_back({task_.shared_shape >= 0 ? task_.shared_shape : id,
-                                task_.shared_texture >= 0 ? task_.shared_texture : id, id});
-    }
+  std::vector<SampleId> ids_of(const torch::Tensor& indices) const {
+    const Stream mixing = Stream(static_cast<std::uint64_t>(params_.integer("seed"))).at("mix");
     const auto* index = dense_data<std::int64_t>(indices);
+    std::vector<SampleId> ids;
     for (std::int64_t i = 0; i < indices.size(0); ++i) {
-      scenes.which.push_back(index[i] % classes_);
-      scenes.number.push_back(index[i] / classes_);
+      const std::int64_t id = class_id(index[i]);
+      const ClassId of{task_.shared_shape >= 0 ? task_.shared_shape : id,
+                       task_.shared_texture >= 0 ? task_.shared_texture : id, id};
+      ids.push_back({of, index[i] / classes_, domain_at(index[i], mixing)});
     }
-    return scenes;
+    return ids;
   }
+
+  // In the world, of sample `index` of the split.
+  std::int64_t class_id(std::int64_t index) const { return task_.first_class + index % classes_; }
 
   World world() const {
     WorldOptions options;
@@ -189,31 +173,18 @@ class Procedural : public Dataset {
     options.rotation = params_.real("rotation");
     options.occluders = params_.integer("occluders");
     options.pixel_noise = params_.real("pixel_noise");
-    return World(options);
-  }
-
-  torch::Tensor render(const torch::Tensor& indices, Domain domain, torch::Device device) const {
-    const Scenes scenes = scenes_of(indices);
-    return world().render(scenes.classes, scenes.which, scenes.number, params_.text("split"), domain, device);
+    return World(options, params_.text("split"));
   }
 
   // Of all samples, in order.
   std::vector<std::string> all_captions() const {
-    const torch::Tensor all = torch::arange(classes_ * per_class_);
     const Stream draws =
         Stream(static_cast<std::uint64_t>(params_.integer("seed"))).at("caption").at(params_.text("split"));
-    std::vector<std::string> captions(static_cast<std::size_t>(all.size(0)));
-    for_each_domain(all, [&](Domain domain, const torch::Tensor& rows) {
-      const Scenes scenes = scenes_of(rows);
-      const Looks looks = world().looks(scenes.classes, scenes.which, scenes.number, params_.text("split"), domain);
-      const auto* row = dense_data<std::int64_t>(rows);
-      for (std::int64_t i = 0; i < rows.size(0); ++i) {
-        const auto scene = static_cast<std::size_t>(i);
-        const std::int64_t id = task_.first_class + scenes.which[scene];
-        captions[static_cast<std::size_t>(row[i])] =
-            caption_of(looks, i, domain, id, draws.at(id).at(scenes.number[scene]));
-      }
-    });
+    const World world = this->world();
+    std::vector<std::string> captions;
+    for (const SampleId& id : ids_of(torch::arange(classes_ * per_class_))) {
+      captions.push_back(caption_of(world.look(id), id.domain, id.of.palette, draws.at(id.of.palette).at(id.number)));
+    }
     return captions;
   }
 
@@ -244,4 +215,4 @@ class Procedural : public Dataset {
 
 NMLBENCH_PLUGINS("nmlbench-procedural", "0.1.0", "Apache-2.0", "",
                  nmlbench::entry<nmlbench::plugins::Procedural>(
-                     "procedural", 1, "an image world rendered on the fly: no download, any size", ""));
+                     "procedural", 2, "an image world rendered on the fly: no download, any size", ""));

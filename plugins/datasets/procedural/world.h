@@ -3,18 +3,19 @@
 // A class is a closed contour r(phi) of a few Fourier coefficients, a texture of three oriented sinusoids, and a weak
 // palette. A sample varies pose, contour, texture phase, colours, background clutter, occluders and light. Domains in
 // the manner of DomainNet redraw the same scene. Everything random comes from streams named by seed, class and index;
-// everything drawn is batched tensor operations, on the device.
+// everything drawn is float32 arithmetic in a fixed order, with sines and exponentials of our own (elementary.h), so
+// that a sample has the same pixels whatever LibTorch, mathematical library and processor.
 #pragma once
 
-#include <nmlbench/random.h>
-#include <nmlbench/torch.h>
+#include "scene.h"
 
+#include <nmlbench/random.h>
+
+#include <array>
 #include <cstdint>
-#include <vector>
+#include <string_view>
 
 namespace nmlbench::plugins {
-
-enum class Domain { photo, sketch, painting, clipart, negative, corrupted, silhouette };
 
 struct WorldOptions {
   std::uint64_t seed = 0;
@@ -32,34 +33,42 @@ struct ClassId {
   std::int64_t palette = 0;
 };
 
-// What can be seen of samples, in numbers; CPU, one row a sample.
-struct Looks {
-  torch::Tensor lobes;   // int64 [B], the strongest wave of the contour: 2 is long, 3 has three corners, ... 7
-  torch::Tensor relief;  // float32 [B], how strong that wave is
-  // float32 [B, 2], the two strongest waves of the texture as the sample's pose shows them, the stronger first
-  torch::Tensor stripes;                 // in cycles across half the image
-  torch::Tensor direction;               // across the stripes, in [0, pi); 0: along x, so the stripes are upright
-  torch::Tensor figure, stripe, ground;  // float32 [B, 3], colours in [0, 1] as the domain shows them
-  torch::Tensor size;                    // float32 [B], in [0.75, 1.15]
-  torch::Tensor x, y;                    // float32 [B], place in [-0.18, 0.18]; y grows downwards
+struct SampleId {
+  ClassId of;
+  std::int64_t number = 0;  // among the samples of its class
+  Domain domain = Domain::photo;
 };
 
+// What can be seen of a sample, in numbers.
+struct Look {
+  std::int64_t lobes = 0;  // the strongest wave of the contour: 2 is long, 3 has three corners, ... 7
+  float relief = 0;        // how strong that wave is
+  // the two strongest waves of the texture as the sample's pose shows them, the stronger first
+  std::array<float, 2> stripes{};       // in cycles across half the image
+  std::array<float, 2> direction{};     // across the stripes, in [0, pi); 0: along x, so the stripes are upright
+  Colour figure{}, stripe{}, ground{};  // in [0, 1], as the domain shows them
+  float size = 0;                       // in [0.75, 1.15]
+  float x = 0, y = 0;                   // place in [-0.18, 0.18]; y grows downwards
+};
+
+// [any-thread]
 class World {
  public:
-  explicit World(const WorldOptions& options) : options_(options) {}
-
-  // What render() shows of the same samples.
-  Looks looks(const std::vector<ClassId>& classes, const std::vector<std::int64_t>& which,
-              const std::vector<std::int64_t>& index, std::string_view purpose, Domain domain) const;
-
-  // Draws sample `index[i]` of class `classes[which[i]]`, for all i at once: uint8 [B, 3, size, size] on the device.
   // `purpose` names the split, so that training and test samples never coincide.
-  torch::Tensor render(const std::vector<ClassId>& classes, const std::vector<std::int64_t>& which,
-                       const std::vector<std::int64_t>& index, std::string_view purpose, Domain domain,
-                       torch::Device device) const;
+  World(const WorldOptions& options, std::string_view purpose)
+      : options_(options), samples_(Stream(options.seed).at("sample").at(purpose)) {}
+
+  // What draw() shows of the same sample.
+  Look look(const SampleId& id) const;
+  // Writes the sample's pixels, [3, size, size].
+  void draw(const SampleId& id, std::uint8_t* pixels) const;
 
  private:
+  Stream stream_of(const SampleId& id) const;
+  Scene scene_of(const SampleId& id) const;
+
   WorldOptions options_;
+  Stream samples_;
 };
 
 }  // namespace nmlbench::plugins

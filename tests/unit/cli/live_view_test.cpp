@@ -92,6 +92,46 @@ TEST(LiveView, FitsTheTerminal) {
   EXPECT_THAT(render(state, 80, 0), IsEmpty());
 }
 
+// Nothing of a large run is cut at 70 columns, and nothing gets longer where there is more room than it needs.
+TEST(LiveView, HasRoomInSeventyColumns) {
+  LiveState state;
+  state.title = "quick";
+  state.cells = 10'000;
+  state.done = 9'876;
+  state.failed = 100;
+  state.phases = {{"pre-train, encode", "images", 1e6, 1e6, 3725, true},
+                  {"tune, evaluate", "heads", 400, 100, 1e4, false}};
+  state.add(StageRecord{"pretrain", "resnet-tiny", "", "", "cpu", 12'345, "images", 1, 0});
+  state.add(StageRecord{"encode", "resnet-tiny", "", "", "cpu", 12'345, "images", 1, 0});
+  state.add(StageRecord{"tune", "resnet-tiny", "mlp", "shapes", "cpu", 12'345, "head-steps", 1, 0});
+  state.add(StageRecord{"evaluate", "resnet-tiny", "mlp", "shapes", "cpu", 12'345, "samples", 1, 0});
+  state.add(cell("generalized-cross-entropy-with-a-long-name",
+                 {{"photo", "id", "accuracy", 1}, {"s", "ood", "accuracy", 1}}));
+  state.add(EpochReport{"id", "resnet-tiny, symmetric 0.3, seed 1", 13, 100, 1.23456});
+  const std::string narrow = screen(state, 70);
+  for (const char* whole :
+       {"took 1:02:05 268 images/s\n", "ETA 8:20:00  0.01 heads/s\n", "9876 of 10000 done, 100 failed\n",
+        "pretrain 12.3k images/s, encode 12.3k images/s,\n", "tune 12.3k head-steps/s, evaluate 12.3k samples/s\n",
+        "epoch 13 of 100    loss 1.235    resnet-tiny, symmetric 0.3, seed 1\n"}) {
+    EXPECT_THAT(narrow, HasSubstr(whole));
+  }
+  EXPECT_THAT(narrow, ::testing::ContainsRegex("generalized-cross-entropy.* 1 +100.0 +100.0 +100.0 +100.0\n"));
+  for (const std::string& line : render(state, 70, 40)) EXPECT_LE(display_width(line), 70U) << line;
+  EXPECT_EQ(screen(state, 300), screen(state, 400));
+}
+
+TEST(LiveView, ShowsLossAndEpochOfWhatTrains) {
+  LiveState state;
+  state.add(EpochReport{"a", "resnet-tiny, clean, seed 0", 1, 8, 2.5});
+  state.add(EpochReport{"b", "resnet-tiny, symmetric 0.3, seed 0", 3, 8, 3.25});
+  state.add(EpochReport{"a", "resnet-tiny, clean, seed 0", 2, 8, 2.25});
+  EXPECT_THAT(render(state, 80, 10),
+              ElementsAre("  0:00", "  epoch 2 of 8       loss 2.25     resnet-tiny, clean, seed 0",
+                          "  epoch 3 of 8       loss 3.25     resnet-tiny, symmetric 0.3, seed 0"));
+  state.add(EpochReport{"a", "resnet-tiny, clean, seed 0", 8, 8, 1.5});
+  EXPECT_THAT(screen(state, 80), ::testing::Not(HasSubstr("clean")));
+}
+
 TEST(LiveView, HoldsNoControlCharacters) {
   LiveState state;
   state.title = "a\nb\033[31m";

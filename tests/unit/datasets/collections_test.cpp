@@ -19,8 +19,10 @@ namespace nmlbench {
 namespace {
 
 namespace fs = std::filesystem;
+using ::testing::AllOf;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
+using ::testing::Not;
 using testing::png_of;
 using Opened = testing::OpenedDataset;
 using testing::Scratch;
@@ -104,6 +106,8 @@ class MatFile {
   mat_t* mat_;
 };
 
+const std::pair<const char*, const char*> kAsTheyAre = {"verify", "nothing"};  // files that tests write
+
 TEST_F(Collections, Flowers102) {
   MatFile(scratch_ / "data/flowers-102/imagelabels.mat").numbers("labels", {102, 7, 1});
   MatFile setid(scratch_ / "data/flowers-102/setid.mat");
@@ -111,13 +115,25 @@ TEST_F(Collections, Flowers102) {
   setid.numbers("valid", {1});
   setid.numbers("tstid", {2});
   for (int i = 1; i <= 3; ++i) draw("flowers-102/jpg/image_0000" + std::to_string(i) + ".jpg", i);
-  EXPECT_THAT(numbers(open("flowers102")), ElementsAre(3));
-  EXPECT_THAT(open("flowers102", {{"split", "trainval"}}).labels(), ElementsAre(0, 101));
-  EXPECT_EQ(open("flowers102", {{"split", "test"}}).info.classes, 102);
-  EXPECT_EQ(open("flowers102").info.sample_shape, (std::vector<std::int64_t>{3, 224, 224}));
-  EXPECT_THAT(failure("flowers102", {{"verify", true}}), HasSubstr("has 1 images, the official distribution 1020"));
-  fs::remove(scratch_ / "data/flowers-102/jpg/image_00003.jpg");
-  EXPECT_THAT(failure("flowers102", {{"verify", true}}), HasSubstr("1 of 1 images are missing"));
+  EXPECT_THAT(numbers(open("flowers102", {kAsTheyAre})), ElementsAre(3));
+  EXPECT_THAT(open("flowers102", {kAsTheyAre, {"split", "trainval"}}).labels(), ElementsAre(0, 101));
+  EXPECT_EQ(open("flowers102", {kAsTheyAre, {"split", "test"}}).info.classes, 102);
+  EXPECT_EQ(open("flowers102", {kAsTheyAre}).info.sample_shape, (std::vector<std::int64_t>{3, 224, 224}));
+  for (const testing::Values& values : {testing::Values{}, {{"verify", "all"}}}) {
+    EXPECT_THAT(failure("flowers102", values),
+                AllOf(HasSubstr("imagelabels.mat: its MD5 is "),
+                      HasSubstr("the official file's e0620be6f572b9609742df49"), HasSubstr("verify = \"nothing\"")));
+  }
+}
+
+// Checksums cost time by the byte, so that files of more than 256 MiB are hashed on demand.
+TEST_F(Collections, LargeFilesAreHashedOnDemand) {
+  MatFile(scratch_ / "data/extra_32x32.mat").numbers("y", {1});
+  fs::resize_file(scratch_ / "data/extra_32x32.mat", std::uintmax_t{256} << 20);
+  EXPECT_THAT(failure("svhn", {{"split", "extra"}}), HasSubstr("its MD5 is "));
+  fs::resize_file(scratch_ / "data/extra_32x32.mat", (std::uintmax_t{256} << 20) + 1);
+  EXPECT_THAT(failure("svhn", {{"split", "extra"}}), Not(HasSubstr("its MD5 is ")));
+  EXPECT_THAT(failure("svhn", {{"split", "extra"}, {"verify", "all"}}), HasSubstr("its MD5 is "));
 }
 
 TEST_F(Collections, OxfordPets) {
@@ -130,6 +146,9 @@ TEST_F(Collections, OxfordPets) {
   EXPECT_THAT(numbers(pets), ElementsAre(5, 6));
   EXPECT_EQ(pets.info.class_names.at(36), "yorkshire_terrier");
   EXPECT_THAT(failure("oxford-pets", {{"split", "test"}}), HasSubstr("class 38 is outside [1, 37]"));
+  EXPECT_THAT(failure("oxford-pets", {{"verify", "all"}}), HasSubstr("has 2 images, the official distribution 3680"));
+  fs::remove(scratch_ / "data/images/Abyssinian_1.jpg");
+  EXPECT_THAT(failure("oxford-pets", {{"verify", "all"}}), HasSubstr("1 of 2 images are missing"));
 }
 
 TEST_F(Collections, StanfordCars) {
@@ -169,7 +188,7 @@ TEST_F(Collections, Svhn) {
   MatFile file(scratch_ / "data/train_32x32.mat");
   file.bytes("X", x, {32, 32, 3, 2});
   file.numbers("y", {10, 4});
-  const Opened digits = open("svhn");
+  const Opened digits = open("svhn", {kAsTheyAre});
   EXPECT_THAT(digits.labels(), ElementsAre(0, 4));
   EXPECT_TRUE(torch::equal(digits.all(), x.transpose(2, 3)));
 }
@@ -413,6 +432,90 @@ TEST_F(Collections, ObjectNetMapsToGroups) {
   EXPECT_GE(largest(1), 200);
   text("mappings/objectnet_to_imagenet_1k.json", R"({"Alarm clock":"sundial"})");
   EXPECT_THAT(failure("objectnet"), HasSubstr("\"sundial\" is no class of ImageNet-1K"));
+}
+
+using Lists = std::vector<std::vector<std::int64_t>>;
+
+TEST_F(Collections, ImageNetVidRobustHasAnchorsAndTheFramesAroundThem) {
+  text("misc/imagenet_class_index.json", R"({"0":["n01","tench"],"1":["n02","goldfish"],"2":["n03","shark"]})");
+  text("misc/imagenet_vid_class_index.json", R"({"0":["v1","fish"],"1":["v2","danger"]})");
+  text("misc/rev_wnid_map.json", R"({"v1":["n01","n02"],"v2":["n03"]})");
+  text("metadata/pmsets.json", R"({"val/b/5.JPEG":["val/b/4.JPEG","val/b/6.JPEG"],"val/a/1.JPEG":["val/a/2.JPEG"]})");
+  text("metadata/labels.json", R"({"val/a/1.JPEG":[1],"val/a/2.JPEG":[1,0],"val/b/4.JPEG":[0],"val/b/5.JPEG":[0],
+                                   "val/b/6.JPEG":[0]})");
+  for (const auto& [file, number] : {std::pair{"a/1", 1}, {"a/2", 2}, {"b/4", 4}, {"b/5", 5}, {"b/6", 6}})
+    draw(std::string("val/") + file + ".JPEG", number);
+  const Opened anchors = open("imagenet-vid-robust");
+  EXPECT_THAT(numbers(anchors), ElementsAre(1, 5));
+  EXPECT_THAT(anchors.labels(), ElementsAre(1, 0));
+  EXPECT_EQ(anchors.info.training_classes, (Lists{{0, 1}, {2}}));
+  EXPECT_EQ(anchors.info.right_classes, (Lists{{1}, {0}}));
+  EXPECT_TRUE(anchors.info.sets.empty());
+  const Opened frames = open("imagenet-vid-robust", {{"score", "pm-10"}});
+  EXPECT_THAT(numbers(frames), ElementsAre(1, 2, 5, 4, 6));
+  EXPECT_THAT(frames.labels(), ElementsAre(1, 1, 0, 0, 0));
+  EXPECT_EQ(frames.info.right_classes, (Lists{{1}, {1, 0}, {0}, {0}, {0}}));
+  EXPECT_THAT(frames.info.sets, ElementsAre(0, 0, 1, 1, 1));
+  EXPECT_NE(frames.dataset->digest(), anchors.dataset->digest());
+  EXPECT_THAT(failure("imagenet-vid-robust", {{"limit", std::int64_t{1}}}), HasSubstr("take frames out of their sets"));
+  EXPECT_THAT(failure("imagenet-vid-robust", {{"verify", "all"}}),
+              HasSubstr("has 2 images, the official distribution 1109"));
+
+  // what is right for a frame is part of what the data are
+  const std::string before = frames.dataset->digest();
+  text("metadata/labels.json", R"({"val/a/1.JPEG":[1],"val/a/2.JPEG":[1],"val/b/4.JPEG":[0],"val/b/5.JPEG":[0],
+                                   "val/b/6.JPEG":[0]})");
+  EXPECT_NE(open("imagenet-vid-robust", {{"score", "pm-10"}}).dataset->digest(), before);
+  text("metadata/labels.json", R"({"val/a/1.JPEG":[2]})");
+  EXPECT_THAT(failure("imagenet-vid-robust"),
+              HasSubstr("labels.json: \"val/a/1.JPEG\" has no class, or one outside [0, 2)"));
+  text("metadata/labels.json", R"({"val/a/1.JPEG":[1]})");
+  EXPECT_THAT(failure("imagenet-vid-robust"), HasSubstr("labels.json: has no \"val/a/2.JPEG\""));
+  text("misc/rev_wnid_map.json", R"({"v1":["n01","n77"],"v2":["n03"]})");
+  EXPECT_THAT(failure("imagenet-vid-robust"), HasSubstr("n77 is no class of ImageNet-1K"));
+}
+
+// As its authors' reader takes them: good anchors, pairs that are similar and nothing bad, classes that people added.
+TEST_F(Collections, YtbbRobustFollowsItsReview) {
+  text("metadata/ytbb_class_index.json", R"({"0":"person","1":"bird","2":"cow","22":"none","23":"car"})");
+  text("metadata/rev_class_idx_map.json", R"({"0":[981],"1":[7,8],"23":[407]})");
+  text("metadata/ytbb_robustness_test_anchors_full.csv",
+       "ytid,time_ms,label\nA,10,22\nB,20,2\nC_c,30,2\nD,40,0\nE,50,1\nF,60,1\n");
+  text("metadata/anchor_labels.json", R"({"labels":["good","bad","unsure","bird"],"annotations":[
+    {"key":"A_10/frame-100.jpg","labels":[1]},
+    {"key":"A_10/frame-100.jpg","labels":[0]},
+    {"key":"x/B_20/frame-7.jpg","labels":[0]},
+    {"key":"C_c_30/frame-9.jpg","labels":[0,3]},
+    {"key":"D_40/frame-3.jpg","labels":[0,2]},
+    {"key":"E_50/frame-3.jpg","labels":[0]},
+    {"key":"F_60/frame-3.jpg","labels":[0]}]})");
+  text("metadata/pmk_labels.json",
+       R"({"labels":["similar","dissimilar","bad-anchor","correct","problematic","incorrect",
+    "dont know","deformation","background-change","occlusion-increased","blur-increase"],"annotations":[
+    {"key":"A_10/frame-100.jpg,A_10/frame-110.jpg","labels":[0,3]},
+    {"key":"A_10/frame-100.jpg,A_10/frame-90.jpg","labels":[0]},
+    {"key":"A_10/frame-100.jpg,A_10/frame-111.jpg","labels":[0]},
+    {"key":"A_10/frame-100.jpg,A_10/frame-101.jpg","labels":[0,10]},
+    {"key":"A_10/frame-100.jpg,A_10/frame-102.jpg","labels":[3]},
+    {"key":"C_c_30/frame-9.jpg,C_c_30/frame-8.jpg","labels":[1]},
+    {"key":"E_50/frame-3.jpg,E_50/frame-4.jpg","labels":[2]}]})");
+  for (const auto& [file, number] : {std::pair{"A_10/frame-100", 1},
+                                     {"A_10/frame-110", 2},
+                                     {"A_10/frame-90", 3},
+                                     {"C_c_30/frame-9", 4},
+                                     {"F_60/frame-3", 5}})
+    draw(std::string("ytbb_videos/") + file + ".jpg", number);
+  // A was taken for class 22 of the table, "car"; B shows a cow alone, which ImageNet-1K lacks; C a cow and a bird; D
+  // is unsure; E a bad anchor
+  const Opened frames = open("ytbb-robust", {{"score", "pm-10"}});
+  EXPECT_THAT(frames.info.class_names, ElementsAre("person", "bird", "car"));
+  EXPECT_EQ(frames.info.training_classes, (Lists{{981}, {7, 8}, {407}}));
+  EXPECT_THAT(numbers(frames), ElementsAre(1, 3, 2, 4, 5));
+  EXPECT_THAT(frames.labels(), ElementsAre(2, 2, 2, 1, 1));
+  EXPECT_THAT(frames.info.sets, ElementsAre(0, 0, 0, 1, 2));
+  EXPECT_THAT(numbers(open("ytbb-robust")), ElementsAre(1, 4, 5));
+  text("metadata/ytbb_robustness_test_anchors_full.csv", "ytid,time_ms,label\nA,10,22\n");
+  EXPECT_THAT(failure("ytbb-robust"), HasSubstr("anchors_full.csv: has no line of B_20/frame-7.jpg"));
 }
 
 TEST_F(Collections, AMissingFolderSaysWhatIsExpected) {

@@ -262,7 +262,7 @@ std::string names(int count) {
 class VerifiedCifar : public ::testing::Test {
  protected:
   std::string verdict(const char* split) const {
-    return failure("cifar", scratch_.path(), {{"split", split}, {"verify", true}});
+    return failure("cifar", scratch_.path(), {{"split", split}, {"verify", "all"}});
   }
   Scratch scratch_;
 };
@@ -273,7 +273,7 @@ TEST_F(VerifiedCifar, TenIsWholeWithItsCountsAndNames) {
   scratch_.write("batches.meta.txt", names(9));
   EXPECT_THAT(verdict("test"), HasSubstr("batches.meta.txt: names 9 classes, not 10"));
   scratch_.write("batches.meta.txt", names(10));
-  const Opened whole = open("cifar", scratch_.path(), {{"split", "test"}, {"verify", true}});
+  const Opened whole = open("cifar", scratch_.path(), {{"split", "test"}, {"verify", "all"}});
   EXPECT_EQ(whole.info.size, 10'000);
   EXPECT_EQ(whole.info.class_names.at(9), "class9");
 

@@ -86,7 +86,7 @@ TEST_F(SharedData, UspsInHdf5HasTheIdxFilesPixels) {
   const std::string folder = (kShared / "usps").string();
   for (const char* split : {"train", "test"}) {
     const auto hdf5 = make_dataset(testing::plugin(
-        PluginKind::dataset, "usps", {{"path", folder}, {"split", split}, {"colour", "grey"}, {"verify", true}}));
+        PluginKind::dataset, "usps", {{"path", folder}, {"split", split}, {"colour", "grey"}, {"verify", "all"}}));
     const auto idx = make_dataset(
         testing::plugin(PluginKind::dataset, "idx", {{"path", folder}, {"prefix", "usps-"}, {"split", split}}));
     const torch::Tensor rows = torch::arange(hdf5->open().size);
