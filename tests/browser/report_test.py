@@ -249,6 +249,18 @@ class ReportTest(unittest.TestCase):
         self.show("full", scheme="dark")
         self.assertGreater(len(self.browser.pdf()), 50_000)
 
+    def test_charts_are_drawn_for_paper(self):
+        self.show("full", scheme="dark")
+        sizes = """
+            dispatchEvent(new Event(arguments[0]));
+            return [...document.querySelectorAll("[data-chart] .plot canvas")].map(
+              canvas => [canvas.width / canvas.clientWidth, canvas.height / canvas.clientHeight, canvas.clientWidth])"""
+        for horizontal, vertical, width in self.browser.run(sizes, "beforeprint"):
+            self.assertAlmostEqual(horizontal, 3, places=1)  # print's resolution, and nothing squeezed
+            self.assertAlmostEqual(vertical, 3, places=1)
+            self.assertLess(width, 400)  # two beside each other on paper
+        self.assertGreater(max(width for _, _, width in self.browser.run(sizes, "afterprint")), 500)
+
     def test_ten_thousand_cells(self):
         size = (self.folder / "large.html").stat().st_size
         self.assertLess(size, 4_000_000)
