@@ -25,8 +25,8 @@ struct Contender {
 std::map<Arena, std::vector<Contender>> arenas(const ThroughputBoard& board, const Axes& axes) {
   std::map<Arena, std::vector<Contender>> result;
   for (const MethodCost& method : board.methods) {
-    const auto encoder = axes.encoder(method.encoder, method.encoder_params);
-    const auto series = axes.series(method.tuner, method.tuner_params);
+    const auto encoder = axes.encoder(method.encoder, method.encoder_params.text);
+    const auto series = axes.series(method.tuner, method.tuner_params.text);
     if (!encoder || !series || !method.seconds_per_cell || !method.complete) continue;
     for (const auto& [kind, score] : kKindScores) {
       if (method.*score) result[{*encoder, method.device, kind}].push_back({&method, *series, &*(method.*score)});
