@@ -174,6 +174,10 @@ std::optional<bool> Isolation::trainable(const ResolvedPlugin& encoder) const {
   return covers(encoder) ? ask_encoder_or_noise<bool>("trainable", encoder) : inspector_.trainable(encoder);
 }
 
+std::optional<InputSpec> Isolation::input(const ResolvedPlugin& encoder) const {
+  return covers(encoder) ? ask_encoder_or_noise<InputSpec>("input", encoder) : inspector_.input(encoder);
+}
+
 std::optional<std::int64_t> Isolation::feature_dim(const ResolvedPlugin& encoder, const SplitInfo& samples) const {
   if (!covers(encoder)) return inspector_.feature_dim(encoder, samples);
   return ask_encoder_or_noise<std::int64_t>("feature_dim", encoder, samples);

@@ -35,6 +35,7 @@ class Isolation : public Inspector {
   // What planning asks, in a worker where the plugin is isolated. The answers are noted for plan_with().
   SplitFacts split(const ResolvedPlugin& dataset) const override;
   std::optional<bool> trainable(const ResolvedPlugin& encoder) const override;
+  std::optional<InputSpec> input(const ResolvedPlugin& encoder) const override;
   std::optional<std::int64_t> feature_dim(const ResolvedPlugin& encoder, const SplitInfo& samples) const override;
   std::optional<bool> needs_source(const ResolvedPlugin& noise) const override;
   std::string files(const ResolvedPlugin& plugin) const override { return inspector_.files(plugin); }

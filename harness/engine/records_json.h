@@ -46,6 +46,8 @@ struct adl_serializer<nmlbench::ParamValue> {
 
 namespace nmlbench {
 
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Preprocessing, resize, crop_pct, interpolation)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(InputSpec, native, channels, height, width, mean, std, preprocessing)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Failure, message, transient)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(MetricRow, test_set, test_kind, metric, value)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(SpectrumRow, test_set, space, center, rows, values)

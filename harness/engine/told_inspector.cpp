@@ -31,6 +31,12 @@ std::optional<bool> NotingInspector::trainable(const ResolvedPlugin& encoder) co
   return answer;
 }
 
+std::optional<InputSpec> NotingInspector::input(const ResolvedPlugin& encoder) const {
+  const std::optional<InputSpec> answer = inner_.input(encoder);
+  answers_[key("input", encoder)] = answer;
+  return answer;
+}
+
 std::optional<std::int64_t> NotingInspector::feature_dim(const ResolvedPlugin& encoder,
                                                          const SplitInfo& samples) const {
   const std::optional<std::int64_t> answer = inner_.feature_dim(encoder, samples);
@@ -61,6 +67,9 @@ SplitFacts ToldInspector::split(const ResolvedPlugin& dataset) const {
 }
 std::optional<bool> ToldInspector::trainable(const ResolvedPlugin& encoder) const {
   return answer("trainable", encoder).get<std::optional<bool>>();
+}
+std::optional<InputSpec> ToldInspector::input(const ResolvedPlugin& encoder) const {
+  return answer("input", encoder).get<std::optional<InputSpec>>();
 }
 std::optional<std::int64_t> ToldInspector::feature_dim(const ResolvedPlugin& encoder, const SplitInfo& samples) const {
   return answer(dim_of(samples), encoder).get<std::optional<std::int64_t>>();

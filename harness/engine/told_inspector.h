@@ -20,6 +20,7 @@ class NotingInspector : public Inspector {
   NotingInspector(const Inspector& inner, Answers& answers) : inner_(inner), answers_(answers) {}
   SplitFacts split(const ResolvedPlugin& dataset) const override;
   std::optional<bool> trainable(const ResolvedPlugin& encoder) const override;
+  std::optional<InputSpec> input(const ResolvedPlugin& encoder) const override;
   std::optional<std::int64_t> feature_dim(const ResolvedPlugin& encoder, const SplitInfo& samples) const override;
   std::optional<bool> needs_source(const ResolvedPlugin& noise) const override;
   std::string files(const ResolvedPlugin& plugin) const override;
@@ -35,6 +36,7 @@ class ToldInspector : public Inspector {
   explicit ToldInspector(const Answers& answers) : answers_(answers) {}
   SplitFacts split(const ResolvedPlugin& dataset) const override;
   std::optional<bool> trainable(const ResolvedPlugin& encoder) const override;
+  std::optional<InputSpec> input(const ResolvedPlugin& encoder) const override;
   std::optional<std::int64_t> feature_dim(const ResolvedPlugin& encoder, const SplitInfo& samples) const override;
   std::optional<bool> needs_source(const ResolvedPlugin& noise) const override;
   std::string files(const ResolvedPlugin& plugin) const override;

@@ -99,6 +99,7 @@ class Server {
     if (what == "plan") return plan(request);
     if (what == "split") return PluginInspector().split(plugin(request.at("plugin")));
     if (what == "trainable") return PluginInspector().trainable(plugin(request.at("plugin")));
+    if (what == "input") return PluginInspector().input(plugin(request.at("plugin")));
     if (what == "feature_dim") {
       return PluginInspector().feature_dim(plugin(request.at("plugin")), request.at("about").get<SplitInfo>());
     }

@@ -26,6 +26,9 @@ class Inspector {
   // not be made to ask it: its cells are planned as the matrix has them, and fail with the reason.
   virtual std::optional<bool> trainable(const ResolvedPlugin& encoder) const = 0;
 
+  // What an encoder wants of images. Nothing when the plugin could not be made to ask it.
+  virtual std::optional<InputSpec> input(const ResolvedPlugin& encoder) const = 0;
+
   // Columns of the features that an encoder makes of samples like those of a split. Asked of encoders without anything
   // to learn. Nothing: it cannot take them, or could not be made; its cells fail with the reason.
   virtual std::optional<std::int64_t> feature_dim(const ResolvedPlugin& encoder, const SplitInfo& samples) const = 0;

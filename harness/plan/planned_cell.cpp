@@ -1,5 +1,7 @@
 #include "plan/planned_cell.h"
 
+#include "plan/canonical.h"
+
 namespace nmlbench {
 
 CellRecord planned_cell(const Plan& plan, const Cell& cell) {
@@ -10,7 +12,9 @@ CellRecord planned_cell(const Plan& plan, const Cell& cell) {
   record.coordinates = cell.coordinates;
   record.matrix = plan.matrix;
   record.encoder = checkpoint.encoder_name();
-  record.encoder_params = checkpoint.encoder.canonical;
+  // what is stated tells checkpoints apart, whose files differ; else the files do
+  record.encoder_params =
+      checkpoint.stated ? checkpoint.encoder.canonical : params_with_files(checkpoint.encoder).dump();
   record.pretrain_dataset = pretrain_dataset(plan, checkpoint);
   record.noise = checkpoint.noise_name();
   record.noise_ratio = checkpoint.noise_ratio();

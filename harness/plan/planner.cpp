@@ -4,6 +4,7 @@
 #include "plan/exclude.h"
 #include "plan/noise_names.h"
 #include "plan/plan.h"
+#include "plan/preprocessing.h"
 #include "plan/split_table.h"
 #include "plan/stated.h"
 #include "plan/tasks.h"
@@ -30,6 +31,22 @@ std::string hash(std::string_view kind, const std::vector<std::string>& parts) {
   return digest.hex();
 }
 
+std::string nothing_to_train(const ResolvedPlugin& encoder) {
+  for (const auto& [name, value] : encoder.differences) {
+    const auto* end = encoder.entry->params + encoder.entry->param_count;
+    const auto* param = std::find_if(encoder.entry->params, end, [&](const ParamSpec& p) { return p.name == name; });
+    if (param == end || param->type != ParamType::path) continue;
+    return fmt::format(
+        "encoder {} has its weights from {} = \"{}\"; remove dataset, noise and optim to use them as they are, or "
+        "{} to train from scratch",
+        encoder.name, name, value, name);
+  }
+  return fmt::format(
+      "encoder {} has nothing to train; remove dataset, noise and optim, or say in `stated` how its features were made "
+      "elsewhere",
+      encoder.name);
+}
+
 class Planner {
  public:
   Planner(const MatrixSpec& spec, const Catalog& catalog, const Inspector& inspector)
@@ -38,7 +55,8 @@ class Planner {
         inspector_(inspector),
         excluder_(spec.excludes),
         splits_(catalog, inspector, plan_.splits),
-        tasks_(spec, inspector, splits_, plan_) {}
+        preprocessing_(catalog, inspector),
+        tasks_(spec, inspector, splits_, preprocessing_, plan_) {}
 
   Plan make() {
     plan_.matrix = spec_.name;
@@ -49,7 +67,6 @@ class Planner {
                                     {"max_rows", spec_.analysis.max_rows}}
                          .dump();
     for (const PretrainSpec& pretrain : spec_.pretrains) add_checkpoints(pretrain);
-    tasks_.add_shared();
     for (const PluginRef& tuner : spec_.tuners) add_tuners(tuner);
     for (std::size_t checkpoint = 0; checkpoint < plan_.checkpoints.size(); ++checkpoint) add_cells(checkpoint);
     if (!spec_.overridden && !plan_.tuners.empty()) excluder_.require_use();
@@ -64,12 +81,7 @@ class Planner {
       const std::optional<bool> trainable = inspector_.trainable(encoder);
       if (pretrain.dataset) {
         if (trainable == false) {
-          throw ConfigError(
-              pretrain.where,
-              fmt::format(
-                  "encoder {} has nothing to train; remove dataset, noise and optim, or say in `stated` how its "
-                  "features were made elsewhere",
-                  encoder.name));
+          throw ConfigError(pretrain.where, nothing_to_train(encoder));
         }
         add_trained(pretrain, encoder);
       } else {
@@ -80,8 +92,9 @@ class Planner {
 
   void add_trained(const PretrainSpec& pretrain, const ResolvedPlugin& encoder) {
     const std::vector<Optim> optims = expand_optim(pretrain.optim);
-    const std::vector<std::vector<NoiseStep>> noises = expand_noise(pretrain);
-    for (const ResolvedPlugin& dataset : catalog_.expand(PluginKind::dataset, *pretrain.dataset)) {
+    const std::vector<std::vector<NoiseStep>> noises = expand_noise(pretrain, encoder);
+    const PluginRef data = preprocessing_.fitted(*pretrain.dataset, encoder);
+    for (const ResolvedPlugin& dataset : catalog_.expand(PluginKind::dataset, data)) {
       const std::size_t split = splits_.add(dataset);
       for (const std::vector<NoiseStep>& noise : noises) {
         for (const Optim& optim : optims) {
@@ -100,13 +113,13 @@ class Planner {
   }
 
   // The product over the axes of all models in the list, the last one fastest.
-  std::vector<std::vector<NoiseStep>> expand_noise(const PretrainSpec& pretrain) {
+  std::vector<std::vector<NoiseStep>> expand_noise(const PretrainSpec& pretrain, const ResolvedPlugin& encoder) {
     std::vector<NoiseSpec> models = pretrain.noise;
     if (models.empty()) models.push_back({{"clean", {}, pretrain.where}, std::nullopt});
     std::vector<std::vector<NoiseStep>> product = {{}};
     for (const NoiseSpec& spec : models) {
       std::vector<std::vector<NoiseStep>> longer;
-      const std::vector<NoiseStep> axis = noise_axis(spec);
+      const std::vector<NoiseStep> axis = noise_axis(spec, encoder);
       for (const std::vector<NoiseStep>& before : product) {
         for (const NoiseStep& step : axis) {
           longer.push_back(before);
@@ -118,12 +131,12 @@ class Planner {
     return product;
   }
 
-  std::vector<NoiseStep> noise_axis(const NoiseSpec& spec) {
+  std::vector<NoiseStep> noise_axis(const NoiseSpec& spec, const ResolvedPlugin& encoder) {
     std::vector<NoiseStep> axis;
     std::optional<std::size_t> source;
     std::string source_name;
     if (spec.source) {
-      source = splits_.add(splits_.only(*spec.source));
+      source = splits_.add(splits_.only(preprocessing_.fitted(*spec.source, encoder)));
       source_name = variant(plan_.splits[*source].plugin);
     }
     for (ResolvedPlugin& model : catalog_.expand(PluginKind::noise, spec.model)) {
@@ -363,6 +376,7 @@ class Planner {
   Excluder excluder_;
   Plan plan_;
   SplitTable splits_;
+  PreprocessingTable preprocessing_;
   TaskMaker tasks_;
   std::map<std::tuple<std::size_t, std::size_t, std::string>, std::size_t> encoding_of_;  // with the views
   std::map<std::pair<std::int64_t, double>, bool> keeps_more_, rounds_up_;

@@ -37,32 +37,37 @@ std::string test_name(const TestSpec& test, const Split& split) {
 
 }  // namespace
 
-void TaskMaker::add_shared() {
-  for (std::size_t spec = 0; spec < spec_.tasks.size(); ++spec) {
-    shared_.push_back(names_coordinates(spec_.tasks[spec]) ? std::nullopt : std::optional(add(spec, nullptr)));
-  }
-}
-
 std::size_t TaskMaker::at(std::size_t spec, std::size_t checkpoint) {
   const Checkpoint& own = plan_.checkpoints[checkpoint];
-  if (!shared_[spec] && !own.stated) {
+  const bool named = names_coordinates(spec_.tasks[spec]);
+  if (named && !own.stated) {
     throw ConfigError(spec_.tasks[spec].where,
                       fmt::format("a path of task \"{}\" names coordinates of a checkpoint, and the [[pretrain]] of "
                                   "encoder {} states none; add stated = {{ noise = \"symmetric\", noise_ratio = [0, "
                                   "0.1] }}",
                                   spec_.tasks[spec].name, own.encoder.name));
   }
-  const std::size_t task = shared_[spec] ? *shared_[spec] : add(spec, &own);
+  const std::size_t task = named ? add(spec, own) : shared(spec, own);
   reject_features_of_two(task, checkpoint);
   return task;
 }
 
-std::size_t TaskMaker::add(std::size_t spec, const Checkpoint* checkpoint) {
+// One task for all checkpoints whose encoders want the same of its data.
+std::size_t TaskMaker::shared(std::size_t spec, const Checkpoint& checkpoint) {
+  std::vector<const PluginRef*> data = {&spec_.tasks[spec].train};
+  for (const TestSpec& test : spec_.tasks[spec].tests) data.push_back(&test.data);
+  std::pair key{spec, preprocessing_.key(data, checkpoint.encoder)};
+  const auto known = shared_.find(key);
+  if (known != shared_.end()) return known->second;
+  return shared_[std::move(key)] = add(spec, checkpoint);
+}
+
+std::size_t TaskMaker::add(std::size_t spec, const Checkpoint& checkpoint) {
   const TaskSpec& wanted = spec_.tasks[spec];
   Task task;
   task.name = wanted.name;
   task.spec = spec;
-  task.train = split_of(wanted.train, checkpoint);
+  task.train = split_of(wanted.train, wanted, checkpoint);
   add_views(wanted, task);
   add_tests(wanted, checkpoint, task);
   task.params = params_of(wanted, task);
@@ -70,8 +75,9 @@ std::size_t TaskMaker::add(std::size_t spec, const Checkpoint* checkpoint) {
   return plan_.tasks.size() - 1;
 }
 
-std::size_t TaskMaker::split_of(const PluginRef& data, const Checkpoint* checkpoint) {
-  return splits_.add(splits_.only(checkpoint != nullptr ? at_coordinates(data, *checkpoint) : data));
+std::size_t TaskMaker::split_of(const PluginRef& data, const TaskSpec& spec, const Checkpoint& checkpoint) {
+  const PluginRef named = names_coordinates(spec) ? at_coordinates(data, checkpoint) : data;
+  return splits_.add(splits_.only(preprocessing_.fitted(named, checkpoint.encoder)));
 }
 
 void TaskMaker::add_views(const TaskSpec& spec, Task& task) const {
@@ -83,11 +89,11 @@ void TaskMaker::add_views(const TaskSpec& spec, Task& task) const {
   }
 }
 
-void TaskMaker::add_tests(const TaskSpec& spec, const Checkpoint* checkpoint, Task& task) {
+void TaskMaker::add_tests(const TaskSpec& spec, const Checkpoint& checkpoint, Task& task) {
   std::set<std::string> names;
   for (const TestSpec& test : spec.tests) {
     TestSet set;
-    set.split = split_of(test.data, checkpoint);
+    set.split = split_of(test.data, spec, checkpoint);
     set.ood = test.ood;
     set.name = test_name(test, plan_.splits[set.split]);
     if (!names.insert(set.name).second) {

@@ -1,6 +1,7 @@
 #include "registry/inspector.h"
 
 #include "registry/registry.h"
+#include "support/weight_files.h"
 
 #include <nmlbench/digest.h>
 
@@ -43,6 +44,14 @@ std::optional<bool> PluginInspector::trainable(const ResolvedPlugin& encoder) co
   return make_encoder(encoder)->trainable();
 }
 
+std::optional<InputSpec> PluginInspector::input(const ResolvedPlugin& encoder) const {
+  try {
+    return make_encoder(encoder)->input();
+  } catch (const Error&) {
+    return std::nullopt;
+  }
+}
+
 std::optional<std::int64_t> PluginInspector::feature_dim(const ResolvedPlugin& encoder,
                                                          const SplitInfo& samples) const {
   const torch::NoGradGuard no_grad;
@@ -64,15 +73,19 @@ std::string PluginInspector::files(const ResolvedPlugin& plugin) const {
   for (std::uint64_t i = 0; i < plugin.entry->param_count; ++i) {
     const ParamSpec& spec = plugin.entry->params[i];
     if (spec.type != ParamType::path || plugin.params.text(spec.name).empty()) continue;
-    const std::filesystem::path file = plugin.params.path(spec.name);
-    if (!std::filesystem::is_regular_file(file)) {
+    const auto require_file = [&](const std::filesystem::path& file) {
+      if (std::filesystem::is_regular_file(file)) return;
       throw ConfigError(plugin.where,
                         fmt::format("{} = \"{}\": {}", spec.name, file.string(),
                                     std::filesystem::exists(file) ? "is no regular file" : "no such file"));
+    };
+    require_file(plugin.params.path(spec.name));
+    for (const std::filesystem::path& file : files_of_weights(plugin.params.path(spec.name))) {
+      require_file(file);
+      std::string& digest = file_digests_[file.string()];
+      if (digest.empty()) digest = digest_of_file(file);
+      digests += digest;
     }
-    std::string& digest = file_digests_[file.string()];
-    if (digest.empty()) digest = digest_of_file(file);
-    digests += digest;
   }
   return digests;
 }

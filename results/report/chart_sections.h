@@ -7,7 +7,8 @@
 
 namespace nmlbench {
 
-// `figures`: what figures() gave, by id; a chart that it has nothing for says why.
+// `figures`: what figures() gave, by id. Those that have something to draw, and the others with the reason.
 kainjow::mustache::data chart_sections(const Json& figures);
+kainjow::mustache::data missing_charts(const Json& figures);
 
 }  // namespace nmlbench

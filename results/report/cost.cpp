@@ -1,5 +1,6 @@
 // Accuracy against cost, with the front of methods that no other beats in both.
 #include "results/boards/throughput.h"
+#include "results/render/board_facts.h"
 #include "results/report/figures.h"
 
 #include <tuple>
@@ -27,7 +28,8 @@ std::map<Arena, std::vector<Contender>> arenas(const ThroughputBoard& board, con
   for (const MethodCost& method : board.methods) {
     const auto encoder = axes.encoder(method.encoder, method.encoder_params.text);
     const auto series = axes.series(method.tuner, method.tuner_params.text);
-    if (!encoder || !series || !method.seconds_per_cell || !method.complete) continue;
+    if (!encoder || !series || !method.complete) continue;
+    if (method.seconds_per_cell.value_or(0.0) <= 0.0) continue;  // a logarithmic axis has no place for it
     for (const auto& [kind, score] : kKindScores) {
       if (method.*score) result[{*encoder, method.device, kind}].push_back({&method, *series, &*(method.*score)});
     }
@@ -35,10 +37,19 @@ std::map<Arena, std::vector<Contender>> arenas(const ThroughputBoard& board, con
   return result;
 }
 
+std::vector<const Score*> scores_of(const ThroughputBoard& board) {
+  std::vector<const Score*> scores;
+  for (const MethodCost& method : board.methods) {
+    for (const auto& [kind, score] : kKindScores) scores.push_back(pointer_to(method.*score));
+  }
+  return scores;
+}
+
 }  // namespace
 
-Json cost_figure(const Store& store, const Axes& axes) {
+Json cost_figure(const Store& store, const Axes& axes, Json& notes) {
   const ThroughputBoard board = query_throughput(store, {});
+  notes["cost"] = inference_note(Inference{}, scores_of(board), "");
   Json rows = Json::array();
   for (const auto& [arena, contenders] : arenas(board, axes)) {
     const auto& [encoder, device, kind] = arena;

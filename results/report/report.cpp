@@ -3,17 +3,23 @@
 #include "chart_min_js.inc"
 #include "chartjs-chart-matrix_min_js.inc"
 #include "charts_js.inc"
+#include "curves_js.inc"
+#include "diagnostics_js.inc"
+#include "dots_js.inc"
 #include "elements_js.inc"
 #include "figures_js.inc"
 #include "looks_js.inc"
+#include "maps_js.inc"
 #include "page_css.inc"
 #include "page_html_mustache.inc"
 #include "results/boards/leaderboard.h"
 #include "results/report/broken_samples_section.h"
 #include "results/report/chart_sections.h"
 #include "results/report/figures.h"
+#include "results/report/summary.h"
 #include "results/report/table_sections.h"
 #include "results/store/database.h"
+#include "settings_js.inc"
 #include "support/output_file.h"
 #include "table_section_html_mustache.inc"
 #include "tables_js.inc"
@@ -48,45 +54,17 @@ data fact(const std::string& name, const std::string& value) {
   return result;
 }
 
-data summary_facts(const Store& store) {
-  data facts(data::type::list);
-  const std::pair<const char*, const char*> queries[] = {
-      {"cells done", "SELECT count(*) FROM cells WHERE status = 'done'"},
-      {"cells failed", "SELECT count(*) FROM cells WHERE status = 'failed'"},
-      {"encoders", "SELECT count(DISTINCT encoder || encoder_params) FROM sources"},
-      {"tuners", "SELECT count(DISTINCT tuner) FROM tuners"},
-      {"tasks", "SELECT count(DISTINCT task) FROM cells"},
-      {"seeds", "SELECT count(DISTINCT seed) FROM cells"},
-      {"runs", "SELECT count(*) FROM runs"}};
-  for (const auto& [name, sql] : queries) facts << fact(name, fmt::to_string(count_of(store.impl().db, sql)));
-  return facts;
-}
-
-// "Best in-domain: 71.2 ± 1.3 % by tuner nmtune, noise symmetric, noise_ratio 0"; "" when nothing is ranked.
-std::string best_of(const Leaderboard& board, const char* name, std::optional<Score> LeaderboardRow::*score) {
-  const LeaderboardRow* best = nullptr;
-  for (const LeaderboardRow& row : board.rows) {
-    if (!row.complete || !(row.*score)) continue;
-    if (best == nullptr || (row.*score)->mean > (best->*score)->mean) best = &row;
-  }
-  if (best == nullptr) return "";
-  const Score& value = *(best->*score);
-  std::vector<std::string> parts;
-  for (std::size_t i = 0; i < board.group_by.size(); ++i) {
-    const std::string& label = best->key[i].label;
-    if (!label.empty()) parts.push_back(fmt::format("{} {}", board.group_by[i], label));
-  }
-  const std::string interval = value.half_width ? fmt::format(" ± {:.1f}", 100.0 * *value.half_width) : "";
-  return fmt::format("Best {}: {:.1f}{} % by {}.", name, 100.0 * value.mean, interval, fmt::join(parts, ", "));
-}
-
-data findings(const Leaderboard& board) {
-  data lines(data::type::list);
-  for (const std::string& line :
-       {best_of(board, "in-domain", &LeaderboardRow::id), best_of(board, "out-of-domain", &LeaderboardRow::ood)}) {
-    if (!line.empty()) lines << data(line);
-  }
-  return lines;
+// What others are compared with unless somebody asks for something else: the linear probe, else the first by name, of
+// the tuners with one setting. "" where there is none, or nothing to compare with it.
+std::string usual_baseline(const Store& store) {
+  SQLite::Statement statement(
+      store.impl().db,
+      "SELECT tuner, count(DISTINCT tuner_id) = 1, (SELECT count(DISTINCT tuner_id) FROM cells WHERE status = 'done'"
+      " AND NOT superseded) FROM tuners JOIN cells USING (tuner_id) WHERE status = 'done' AND NOT superseded"
+      " GROUP BY tuner ORDER BY 2 DESC, tuner <> 'linear-probe', tuner");
+  if (!statement.executeStep() || statement.getColumn(1).getInt() == 0 || statement.getColumn(2).getInt() < 2)
+    return "";
+  return statement.getColumn(0).getString();
 }
 
 // JSON for a <script> element: no "<" of the data can end the element or open a comment.
@@ -137,9 +115,20 @@ data partial(const char* text) {
   return data{mustache::partial{[text] { return std::string(text); }}};
 }
 
-std::string render_page(const Store& store, const PictureSource& pictures) {
-  const Leaderboard board = query_leaderboard(store, {});
-  const Json charts = figures(store);
+// All of the page's code, in the order in which it needs each other.
+std::string scripts() {
+  std::string text;
+  for (const char* script : {kElementsScript, kLooksScript, kChartsScript, kDotsScript, kCurvesScript, kSettingsScript,
+                             kDiagnosticsScript, kMapsScript, kFiguresScript, kTablesScript}) {
+    text += script;
+  }
+  return text;
+}
+
+std::string render_page(const Store& store, const ReportOptions& options) {
+  const std::string baseline = options.baseline.empty() ? usual_baseline(store) : options.baseline;
+  const Leaderboard board = query_leaderboard(store, {.baseline = baseline});
+  const Json charts = figures(store, baseline);
   data page;
   page["title"] = fmt::format("{}", fmt::join(board.matrices, ", "));
   page["written_at"] = fmt::format("{:%Y-%m-%d %H:%M}", fmt::gmtime(std::time(nullptr)));
@@ -148,19 +137,17 @@ std::string render_page(const Store& store, const PictureSource& pictures) {
   page["findings"] = findings(board);
   page["boards"] = board_sections(board, store);
   page["charts"] = chart_sections(charts);
+  page["missing"] = missing_charts(charts);
+  page["any_missing"] = data(page.get("missing")->is_non_empty_list());
   page["tables"] = table_sections(store);
-  page["broken_samples"] = broken_samples_section(store, pictures);
+  page["broken_samples"] = broken_samples_section(store, options.pictures);
   page["runs"] = provenance(store);
   page["table_section"] = partial(kTableSection);
   page["figures"] = script_json(charts);
   page["css"] = kPageCss;
   page["chart_library"] = kChartLibrary;
   page["matrix_library"] = kMatrixLibrary;
-  page["elements"] = kElementsScript;
-  page["looks"] = kLooksScript;
-  page["charts_script"] = kChartsScript;
-  page["figures_script"] = kFiguresScript;
-  page["tables_script"] = kTablesScript;
+  page["scripts"] = scripts();
   mustache::mustache page_template{kPageTemplate};
   if (!page_template.is_valid()) throw std::logic_error("report template: " + page_template.error_message());
   return page_template.render(page);
@@ -168,12 +155,12 @@ std::string render_page(const Store& store, const PictureSource& pictures) {
 
 }  // namespace
 
-std::string report_html(const Store& store, const PictureSource& pictures) {
-  return with_database_errors(store.impl().file, [&] { return render_page(store, pictures); });
+std::string report_html(const Store& store, const ReportOptions& options) {
+  return with_database_errors(store.impl().file, [&] { return render_page(store, options); });
 }
 
-void write_report(const Store& store, const fs::path& file, const PictureSource& pictures) {
-  write_output(file, report_html(store, pictures));
+void write_report(const Store& store, const fs::path& file, const ReportOptions& options) {
+  write_output(file, report_html(store, options));
 }
 
 }  // namespace nmlbench

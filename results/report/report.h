@@ -18,11 +18,18 @@ struct Pictures {
 };
 using PictureSource = std::function<Pictures(const BrokenSamples& samples)>;
 
-// The page: summary, leaderboard, charts, noise rates, stages, failures, provenance. Everything from the database is
-// escaped.
-std::string report_html(const Store& store, const PictureSource& pictures = {});
+struct ReportOptions {
+  // The tuner that others are compared with, "linear-probe" or "linear-probe (lr=0.1)"; "": the linear probe, else the
+  // first by name, of those with one setting.
+  std::string baseline = "";
+  PictureSource pictures = {};
+};
 
-// Writes the page to `file`, whole or not at all. Throws Error: no cells, `file` cannot be written.
-void write_report(const Store& store, const std::filesystem::path& file, const PictureSource& pictures = {});
+// The page: summary, leaderboard, charts, noise rates, stages, failures, provenance. Everything from the database is
+// escaped. Throws Error: no cells, no such baseline.
+std::string report_html(const Store& store, const ReportOptions& options = {});
+
+// Writes the page to `file`, whole or not at all. Throws Error as report_html(), and when `file` cannot be written.
+void write_report(const Store& store, const std::filesystem::path& file, const ReportOptions& options = {});
 
 }  // namespace nmlbench

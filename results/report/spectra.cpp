@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <limits>
 #include <tuple>
 
 #include <SQLiteCpp/Statement.h>
@@ -37,10 +38,12 @@ struct CurveKey {
   std::size_t panel = 0;
   std::optional<std::size_t> series;  // none: the encoder's own features
   std::string task, kind;
-  double noise_ratio = 0.0;
+  double noise_rate = 0.0, noise_ratio = 0.0;
 
   bool operator<(const CurveKey& other) const {
-    const auto tie = [](const CurveKey& k) { return std::tie(k.panel, k.series, k.task, k.kind, k.noise_ratio); };
+    const auto tie = [](const CurveKey& k) {
+      return std::tie(k.panel, k.series, k.task, k.kind, k.noise_rate, k.noise_ratio);
+    };
     return tie(*this) < tie(other);
   }
 };
@@ -72,7 +75,7 @@ std::map<CurveKey, MeanSpectrum> mean_spectra(const Store& store, const Axes& ax
     const bool tuned = statement.getColumn(keys + 2).getString() == "tuned";
     const auto values = floats(statement.getColumn(keys + 3));
     curves[{place->panel, tuned ? std::optional(place->series) : std::nullopt, statement.getColumn(keys).getString(),
-            statement.getColumn(keys + 1).getString(), place->noise_ratio}]
+            statement.getColumn(keys + 1).getString(), place->noise_rate, place->noise_ratio}]
         .add(values.data(), values.size());
   }
   return curves;
@@ -102,11 +105,13 @@ Json spectrum_figure(const Store& store, const Axes& axes) {
     const auto [number, added] = numbers.try_emplace(index, numbers.size());
     if (added) indices.push_back(index);
     Json values = Json::array();
+    const double rounding = std::numeric_limits<float>::epsilon() * curve.sum.front();
     for (const std::size_t at : index) {
-      values.push_back(rounded(curve.sum[at - 1] / static_cast<double>(curve.count), 3));
+      const double sum = curve.sum[at - 1];
+      values.push_back(sum < rounding ? Json(nullptr) : rounded(sum / static_cast<double>(curve.count), 3));
     }
-    rows.push_back({key.panel, key.series ? Json(*key.series) : Json(nullptr), key.task, key.kind, key.noise_ratio,
-                    number->second, std::move(values)});
+    rows.push_back({key.panel, key.series ? Json(*key.series) : Json(nullptr), key.task, key.kind, key.noise_rate,
+                    number->second, std::move(values), curve.count});
   }
   return {{"indices", indices}, {"rows", rows}};
 }

@@ -4,13 +4,16 @@
 #include "results/render/leaderboard_table.h"
 #include "results/store/database.h"
 
+#include <algorithm>
 #include <cmath>
+#include <iterator>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include <SQLiteCpp/Statement.h>
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 namespace nmlbench {
 
@@ -25,7 +28,43 @@ struct TableSection {
   std::string empty_text;        // instead of a table without rows
   std::size_t first_choice = 0;  // columns [first_choice, last_choice) get a filter; none: the table has none
   std::size_t last_choice = 0;
+  std::string latex = "";  // "": that of `table`
 };
+
+// Whether a column says what a row is, rather than what was measured of it.
+bool describes(const TableSection& section, std::size_t column) {
+  const auto& [header, align_right] = section.table.columns[column];
+  const bool is_key = section.first_choice <= column && column < section.last_choice;
+  return is_key || (!align_right && header != "#") || header == "cells" || header == "runs";
+}
+
+bool is_constant(const TextTable& table, std::size_t column) {
+  const auto differs = [&](const auto& row) { return row[column] != table.rows.front()[column]; };
+  return std::none_of(table.rows.begin(), table.rows.end(), differs);
+}
+
+void erase_column(TableSection& section, std::size_t column) {
+  const auto at = static_cast<std::ptrdiff_t>(column);
+  section.table.columns.erase(section.table.columns.begin() + at);
+  for (auto& row : section.table.rows) row.erase(row.begin() + at);
+  if (column < section.first_choice) --section.first_choice;
+  if (column < section.last_choice) --section.last_choice;
+}
+
+// Columns that are the same in every row go into a sentence.
+void leave_out_constants(TableSection& section) {
+  if (section.table.rows.size() < 2) return;
+  std::vector<std::string> constants;
+  for (std::size_t i = section.table.columns.size(); i-- > 0;) {
+    if (!describes(section, i) || !is_constant(section.table, i)) continue;
+    const std::string& value = section.table.rows.front()[i];
+    if (value != "-") constants.push_back(fmt::format("{} {}", section.table.columns[i].header, value));
+    erase_column(section, i);
+  }
+  std::reverse(constants.begin(), constants.end());
+  if (!constants.empty())
+    section.notes.insert(section.notes.begin(), fmt::format("Of all rows: {}.", fmt::join(constants, ", ")));
+}
 
 data header_data(const TableSection& section) {
   data headers(data::type::list);
@@ -72,6 +111,7 @@ data to_data(const TableSection& section) {
     return result;
   }
   data table;
+  table["latex"] = section.latex.empty() ? to_latex(section.table) : section.latex;
   table["filterable"] = data(section.first_choice < section.last_choice);
   table["headers"] = header_data(section);
   table["rows"] = row_data(section.table);
@@ -103,19 +143,39 @@ TextTable query_table(const Store& store, const std::string& sql) {
   return table;
 }
 
-TableSection leaderboard_section(const Leaderboard& board) {
-  return {"leaderboard", "Leaderboard", table_for_people(board), notes(board), "", 1, 1 + board.group_by.size()};
+// Up to the first score of a board's table: what its rows are.
+std::size_t key_columns(const TextTable& table) {
+  const auto is_score = [](const TextTable::Column& column) {
+    return column.header.starts_with("ID") || column.header.starts_with("OOD");
+  };
+  return static_cast<std::size_t>(
+      std::distance(table.columns.begin(), std::find_if(table.columns.begin(), table.columns.end(), is_score)));
 }
 
-TableSection effect_section(const Store& store) {
+TableSection leaderboard_section(const Leaderboard& board) {
+  TableSection section{"leaderboard", "Leaderboard", table_for_people(board), notes(board), "", 1};
+  section.last_choice = key_columns(section.table);
+  section.latex = render(board, TableFormat::latex);
+  leave_out_constants(section);
+  return section;
+}
+
+TableSection effect_section(const Store& store, const std::string& baseline) {
   TableSection section{"effect", "Effect of noise", {}, {}, "No finished cell has features of noisy pre-training."};
   const char* any_noise =
       "SELECT EXISTS (SELECT 1 FROM v_results WHERE metric = 'accuracy' AND noise_ratio > 0 AND value IS NOT NULL)";
   if (count_of(store.impl().db, any_noise) == 0) return section;
-  const NoiseEffect effect = query_noise_effect(store, {});
+  const NoiseEffect effect = query_noise_effect(store, {.baseline = baseline});
+  const auto has_levels = [](const NoiseEffectRow& row) { return row.rates.size() > 1; };
+  if (std::none_of(effect.rows.begin(), effect.rows.end(), has_levels)) {
+    section.empty_text = "Every tuner was measured on one level of noise.";
+    return section;
+  }
   section.table = table_for_people(effect);
   section.notes = notes(effect);
-  section.last_choice = effect.group_by.size();
+  section.last_choice = key_columns(section.table);
+  section.latex = render(effect, TableFormat::latex);
+  leave_out_constants(section);
   return section;
 }
 
@@ -160,13 +220,14 @@ TableSection failure_section(const Store& store) {
 
 data board_sections(const Leaderboard& board, const Store& store) {
   data list(data::type::list);
-  list << to_data(leaderboard_section(board)) << to_data(effect_section(store));
+  list << to_data(leaderboard_section(board)) << to_data(effect_section(store, board.baseline));
   return list;
 }
 
 data table_sections(const Store& store) {
   data list(data::type::list);
-  for (const TableSection& section : {noise_section(store), stage_section(store), failure_section(store)}) {
+  for (TableSection section : {noise_section(store), stage_section(store), failure_section(store)}) {
+    leave_out_constants(section);
     list << to_data(section);
   }
   return list;

@@ -11,7 +11,9 @@ import unittest
 from webdriver import Browser
 
 PHONE, DESKTOP = 390, 1280
-SECTIONS = ["noise", "tasks", "differences", "features", "spectra", "fractions", "cost", "transitions"]
+SECTIONS = ["noise", "tasks", "differences", "fractions", "cost", "learning", "features", "spectra", "confusion",
+            "transitions"]  # and "settings", where a tuner has several
+DATABASES = ["full", "bare", "one", "level", "sweep", "sweep-level", "many", "large"]
 
 # For each chart: its section and how many colours its canvas holds (one: nothing was drawn).
 DRAWN = """
@@ -37,7 +39,7 @@ def eventually(condition, seconds=10):
 
 
 class ReportTest(unittest.TestCase):
-    folder = browser = screenshots = None  # set by main()
+    folder = browser = screenshots = program = None  # set by main()
 
     def show(self, name, width=DESKTOP, scheme="light"):
         self.browser.look(width, scheme)
@@ -57,6 +59,15 @@ class ReportTest(unittest.TestCase):
                     self.assertEqual([s for s in SECTIONS if all(chart["section"] != s for chart in charts)], [])
                     self.assertEqual([chart for chart in charts if chart["colours"] < 4], [])
                     self.assertLessEqual(self.browser.run("return document.documentElement.scrollWidth"), width)
+
+    def test_every_kind_of_database_is_drawn_on_a_phone(self):
+        for name in set(DATABASES) - {"large"}:
+            with self.subTest(name=name):
+                self.show(name, PHONE)
+                charts = self.browser.run(DRAWN)
+                self.assertTrue(charts)
+                self.assertEqual([chart for chart in charts if chart["colours"] < 4], [])
+                self.assertLessEqual(self.browser.run("return document.documentElement.scrollWidth"), PHONE)
 
     def test_dark_and_light_differ(self):
         grounds = []
@@ -119,6 +130,91 @@ class ReportTest(unittest.TestCase):
         self.browser.run("[...document.querySelectorAll('[data-chart=noise] .legend button')].find(b => b.textContent === 'mlp').click()")
         self.assertEqual(self.browser.run(lines), 0)
 
+    def test_many_settings_of_a_tuner_share_a_colour_an_entry_and_an_envelope(self):
+        self.show("sweep")
+        entries = self.browser.run("return [...document.querySelectorAll('#noise .charts > .legend button')].map(b => b.textContent)")
+        self.assertEqual(sorted(entries), ["linear-probe12 settings", "mlp", "nmtune12 settings"])
+        lines = self.browser.run("""
+            return Chart.getChart(document.querySelector("#noise .plot canvas")).data.datasets.map(
+              ({label, envelope, data, borderColor}) => ({label, envelope, data: data.map(({x, y}) => [x, y]), colour: borderColor}))""")
+        for tuner in ("nmtune", "linear-probe"):
+            settings = [line for line in lines if (line["label"] or "").startswith(tuner)]
+            self.assertEqual(len(settings), 12)
+            self.assertEqual(len({line["colour"] for line in settings}), 12)  # a shade each
+            [top] = [line["data"] for line in lines if line["envelope"] == tuner]
+            self.assertEqual(len(top), 5)
+            for i, (x, y) in enumerate(top):
+                self.assertEqual({line["data"][i][0] for line in settings}, {x})
+                self.assertEqual(y, max(line["data"][i][1] for line in settings))
+        self.assertEqual([line for line in lines if line["envelope"] == "mlp"], [])
+
+    def test_the_settings_chart_has_the_best_of_each_value(self):
+        self.show("sweep")
+        points, best = self.browser.run("""
+            const {datasets} = Chart.getChart(document.querySelector("#settings .plot canvas")).data;
+            return [datasets[0].data.map(({series, value, y}) => [figures.series[series].tuner, value, y]),
+                    datasets.slice(1).map(({envelope, data}) => [envelope, data.map(({y}) => y)])]"""
+            .replace("figures.", "JSON.parse(document.getElementById('figures').textContent)."))
+        for tuner, line in best:
+            values = sorted({value for name, value, _ in points if name == tuner})
+            self.assertEqual(line, [max(y for name, at, y in points if (name, at) == (tuner, value)) for value in values])
+
+    def test_one_level_of_noise_has_dots_with_intervals(self):
+        self.show("level")
+        data, labels, x = self.browser.run("""
+            const {data, scales} = Chart.getChart(document.querySelector("#noise .plot canvas"));
+            return [data.datasets[0].data.map(({x, half}) => [x, half]), scales.y.ticks.map(tick => tick.label), [scales.x.min, scales.x.max]]""")
+        self.assertEqual(labels, ["nmtune", "mlp", "linear-probe"])
+        self.assertEqual(sorted(data, reverse=True), data)
+        self.assertTrue(all(half > 0 for _, half in data))
+        self.assertLess(x[0], min(mean - half for mean, half in data))
+        self.show("sweep-level")
+        rows = "return Chart.getChart(document.querySelector('#noise .plot canvas')).data.datasets[0].data.length"
+        self.assertEqual(self.browser.run(rows), 25)
+
+    def test_differences_of_many_tuners_are_shown_level_by_level(self):
+        self.show("many")
+        rows = "return Chart.getChart(document.querySelector('#differences .plot canvas')).data.datasets[0].data.length"
+        self.assertEqual(self.browser.run(rows), 24)
+
+    def test_numbers_come_with_the_baselines(self):
+        self.show("level")
+        self.browser.run("document.querySelector('#differences details:not(.settings)').open = true")
+        rows = "return [...document.querySelectorAll('#differences details tr')].map(row => [...row.cells].map(cell => cell.textContent))"
+        self.assertTrue(eventually(lambda: self.browser.run(rows)))
+        head, *rows = self.browser.run(rows)
+        self.assertEqual(head[2:5], ["accuracy (%)", "of linear-probe (%)", "difference"])
+        for row in rows:
+            self.assertAlmostEqual(float(row[2]) - float(row[3]), float(row[4]), places=2)
+
+    def test_copies_the_rows_that_are_shown_as_latex(self):
+        copied = """
+            let copied; navigator.clipboard.writeText = async text => { copied = text; };
+            document.querySelector("#leaderboard .copy").click(); return copied;"""
+        self.show("full")
+        whole = subprocess.run([self.program, "leaderboard", "--db", self.folder / "full.sqlite", "--baseline", "linear-probe",
+                                "--format", "latex"], check=True, capture_output=True, text=True).stdout
+        self.assertEqual(self.browser.run(copied), whole)
+        self.browser.run("""
+            const search = document.querySelector("#leaderboard input[type=search]");
+            search.value = "nmtune"; search.dispatchEvent(new Event("input"));
+            document.querySelector("#leaderboard th button").click();""")
+        some = self.browser.run(copied).split("\n")
+        self.assertTrue(set(some) < set(whole.split("\n")))
+        rows = [line for line in some if line.endswith(r"\\")][1:]
+        self.assertEqual(len(rows), len([line for line in whole.split("\n") if " nmtune " in line]))
+        self.assertTrue(all(" nmtune " in line for line in rows))
+
+    def test_latex_unfolds_where_the_clipboard_is_closed(self):
+        self.show("level")
+        text = self.browser.run("""
+            navigator.clipboard.writeText = async () => { throw new Error("no"); };
+            document.querySelector("#leaderboard .copy").click();
+            await new Promise(done => setTimeout(done, 50));
+            return [document.querySelector("#leaderboard .copied").textContent, getSelection().toString()]""")
+        self.assertIn(r"\begin{tabular}", text[0])
+        self.assertEqual(text[0].strip(), text[1].strip())
+
     def test_the_source_of_features_can_be_chosen(self):
         self.show("full")
         first_point = """
@@ -144,9 +240,9 @@ class ReportTest(unittest.TestCase):
 
     def test_sections_without_data_say_so(self):
         self.show("bare", PHONE)
-        self.assertEqual(self.browser.run(DRAWN), [])  # one cell, of an encoder whose noise nobody knows
-        for section in SECTIONS + ["failures"]:
-            text = self.browser.run("return document.querySelector(`#${arguments[0]} p`).textContent", section)
+        self.assertEqual([chart["section"] for chart in self.browser.run(DRAWN)], ["noise"])  # one cell, one dot
+        for section in SECTIONS[1:] + ["settings", "failures"]:
+            text = self.browser.run("return document.querySelector(`li#${arguments[0]}, #${arguments[0]} p`).textContent", section)
             self.assertTrue(text.endswith("."), section)
 
     def test_prints(self):
@@ -165,7 +261,7 @@ class ReportTest(unittest.TestCase):
     def test_screenshots(self):
         if self.screenshots is None:
             self.skipTest("no --screenshots FOLDER")
-        for name in ("full", "bare", "large"):
+        for name in DATABASES:
             for width in (PHONE, DESKTOP):
                 for scheme in ("light", "dark"):
                     self.show(name, width, scheme)
@@ -188,7 +284,7 @@ def main():
         for database in folder.glob("*.sqlite"):
             subprocess.run([options.program, "report", "--db", database, "-o", database.with_suffix(".html")], check=True,
                            stdout=subprocess.DEVNULL)
-        ReportTest.folder, ReportTest.screenshots = folder, options.screenshots
+        ReportTest.folder, ReportTest.screenshots, ReportTest.program = folder, options.screenshots, options.program
         ReportTest.browser = Browser(chromedriver, chromium)
         try:
             program = unittest.main(argv=["report_test", "-v"], exit=False)

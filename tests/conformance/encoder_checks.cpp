@@ -61,6 +61,21 @@ Batch training_batch(const Built& built, std::int64_t rows) {
   return batch;
 }
 
+// Planning asks for it before build(), and hands it to data sets.
+void the_input_is_known_from_the_parameters(const Subject& subject) {
+  const InputSpec before = make_encoder(subject.plugin)->input(), after = build(subject).encoder->input();
+  EXPECT_EQ(before.height, after.height);
+  EXPECT_EQ(before.width, after.width);
+  EXPECT_EQ(before.preprocessing.has_value(), after.preprocessing.has_value());
+  if (!before.preprocessing) return;
+  const Preprocessing& how = *before.preprocessing;
+  EXPECT_EQ(before.height, before.width) << "photographs are brought to squares";
+  EXPECT_TRUE(how.resize == "squash" || how.resize == "crop" || how.resize == "crop-ceil") << how.resize;
+  EXPECT_TRUE(how.interpolation == "bilinear" || how.interpolation == "bicubic") << how.interpolation;
+  EXPECT_GT(how.crop_pct, 0.05);
+  EXPECT_LE(how.crop_pct, 1.0);
+}
+
 void features_have_the_declared_dimension(const Subject& subject) {
   const Built built = build(subject);
   const torch::NoGradGuard no_grad;
@@ -158,6 +173,7 @@ void lost_captions_do_no_harm(const Subject& subject) {
 
 const std::vector<Check>& encoder_checks() {
   static const std::vector<Check> checks = {
+      {"TheInputIsKnownFromTheParameters", the_input_is_known_from_the_parameters},
       {"FeaturesHaveTheDeclaredDimension", features_have_the_declared_dimension},
       {"EvaluationDoesNotDependOnTheBatch", evaluation_does_not_depend_on_the_batch},
       {"EqualDrawsAreEqualWeights", equal_draws_are_equal_weights},

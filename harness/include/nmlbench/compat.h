@@ -4,6 +4,7 @@
 #include <nmlbench/error.h>
 #include <nmlbench/torch.h>
 
+#include <cmath>
 #include <vector>
 
 #include <ATen/Context.h>
@@ -24,6 +25,17 @@ inline void synchronize(torch::Device device) {
 // memory when it comes to it.
 inline torch::Tensor send(const torch::Tensor& tensor, torch::Device device) {
   return device.is_cuda() ? tensor.pin_memory().to(device, /*non_blocking=*/true) : tensor.to(device);
+}
+
+// softmax(query key^T / sqrt(d)) value, each [B, heads, N, d] -> the same; in one kernel where LibTorch has it.
+inline torch::Tensor scaled_dot_product_attention(const torch::Tensor& query, const torch::Tensor& key,
+                                                  const torch::Tensor& value) {
+#if TORCH_VERSION_MAJOR >= 2
+  return at::scaled_dot_product_attention(query, key, value);
+#else
+  const double scale = 1 / std::sqrt(static_cast<double>(query.size(-1)));
+  return (query * scale).matmul(key.transpose(-2, -1)).softmax(-1).matmul(value);
+#endif
 }
 
 // What many tensors share in a step of AdamW, but for its step size.

@@ -10,6 +10,8 @@
 #include <nmlbench/torch.h>
 
 #include <cstdint>
+#include <optional>
+#include <string>
 #include <vector>
 
 namespace nmlbench {
@@ -21,7 +23,17 @@ struct InputInfo {
   std::int64_t classes = 0;                // of the pre-training labels; 0 when there is no pre-training
 };
 
-// The input an encoder wants. The harness converts: grey <-> RGB, antialiased bilinear resize, (x/255 - mean) / std.
+// How photographs were brought to one size before an encoder's weights saw them: the evaluation transform, as
+// `pretrained_cfg` of timm states it. The words are those of data sets of images (`nmlbench plugins describe
+// imagenet`).
+struct Preprocessing {
+  std::string resize = "crop";             // "squash"; or the shorter side to size / crop_pct, rounded down ("crop") or
+                                           // up ("crop-ceil"), then the centre
+  double crop_pct = 0.875;                 // in (0, 1]
+  std::string interpolation = "bilinear";  // or "bicubic"; both antialiased, as Pillow's
+};
+
+// The input an encoder wants. The harness converts: grey <-> RGB, antialiased resize, (x/255 - mean) / std.
 struct InputSpec {
   bool native = false;               // true: samples untouched (images as float32 in [0, 1], features as they are)
   std::int64_t channels = 3;         // 1 or 3
@@ -29,6 +41,10 @@ struct InputSpec {
   std::int64_t width = 32;           // px
   std::vector<double> mean = {0.5};  // per channel, or one for all
   std::vector<double> std = {0.5};
+  // Data sets that decode photographs take it for what the matrix does not say of size, resize, crop_pct and
+  // interpolation, and cache what they decoded for each distinct one; images that are small already are brought to the
+  // encoder's size in this way. Empty: the data set's own defaults, and bilinear squashing of what has another size.
+  std::optional<Preprocessing> preprocessing = std::nullopt;
 };
 
 struct Batch {
@@ -44,6 +60,7 @@ class NMLBENCH_EXPORT Encoder : public torch::nn::Module {
   // Creates the layers and fills the weights from `init`. Throws Error when the input cannot be handled.
   virtual void build(const InputInfo& input, const Stream& init) = 0;
 
+  // Depends on the parameters only: planning asks before build(). Square where it has a preprocessing.
   virtual InputSpec input() const = 0;
 
   // D. Valid after build().

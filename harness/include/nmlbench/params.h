@@ -28,15 +28,20 @@ enum class ParamType : std::uint32_t { boolean, integer, real, text, choice, pat
 // What a parameter means to the harness, whatever it is called. A plugin has at most one parameter for each role.
 enum class Role : std::uint32_t {
   none,
-  noise_ratio,   // noise models: the share of targets that is asked for, the `noise_ratio` of results
-  epochs,        // tuners: passes over the training rows, for estimates
-  batch_size,    // tuners: rows of a minibatch, for estimates and the size of stacks
-  data_folder,   // datasets: the folder or file with the data
-  split,         // datasets: which part of them
-  domain,        // datasets: which domain; names a test set
-  classes,       // datasets: the class count when the user states it, 0 when the labels do
-  verify,        // datasets: whether everything that is known of the data is checked
-  decoded_cache  // datasets: whether decoded images are kept on disk
+  noise_ratio,    // noise models: the share of targets that is asked for, the `noise_ratio` of results
+  epochs,         // tuners: passes over the training rows, for estimates
+  batch_size,     // tuners: rows of a minibatch, for estimates and the size of stacks
+  data_folder,    // datasets: the folder or file with the data
+  split,          // datasets: which part of them
+  domain,         // datasets: which domain; names a test set
+  classes,        // datasets: the class count when the user states it, 0 when the labels do
+  verify,         // datasets: whether everything that is known of the data is checked
+  decoded_cache,  // datasets: whether decoded images are kept on disk
+  // Datasets: how photographs are brought to one size; encoders may say (InputSpec::preprocessing).
+  image_size,
+  image_resize,
+  image_crop_pct,
+  image_interpolation
 };
 
 struct ParamSpec {

@@ -1,23 +1,18 @@
 #include "arrays.h"
 
-#include <nmlbench/dense.h>
+#include "models/weights/tensor_of.h"
+#include "support/mapped_file.h"
+#include "support/safetensors.h"
+
 #include <nmlbench/error.h>
 
+#include <algorithm>
 #include <bit>
-#include <cerrno>
-#include <cstring>
-#include <fstream>
 #include <map>
 #include <optional>
 #include <sstream>
 #include <string_view>
 #include <vector>
-
-#include <fcntl.h>
-#include <nlohmann/json.hpp>
-#include <sys/mman.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 static_assert(std::endian::native == std::endian::little, "arrays in files are little-endian");
 
@@ -30,72 +25,10 @@ constexpr std::uint64_t kLargestHeader = std::uint64_t{100} << 20;
   throw DataError(file.string() + ": " + message);
 }
 
-// A file mapped read-only for as long as a tensor uses it.
-class Mapping {
- public:
-  explicit Mapping(const std::filesystem::path& file) {
-    const int descriptor = ::open(file.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);  // a pipe must not block
-    if (descriptor < 0) fail_at(file, std::string("cannot be opened: ") + std::strerror(errno));
-    struct stat status {};
-    const bool regular = ::fstat(descriptor, &status) == 0 && S_ISREG(status.st_mode);
-    size_ = regular ? static_cast<std::uint64_t>(status.st_size) : 0;
-    // private and writable: a stray write changes this process' copy, never the file
-    void* data = size_ > 0 ? ::mmap(nullptr, size_, PROT_READ | PROT_WRITE, MAP_PRIVATE, descriptor, 0) : MAP_FAILED;
-    ::close(descriptor);
-    if (!regular) fail_at(file, "is not a file");
-    if (size_ == 0) fail_at(file, "the file is empty");
-    if (data == MAP_FAILED) fail_at(file, std::string("cannot be mapped: ") + std::strerror(errno));
-    data_ = static_cast<std::uint8_t*>(data);
-  }
-  ~Mapping() {
-    if (data_ != nullptr) ::munmap(data_, size_);
-  }
-  Mapping(const Mapping&) = delete;
-  Mapping& operator=(const Mapping&) = delete;
-
-  std::uint8_t* data() const { return data_; }
-  std::uint64_t size() const { return size_; }
-  std::string text(std::uint64_t from, std::uint64_t bytes) const {
-    return {reinterpret_cast<const char*>(data_) + from, bytes};
-  }
-
- private:
-  std::uint8_t* data_ = nullptr;
-  std::uint64_t size_ = 0;
-};
-
-// Elements of `sizes`, or nothing when that overflows or a size is negative.
-std::optional<std::uint64_t> element_count(const std::vector<std::int64_t>& sizes) {
-  std::uint64_t count = 1;
-  for (const std::int64_t size : sizes) {
-    if (size < 0) return std::nullopt;
-    if (__builtin_mul_overflow(count, static_cast<std::uint64_t>(size), &count)) return std::nullopt;
-  }
-  return count;
-}
-
-torch::Tensor tensor_at(const std::shared_ptr<Mapping>& mapping, std::uint64_t offset, std::uint64_t bytes,
-                        const std::vector<std::int64_t>& sizes, torch::ScalarType type) {
-  std::uint8_t* begin = mapping->data() + offset;
-  if (offset % c10::elementSize(type) != 0) {  // not aligned: copy
-    torch::Tensor copy = torch::empty(sizes, type);
-    std::memcpy(dense_bytes(copy), begin, bytes);
-    return copy;
-  }
-  return torch::from_blob(
-      begin, sizes, [mapping](void*) {}, torch::dtype(type));
-}
-
-std::uint64_t little_endian(const std::uint8_t* bytes, int count) {
-  std::uint64_t value = 0;
-  for (int i = count - 1; i >= 0; --i) value = value << 8 | bytes[i];
-  return value;
-}
-
-torch::ScalarType npy_type(const std::filesystem::path& file, const std::string& descr) {
-  static const std::map<std::string, torch::ScalarType> types = {
-      {"<f2", torch::kFloat16}, {"<f4", torch::kFloat32}, {"<f8", torch::kFloat64}, {"|u1", torch::kUInt8},
-      {"|i1", torch::kInt8},    {"<i2", torch::kInt16},   {"<i4", torch::kInt32},   {"<i8", torch::kInt64}};
+ElementType npy_type(const std::filesystem::path& file, const std::string& descr) {
+  static const std::map<std::string, ElementType> types = {
+      {"<f2", ElementType::f16}, {"<f4", ElementType::f32}, {"<f8", ElementType::f64}, {"|u1", ElementType::u8},
+      {"|i1", ElementType::i8},  {"<i2", ElementType::i16}, {"<i4", ElementType::i32}, {"<i8", ElementType::i64}};
   const auto found = types.find(descr);
   if (found == types.end()) {
     if (descr[0] == '>')
@@ -179,7 +112,7 @@ NpyHeader npy_header(const std::filesystem::path& file, const std::string& text)
 }  // namespace
 
 torch::Tensor read_npy(const std::filesystem::path& file) {
-  const auto mapping = std::make_shared<Mapping>(file);
+  const auto mapping = std::make_shared<MappedFile>(file);
   if (mapping->size() >= 12 && mapping->text(0, 4) == "PK\3\4") {
     fail_at(file, "is a zip file, as np.savez writes (.npz); save the one array with np.save");
   }
@@ -188,25 +121,29 @@ torch::Tensor read_npy(const std::filesystem::path& file) {
   if (version < 1 || version > 3) fail_at(file, "is an .npy file of the unknown version " + std::to_string(version));
   const int length_bytes = version == 1 ? 2 : 4;
   const std::uint64_t begin = 8 + static_cast<std::uint64_t>(length_bytes);
-  const std::uint64_t length = little_endian(mapping->data() + 8, length_bytes);
+  const std::uint64_t length = mapping->number(8, length_bytes);
   if (length > kLargestHeader || begin + length > mapping->size()) fail_at(file, "the file is truncated in its header");
 
   std::string header = mapping->text(begin, length);
   header.erase(header.find_last_not_of(" \n") + 1);  // padding
   const NpyHeader description = npy_header(file, header);
-  const torch::ScalarType type = npy_type(file, description.descr);
+  const ElementType type = npy_type(file, description.descr);
   std::vector<std::int64_t> sizes = description.sizes;
   const auto count = element_count(sizes);
   const std::uint64_t available = mapping->size() - begin - length;
-  if (!count || *count > available / c10::elementSize(type)) {
+  if (!count || *count > available / element_bytes(type)) {
     fail_at(file, "the file is truncated: its header says (" + description.shape + ") and " +
                       std::to_string(available) + " bytes follow");
   }
-  const std::uint64_t bytes = *count * c10::elementSize(type);
+  const std::uint64_t bytes = *count * element_bytes(type);
   if (bytes != available) fail_at(file, "the file is longer than its header says");
-  if (!description.fortran) return tensor_at(mapping, begin + length, bytes, sizes, type);
+  const auto array = [&] {
+    const auto* first = reinterpret_cast<const std::byte*>(mapping->data()) + begin + length;
+    return tensor_of({"", type, sizes, contiguous_strides(sizes), std::shared_ptr<const std::byte>(mapping, first)});
+  };
+  if (!description.fortran) return array();
   std::reverse(sizes.begin(), sizes.end());
-  const torch::Tensor columns = tensor_at(mapping, begin + length, bytes, sizes, type);
+  const torch::Tensor columns = array();
   return columns.permute([&] {
     std::vector<std::int64_t> order;
     for (std::int64_t i = columns.dim() - 1; i >= 0; --i) order.push_back(i);
@@ -215,44 +152,13 @@ torch::Tensor read_npy(const std::filesystem::path& file) {
 }
 
 torch::Tensor read_safetensors(const std::filesystem::path& file, const std::string& name, const std::string& chooser) {
-  using nlohmann::json;
-  static const std::map<std::string, torch::ScalarType> types = {
-      {"F16", torch::kFloat16}, {"BF16", torch::kBFloat16}, {"F32", torch::kFloat32},
-      {"F64", torch::kFloat64}, {"U8", torch::kUInt8},      {"I8", torch::kInt8},
-      {"I16", torch::kInt16},   {"I32", torch::kInt32},     {"I64", torch::kInt64}};
-  const auto mapping = std::make_shared<Mapping>(file);
-  if (mapping->size() < 10) fail_at(file, "is no .safetensors file");
-  const std::uint64_t length = little_endian(mapping->data(), 8);
-  if (length > kLargestHeader || 8 + length > mapping->size())
-    fail_at(file, "the file is truncated in its header, or no .safetensors file");
-  const json header = json::parse(mapping->text(8, length), nullptr, /*allow_exceptions=*/false);
-  if (!header.is_object()) fail_at(file, "its header is no JSON object");
-  constexpr const char* kMetadata = "__metadata__";  // no tensor
-  if (!header.contains(name) || name == kMetadata) {
-    std::string names;
-    for (const auto& [key, value] : header.items()) {
-      if (key != kMetadata) names += (names.empty() ? "" : ", ") + key;
-    }
-    fail_at(file, "has no tensor \"" + name + "\"; it has " + (names.empty() ? "none" : names) + "; `" + chooser +
-                      "` says which is taken");
+  std::string names;
+  for (const StoredTensor& tensor : read_safetensors_file(file)) {
+    if (tensor.name == name) return tensor_of(tensor);
+    names += (names.empty() ? "" : ", ") + tensor.name;
   }
-  try {
-    const json& entry = header.at(name);
-    const auto type = types.find(entry.at("dtype").get<std::string>());
-    if (type == types.end())
-      fail_at(file, "tensor \"" + name + "\" has the type " + entry.at("dtype").dump() + ", which cannot be read");
-    const auto sizes = entry.at("shape").get<std::vector<std::int64_t>>();
-    const auto offsets = entry.at("data_offsets").get<std::vector<std::uint64_t>>();
-    const auto count = element_count(sizes);
-    const std::uint64_t available = mapping->size() - 8 - length;
-    if (offsets.size() != 2 || offsets[0] > offsets[1] || offsets[1] > available || !count || *count > available ||
-        *count * c10::elementSize(type->second) != offsets[1] - offsets[0]) {
-      fail_at(file, "tensor \"" + name + "\" does not fit: the file is truncated or its header wrong");
-    }
-    return tensor_at(mapping, 8 + length + offsets[0], offsets[1] - offsets[0], sizes, type->second);
-  } catch (const json::exception&) {
-    fail_at(file, "the header entry of tensor \"" + name + "\" is malformed");
-  }
+  fail_at(file, "has no tensor \"" + name + "\"; it has " + (names.empty() ? "none" : names) + "; `" + chooser +
+                    "` says which is taken");
 }
 
 }  // namespace nmlbench::plugins

@@ -23,12 +23,17 @@ inline constexpr std::int64_t kLargestServed = 4096;  // px, the largest `size`
 #define NMLBENCH_DECODE_PARAMS(size, resize, pct, interpolation)                                                      \
   ::nmlbench::integer("size", size, "side of the served images; 0 keeps them as they are, all of one size")           \
       .in("px")                                                                                                       \
-      .range(0, ::nmlbench::plugins::kLargestServed),                                                                 \
+      .range(0, ::nmlbench::plugins::kLargestServed)                                                                  \
+      .as(::nmlbench::Role::image_size),                                                                              \
       ::nmlbench::choice("resize", resize, "squash|crop|crop-ceil",                                                   \
                          "squash to size x size, or the shorter side to size / crop_pct, then the centre; crop "      \
-                         "rounds size / crop_pct down, as timm, crop-ceil up, as the authors of NMTune"),             \
-      ::nmlbench::real("crop_pct", pct, "crop, crop-ceil: side of the crop by the shorter side").range(0.05, 1),      \
-      ::nmlbench::choice("interpolation", interpolation, "bilinear|bicubic", "antialiased, as Pillow's"),             \
+                         "rounds size / crop_pct down, as timm, crop-ceil up, as the authors of NMTune")              \
+          .as(::nmlbench::Role::image_resize),                                                                        \
+      ::nmlbench::real("crop_pct", pct, "crop, crop-ceil: side of the crop by the shorter side")                      \
+          .range(0.05, 1)                                                                                             \
+          .as(::nmlbench::Role::image_crop_pct),                                                                      \
+      ::nmlbench::choice("interpolation", interpolation, "bilinear|bicubic", "antialiased, as Pillow's")              \
+          .as(::nmlbench::Role::image_interpolation),                                                                 \
       ::nmlbench::choice("colour", "rgb", "rgb|grey", "three channels, or luma"),                                     \
       ::nmlbench::choice("decode", "full", "full|scaled",                                                             \
                          "scaled: large JPEGs come at 1/2, 1/4 or 1/8, not below twice the size; faster, not exact"), \

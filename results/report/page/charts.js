@@ -1,35 +1,25 @@
 // What all charts share: what is shown, legends, axes, the frame of a figure.
 
 const figures = JSON.parse(document.getElementById("figures").textContent);
+const TUNERS = [...new Set(figures.series.map(series => series.tuner))];  // the best of the leaderboard first
 const KIND = {id: "in-domain", ood: "out-of-domain"};
 const KINDS = Object.keys(KIND);
-const MOST_SERIES = 8;  // shown at first; the legend adds the others
 
 // ---- State. Every change draws all charts again.
 
-// The best settings of each tuner first, then the best of the rest.
-function firstShown() {
-  const best = new Map();  // series -> the highest mean accuracy that a curve of it has
-  for (const line of figures.noise) {
-    const top = Math.max(...line.points.map(point => point[1]));
-    best.set(line.series, Math.max(top, best.get(line.series) ?? -Infinity));
-  }
-  const ranked = figures.series.map((_, i) => i).sort((a, b) => (best.get(b) ?? -1) - (best.get(a) ?? -1));
-  const tuners = new Set(), leaders = [], others = [];
-  for (const i of ranked) {
-    (tuners.has(figures.series[i].tuner) ? others : leaders).push(i);
-    tuners.add(figures.series[i].tuner);
-  }
-  return new Set([...leaders, ...others].slice(0, MOST_SERIES));
-}
-
-const state = {panel: 0, shown: firstShown(), choice: {}};
-let charts = [];  // on the page
+const state = {panel: 0, shown: new Set(figures.series.keys()), choice: {}, unfolded: false};
+let charts = [];   // on the page
+let waiting = [];  // figures whose charts are yet to be made, once everything has its place and width
 
 const seriesName = i => figures.series[i].label;
+// "lr=0.1" of "nmtune (lr=0.1)"; the tuner where it has one setting.
+const settingText = i => figures.series[i].of < 2 ? seriesName(i) : seriesName(i).slice(tunerOf(i).length + 2, -1);
+const tunerOf = i => figures.series[i].tuner;
 const ofPanel = rows => rows.filter(row => row.panel === state.panel);
 const shown = rows => rows.filter(row => state.shown.has(row.series));
 const seriesOf = rows => distinct(rows.map(row => row.series));
+const tunersOf = rows => TUNERS.filter(tuner => rows.some(row => tunerOf(row.series) === tuner));
+const ofTuner = (rows, tuner) => rows.filter(row => tunerOf(row.series) === tuner);
 // Rows that came as arrays, to save space, with their names.
 const named = (rows, ...names) => rows.map(row => Object.fromEntries(names.map((name, i) => [name, row[i]])));
 
@@ -47,18 +37,40 @@ function choose(container, name, label, values, text = value => value) {
   return state.choice[name];
 }
 
-// A click hides a series in every chart, or shows it again.
+// A click hides these series in every chart, or shows them again.
+function toggle(series, ...content) {
+  const button = element("button", {type: "button"}, ...content), on = series.some(i => state.shown.has(i));
+  button.setAttribute("aria-pressed", on);
+  button.addEventListener("click", () => {
+    for (const i of series) on ? state.shown.delete(i) : state.shown.add(i);
+    draw();
+  });
+  return button;
+}
+
+// An entry for each tuner; its settings unfold.
 function seriesLegend(container, series) {
-  const legend = container.appendChild(element("div", {class: "legend"}));
-  for (const i of series) {
-    const button = element("button", {type: "button"}, swatch(look(i)), seriesName(i));
-    button.setAttribute("aria-pressed", state.shown.has(i));
-    button.addEventListener("click", () => {
-      if (!state.shown.delete(i)) state.shown.add(i);
-      draw();
-    });
-    legend.append(button);
+  const legend = container.appendChild(element("div", {class: "legend"})), several = [];
+  for (const tuner of TUNERS) {
+    const own = series.filter(i => tunerOf(i) === tuner);
+    own.sort((a, b) => figures.series[a].rank - figures.series[b].rank);
+    if (own.length === 0) continue;
+    if (own.length > 1) several.push(...own);
+    const text = own.length === 1 ? seriesName(own[0]) : tuner;
+    const more = own.length === 1 ? [] : [shadeRamp(own), element("span", {class: "soft"}, `${own.length} settings`)];
+    legend.append(toggle(own, swatch(own.length === 1 ? look(own[0]) : tunerLook(tuner)), text, ...more));
   }
+  if (several.length === 0) return;
+  const details = element("details", {class: "settings", open: state.unfolded}, element("summary", {}, "Choose settings"));
+  details.append(element("div", {class: "legend"}, ...several.map(i => toggle([i], swatch(look(i)), seriesName(i)))));
+  details.addEventListener("toggle", () => { state.unfolded = details.open; });
+  container.append(details);
+}
+
+function shadeRamp(series) {
+  const ramp = element("i", {class: "shades"});
+  ramp.style.background = `linear-gradient(90deg, ${series.map(i => look(i).colour).join(", ")})`;
+  return ramp;
 }
 
 function plainLegend(container, entries) {
@@ -66,11 +78,13 @@ function plainLegend(container, entries) {
                            ...entries.map(([text, style]) => element("span", {}, swatch(style), " " + text))));
 }
 
+const note = (container, text) => container.append(element("p", {class: "soft"}, text));
+
 // ---- Figures
 
 // {head: [...], rows: [[...], ...]}
 function numberTable({head, rows}) {
-  const row = (tag, texts) => element("tr", {}, ...texts.map(text => element(tag, {}, String(text))));
+  const row = (tag, texts) => element("tr", {}, ...texts.map(text => element(tag, {}, String(text ?? "-"))));
   return element("div", {class: "scroll"},
                  element("table", {}, element("thead", {}, row("th", head)),
                          element("tbody", {}, ...rows.map(texts => row("td", texts)))));
@@ -87,7 +101,7 @@ function figure(container, title, height, config, numbers) {
     if (!details.querySelector("table")) details.append(numberTable(numbers()));
   });
   container.append(element("figure", {}, element("figcaption", {title}, title), plot, details));
-  charts.push(new Chart(canvas, config));
+  waiting.push(() => charts.push(new Chart(canvas, config)));
 }
 
 const grid = (container, size = "") => container.appendChild(element("div", {class: `row ${size}`}));
@@ -98,7 +112,7 @@ function axis(title, more = {}) {
 }
 
 function options(more) {
-  return {animation: false, responsive: true, maintainAspectRatio: false,
+  return {animation: false, responsive: true, devicePixelRatio: printing ? 3 : devicePixelRatio, maintainAspectRatio: false,
           interaction: {mode: "nearest", intersect: false}, ...more,
           plugins: {legend: {display: false}, ...more.plugins}};
 }
@@ -111,7 +125,36 @@ function ticksAt(values) {
   return marks.length > 8 ? {} : {afterBuildTicks: scale => { scale.ticks = marks.map(value => ({value})); }};
 }
 
+// A tick for each of these texts, at 0, 1, ...
+const textTicks = texts => ({
+  afterBuildTicks: scale => { scale.ticks = texts.map((_, value) => ({value})); },
+  ticks: {autoSkip: false, callback: value => texts[value]}});
+
+// Labels at 1, 2 and 5 times powers of ten: for axes of a decade or two.
+const roundTicks = {
+  autoSkip: false,
+  callback: value => [1, 2, 5].includes(Number(value.toExponential()[0])) && value.toExponential().startsWith("e", 1)
+    ? String(+value.toPrecision(1)) : "",
+};
+
 // Labels at powers of ten only.
 const decades = {
   callback: value => Number.isInteger(Math.log10(value)) ? value.toLocaleString("en", {maximumSignificantDigits: 1}) : "",
 };
+
+// Of positive values, from the smallest to the largest rather than to the next power of ten.
+function logAxis(title, values) {
+  const low = Math.min(...values), high = Math.max(...values);
+  return axis(title, {type: "logarithmic", min: low / 1.15, max: high * 1.15, ticks: high > 200 * low ? decades : roundTicks});
+}
+
+// From the lowest to the highest of [mean, half width or null], with as much of the intervals as leaves the means
+// apart: few seeds give intervals far wider than that.
+function range(points) {
+  const means = points.map(([mean]) => mean), low = Math.min(...means), high = Math.max(...means);
+  const room = 0.4 * Math.max(high - low, 5);
+  const bottom = Math.min(...points.map(([mean, half]) => Math.max(mean - (half ?? 0), low - room)));
+  const top = Math.max(...points.map(([mean, half]) => Math.min(mean + (half ?? 0), high + room)));
+  const margin = Math.max(0.5, 0.05 * (top - bottom));
+  return {min: Math.max(0, bottom - margin), max: Math.min(100, top + margin)};
+}

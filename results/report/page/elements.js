@@ -20,4 +20,8 @@ const asPercent = ratio => +(100 * ratio).toFixed(6);
 const percent = value => `${+value.toFixed(2)} %`;
 const plusMinus = (mean, half, digits = 1) => mean.toFixed(digits) + (half === null ? "" : ` ± ${half.toFixed(digits)}`);
 const seedsText = n => `${n} seed${n === 1 ? "" : "s"}`;
-const shorten = (text, length) => text.length <= length ? text : text.slice(0, length - 1) + "…";
+// The ends of a text, which mostly tell it from others, around an ellipsis.
+function shortenMiddle(text, length) {
+  const head = Math.floor((length - 1) / 2);
+  return text.length <= length ? text : `${text.slice(0, head)}…${text.slice(text.length - (length - 1 - head))}`;
+}

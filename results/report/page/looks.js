@@ -5,7 +5,8 @@ const COLOURS = {
   light: ["#0072b2", "#d55e00", "#009e73", "#c0649a", "#b87f00", "#3d9bd1", "#4a525a"],
   dark: ["#4aa8e8", "#ff8142", "#22c997", "#e79fc9", "#f0b83c", "#9ad6f8", "#c3cad1"],
 };
-const INK = {light: "#1c2126", dark: "#e4e8ec"}, SOFT = {light: "#59636d", dark: "#9aa5af"};
+const INK = {light: "#1c2126", dark: "#e4e8ec"}, PAPER = {light: "#ffffff", dark: "#14181c"};
+const SOFT = {light: "#59636d", dark: "#9aa5af"};
 const RULE = {light: "#e3e8ec", dark: "#2c343b"};
 const DASHES = [[], [7, 4], [2, 3], [9, 3, 2, 3]];
 const MARKERS = ["circle", "rect", "triangle", "rectRot", "star", "crossRot"];
@@ -26,11 +27,19 @@ function between(stops, share) {
   return "#" + [0, 1, 2].map(k => Math.round(mixed(k)).toString(16).padStart(2, "0")).join("");
 }
 
-// Of series `i`.
-function look(i) {
-  const colours = COLOURS[mode()];
+// Of a tuner, by its place among the tuners.
+function tunerLook(tuner) {
+  const i = TUNERS.indexOf(tuner), colours = COLOURS[mode()];
   return {colour: colours[i % colours.length], dash: DASHES[(i + Math.floor(i / colours.length)) % DASHES.length],
           marker: MARKERS[i % MARKERS.length]};
+}
+
+// Of series `i`: its tuner's colour, in a shade that stands out the more the larger its parameters are.
+function look(i) {
+  const {tuner, rank, of} = figures.series[i], base = tunerLook(tuner);
+  if (of < 2) return base;
+  const shades = [between([base.colour, PAPER[mode()]], 0.55), base.colour, between([base.colour, INK[mode()]], 0.6)];
+  return {...base, colour: between(shades, rank / (of - 1)), dash: DASHES[rank % DASHES.length]};
 }
 
 // Noise ratios from dark to bright; the end that the ground would swallow is left out.

@@ -31,6 +31,37 @@ function columnChoice(header, column, rows) {
                  ...values.map(value => element("option", {value}, value)));
 }
 
+// The table as LaTeX: what `nmlbench leaderboard --format latex` prints, of the rows that are shown, in their order.
+function latexOf(table) {
+  const lines = table.closest("section").querySelector(".latex").textContent.split("\n");
+  const first = lines.indexOf("\\midrule") + 1, end = lines.indexOf("\\bottomrule");
+  const shown = [...table.tBodies[0].rows].filter(row => !row.hidden).map(row => lines[first + Number(row.dataset.line)]);
+  return [...lines.slice(0, first), ...shown, ...lines.slice(end)].join("\n");
+}
+
+// Where the browser keeps the clipboard to itself the text unfolds, selected.
+function latexButton(table) {
+  const button = element("button", {type: "button", class: "copy"}, "Copy as LaTeX");
+  const text = table.closest("section").querySelector(".latex");
+  const unfold = latex => {
+    const shown = element("pre", {class: "copied"}, latex);
+    button.closest("section").querySelector(".copied")?.remove();
+    text.after(shown);
+    getSelection().selectAllChildren(shown);
+  };
+  button.addEventListener("click", async () => {
+    const latex = latexOf(table);
+    try {
+      await navigator.clipboard.writeText(latex);
+      button.textContent = "Copied";
+      setTimeout(() => { button.textContent = "Copy as LaTeX"; }, 2000);
+    } catch {
+      unfold(latex);
+    }
+  });
+  return button;
+}
+
 // Words that a row must hold, and a choice for some columns.
 function makeFilterable(table) {
   const rows = [...table.tBodies[0].rows], choices = [];
@@ -54,11 +85,14 @@ function makeFilterable(table) {
     choices.push({column, select});
     controls.append(element("label", {}, header.textContent + " ", select));
   });
-  controls.append(count);
+  controls.append(count, latexButton(table));
   table.closest(".scroll").before(controls);
   table.closest(".scroll").classList.toggle("tall", rows.length > 20);
   apply();
 }
 
-document.querySelectorAll("table[data-sortable]").forEach(makeSortable);
+document.querySelectorAll("table[data-sortable]").forEach(table => {
+  [...table.tBodies[0].rows].forEach((row, i) => { row.dataset.line = i; });
+  makeSortable(table);
+});
 document.querySelectorAll("table[data-filterable]").forEach(makeFilterable);

@@ -28,6 +28,10 @@ class FakeInspector : public Inspector {
     return facts;
   }
   std::optional<bool> trainable(const ResolvedPlugin& encoder) const override { return encoder.name == "resnet-tiny"; }
+  std::optional<InputSpec> input(const ResolvedPlugin& encoder) const override {
+    const auto found = inputs.find(encoder.name);
+    return found == inputs.end() ? std::nullopt : std::optional(found->second);
+  }
   std::optional<std::int64_t> feature_dim(const ResolvedPlugin&, const SplitInfo& samples) const override {
     return c10::multiply_integers(samples.sample_shape);
   }
@@ -40,6 +44,7 @@ class FakeInspector : public Inspector {
   std::string broken_split;
   std::optional<std::int64_t> only_label;
   std::map<std::string, SplitInfo> of_split;  // by domain
+  std::map<std::string, InputSpec> inputs;    // by encoder
 };
 
 Plan plan_of(const std::string& text, const FakeInspector& inspector = {},
@@ -400,6 +405,98 @@ TEST(Plan, OnlyRatiosThatWereMiscountedGetAnotherIdentity) {
   EXPECT_EQ(id("0.3", 89), id("0.3", 4000));
   EXPECT_EQ(id("0.35", 50), id("0.35", 89));
   EXPECT_NE(id("0.35", 89), id("0.35", 90));
+}
+
+constexpr const char* kPhotos = R"(
+[matrix]
+name = "photos"
+[[pretrain]]
+encoder = { plugin = "pixels" }
+[[pretrain]]
+encoder = { plugin = "identity" }
+[[task]]
+name = "pets"
+train = { plugin = "image-folder", path = "pets", size = 48 }
+[[task.test]]
+kind = "id"
+data = { plugin = "image-folder", path = "pets/test" }
+[[task]]
+name = "world"
+train = { plugin = "procedural", classes = 4 }
+[[task.test]]
+kind = "id"
+data = { plugin = "procedural", classes = 4, split = "test" }
+[[tuner]]
+plugin = "linear-probe"
+)";
+
+InputSpec input_of(std::int64_t size, const Preprocessing& how) {
+  InputSpec spec;
+  spec.height = spec.width = size;
+  spec.preprocessing = how;
+  return spec;
+}
+
+// A task names data; what its references leave open comes from the encoder. Data that decode nothing are shared.
+TEST(Plan, PreprocessingBelongsToTheEncoder) {
+  FakeInspector inspector;
+  const Plan own = plan_of(kPhotos, inspector);
+  EXPECT_EQ(own.tasks.size(), 2U);
+  inspector.inputs["pixels"] = input_of(64, {"crop", 0.9, "bicubic"});
+  const Plan plan = plan_of(kPhotos, inspector);
+  ASSERT_EQ(plan.tasks.size(), 3U);
+  const auto data = [&](std::size_t cell, bool test) -> const ResolvedPlugin& {
+    const Task& task = plan.tasks[plan.cells[cell].task];
+    return plan.splits[test ? task.tests[0].split : task.train].plugin;
+  };
+  ASSERT_EQ(plan.cells.size(), 4U);  // pixels: pets, world; identity: pets, world
+  EXPECT_EQ(data(0, false).params.integer("size"), 48) << "the matrix says so";
+  EXPECT_EQ(data(0, true).params.integer("size"), 64);
+  for (const bool test : {false, true}) {
+    EXPECT_EQ(data(0, test).params.text("resize"), "crop");
+    EXPECT_EQ(data(0, test).params.real("crop_pct"), 0.9);
+    EXPECT_EQ(data(0, test).params.text("interpolation"), "bicubic");
+    EXPECT_EQ(data(2, test).params.text("resize"), "squash");
+  }
+  EXPECT_EQ(plan.cells[1].task, plan.cells[3].task);
+  // An encoder that says nothing has its cells as they were, and the task is one for whoever asks for results.
+  EXPECT_EQ(plan.cells[2].id, own.cells[2].id);
+  EXPECT_NE(plan.cells[0].id, own.cells[0].id);
+  EXPECT_EQ(plan.tasks[plan.cells[0].task].params, plan.tasks[plan.cells[2].task].params);
+}
+
+TEST(Plan, OneSplitForEachPreprocessing) {
+  FakeInspector inspector;
+  inspector.inputs["pixels"] = inspector.inputs["identity"] = input_of(64, {"crop", 0.9, "bicubic"});
+  EXPECT_EQ(plan_of(kPhotos, inspector).splits.size(), 4U);
+  inspector.inputs["identity"].height = inspector.inputs["identity"].width = 96;
+  EXPECT_EQ(plan_of(kPhotos, inspector).splits.size(), 6U);
+  inspector.inputs["identity"].height = 32;
+  EXPECT_THAT([&] { plan_of(kPhotos, inspector); },
+              ::testing::ThrowsMessage<ConfigError>(::testing::HasSubstr("32 x 96 px, which is no square")));
+}
+
+TEST(Plan, PreTrainingDataAreBroughtToTheEncodersSize) {
+  const char* matrix = R"(
+[matrix]
+name = "trained"
+[[pretrain]]
+encoder = { plugin = "resnet-tiny" }
+dataset = { plugin = "image-folder", path = "pets" }
+noise   = { plugin = "symmetric", ratio = 0.1 }
+[[task]]
+name = "world"
+train = { plugin = "procedural", classes = 4 }
+[[task.test]]
+kind = "id"
+data = { plugin = "procedural", classes = 4, split = "test" }
+[[tuner]]
+plugin = "linear-probe"
+)";
+  FakeInspector inspector;
+  inspector.inputs["resnet-tiny"] = input_of(40, {});
+  const Plan plan = plan_of(matrix, inspector);
+  EXPECT_EQ(plan.splits[*plan.checkpoints[0].split].plugin.params.integer("size"), 40);
 }
 
 TEST(Plan, TenThousandCellsArePlannedQuickly) {

@@ -1,38 +1,20 @@
-#include "results/report/report.h"
-
-#include "fixture.h"
+#include "report_fixture.h"
+#include "results/boards/leaderboard.h"
 
 #include <fstream>
 #include <iterator>
-#include <map>
-#include <optional>
+#include <utility>
 
 #include <gmock/gmock.h>
-#include <nlohmann/json.hpp>
 
 namespace nmlbench {
 namespace {
 
-using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::Not;
 using ::testing::SizeIs;
 using Json = nlohmann::json;
-
-std::string between(const std::string& text, const std::string& from, const std::string& to) {
-  const std::size_t begin = text.find(from);
-  if (begin == std::string::npos) return "";
-  return text.substr(begin + from.size(), text.find(to, begin + from.size()) - begin - from.size());
-}
-
-class ReportTest : public ResultsTest {
- protected:
-  std::string page() { return report_html(Store::open_read_only(file("a.sqlite"))); }
-  // What the charts are drawn from.
-  Json figures() { return Json::parse(between(page(), R"(id="figures">)", "</script>")); }
-  Store create() { return Store::open(file("a.sqlite")); }
-};
 
 TEST_F(ReportTest, HoldsEveryPart) {
   {
@@ -46,7 +28,7 @@ TEST_F(ReportTest, HoldsEveryPart) {
   const std::string html = page();
   for (const char* text :
        {"nmtune", "62.5", "loss is NaN at epoch 3", "head-steps", "250", "0.0975", "abc123", "nmlbench run",
-        "prefers-color-scheme: dark", "@media print", "Incomplete", "default-src 'none'", "No spectra were stored."}) {
+        "prefers-color-scheme: dark", "@media print", "Incomplete", "default-src 'none'", "no spectra were stored."}) {
     EXPECT_THAT(html, HasSubstr(text));
   }
   const std::string before_libraries = html.substr(0, html.find(R"(id="figures")"));
@@ -65,7 +47,10 @@ TEST_F(ReportTest, EscapesEverythingFromTheDatabase) {
     const auto run = store.begin_run(record);
     CellRecord done = cell_record({}, {accuracy(evil, "id", 0.5)});
     done.tuner = done.task = done.matrix = done.noise = evil;
+    done.tuner_params = Json{{evil, evil}}.dump();
     done.spectra = {{evil, "raw", "column", 3, {2, 1}}};
+    done.confusion = {{evil, 2, {{0, 0, 1}}}};
+    done.loss_curve = {1.0F};
     store.write_cell(run, done);
     store.write_cell(run, failed_cell({.seed = 5}, evil));
     store.write_noise(run, {"c", evil, evil, evil, 0.1, 0, 0.1, "[[1,0],[0,1]]"});
@@ -78,165 +63,125 @@ TEST_F(ReportTest, EscapesEverythingFromTheDatabase) {
   EXPECT_EQ(figures()["series"][0]["tuner"], evil);
 }
 
-TEST_F(ReportTest, CurvesAreTheLeaderboardsMeansAndIntervals) {
+TEST_F(ReportTest, TheBaselineCanBeOneSettingOfATuner) {
   {
     Store store = create();
     const auto run = store.begin_run(run_record());
+    for (const char* lr : {"0.1", "0.5"}) {
+      const std::string params = fmt::format(R"({{"lr":{}}})", lr);
+      const double level = lr[2] == '1' ? 0.5 : 0.75;
+      store.write_cell(run, cell_record({.tuner_params = params}, {accuracy("photo", "id", level)}));
+    }
+  }
+  EXPECT_EQ(figures()["differences"]["baseline"], "");  // none of two settings is the reference
+  EXPECT_THAT(section("leaderboard"), Not(HasSubstr("Δ ID")));
+  const ReportOptions named{.baseline = "linear-probe (lr=0.1)"};
+  const Json differences = figures(named)["differences"];
+  EXPECT_EQ(differences["baseline"], "linear-probe (lr=0.1)");
+  ASSERT_THAT(differences["rows"], SizeIs(1));
+  EXPECT_EQ(differences["rows"][0][4], 25.0);
+  EXPECT_EQ(differences["rows"][0][9], 50.0);
+  EXPECT_THAT(section("leaderboard", named), HasSubstr("Δ ID"));
+  EXPECT_THAT(error_of([&] { page({.baseline = "mlp"}); }), HasSubstr("no tuner \"mlp\""));
+}
+
+TEST_F(ReportTest, ASingleTunerIsComparedWithNobody) {
+  {
+    Store store = create();
+    store.write_cell(store.begin_run(run_record()), cell_record({}, {accuracy("photo", "id", 0.5)}));
+  }
+  EXPECT_THAT(section("leaderboard"), Not(HasSubstr("Δ")));
+  EXPECT_THAT(section("not-shown"), HasSubstr("Paired differences: two tuners have to be measured"));
+}
+
+TEST_F(ReportTest, TheSummarySaysUnitAndSignificance) {
+  {
+    Store store = create();
+    const auto run = store.begin_run(run_record());
+    for (const std::int64_t seed : {0, 1, 2}) {
+      const double level = 0.5 + 0.01 * static_cast<double>(seed);
+      store.write_cell(run, cell_record({.seed = seed}, {accuracy("photo", "id", level)}));
+      const double better = level + 0.1 + (seed == 0 ? 0.001 : 0.0);
+      store.write_cell(run, cell_record({.tuner = "mlp", .seed = seed}, {accuracy("photo", "id", better)}));
+    }
+  }
+  const std::string summary = section("summary");
+  EXPECT_THAT(summary,
+              HasSubstr("Highest in-domain of 2 rows: 61.0 ± 2.4 % (95 % t interval over n = 3 seeds) by tuner "
+                        "mlp. Against linear-probe: +10.0 ± 0.1 points, p &lt; 0.001 (paired t test over 3 "
+                        "seeds, Holm-corrected over the leaderboard): told apart."));
+  EXPECT_THAT(summary, HasSubstr("A seed varies"));
+}
+
+TEST_F(ReportTest, TheSummaryTellsTheNextFromABaselineThatLeads) {
+  {
+    Store store = create();
+    const auto run = store.begin_run(run_record());
+    const auto write = [&](const char* tuner, double ratio, std::int64_t seed, double value) {
+      store.write_cell(run,
+                       cell_record({.tuner = tuner, .seed = seed, .ratio = ratio}, {accuracy("photo", "id", value)}));
+    };
+    for (const std::int64_t seed : {0, 1, 2}) {
+      const double level = 0.01 * static_cast<double>(seed);
+      write("linear-probe", 0.0, seed, 0.8 + level);
+      write("mlp", 0.0, seed, 0.6 + 2.0 * level);
+      write("linear-probe", 0.3, seed, 0.7 + level);
+      write("mlp", 0.3, seed, 0.75 + 2.0 * level);  // another condition
+    }
+  }
+  EXPECT_THAT(section("summary"),
+              HasSubstr("by tuner linear-probe, noise_ratio 0. Next, tuner mlp, noise_ratio 0, against "
+                        "it: -19.0 ± 2.5 points, p = 0.002 (paired t test"));
+}
+
+TEST_F(ReportTest, ColumnsThatAreTheSameInEveryRowAreLeftOut) {
+  {
+    Store store = create();
+    const auto run = store.begin_run(run_record());
+    store.write_cell(run, cell_record({.tuner = "mlp"}, {accuracy("photo", "id", 0.5)}));
+    store.write_cell(run, cell_record({.tuner = "nmtune"}, {accuracy("photo", "id", 0.5)}));
+  }
+  const std::string leaderboard = section("leaderboard");
+  for (const char* column : {"tuner", "ID"}) {  // equal scores are no constant
+    EXPECT_THAT(leaderboard, HasSubstr(fmt::format(">{}</button>", column)));
+  }
+  for (const char* column : {"noise", "noise_ratio", "cells"}) {
+    EXPECT_THAT(leaderboard, Not(HasSubstr(fmt::format(">{}</button>", column))));
+  }
+  EXPECT_THAT(leaderboard, HasSubstr("Of all rows: noise symmetric, noise_ratio 0.1, cells 1."));
+}
+
+TEST_F(ReportTest, ATableOfOneRowKeepsItsColumns) {
+  {
+    Store store = create();
+    store.write_cell(store.begin_run(run_record()), cell_record({}, {accuracy("photo", "id", 0.5)}));
+  }
+  EXPECT_THAT(section("leaderboard"), HasSubstr(">noise_ratio</button>"));
+}
+
+TEST_F(ReportTest, LatexIsThatOfTheLeaderboard) {
+  {
+    Store store = create();
+    const auto run = store.begin_run(run_record("a_b&<c>"));
     for (const double ratio : {0.0, 0.3}) {
-      for (const std::int64_t seed : {0, 1}) {
-        const double value = 0.8 - ratio + 0.02 * static_cast<double>(seed);
-        store.write_cell(run, cell_record({.seed = seed, .ratio = ratio},
-                                          {accuracy("photo", "id", value), accuracy("sketch", "ood", value / 2)}));
+      for (const char* tuner : {"linear-probe", "50 % \\mlp"}) {
+        CellRecord cell = cell_record({.tuner = tuner, .ratio = ratio}, {accuracy("photo", "id", 0.5 - ratio)});
+        cell.matrix = "a_b&<c>";
+        store.write_cell(run, cell);
       }
     }
   }
-  const Json curves = figures()["noise"];
-  ASSERT_THAT(curves, SizeIs(2));
-  EXPECT_EQ(curves[0]["kind"], "id");
-  // [noise ratio, mean in %, half width of the t interval over two seeds: 12.706 * 0.01, seeds, complete]
-  EXPECT_EQ(curves[0]["points"], Json::parse("[[0.0, 81.0, 12.7, 2, 1], [0.3, 51.0, 12.7, 2, 1]]"));
-  EXPECT_EQ(curves[1]["points"], Json::parse("[[0.0, 40.5, 6.35, 2, 1], [0.3, 25.5, 6.35, 2, 1]]"));
-}
-
-TEST_F(ReportTest, MarksPointsThatMissSomething) {
-  {
-    Store store = create();
-    const auto run = store.begin_run(run_record());
-    for (const char* task : {"shapes", "texture"}) {
-      store.write_cell(run, cell_record({.tuner = "mlp", .task = task}, {accuracy("photo", "id", 0.5)}));
-    }
-    store.write_cell(run, cell_record({.tuner = "nmtune", .task = "shapes"}, {accuracy("photo", "id", 0.9)}));
-  }
-  const Json all = figures();
-  ASSERT_THAT(all["noise"], SizeIs(2));
-  EXPECT_EQ(all["series"][0]["tuner"], "mlp");  // complete groups lead
-  EXPECT_EQ(all["noise"][0]["points"][0].back(), 1);
-  EXPECT_EQ(all["noise"][1]["points"][0].back(), 0);
-  EXPECT_THAT(all["tasks"], SizeIs(3));
-}
-
-TEST_F(ReportTest, DifferencesArePairedWithTheLinearProbe) {
-  {
-    Store store = create();
-    const auto run = store.begin_run(run_record());
-    for (const std::int64_t seed : {0, 1}) {
-      const double level = 0.5 + 0.1 * static_cast<double>(seed);
-      store.write_cell(run, cell_record({.tuner = "linear-probe", .seed = seed}, {accuracy("photo", "id", level)}));
-      store.write_cell(run, cell_record({.tuner = "a-tuner", .seed = seed}, {accuracy("photo", "id", level + 0.05)}));
+  std::string latex = between(section("leaderboard"), R"(<pre class="latex" hidden>)", "</pre>");
+  const std::pair<const char*, const char*> entities[] = {
+      {"&lt;", "<"}, {"&gt;", ">"}, {"&quot;", "\""}, {"&apos;", "'"}, {"&amp;", "&"}};
+  for (const auto& [entity, text] : entities) {
+    for (std::size_t at = latex.find(entity); at != std::string::npos; at = latex.find(entity, at + 1)) {
+      latex.replace(at, std::string(entity).size(), text);
     }
   }
-  const Json differences = figures()["differences"];
-  EXPECT_EQ(differences["baseline"], "linear-probe");
-  ASSERT_THAT(differences["rows"], SizeIs(1));
-  EXPECT_EQ(differences["rows"][0][3], "id");
-  EXPECT_NEAR(differences["rows"][0][4].get<double>(), 5.0, 1e-9);
-}
-
-TEST_F(ReportTest, FractionCurvesAverageTasksThatHaveEveryFraction) {
-  {
-    Store store = create();
-    const auto run = store.begin_run(run_record());
-    const auto write = [&](const char* task, double fraction, double value) {
-      CellRecord cell = cell_record({.task = task}, {accuracy("photo", "id", value)});
-      cell.fraction = fraction;
-      cell.cell_id += fmt::to_string(fraction);
-      store.write_cell(run, cell);
-    };
-    write("shapes", 0.1, 0.4);
-    write("shapes", 1.0, 0.6);
-    write("texture", 1.0, 0.9);
-  }
-  const Json all = figures();
-  EXPECT_THAT(all["fractions"]["tasks"], ElementsAre("shapes"));
-  EXPECT_EQ(all["fractions"]["lines"][0]["points"],
-            Json::parse("[[10.0, 40.0, null, 1, 1], [100.0, 60.0, null, 1, 1]]"));
-  EXPECT_EQ(all["noise"][0]["points"][0][1], 75.0);  // of the whole training data
-}
-
-TEST_F(ReportTest, FeatureMetricsMeetTheAccuracyOfTheirKind) {
-  {
-    Store store = create();
-    store.write_cell(
-        store.begin_run(run_record()),
-        cell_record({}, {accuracy("photo", "id", 0.5), {"photo", "id", "sve", 4.25}, accuracy("sketch", "ood", 0.25)}));
-  }
-  const Json features = figures()["features"];
-  ASSERT_THAT(features, SizeIs(1));
-  EXPECT_EQ(features[0]["metric"], "sve");
-  EXPECT_EQ(features[0]["points"], Json::parse("[[0.1, 4.25, 50.0]]"));
-}
-
-TEST_F(ReportTest, SpectraAreNormalisedAndAveraged) {
-  {
-    Store store = create();
-    const auto run = store.begin_run(run_record());
-    const std::vector<float> spectra[] = {{3, 1}, {1, 1}};
-    for (const std::int64_t seed : {0, 1}) {
-      CellRecord cell = cell_record({.seed = seed}, {accuracy("photo", "id", 0.5)});
-      cell.spectra = {{"photo", "tuned", "column", 9, spectra[seed]}, {"photo", "raw", "column", 9, {1, 0, 0}}};
-      store.write_cell(run, cell);
-    }
-  }
-  const Json spectra = figures()["spectra"];
-  // panel, series, task, kind, noise ratio, which indices, values
-  EXPECT_EQ(spectra["indices"], Json::parse("[[1, 2, 3], [1, 2]]"));
-  EXPECT_THAT(spectra["rows"], ElementsAre(Json::parse(R"([0, null, "shapes", "id", 0.1, 0, [1.0, 0.0, 0.0]])"),
-                                           Json::parse(R"([0, 0, "shapes", "id", 0.1, 1, [0.625, 0.375]])")));
-}
-
-TEST_F(ReportTest, CostHasTheFrontOfTunersThatNoOtherBeats) {
-  {
-    Store store = create();
-    const auto run = store.begin_run(run_record());
-    const auto write = [&](const char* tuner, double value, std::optional<double> seconds) {
-      CellRecord cell = cell_record({.tuner = tuner}, {accuracy("photo", "id", value)});
-      cell.tune_seconds = seconds;
-      cell.evaluate_seconds = 0.5;
-      store.write_cell(run, cell);
-    };
-    write("slow-best", 0.9, 9.5);
-    write("quick", 0.6, 0.5);
-    write("beaten", 0.5, 1.5);
-    write("untimed", 0.7, std::nullopt);
-  }
-  const Json all = figures();
-  std::map<std::string, Json> by_tuner;  // encoder, device, kind, series, seconds, accuracy, half width, on the front
-  for (const Json& row : all["cost"]["rows"]) by_tuner[all["series"][row[3].get<std::size_t>()]["tuner"]] = row;
-  ASSERT_THAT(by_tuner, SizeIs(3));
-  EXPECT_EQ(by_tuner.at("slow-best"), Json::parse(R"([0, "cpu", "id", 0, 10.0, 90.0, null, 1])"));
-  EXPECT_EQ(by_tuner.at("quick")[7], 1);
-  EXPECT_EQ(by_tuner.at("beaten")[7], 0);
-}
-
-TEST_F(ReportTest, LargeTransitionMatricesAreCoarsened) {
-  {
-    Store store = create();
-    const auto run = store.begin_run(run_record());
-    store.write_cell(run, cell_record({}, {accuracy("photo", "id", 0.5)}));
-    Json swaps_neighbours;  // 101 classes; 2i and 2i + 1 are swapped: no mass leaves a block of three but at its border
-    for (int i = 0; i < 101; ++i) {
-      std::vector<double> row(101, 0.0);
-      row[static_cast<std::size_t>(i == 100 ? i : i ^ 1)] = 1.0;
-      swaps_neighbours.push_back(row);
-    }
-    store.write_noise(run, {"c", "e", "d", "swap", 0.9, 0, 0.99, swaps_neighbours.dump()});
-    store.write_noise(run, {"c2", "e", "d", "flip", 0.5, 0, 0.4, "[[0.5, 0.5], [0.3, 0.7]]"});
-    store.write_noise(run, {"c3", "e", "d", "flip", 0.5, 1, 0.4, "[[0.7, 0.3], [0.3, 0.7]]"});
-    store.write_noise(run, {"c4", "e", "d", "pairs", 0.5, 1, 0.4, ""});
-    store.write_noise(run, {"c5", "e", "d", "broken", 0.5, 1, 0.4, "[[1], [0, 1]]"});
-  }
-  const Json maps = figures()["transitions"];
-  ASSERT_THAT(maps, SizeIs(2));
-  EXPECT_EQ(maps[0]["rows"], Json::parse("[[0.6, 0.4], [0.3, 0.7]]"));
-  EXPECT_EQ(maps[0]["checkpoints"], 2);
-  EXPECT_EQ(maps[1]["block"], 3);
-  ASSERT_THAT(maps[1]["rows"], SizeIs(34));
-  for (const Json& row : maps[1]["rows"]) {
-    double sum = 0;
-    for (const Json& value : row) sum += value.get<double>();
-    EXPECT_NEAR(sum, 1.0, 2e-3);
-  }
-  EXPECT_NEAR(maps[1]["rows"][0][0].get<double>(), 2.0 / 3, 1e-3);
+  const Store store = Store::open_read_only(file("a.sqlite"));
+  EXPECT_EQ(latex, render(query_leaderboard(store, {.baseline = "linear-probe"}), TableFormat::latex));
+  EXPECT_THAT(latex, HasSubstr("50 \\% \\textbackslash{}mlp"));
 }
 
 TEST_F(ReportTest, FiguresOfABareDatabaseAreEmpty) {
@@ -246,9 +191,11 @@ TEST_F(ReportTest, FiguresOfABareDatabaseAreEmpty) {
   }
   const Json all = figures();
   EXPECT_THAT(all["noise"], SizeIs(1));
-  for (const char* name : {"tasks", "features", "transitions"}) EXPECT_THAT(all[name], IsEmpty()) << name;
+  for (const char* name : {"tasks", "settings", "features", "transitions", "confusion"})
+    EXPECT_THAT(all[name], IsEmpty()) << name;
   EXPECT_THAT(all["spectra"]["rows"], IsEmpty());
   EXPECT_THAT(all["cost"]["rows"], IsEmpty());
+  EXPECT_THAT(all["learning"]["rows"], IsEmpty());
   EXPECT_THAT(all["differences"]["rows"], IsEmpty());
   EXPECT_THAT(all["fractions"]["lines"], IsEmpty());
 }

@@ -1,0 +1,90 @@
+#include "models/layers/image_classifier.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include <torch/nn/functional/loss.h>
+
+namespace nmlbench::plugins {
+namespace {
+
+// Images that are encoded at a time: what a few layers make of them stays in the caches.
+constexpr std::int64_t kFeatureRows = 32;
+
+}  // namespace
+
+ImageClassifier::ImageClassifier(const char* name, const Params& params)
+    : name_(name),
+      size_(params.integer("size")),
+      mean_(params.reals("mean")),
+      std_(params.reals("std")),
+      weights_(params.text("weights")),
+      drop_path_(params.real("drop_path")) {}
+
+void ImageClassifier::build(const InputInfo& input, const Stream& init) {
+  if (input.kind == SampleKind::feature) {
+    throw Error(std::string(name_) + " encodes images, and the data are features; use identity");
+  }
+  for (const std::vector<double>* colours : {&mean_, &std_}) {
+    if (colours->size() != 1 && colours->size() != 3) {
+      throw Error(std::string(name_) + ": mean and std have one number or one for each of three colours");
+    }
+  }
+  add_layers();
+  if (weights_.empty()) {
+    if (input.classes > 0) head_ = add_head(input.classes);
+    initialise(init);
+    drop_path_.build(*this, init);
+  } else {
+    load_weights(*this, weights_, renames(),
+                 [this](const std::string& name, const torch::Tensor& theirs, torch::IntArrayRef ours) {
+                   return adapted(name, theirs, ours);
+                 });
+  }
+  for (torch::Tensor& weight : parameters()) {  // convolutions run fastest so
+    if (weight.dim() == 4) weight.set_data(weight.data().contiguous(torch::MemoryFormat::ChannelsLast));
+  }
+}
+
+InputSpec ImageClassifier::input() const {
+  InputSpec spec;
+  spec.height = spec.width = size_;
+  spec.mean = mean_;
+  spec.std = std_;
+  return spec;
+}
+
+torch::Tensor ImageClassifier::features(const Batch& batch) {
+  if (torch::GradMode::is_enabled() || is_training() || batch.x.is_cuda()) return pooled(batch.x);
+  std::vector<torch::Tensor> parts;
+  for (const torch::Tensor& rows : batch.x.split(kFeatureRows)) parts.push_back(pooled(rows));
+  return torch::cat(parts);
+}
+
+torch::Tensor ImageClassifier::pretrain_logits(const Batch& batch) {
+  if (head_.is_empty()) throw Error(std::string(name_) + " was built without pre-training classes");
+  return head_(features(batch));
+}
+
+torch::Tensor ImageClassifier::pretrain_loss(const Batch& batch) {
+  drop_path_.next_step();
+  return torch::nn::functional::cross_entropy(at_least_float(pretrain_logits(batch)), batch.y);
+}
+
+void draw_normal(torch::Tensor weight, const Stream& draws, double deviation) {
+  const torch::NoGradGuard no_grad;
+  weight.copy_(draws.normal(weight.sizes(), 0, deviation));
+}
+
+void draw_uniform(torch::Tensor weight, const Stream& draws, double bound) {
+  const torch::NoGradGuard no_grad;
+  weight.copy_(draws.uniform(weight.sizes(), -bound, bound));
+}
+
+void draw_truncated_normal(torch::Tensor weight, const Stream& draws, double deviation) {
+  const torch::NoGradGuard no_grad;
+  const double inside = std::erf(std::sqrt(2.0));  // of a normal number within two deviations
+  weight.copy_(draws.uniform(weight.sizes(), -inside, inside).erfinv_().mul_(deviation * std::sqrt(2.0)));
+}
+
+}  // namespace nmlbench::plugins

@@ -1,0 +1,95 @@
+// What families of image encoders share: a trunk under the tensor names of timm, pre-trained by cross-entropy over a
+// linear head, or with weights from a file.
+#pragma once
+
+#include "models/layers/stochastic_depth.h"
+#include "models/weights/load_weights.h"
+
+#include <nmlbench/encoder.h>
+#include <nmlbench/params.h>
+
+#include <string>
+#include <vector>
+
+#include <torch/nn/modules/linear.h>
+
+namespace nmlbench::plugins {
+
+inline constexpr char kImageNetMean[] = "0.485,0.456,0.406", kImageNetStd[] = "0.229,0.224,0.225";
+
+// Parameters that every family declares.
+constexpr ParamSpec size_param(const char* size) {
+  return integer("size", size, "side of the images it sees").in("px").range(8, 4096);
+}
+constexpr ParamSpec mean_param(const char* mean) {
+  return reals("mean", mean, "subtracted from the colours, which are in [0, 1]");
+}
+constexpr ParamSpec std_param(const char* std) {
+  return reals("std", std, "what colours are divided by").range(1e-6, 1e6);
+}
+inline constexpr ParamSpec kWeightsParam =
+    path("weights", "",
+         "file with its weights: .safetensors (or .safetensors.index.json beside its shards), or a state dict of "
+         "torch.save(); \"\" for pre-training from scratch");
+inline constexpr ParamSpec kDropPathParam =
+    real("drop_path", "0", "stochastic depth: share of samples that skip the last residual branch in pre-training")
+        .range(0, 0.99);
+
+class ImageClassifier : public Encoder {
+ public:
+  // `name`: the plugin's, for messages.
+  ImageClassifier(const char* name, const Params& params);
+
+  void build(const InputInfo& input, const Stream& init) final;
+  InputSpec input() const final;
+  torch::Tensor features(const Batch& batch) final;
+  bool trainable() const final { return weights_.empty(); }
+  torch::Tensor pretrain_logits(const Batch& batch) final;
+  torch::Tensor pretrain_loss(const Batch& batch) final;
+  bool capturable() const final { return !drop_path_.active(); }
+
+ protected:
+  std::int64_t size() const { return size_; }
+  const StochasticDepth& drop_path() const { return drop_path_; }
+
+  // Registers the layers of the trunk. Throws Error for parameters that do not go together.
+  virtual void add_layers() = 0;
+  // A head of this many classes, registered.
+  virtual torch::nn::Linear add_head(std::int64_t classes) { return register_module("head", linear_head(classes)); }
+  // Fills the weights from streams by their names; what it leaves has the values that LibTorch's layers begin with, of
+  // which random ones are not allowed.
+  virtual void initialise(const Stream& init) = 0;
+  // x float32 [B, 3, size, size] -> [B, feature_dim()].
+  virtual torch::Tensor pooled(const torch::Tensor& x) = 0;
+  // Names of other libraries. The head's tensors are left out.
+  virtual std::vector<Rename> renames() const = 0;
+  // Adapt, of load_weights().
+  virtual torch::Tensor adapted(const std::string& /*name*/, const torch::Tensor& /*theirs*/,
+                                torch::IntArrayRef /*ours*/) const {
+    return {};
+  }
+
+  torch::nn::Linear linear_head(std::int64_t classes) const { return torch::nn::Linear(feature_dim(), classes); }
+
+ private:
+  const char* name_;
+  std::int64_t size_;
+  std::vector<double> mean_, std_;
+  std::string weights_;
+  StochasticDepth drop_path_;
+  torch::nn::Linear head_{nullptr};
+};
+
+// x in float32 where it is in half precision under autocast: pooled features and losses should not carry its rounding
+// twice.
+inline torch::Tensor at_least_float(const torch::Tensor& x) {
+  return x.element_size() < 4 ? x.to(torch::kFloat32) : x;
+}
+
+// `weight` filled from the stream, in place.
+void draw_normal(torch::Tensor weight, const Stream& draws, double deviation);
+void draw_uniform(torch::Tensor weight, const Stream& draws, double bound);
+// Normal, drawn by inversion between -2 and 2 deviations.
+void draw_truncated_normal(torch::Tensor weight, const Stream& draws, double deviation);
+
+}  // namespace nmlbench::plugins

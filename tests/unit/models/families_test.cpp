@@ -1,0 +1,162 @@
+// Families of encoders against timm: features, gradients and numbers of parameters (tests/golden/families).
+#include "support/plugins.h"
+#include "support/scratch.h"
+
+#include <nmlbench/dense.h>
+#include <nmlbench/encoder.h>
+
+#include <cstdlib>
+#include <fstream>
+
+#include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
+
+namespace nmlbench::testing {
+namespace {
+
+using nlohmann::json;
+using torch::Tensor;
+
+constexpr std::int64_t kClasses = 5;
+
+// As reference.py has them: numbers in [0, 1) from a name and their places.
+Tensor uniform(const std::string& name, torch::IntArrayRef sizes) {
+  std::uint32_t seed = 2166136261U;
+  for (const char c : name) seed = (seed ^ static_cast<unsigned char>(c)) * 16777619U;
+  Tensor out = torch::empty(sizes);
+  auto* number = dense_data<float>(out);
+  for (std::uint32_t i = 0; i < static_cast<std::uint32_t>(out.numel()); ++i) {
+    std::uint32_t x = i * 0x9E3779B1U + seed;
+    x = (x ^ (x >> 16)) * 0x7FEB352DU;
+    x = (x ^ (x >> 15)) * 0x846CA68BU;
+    x ^= x >> 16;
+    number[i] = static_cast<float>(x >> 8) * 0x1p-24F;
+  }
+  return out;
+}
+
+Tensor filling(const std::string& name, const Tensor& like) {
+  const Tensor u = uniform(name, like.sizes());
+  const auto has = [&](const char* text) { return name.find(text) != std::string::npos; };
+  if (has("token") || has("pos_embed")) return u - 0.5;
+  const std::int64_t longest = *std::max_element(like.sizes().begin(), like.sizes().end());
+  if (like.dim() > 1 && like.numel() > longest) {
+    return (2 * u - 1) * std::sqrt(3.0 * static_cast<double>(like.size(0)) / static_cast<double>(like.numel()));
+  }
+  return name.ends_with("weight") || name.ends_with("gamma") || name.ends_with("running_var") ? 0.5 + u
+                                                                                              : 0.4 * (u - 0.5);
+}
+
+void fill(Encoder& encoder) {
+  const torch::NoGradGuard no_grad;
+  for (auto& item : encoder.named_parameters()) item.value().copy_(filling(item.key(), item.value()));
+  for (auto& item : encoder.named_buffers()) {
+    if (!item.key().ends_with("num_batches_tracked")) item.value().copy_(filling(item.key(), item.value()));
+  }
+}
+
+Batch images(std::int64_t size) {
+  Batch batch;
+  batch.x = (4 * (uniform("input" + std::to_string(size), {2, 3, size, size}) - 0.5))
+                .contiguous(torch::MemoryFormat::ChannelsLast);
+  batch.y = torch::tensor({1, 3});
+  return batch;
+}
+
+std::shared_ptr<Encoder> make(const json& entry, std::int64_t size, std::int64_t classes) {
+  Values values = {{"size", size}};
+  for (const auto& [key, value] : entry.at("params").items()) {
+    if (value.is_string()) values.emplace_back(key, value.get<std::string>());
+    if (value.is_boolean()) values.emplace_back(key, value.get<bool>());
+    if (value.is_number_integer()) values.emplace_back(key, value.get<std::int64_t>());
+  }
+  const auto encoder = make_encoder(plugin(PluginKind::encoder, entry.at("plugin").get<std::string>(), values));
+  encoder->build({SampleKind::image, {3, size, size}, classes}, Stream(0));
+  return encoder;
+}
+
+void expect_features(const json& entry) {
+  for (const auto& [size_text, expected] : entry.at("features").items()) {
+    const torch::NoGradGuard no_grad;
+    const std::int64_t size = std::stoll(size_text);
+    const auto encoder = make(entry, size, /*classes=*/0);
+    fill(*encoder);
+    encoder->eval();
+    const Tensor got = encoder->features(images(size));
+    EXPECT_EQ(got.size(1), encoder->feature_dim());
+    const auto first = expected.at("first").get<std::vector<double>>();
+    const Tensor wanted = torch::tensor(first, torch::kFloat64).view({2, -1});
+    const double error = (got.slice(1, 0, wanted.size(1)).to(torch::kFloat64) - wanted).abs().max().item<double>();
+    EXPECT_LE(error / expected.at("largest").get<double>(), 1e-5) << "at " << size << " px";
+    EXPECT_NEAR(got.abs().max().item<double>() / expected.at("largest").get<double>(), 1, 1e-5);
+  }
+}
+
+// In float64, as they stand there: through 50 normalisations over so few pixels float32 keeps two digits.
+void expect_gradients(const json& entry) {
+  const std::int64_t size = entry.at("size");
+  const auto encoder = make(entry, size, kClasses);
+  fill(*encoder);
+  encoder->to(torch::kFloat64);
+  encoder->train();
+  Batch batch = images(size);
+  batch.x = batch.x.to(torch::kFloat64);
+  const Tensor loss = encoder->pretrain_loss(batch);
+  EXPECT_NEAR(loss.item<double>() / entry.at("loss").get<double>(), 1, 1e-4);
+  loss.backward();
+  const json& expected = entry.at("gradients");
+  EXPECT_EQ(encoder->named_parameters().size(), expected.size());
+  for (const auto& item : encoder->named_parameters()) {
+    ASSERT_TRUE(expected.contains(item.key())) << item.key() << " is no tensor of timm's";
+    const auto wanted = expected[item.key()].get<std::vector<double>>();
+    const Tensor gradient = item.value().grad().to(torch::kFloat64);
+    const Tensor direction = uniform("direction " + item.key(), gradient.sizes()) - 0.5;
+    EXPECT_NEAR(gradient.norm().item<double>(), wanted[0], 1e-4 * wanted[0]) << item.key();
+    EXPECT_NEAR((gradient * direction).sum().item<double>(), wanted[1], 1e-4 * wanted[0]) << item.key();
+  }
+}
+
+// Those that the repository keeps, or of the file that the environment names: `reference.py --all` writes all.
+json references() {
+  const char* other = std::getenv("NMLBENCH_FAMILIES");
+  std::ifstream in(other != nullptr ? other : NMLBENCH_SOURCE_DIR "/tests/golden/families/expected.json");
+  return json::parse(in);
+}
+
+void expect_equal_to_timm(const std::string& plugin) {
+  int compared = 0;
+  const json all = references();
+  for (const auto& [name, entry] : all.items()) {
+    if (entry.at("plugin") != plugin || !entry.contains("features")) continue;
+    SCOPED_TRACE(name);
+    expect_features(entry);
+    expect_gradients(entry);
+    ++compared;
+  }
+  EXPECT_GT(compared, 0);
+}
+
+TEST(Families, ResNetEqualsTimm) {
+  expect_equal_to_timm("resnet");
+}
+
+TEST(Families, VisionTransformerEqualsTimm) {
+  expect_equal_to_timm("vit");
+}
+
+TEST(Families, ConvNextEqualsTimm) {
+  expect_equal_to_timm("convnext");
+}
+
+// Of every variant, with a head of 1,000 classes.
+TEST(Families, HaveTheParametersOfTimmSlow) {
+  const json all = references();
+  for (const auto& [name, entry] : all.items()) {
+    std::int64_t parameters = 0;
+    for (const Tensor& tensor : make(entry, entry.at("size"), 1000)->parameters()) parameters += tensor.numel();
+    EXPECT_EQ(parameters, entry.at("parameters").get<std::int64_t>()) << name;
+  }
+}
+
+}  // namespace
+}  // namespace nmlbench::testing
