@@ -4,6 +4,10 @@
   export_encoder.py timm/resnet50 -o resnet50.pt
   export_encoder.py open_clip/ViT-B-32:laion2b_s34b_b79k -o clip.pt
   export_encoder.py timm/convnext_tiny --weights runs/n0.1.pth -o convnext_n0.1.pt
+  export_encoder.py efficientnet_lite.py:lite0 -o lite0.pt
+
+A function of yours is called with the path of --weights or None and gives (module, {"size": .., "crop_pct": .., ..}), the
+module from images [B, C, size, size] to features [B, D]; tools/efficientnet_lite.py is an example.
 
 The file is TorchScript: `encoder = { plugin = "torchscript", path = "resnet50.pt" }` runs it without Python. Attention is
 written out in operators that LibTorch 1.13 has. Needs PyTorch and the library that the model is named after.
@@ -99,7 +103,11 @@ def open_model(options):
         model, transform = opener(name, options.weights, options)
         return model.eval(), plain(readers[library](model, transform))
     if library != "transformers":
-        raise UserError(f"{options.model}: name it timm/, torchvision/, open_clip/ or transformers/NAME")
+        if ":" not in options.model:
+            raise UserError(f"{options.model}: name it timm/, torchvision/, open_clip/ or transformers/NAME, or "
+                            "file.py:function")
+        model, about = freeze_features.open_function(options.model, options.weights, options)
+        return model.eval(), plain({"channels": 3, "resize": "crop", "crop_pct": 1.0, "interpolation": "bicubic", **about})
     import transformers
     pooled, _ = freeze_features.open_transformers(name, options.weights, options)
     if hasattr(pooled.model, "set_attn_implementation"):
@@ -150,7 +158,7 @@ def export(options):
 
 def read_options(arguments):
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("model", help="timm/, torchvision/, open_clip/ or transformers/NAME")
+    parser.add_argument("model", help="timm/, torchvision/, open_clip/ or transformers/NAME, or file.py:function")
     parser.add_argument("--weights", help="a checkpoint; default: the library's own")
     parser.add_argument("--random-init", action="store_true", help="random weights, to try things")
     parser.add_argument("--pool", choices=["cls", "mean"], default="cls", help="of transformers")

@@ -14,11 +14,12 @@
 namespace nmlbench::cli {
 namespace {
 
-constexpr int kShortestBar = 10, kLongestBar = 24;
-constexpr int kBesideBar = 60;          // columns of a line that are not its bar, at most
-constexpr int kNarrowest = 70;          // what is narrower is cut
-constexpr int kTableNumbers = 44;       // columns of the table of tuners that are not their names
-constexpr double kShortestTime = 1e-3;  // below it a rate says nothing
+constexpr int kShortestBar = 8, kLongestBar = 24;
+constexpr int kBesideBar = 62;            // columns of a line that are not its bar, at most
+constexpr int kNarrowest = 70;            // what is narrower is cut
+constexpr int kTableNumbers = 44;         // columns of the table of tuners that are not their names
+constexpr std::size_t kMostTraining = 4;  // lines of checkpoints
+constexpr double kShortestTime = 1e-3;    // below it a rate says nothing
 
 double share(const LiveState::Phase& phase) {
   return phase.total > 0 ? std::clamp(phase.done / phase.total, 0.0, 1.0) : 0.0;
@@ -52,6 +53,18 @@ std::string cell_line(const LiveState& state, int width) {
 std::string epoch_line(const EpochReport& report) {
   return fmt::format("  {:<18} loss {:<8.4g} {}", fmt::format("epoch {} of {}", report.epoch, report.epochs),
                      report.loss, report.name);
+}
+
+std::vector<std::string> training_lines(const LiveState& state) {
+  std::vector<std::string> lines;
+  for (const auto& [id, report] : state.training) {
+    if (lines.size() == kMostTraining) {
+      lines.back() += fmt::format(", and {} more", state.training.size() - kMostTraining);
+      break;
+    }
+    lines.push_back(epoch_line(report));
+  }
+  return lines;
 }
 
 // As many rates in a line as fit.
@@ -156,7 +169,7 @@ void LiveState::add(const EpochReport& report) {
 std::vector<std::string> render(const LiveState& state, int width, int height) {
   std::vector<std::string> lines{fmt::format("{}  {}", state.title, format_duration(state.seconds))};
   for (const LiveState::Phase& phase : state.phases) lines.push_back(phase_line(phase, width));
-  for (const auto& [id, report] : state.training) lines.push_back(epoch_line(report));
+  for (std::string& line : training_lines(state)) lines.push_back(std::move(line));
   if (state.cells > 0) lines.push_back(cell_line(state, width));
   for (std::string& line : throughput_lines(state, width)) lines.push_back(std::move(line));
   if (!state.tuners.empty()) {

@@ -116,6 +116,7 @@ void RunProgress::end() {
     LiveState::Phase& phase = state_.phases.back();
     phase.seconds = seconds_since(phase_begin_);
     phase.ended = true;
+    state_.training.clear();  // what failed did not say so
     line = fmt::format("{}: {} {} in {} ({}/s)", phase.name, format_count(phase.done), phase.unit,
                        format_duration(phase.seconds), format_count(phase.done / std::max(phase.seconds, 1e-3)));
   }

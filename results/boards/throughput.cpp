@@ -7,17 +7,18 @@
 #include <nmlbench/error.h>
 
 #include <algorithm>
-#include <array>
 #include <map>
 
 #include <SQLiteCpp/Statement.h>
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 namespace nmlbench {
 
 namespace {
 
-const std::vector<std::string> kMethodColumns{"encoder", "encoder_params", "tuner", "tuner_params", "device"};
+const std::vector<std::string> kMethodColumns{"encoder", "encoder_params", "recipe", "tuner", "tuner_params", "device"};
+
 // What may be asked of cells: everything that is not a test set's.
 std::vector<std::string> names_of_cell_fields() {
   std::vector<std::string> names;
@@ -69,7 +70,7 @@ std::vector<StageSpeed> stage_speeds(const Store& store, const Filters& filters)
   return stages;
 }
 
-using MethodKey = std::array<std::string, 5>;  // kMethodColumns
+using MethodKey = std::vector<std::string>;  // kMethodColumns
 
 struct Cost {
   double seconds = 0.0;
@@ -77,18 +78,18 @@ struct Cost {
 };
 
 std::map<MethodKey, Cost> costs(const Store& store, const Filters& filters) {
+  const std::string key = fmt::format("{}", fmt::join(kMethodColumns, ", "));
   SQLite::Statement statement(
       store.impl().db,
-      "SELECT encoder, encoder_params, tuner, tuner_params, device, sum(tune_seconds + evaluate_seconds),"
-      " count(tune_seconds + evaluate_seconds) FROM (SELECT * FROM v_cells" +
-          where_clause(filters, names_of_cell_fields()) +
-          ") WHERE status = 'done' GROUP BY encoder, encoder_params, tuner, tuner_params, device");
+      fmt::format("SELECT sum(tune_seconds + evaluate_seconds), count(tune_seconds + evaluate_seconds), {0} FROM"
+                  " (SELECT * FROM v_cells{1}) WHERE status = 'done' GROUP BY {0}",
+                  key, where_clause(filters, names_of_cell_fields())));
   bind_filters(statement, filters);
   std::map<MethodKey, Cost> result;
   while (statement.executeStep()) {
-    MethodKey key;
-    for (int i = 0; i < 5; ++i) key[static_cast<std::size_t>(i)] = statement.getColumn(i).getString();
-    result[key] = {statement.getColumn(5).getDouble(), statement.getColumn(6).getInt64()};
+    MethodKey method;
+    for (int i = 2; i < statement.getColumnCount(); ++i) method.push_back(statement.getColumn(i).getString());
+    result[method] = {statement.getColumn(0).getDouble(), statement.getColumn(1).getInt64()};
   }
   return result;
 }
@@ -144,21 +145,19 @@ ThroughputBoard build(const Store& store, const ThroughputQuery& query) {
 
   ThroughputBoard result{query.metric, board.ranked_by, board.matrices, stage_speeds(store, query.where), {}};
   for (const LeaderboardRow& row : board.rows) {
-    MethodKey key;
-    std::transform(row.key.begin(), row.key.end(), key.begin(), [](const KeyValue& value) { return value.text; });
     MethodCost method;
-    method.encoder = key[0];
-    method.encoder_params = key[1];
-    method.tuner = key[2];
-    method.tuner_params = key[3];
-    method.device = key[4];
-    method.label = row.key[3].label;
+    method.encoder = row.key[0].text;
+    method.encoder_params = row.key[1];
+    method.recipe = row.key[2];
+    method.tuner = row.key[3].text;
+    method.tuner_params = row.key[4];
+    method.device = row.key[5].text;
     method.cells = static_cast<std::int64_t>(row.cells);
     method.id = row.id;
     method.ood = row.ood;
     method.harmonic = row.harmonic;
     method.complete = row.complete;
-    const auto cost = cost_of.find(key);
+    const auto cost = cost_of.find(texts(row.key));
     if (cost != cost_of.end()) add_cost(method, cost->second);
     add_stages(method, result.stages);
     result.methods.push_back(std::move(method));

@@ -29,14 +29,15 @@ struct StageSpeed {
   std::int64_t peak_bytes = 0;  // the largest
 };
 
-// A tuner on an encoder on a device. The cost of a cell is its share of the time in which its stack was fitted and
-// tested; what cells share (pre-training, encoding) is in the stages.
+// A tuner on an encoder on a device, with their settings. The cost of a cell is its share of the time in which its
+// stack was fitted and tested; what cells share (pre-training, encoding) is in the stages.
 struct MethodCost {
-  std::string encoder, encoder_params, tuner, tuner_params, device;
-  std::string label;  // of tuner_params: what differs
+  std::string encoder, tuner, device;
+  KeyValue encoder_params, recipe, tuner_params;
   std::int64_t cells = 0;
   std::optional<double> seconds_per_cell;  // empty where no cell was timed
   std::optional<double> cells_per_hour;    // 3600 / seconds_per_cell
+  // Of all settings of the tuner and encoder: stages do not tell them apart.
   std::optional<double> head_steps_per_second;
   std::int64_t peak_bytes = 0;
   std::optional<Score> id, ood, harmonic;

@@ -37,15 +37,20 @@ TypedTable stage_table(const ThroughputBoard& board) {
 TypedTable method_table(const ThroughputBoard& board, bool for_people) {
   const double factor = is_percentage(board.metric) ? 100.0 : 1.0;
   const int digits = is_percentage(board.metric) ? 1 : 4;
-  const auto any_label = [&] {
-    return std::any_of(board.methods.begin(), board.methods.end(), [](const auto& m) { return !m.label.empty(); });
+  // Settings are shown to people where any differ, and what differs of them.
+  const auto settings = [&](const char* name, KeyValue MethodCost::*of) {
+    const bool differ =
+        std::any_of(board.methods.begin(), board.methods.end(), [&](const auto& m) { return !(m.*of).label.empty(); });
+    return Column{.name = name, .header = differ ? name : ""};
   };
+  const auto shown = [&](const KeyValue& value) { return for_people ? value.label : value.text; };
   TypedTable table;
   table.columns = {{.name = "pareto", .header = "Pareto"},
                    {.name = "encoder", .header = "encoder"},
-                   {.name = "encoder_params"},
+                   settings("encoder_params", &MethodCost::encoder_params),
+                   settings("recipe", &MethodCost::recipe),
                    {.name = "tuner", .header = "tuner"},
-                   {.name = "tuner_params", .header = any_label() ? "tuner_params" : ""},
+                   settings("tuner_params", &MethodCost::tuner_params),
                    {.name = "device", .header = "device"},
                    {.name = "cells", .header = "cells"},
                    {.name = "complete"},
@@ -65,8 +70,8 @@ TypedTable method_table(const ThroughputBoard& board, bool for_people) {
                                                      : method.complete ? ""
                                                                        : "*")
                                         : TableValue(method.on_front);
-    table.rows.push_back({front, method.encoder, method.encoder_params, method.tuner,
-                          for_people ? method.label : method.tuner_params, method.device, method.cells, method.complete,
+    table.rows.push_back({front, method.encoder, shown(method.encoder_params), shown(method.recipe), method.tuner,
+                          shown(method.tuner_params), method.device, method.cells, method.complete,
                           table_value(method.id), table_value(method.ood), table_value(method.harmonic),
                           table_value(method.seconds_per_cell), table_value(method.cells_per_hour),
                           table_value(method.head_steps_per_second), static_cast<double>(method.peak_bytes)});
@@ -84,6 +89,12 @@ std::vector<std::string> method_notes(const ThroughputBoard& board) {
                                                   : "ID",
                         board.metric),
       "s/cell: a cell's share of the time its stack took to fit and test; pre-training and encoding: --by stage."};
+  const auto has_settings = [](const MethodCost& m) {
+    return !m.encoder_params.label.empty() || !m.recipe.label.empty() || !m.tuner_params.label.empty();
+  };
+  if (std::any_of(board.methods.begin(), board.methods.end(), has_settings)) {
+    lines.emplace_back("head-steps/s and peak MiB are of all settings of a tuner and encoder together.");
+  }
   std::vector<const Score*> scores;
   for (const MethodCost& method : board.methods) {
     scores.insert(scores.end(), {pointer_to(method.id), pointer_to(method.ood)});
@@ -109,7 +120,8 @@ std::string render(const ThroughputBoard& board, ThroughputTable table, TableFor
   if (table == ThroughputTable::stages) {
     page.title = matrices + ": speed of each stage";
     page.table = stage_table(board);
-    page.notes = {"Sums over stage runs, device-synchronised, warm-up excluded; several run at a time."};
+    page.notes = {"Sums over stage runs, device-synchronised, warm-up excluded; several run at a time.",
+                  "Settings of an encoder or tuner are not told apart here."};
   } else {
     page.title = fmt::format("{}: {} against cost", matrices, board.metric);
     page.table = method_table(board, people);

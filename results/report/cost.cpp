@@ -26,8 +26,8 @@ struct Contender {
 std::map<Arena, std::vector<Contender>> arenas(const ThroughputBoard& board, const Axes& axes) {
   std::map<Arena, std::vector<Contender>> result;
   for (const MethodCost& method : board.methods) {
-    const auto encoder = axes.encoder(method.encoder, method.encoder_params);
-    const auto series = axes.series(method.tuner, method.tuner_params);
+    const auto encoder = axes.encoder(method.encoder, method.encoder_params.text);
+    const auto series = axes.series(method.tuner, method.tuner_params.text);
     if (!encoder || !series || !method.complete) continue;
     if (method.seconds_per_cell.value_or(0.0) <= 0.0) continue;  // a logarithmic axis has no place for it
     for (const auto& [kind, score] : kKindScores) {

@@ -110,8 +110,8 @@ TEST(LiveView, HasRoomInSeventyColumns) {
   state.add(EpochReport{"id", "resnet-tiny, symmetric 0.3, seed 1", 13, 100, 1.23456});
   const std::string narrow = screen(state, 70);
   for (const char* whole :
-       {"took 1:02:05 268 images/s\n", "ETA 8:20:00  0.01 heads/s\n", "9876 of 10000 done, 100 failed\n",
-        "pretrain 12.3k images/s, encode 12.3k images/s,\n", "tune 12.3k head-steps/s, evaluate 12.3k samples/s\n",
+       {"took 1:02:05 268 images/s\n", "ETA 8:20:00  0.01 heads/s\n", "9877 of 10000 done, 100 failed\n",
+        "pretrain 12.3k images/s, encode 12.3k images/s,\n", "tune 12.3k head-steps/s,\n", "evaluate 12.3k samples/s\n",
         "epoch 13 of 100    loss 1.235    resnet-tiny, symmetric 0.3, seed 1\n"}) {
     EXPECT_THAT(narrow, HasSubstr(whole));
   }
@@ -130,6 +130,10 @@ TEST(LiveView, ShowsLossAndEpochOfWhatTrains) {
                           "  epoch 3 of 8       loss 3.25     resnet-tiny, symmetric 0.3, seed 0"));
   state.add(EpochReport{"a", "resnet-tiny, clean, seed 0", 8, 8, 1.5});
   EXPECT_THAT(screen(state, 80), ::testing::Not(HasSubstr("clean")));
+  for (int i = 0; i < 8; ++i) state.add(EpochReport{"more-" + std::to_string(i), "tiny", 1, 8, 2.5});
+  const auto lines = render(state, 80, 30);
+  ASSERT_THAT(lines, SizeIs(5));
+  EXPECT_THAT(lines[4], HasSubstr("tiny, and 5 more"));
 }
 
 TEST(LiveView, HoldsNoControlCharacters) {

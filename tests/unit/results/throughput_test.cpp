@@ -73,6 +73,46 @@ TEST_F(ThroughputTest, EveryFormatAndFilter) {
   EXPECT_THAT(error_of([&] { query_throughput(*store_, {.score = "speed"}); }), HasSubstr("harmonic"));
 }
 
+// Rows that differ in settings say which; without any, there is no column for them.
+TEST_F(ThroughputTest, RowsSayWhatTellsThemApart) {
+  const std::string plain = render(query_throughput(*store_, {}), ThroughputTable::methods, TableFormat::markdown);
+  for (const char* column : {"encoder_params", "recipe", "tuner_params", "of all settings"}) {
+    EXPECT_THAT(plain, ::testing::Not(HasSubstr(column)));
+  }
+  const auto add_setting = [&](const std::string& encoder, const std::string& recipe, const std::string& tuner,
+                               double seconds) {
+    CellRecord cell = cell_record({.tuner = "mlp", .tuner_params = tuner}, {accuracy("photo", "id", 0.5)});
+    cell.encoder_params = encoder;
+    cell.recipe = recipe;
+    cell.cell_id += encoder + recipe;
+    cell.coordinates += encoder + recipe;
+    cell.tune_seconds = seconds;
+    cell.evaluate_seconds = 0;
+    store_->write_cell(run_, cell);
+  };
+  add_setting(R"({"width":16})", R"({"precision":"bf16"})", R"({"hidden":2})", 1);
+  add_setting(R"({"width":64})", R"({"precision":"bf16"})", R"({"hidden":2})", 2);
+  add_setting(R"({"width":64})", R"({"precision":"fp32"})", R"({"hidden":2})", 3);
+  add_setting(R"({"width":64})", R"({"precision":"fp32"})", R"({"hidden":8})", 4);
+  const ThroughputBoard board = query_throughput(*store_, {.where = {{"tuner", "mlp"}}});
+  std::map<std::string, double> seconds;
+  for (const MethodCost& method : board.methods) {
+    seconds[fmt::format("{} {} {}", method.encoder_params.label, method.recipe.label, method.tuner_params.label)] =
+        *method.seconds_per_cell;
+  }
+  const std::map<std::string, double> expected = {{"  ", 4},
+                                                  {"width=16 precision=bf16 hidden=2", 1},
+                                                  {"width=64 precision=bf16 hidden=2", 2},
+                                                  {"width=64 precision=fp32 hidden=2", 3},
+                                                  {"width=64 precision=fp32 hidden=8", 4}};
+  EXPECT_EQ(seconds, expected);
+  EXPECT_THAT(render(board, ThroughputTable::methods, TableFormat::table),
+              AllOf(HasSubstr("encoder_params"), HasSubstr("width=16"), HasSubstr("precision=fp32"),
+                    HasSubstr("hidden=8"), HasSubstr("are of all settings of a tuner and encoder together")));
+  const auto json = nlohmann::json::parse(render(board, ThroughputTable::methods, TableFormat::json));
+  EXPECT_TRUE(json["rows"][0].contains("recipe"));
+}
+
 TEST(ParetoFront, KeepsWhatNothingDominates) {
   const std::vector<CostPoint> points{{0.9, 10}, {0.8, 5}, {0.8, 6}, {0.7, 5}, {0.9, 10}};
   EXPECT_THAT(pareto_front(points, true), ElementsAre(0, 1, 4));  // equals do not dominate each other
