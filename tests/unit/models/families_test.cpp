@@ -116,16 +116,17 @@ void expect_gradients(const json& entry) {
   }
 }
 
-// Those that the repository keeps, or of the file that the environment names: `reference.py --all` writes all.
+// Those that the repository keeps, or, of all variants, those in the file that the environment names, if it is there.
 json references() {
   const char* other = std::getenv("NMLBENCH_FAMILIES");
   std::ifstream in(other != nullptr ? other : NMLBENCH_SOURCE_DIR "/tests/golden/families/expected.json");
-  return json::parse(in);
+  return json::parse(in, nullptr, /*allow_exceptions=*/other == nullptr);
 }
 
 void expect_equal_to_timm(const std::string& plugin) {
   int compared = 0;
   const json all = references();
+  if (all.is_discarded()) GTEST_SKIP() << "Python had no timm to make the references";
   for (const auto& [name, entry] : all.items()) {
     if (entry.at("plugin") != plugin || !entry.contains("features")) continue;
     SCOPED_TRACE(name);
@@ -151,6 +152,7 @@ TEST(Families, ConvNextEqualsTimm) {
 // Of every variant, with a head of 1,000 classes.
 TEST(Families, HaveTheParametersOfTimmSlow) {
   const json all = references();
+  if (all.is_discarded()) GTEST_SKIP() << "Python had no timm to make the references";
   for (const auto& [name, entry] : all.items()) {
     std::int64_t parameters = 0;
     for (const Tensor& tensor : make(entry, entry.at("size"), 1000)->parameters()) parameters += tensor.numel();

@@ -1,10 +1,9 @@
 // Weights from files: what is read, and one line for everything that cannot be.
 #include "models/weights/load_weights.h"
+#include "support/safetensors.h"
 #include "support/scratch.h"
 
 #include <nmlbench/error.h>
-
-#include <sstream>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -28,32 +27,6 @@ struct Net : torch::nn::Module {
     register_module("fc", fc);
     register_module("bn", bn);
   }
-};
-
-// The bytes of a file with these tensors, under this header or the right one.
-class SafetensorsFile {
- public:
-  void add(const std::string& name, const Tensor& tensor, const std::string& type) {
-    const Tensor dense = tensor.contiguous();
-    const std::size_t begin = data_.size();
-    data_.append(static_cast<const char*>(dense.data_ptr()), dense.nbytes());
-    std::ostringstream sizes;
-    for (const std::int64_t size : dense.sizes()) sizes << (sizes.tellp() > 0 ? "," : "") << size;
-    std::ostringstream entry;
-    entry << (header_.empty() ? '{' : ',') << '"' << name << R"(":{"dtype":")" << type << R"(","shape":[)" << sizes.str()
-          << R"(],"data_offsets":[)" << begin << ',' << data_.size() << "]}";
-    header_ += entry.str();
-  }
-  std::string bytes() const { return with_header(header_ + "}"); }
-  std::string with_header(const std::string& header) const {
-    std::string bytes;
-    for (int i = 0; i < 8; ++i) bytes += static_cast<char>(header.size() >> (8 * i) & 0xFF);
-    return bytes + header + data_;
-  }
-  std::string header() const { return header_ + "}"; }
-
- private:
-  std::string header_, data_;
 };
 
 SafetensorsFile whole_net() {
