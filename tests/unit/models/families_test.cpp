@@ -2,6 +2,7 @@
 #include "support/plugins.h"
 #include "support/scratch.h"
 
+#include <nmlbench/compat.h>
 #include <nmlbench/dense.h>
 #include <nmlbench/encoder.h>
 
@@ -147,6 +148,33 @@ TEST(Families, VisionTransformerEqualsTimm) {
 
 TEST(Families, ConvNextEqualsTimm) {
   expect_equal_to_timm("convnext");
+}
+
+// Gradients under autocast point where those of float32 do.
+TEST(Families, TrainInBfloat16) {
+  for (const auto& [name, variant] : {std::pair<const char*, const char*>{"resnet", "resnet18"},
+                                      {"vit", "vit_tiny"},
+                                      {"convnext", "convnext_tiny"}}) {
+    SCOPED_TRACE(name);
+    const json entry = {{"plugin", name}, {"params", {{"variant", variant}}}};
+    const auto encoder = make(entry, 64, kClasses);
+    encoder->train();
+    const auto gradient = [&](bool bf16) {
+      encoder->zero_grad();
+      Tensor loss;
+      {
+        const AutocastGuard autocast(torch::kCPU, bf16);
+        loss = encoder->pretrain_loss(images(64));
+      }
+      loss.backward();
+      std::vector<Tensor> all;
+      for (const Tensor& tensor : encoder->parameters()) all.push_back(tensor.grad().flatten().clone());
+      return torch::cat(all);
+    };
+    const Tensor full = gradient(false), half = gradient(true);
+    EXPECT_GT(torch::cosine_similarity(full, half, 0).item<double>(), 0.99);
+    EXPECT_FALSE(torch::equal(full, half));
+  }
 }
 
 // Of every variant, with a head of 1,000 classes.
