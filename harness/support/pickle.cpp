@@ -7,13 +7,14 @@
 #include <cstring>
 #include <map>
 #include <optional>
-#include <set>
 #include <unordered_map>
 
 namespace nmlbench::pickle {
 namespace {
 
 constexpr std::size_t kMostValues = 4'000'000;  // 0.5 GB; the state dict of 1,000 tensors has 30,000
+// What is copied from value to value is short, so that repeating it cannot fill memory.
+constexpr std::size_t kMostDimensions = 64, kMostArguments = 16, kLongestKey = 64;
 
 std::optional<ElementType> storage_type(const std::string& import) {
   static const std::map<std::string_view, ElementType> types = {
@@ -31,44 +32,13 @@ constexpr const char* kTensor = "torch._utils._rebuild_tensor_v2";
 constexpr const char* kParameter = "torch._utils._rebuild_parameter";
 
 // Opcodes of protocols 0 to 5 (Lib/pickletools.py) that state dicts have.
-enum Opcode : unsigned char {
-  kMark = '(',
-  kStop = '.',
-  kPop = '0',
-  kBinFloat = 'G',
-  kBinInt = 'J',
-  kBinInt1 = 'K',
-  kBinInt2 = 'M',
-  kNone = 'N',
-  kBinPersistent = 'Q',
-  kReduce = 'R',
-  kBinUnicode = 'X',
-  kAppend = 'a',
-  kBuild = 'b',
-  kGlobal = 'c',
-  kAppends = 'e',
-  kBinGet = 'h',
-  kLongBinGet = 'j',
-  kEmptyList = ']',
-  kBinPut = 'q',
-  kLongBinPut = 'r',
-  kSetItem = 's',
-  kTuple = 't',
-  kEmptyTuple = ')',
-  kSetItems = 'u',
-  kEmptyDict = '}',
-  kProtocol = 0x80,
-  kTuple1 = 0x85,
-  kTuple2 = 0x86,
-  kTuple3 = 0x87,
-  kTrue = 0x88,
-  kFalse = 0x89,
-  kLong1 = 0x8a,
-  kShortBinUnicode = 0x8c,
-  kStackGlobal = 0x93,
-  kMemoize = 0x94,
-  kFrame = 0x95
-};
+constexpr unsigned char kMark = '(', kStop = '.', kPop = '0', kBinFloat = 'G', kBinInt = 'J', kBinInt1 = 'K',
+                        kBinInt2 = 'M', kNone = 'N', kBinPersistent = 'Q', kReduce = 'R', kBinUnicode = 'X',
+                        kAppend = 'a', kBuild = 'b', kGlobal = 'c', kAppends = 'e', kBinGet = 'h', kLongBinGet = 'j',
+                        kEmptyList = ']', kBinPut = 'q', kLongBinPut = 'r', kSetItem = 's', kTuple = 't',
+                        kEmptyTuple = ')', kSetItems = 'u', kEmptyDict = '}', kProtocol = 0x80, kTuple1 = 0x85,
+                        kTuple2 = 0x86, kTuple3 = 0x87, kTrue = 0x88, kFalse = 0x89, kLong1 = 0x8a,
+                        kShortBinUnicode = 0x8c, kStackGlobal = 0x93, kMemoize = 0x94, kFrame = 0x95;
 
 class Machine {
  public:
@@ -109,8 +79,9 @@ class Machine {
     return text;
   }
 
-  void push(Value value) {
-    out_.values.push_back(std::move(value));
+  template <typename T>
+  void push(T value) {
+    out_.values.emplace_back(std::in_place_type<T>, std::move(value));
     stack_.push_back(static_cast<Item>(out_.values.size() - 1));
   }
   Item pop() {
@@ -144,115 +115,49 @@ class Machine {
   }
 
   void step(unsigned char opcode) {
-    switch (opcode) {
-      case kProtocol:
-        take(1);
-        break;
-      case kFrame:
-        take(8);
-        break;
-      case kMark:
-        marks_.push_back(stack_.size());
-        break;
-      case kPop:
-        pop();
-        break;
-      case kNone:
-        push(None());
-        break;
-      case kTrue:
-        push(true);
-        break;
-      case kFalse:
-        push(false);
-        break;
-      case kBinInt:
-        push(static_cast<std::int64_t>(static_cast<std::int32_t>(number(4))));
-        break;
-      case kBinInt1:
-        push(static_cast<std::int64_t>(number(1)));
-        break;
-      case kBinInt2:
-        push(static_cast<std::int64_t>(number(2)));
-        break;
-      case kLong1:
-        push_long(number(1));
-        break;
-      case kBinFloat:
-        push(std::bit_cast<double>(__builtin_bswap64(number(8))));
-        break;
-      case kBinUnicode:
-        push(std::string(take(number(4))));
-        break;
-      case kShortBinUnicode:
-        push(std::string(take(number(1))));
-        break;
-      case kEmptyTuple:
-        push(Sequence());
-        break;
-      case kEmptyList:
-        push(Sequence());
-        break;
-      case kEmptyDict:
-        push(Dictionary());
-        break;
-      case kTuple:
-        push(Sequence{pop_to_mark()});
-        break;
-      case kTuple1:
-        push_tuple(1);
-        break;
-      case kTuple2:
-        push_tuple(2);
-        break;
-      case kTuple3:
-        push_tuple(3);
-        break;
-      case kAppend:
-        append({pop()});
-        break;
-      case kAppends:
-        append(pop_to_mark());
-        break;
-      case kSetItem:
-        set_last_item();
-        break;
-      case kSetItems:
-        set_items(pop_to_mark());
-        break;
-      case kBinPut:
-        memo_[number(1)] = top();
-        break;
-      case kLongBinPut:
-        memo_[number(4)] = top();
-        break;
-      case kMemoize:
-        memo_[memo_.size()] = top();
-        break;
-      case kBinGet:
-        recall(number(1));
-        break;
-      case kLongBinGet:
-        recall(number(4));
-        break;
-      case kGlobal:
-        import_global();
-        break;
-      case kStackGlobal:
-        import_from_stack();
-        break;
-      case kBinPersistent:
-        push_storage(as<Sequence>(pop()));
-        break;
-      case kReduce:
-        call();
-        break;
-      case kBuild:
-        set_attributes();
-        break;
-      default:
-        refuse("its pickle has the opcode " + std::to_string(opcode) + ", which no state dict needs");
+    using Step = void (*)(Machine&);
+    static const std::map<unsigned char, Step> steps = {
+        {kProtocol, [](Machine& m) { m.take(1); }},
+        {kFrame, [](Machine& m) { m.take(8); }},
+        {kMark, [](Machine& m) { m.marks_.push_back(m.stack_.size()); }},
+        {kPop, [](Machine& m) { m.pop(); }},
+        {kNone, [](Machine& m) { m.push(None()); }},
+        {kTrue, [](Machine& m) { m.push(true); }},
+        {kFalse, [](Machine& m) { m.push(false); }},
+        {kBinInt, [](Machine& m) { m.push(std::int64_t{static_cast<std::int32_t>(m.number(4))}); }},
+        {kBinInt1, [](Machine& m) { m.push(static_cast<std::int64_t>(m.number(1))); }},
+        {kBinInt2, [](Machine& m) { m.push(static_cast<std::int64_t>(m.number(2))); }},
+        {kLong1, [](Machine& m) { m.push_long(m.number(1)); }},
+        {kBinFloat, [](Machine& m) { m.push(std::bit_cast<double>(__builtin_bswap64(m.number(8)))); }},
+        {kBinUnicode, [](Machine& m) { m.push(std::string(m.take(m.number(4)))); }},
+        {kShortBinUnicode, [](Machine& m) { m.push(std::string(m.take(m.number(1)))); }},
+        {kEmptyTuple, [](Machine& m) { m.push(Sequence()); }},
+        {kEmptyList, [](Machine& m) { m.push(Sequence()); }},
+        {kEmptyDict, [](Machine& m) { m.push(Dictionary()); }},
+        {kTuple, [](Machine& m) { m.push(Sequence{m.pop_to_mark()}); }},
+        {kTuple1, [](Machine& m) { m.push_tuple(1); }},
+        {kTuple2, [](Machine& m) { m.push_tuple(2); }},
+        {kTuple3, [](Machine& m) { m.push_tuple(3); }},
+        {kAppend, [](Machine& m) { m.append({m.pop()}); }},
+        {kAppends, [](Machine& m) { m.append(m.pop_to_mark()); }},
+        {kSetItem, [](Machine& m) { m.set_last_item(); }},
+        {kSetItems, [](Machine& m) { m.set_items(m.pop_to_mark()); }},
+        {kBinPut, [](Machine& m) { m.remember(m.number(1)); }},
+        {kLongBinPut, [](Machine& m) { m.remember(m.number(4)); }},
+        {kMemoize, [](Machine& m) { m.remember(m.memo_.size()); }},
+        {kBinGet, [](Machine& m) { m.recall(m.number(1)); }},
+        {kLongBinGet, [](Machine& m) { m.recall(m.number(4)); }},
+        {kGlobal, [](Machine& m) { m.import_global(); }},
+        {kStackGlobal, [](Machine& m) { m.import_from_stack(); }},
+        {kBinPersistent, [](Machine& m) { m.push_storage(m.as<Sequence>(m.pop())); }},
+        {kReduce, [](Machine& m) { m.call(); }},
+        {kBuild, [](Machine& m) { m.set_attributes(); }},
+    };
+    const auto found = steps.find(opcode);
+    if (found == steps.end()) {
+      refuse("its pickle has the opcode " + std::to_string(opcode) + ", which no state dict needs");
     }
+    found->second(*this);
   }
 
   // Little-endian two's complement; longer ones are no number that is asked for.
@@ -283,6 +188,7 @@ class Machine {
     pop();
     if (!std::holds_alternative<Dictionary>(out_.values[top()])) refuse("its pickle has an object of an unknown class");
   }
+  void remember(std::uint64_t place) { memo_[place] = top(); }
   void recall(std::uint64_t place) {
     const auto found = memo_.find(place);
     if (found == memo_.end()) malformed();
@@ -314,12 +220,14 @@ class Machine {
       refuse("a tensor is a view of another's storage, as PyTorch before 0.4 saved; save it anew");
     }
     const std::int64_t elements = as<std::int64_t>(id.items[4]);
-    if (elements < 0) malformed();
-    push(Storage{as<std::string>(id.items[2]), *type, elements});
+    const std::string& key = as<std::string>(id.items[2]);
+    if (elements < 0 || key.size() > kLongestKey) malformed();
+    push(Storage{key, *type, elements});
   }
 
   void call() {
-    const std::vector<Item> arguments = as<Sequence>(pop()).items;
+    const std::vector<Item>& arguments = as<Sequence>(pop()).items;
+    if (arguments.size() > kMostArguments) malformed();
     const std::string callee = as<Import>(pop()).name;
     if (callee == kOrderedDict && arguments.empty()) return push(Dictionary());
     if (callee == kTensor && arguments.size() >= 4) return push_tensor(arguments);
@@ -349,6 +257,7 @@ class Machine {
 
   std::vector<std::int64_t> integers(Item item) {
     std::vector<std::int64_t> numbers;
+    if (as<Sequence>(item).items.size() > kMostDimensions) malformed();
     for (const Item one : as<Sequence>(item).items) numbers.push_back(as<std::int64_t>(one));
     return numbers;
   }

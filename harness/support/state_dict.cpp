@@ -21,6 +21,7 @@ using pickle::Item;
 using pickle::Unpickled;
 
 constexpr std::uint64_t kLargestPickle = std::uint64_t{32} << 20;
+constexpr std::size_t kLongestName = 1000, kKeysNamed = 20;
 
 [[noreturn]] void fail(const std::filesystem::path& file, const std::string& message) {
   throw DataError(file.string() + ": " + message);
@@ -55,9 +56,10 @@ const pickle::Dictionary& tensors_of(const Unpickled& pickle, const std::filesys
   if (outer == nullptr) fail(file, "holds no dictionary of tensors");
   const pickle::Dictionary* found = nullptr;
   std::string keys;
+  std::size_t named = 0;
   for (const auto& [key, value] : outer->entries) {
     const std::string& name = text_of(pickle, key);
-    keys += (keys.empty() ? "" : ", ") + name;
+    if (named++ < kKeysNamed) keys += (keys.empty() ? "" : ", ") + name.substr(0, kLongestName);
     if ((name != "state_dict" && name != "model") || !has_tensors(pickle, value)) continue;
     if (found != nullptr)
       fail(file, "has tensors under \"state_dict\" and under \"model\"; save the one that is meant");
@@ -73,6 +75,7 @@ std::vector<StoredTensor> collect(const Unpickled& pickle, const Storages& stora
   for (const auto& [key, value] : tensors_of(pickle, file).entries) {
     const auto* tensor = pickle.get<pickle::Tensor>(value);
     if (tensor == nullptr) continue;  // numbers beside tensors: an epoch, a version
+    if (text_of(pickle, key).size() > kLongestName) fail(file, "has a tensor whose name is too long");
     const auto storage = storages.find(tensor->storage.key);
     const std::uint64_t bytes = element_bytes(tensor->storage.type);
     if (storage == storages.end() ||
@@ -122,7 +125,8 @@ std::vector<StoredTensor> read_zip(const std::filesystem::path& file) {
   for_each_entry(file, [&](const std::string& name, std::uint64_t size, const Read& read) {
     if (name == "constants.pkl")
       fail(file, "is a TorchScript module; save its state dict: torch.save(m.state_dict(), ..)");
-    if (name == "byteorder" && size == 3) fail(file, "was written on a big-endian machine");
+    if (name == "byteorder" && size == std::string_view("big").size())
+      fail(file, "was written on a big-endian machine");
     if (name != "data.pkl") return;
     if (size > kLargestPickle) fail(file, "its pickle has " + std::to_string(size) + " bytes; 32 MiB are read");
     pickled.assign(reinterpret_cast<const char*>(read().get()), size);
@@ -153,7 +157,7 @@ std::vector<StoredTensor> read_legacy(const std::filesystem::path& file, const s
   const std::string_view bytes(reinterpret_cast<const char*>(mapping->data()), mapping->size());
   std::size_t at = kLegacyMagic.size();
   const auto next = [&] {
-    Unpickled pickle = pickle::unpickle(bytes.substr(at), file.string());
+    Unpickled pickle = pickle::unpickle(bytes.substr(at, kLargestPickle), file.string());
     at += pickle.bytes;
     return pickle;
   };

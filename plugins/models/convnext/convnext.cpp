@@ -40,6 +40,11 @@ Tensor channels_to_front(const Tensor& x) {
   return x.permute({0, 3, 1, 2});
 }
 
+// Over the channels of each pixel of x [B, C, H, W] -> [B, H, W, C]; in float32 also under autocast.
+Tensor normalised(torch::nn::LayerNorm& norm, const Tensor& x) {
+  return norm(channels_to_back(at_least_float(x)));
+}
+
 class ConvNextBlock : public torch::nn::Module {
  public:
   explicit ConvNextBlock(std::int64_t channels) {
@@ -54,7 +59,7 @@ class ConvNextBlock : public torch::nn::Module {
 
   // x [B, C, H, W] -> the same.
   Tensor forward(const Tensor& x, const StochasticDepth& drop_path, std::int64_t index, std::int64_t of) {
-    const Tensor inner = norm_(channels_to_back(conv_(x)));
+    const Tensor inner = normalised(norm_, conv_(x));
     const Tensor branch = channels_to_front(fc2_(torch::gelu(fc1_(inner))) * gamma_);
     return x + drop_path(branch, index, of);
   }
@@ -133,11 +138,11 @@ class ConvNext : public ImageClassifier {
   }
 
   Tensor pooled(const Tensor& x) override {
-    Tensor y = channels_to_front(stem_norm_(channels_to_back(patches_(x))));
+    Tensor y = channels_to_front(normalised(stem_norm_, patches_(x)));
     std::int64_t count = 0, index = 0;
     for (const std::int64_t depth : shape_.depths) count += depth;
     for (Stage& stage : stages_) {
-      if (!stage.halve.is_empty()) y = stage.halve(channels_to_front(stage.norm(channels_to_back(y))));
+      if (!stage.halve.is_empty()) y = stage.halve(channels_to_front(normalised(stage.norm, y)));
       for (const auto& block : stage.blocks) y = block->forward(y, drop_path(), index++, count);
     }
     return at_least_float(norm_(at_least_float(y).mean({2, 3})));

@@ -16,7 +16,8 @@ namespace {
 
 using torch::Tensor;
 
-constexpr std::size_t kNamed = 3;  // tensors of one kind that a message names
+constexpr std::size_t kNamed = 3;           // tensors of one kind that a message names
+constexpr std::size_t kLongestName = 1000;  // std::regex recurses over what it matches
 
 struct OurName {
   std::string name;  // "" for a tensor that is left out
@@ -66,6 +67,7 @@ Parts by_our_names(const std::filesystem::path& file, const std::vector<Rename>&
   const Renamer rename(renames);
   Parts parts;
   for (const StoredTensor& tensor : tensors) {
+    if (tensor.name.size() > kLongestName) throw DataError(file.string() + ": has a tensor whose name is too long");
     const OurName ours = rename(tensor.name.substr(prefix));
     if (ours.name.empty()) continue;
     if (!parts[ours.name].emplace(ours.part, tensor).second) {

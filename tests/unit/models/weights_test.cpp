@@ -1,10 +1,10 @@
 // Weights from files: what is read, and one line for everything that cannot be.
 #include "models/weights/load_weights.h"
+#include "support/pickle.h"
+#include "support/safetensors.h"
 #include "support/scratch.h"
 
 #include <nmlbench/error.h>
-
-#include <sstream>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -18,6 +18,7 @@ using plugins::Rename;
 using ::testing::AllOf;
 using ::testing::HasSubstr;
 using torch::Tensor;
+using namespace std::string_literals;
 
 const std::filesystem::path kGolden = NMLBENCH_SOURCE_DIR "/tests/golden/weights";
 
@@ -28,32 +29,6 @@ struct Net : torch::nn::Module {
     register_module("fc", fc);
     register_module("bn", bn);
   }
-};
-
-// The bytes of a file with these tensors, under this header or the right one.
-class SafetensorsFile {
- public:
-  void add(const std::string& name, const Tensor& tensor, const std::string& type) {
-    const Tensor dense = tensor.contiguous();
-    const std::size_t begin = data_.size();
-    data_.append(static_cast<const char*>(dense.data_ptr()), dense.nbytes());
-    std::ostringstream sizes;
-    for (const std::int64_t size : dense.sizes()) sizes << (sizes.tellp() > 0 ? "," : "") << size;
-    std::ostringstream entry;
-    entry << (header_.empty() ? '{' : ',') << '"' << name << R"(":{"dtype":")" << type << R"(","shape":[)" << sizes.str()
-          << R"(],"data_offsets":[)" << begin << ',' << data_.size() << "]}";
-    header_ += entry.str();
-  }
-  std::string bytes() const { return with_header(header_ + "}"); }
-  std::string with_header(const std::string& header) const {
-    std::string bytes;
-    for (int i = 0; i < 8; ++i) bytes += static_cast<char>(header.size() >> (8 * i) & 0xFF);
-    return bytes + header + data_;
-  }
-  std::string header() const { return header_ + "}"; }
-
- private:
-  std::string header_, data_;
 };
 
 SafetensorsFile whole_net() {
@@ -174,6 +149,24 @@ TEST(Weights, FilesThatLieAreRefused) {
   EXPECT_THAT(complaint(write(good.with_header(std::string(1 << 20, '[')))), HasSubstr("no JSON object"));
   EXPECT_THAT(complaint(scratch.write("w.bin", "hello")), HasSubstr("neither a .safetensors file nor"));
   EXPECT_THAT(complaint(scratch / "none.pt"), HasSubstr("No such file"));
+}
+
+TEST(Weights, NamesAndShapesHaveALength) {
+  const Scratch scratch;
+  SafetensorsFile file;
+  file.add("encoder." + std::string(1 << 20, 'x'), torch::ones({1}));
+  EXPECT_THAT(complaint(scratch.write("w.safetensors", file.bytes())), HasSubstr("name is too long"));
+  // a tensor of 100 dimensions over a storage of one element
+  std::string pickled = "ctorch._utils\n_rebuild_tensor_v2\n((X\7\0\0\0storagectorch\nFloatStorage\n"s +
+                        "X\1\0\0\0"
+                        "0"s +
+                        "X\3\0\0\0cpuK\1tQK\0"s;
+  for (int i = 0; i < 2; ++i) {
+    pickled += '(';
+    for (int j = 0; j < 100; ++j) pickled += "K\1"s;
+    pickled += 't';
+  }
+  EXPECT_THROW(pickle::unpickle(pickled + "\x89}tR.", "f"), DataError);
 }
 
 // Nothing crashes, whatever stands in the file, and damage to what is read is noticed or harmless.

@@ -1,0 +1,254 @@
+"""Files with weights, as libraries of models write them, give the features of those libraries' models; and timm takes
+checkpoints of this program.
+
+usage: weights_of_others_test.py NMLBENCH    (needs timm, torchvision, transformers and safetensors)
+"""
+import json
+import pathlib
+import subprocess
+import sys
+import tempfile
+
+try:
+    import numpy as np
+    import timm
+    import torch
+    import torchvision
+    import transformers
+    from safetensors.torch import save_file
+except ImportError as missing:
+    print(f"skipped: {missing}")
+    sys.exit(77)
+
+SIZES = (64, 96)
+IMAGENET = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+HALF = (0.5,), (0.5,)
+
+
+def randomised(model):
+    """Every parameter and statistic away from where it began."""
+    torch.manual_seed(0)
+    with torch.no_grad():
+        for name, tensor in model.state_dict().items():
+            if not tensor.is_floating_point():
+                continue
+            tensor.add_(0.1 * torch.rand_like(tensor) if name.endswith("running_var") else 0.02 * torch.randn_like(tensor))
+    return model.eval()
+
+
+def timm_features(model):
+    return lambda x: model.forward_head(model.forward_features(x), pre_logits=True)
+
+
+def without_head(model, head):
+    setattr(model, head, torch.nn.Identity())
+    return model
+
+
+def resnet_config(layer_type, depths, hidden):
+    return transformers.ResNetConfig(layer_type=layer_type, depths=depths, hidden_sizes=hidden)
+
+
+# name, plugin and parameters, colours, size -> (the model whose state dict is saved, what makes features)
+def cases():
+    def of_timm(name, **options):
+        def make(size):
+            model = randomised(timm.create_model(name, num_classes=1000, **options))
+            return model, timm_features(model)
+        return make
+
+    yield "timm resnet34", 'plugin = "resnet", variant = "resnet34"', IMAGENET, of_timm("resnet34")
+    yield "timm convnext", 'plugin = "convnext"', IMAGENET, of_timm("convnext_tiny")
+
+    def resampled_vit(size):
+        """Saved at 224 px; timm resamples its positions for the size it sees."""
+        saved = randomised(timm.create_model("vit_tiny_patch16_224", num_classes=1000))
+        model = timm.create_model("vit_tiny_patch16_224", num_classes=1000, img_size=size).eval()
+        model.load_state_dict(timm.models.vision_transformer.checkpoint_filter_fn(saved.state_dict(), model))
+        return saved, timm_features(model)
+
+    yield "timm vit at other sizes", 'plugin = "vit", variant = "vit_tiny"', HALF, resampled_vit
+
+    def of_torchvision(name, head):
+        def make(size):
+            options = {"image_size": size} if name.startswith("vit") else {}
+            model = randomised(getattr(torchvision.models, name)(**options))
+            def features(x):
+                kept = getattr(model, head)
+                layers = list(kept.children())[:-1] if isinstance(kept, torch.nn.Sequential) else []
+                setattr(model, head, torch.nn.Sequential(*layers))
+                y = model(x)
+                setattr(model, head, kept)
+                return y.flatten(1)
+            return model, features
+        return make
+
+    yield "torchvision wide_resnet50_2", 'plugin = "resnet", variant = "wide_resnet50_2"', IMAGENET, of_torchvision("wide_resnet50_2", "fc")
+    yield "torchvision vit_b_16", 'plugin = "vit"', HALF, of_torchvision("vit_b_16", "heads")
+    yield "torchvision convnext_tiny", 'plugin = "convnext"', IMAGENET, of_torchvision("convnext_tiny", "classifier")
+
+    def of_transformers(make_model, pooled):
+        def make(size):
+            model = randomised(make_model(size))
+            return model, lambda x: pooled(model(pixel_values=x))
+        return make
+
+    def hf_resnet(size):
+        return transformers.ResNetForImageClassification(resnet_config("bottleneck", [3, 4, 6, 3], [256, 512, 1024, 2048])).resnet
+
+    def hf_resnet18(size):
+        return transformers.ResNetModel(resnet_config("basic", [2, 2, 2, 2], [64, 128, 256, 512]))
+
+    def vit_config(kind, size, patch=16, **options):
+        return kind(hidden_size=192, num_hidden_layers=12, num_attention_heads=3, intermediate_size=768, image_size=size,
+                    patch_size=patch, **options)
+
+    yield ("transformers resnet50", 'plugin = "resnet"', IMAGENET, of_transformers(hf_resnet, lambda out: out.pooler_output.flatten(1)))
+    yield ("transformers resnet18", 'plugin = "resnet", variant = "resnet18"', IMAGENET,
+           of_transformers(hf_resnet18, lambda out: out.pooler_output.flatten(1)))
+    yield ("transformers ViT", 'plugin = "vit", variant = "vit_tiny"', HALF,
+           of_transformers(lambda size: transformers.ViTModel(vit_config(transformers.ViTConfig, size, layer_norm_eps=1e-6)), lambda out: out.last_hidden_state[:, 0]))
+    yield ("transformers DINOv2", 'plugin = "vit", variant = "vit_tiny", layer_scale = true, pool = "mean"', HALF,
+           of_transformers(lambda size: transformers.Dinov2Model(
+               transformers.Dinov2Config(hidden_size=192, num_hidden_layers=12, num_attention_heads=3, image_size=size, patch_size=16)),
+               lambda out: out.last_hidden_state[:, 1:].mean(1)))
+    yield ("transformers CLIP", 'plugin = "vit", variant = "vit_tiny", pre_norm = true, activation = "quick-gelu"', HALF,
+           of_transformers(lambda size: transformers.CLIPVisionModel(vit_config(transformers.CLIPVisionConfig, size)), lambda out: out.pooler_output))
+    yield ("transformers ConvNeXt", 'plugin = "convnext"', IMAGENET,
+           of_transformers(lambda size: transformers.ConvNextModel(transformers.ConvNextConfig()), lambda out: out.pooler_output))
+
+
+MATRIX = """
+[matrix]
+name = "others"
+seeds = [0]
+[[pretrain]]
+encoder = {{ {encoder}, weights = "{weights}", size = {size}, mean = {mean}, std = {std} }}
+[[task]]
+name = "t"
+train = {{ plugin = "npy-images", x = "x{size}.npy", y = "y.npy" }}
+[[task.test]]
+kind = "id"
+data = {{ plugin = "npy-images", x = "x{size}.npy", y = "y.npy" }}
+[[tuner]]
+plugin = "linear-probe"
+"""
+
+
+def features_of(nmlbench, folder, matrix):
+    (folder / "m.toml").write_text(matrix)
+    out = folder / "out"
+    done = subprocess.run([nmlbench, "features", folder / "m.toml", "-o", out, "--cache-dir", folder / "cache"], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    found = sorted(out.rglob("*_x.npy"))
+    assert len(found) == 1, found
+    x = np.load(found[0])
+    found[0].unlink()
+    return x
+
+
+def compare(nmlbench, folder, name, encoder, colours, make, write):
+    for size in SIZES:
+        model, features = make(size)
+        weights = save(model, write, folder)
+        images = np.load(folder / f"x{size}.npy")
+        mean, std = (torch.tensor(c).view(1, -1, 1, 1) for c in colours)
+        with torch.no_grad():
+            expected = features((torch.from_numpy(images).permute(0, 3, 1, 2) / 255 - mean) / std).numpy()
+        matrix = MATRIX.format(encoder=encoder, weights=weights, size=size, mean=list(colours[0]), std=list(colours[1]))
+        got = features_of(nmlbench, folder, matrix)
+        assert got.shape == expected.shape, (name, got.shape, expected.shape)
+        error = np.abs(got - expected).max() / np.abs(expected).max()
+        print(f"{name}, {size} px: {error:.1e}", flush=True)
+        assert error < 1e-5, name
+
+
+def save(model, write, folder):
+    """transformers has other names in memory than in files."""
+    if not isinstance(model, transformers.PreTrainedModel):
+        return write(model.state_dict(), folder)
+    model.save_pretrained(folder)
+    return "model.safetensors"
+
+
+def as_safetensors(state, folder):
+    save_file({k: v.contiguous() for k, v in state.items()}, folder / "w.safetensors")
+    return "w.safetensors"
+
+
+def as_shards(state, folder):
+    names = sorted(state)
+    halves = {"a.safetensors": names[::2], "b.safetensors": names[1::2]}
+    for file, part in halves.items():
+        save_file({k: state[k].contiguous() for k in part}, folder / file)
+    index = {"metadata": {}, "weight_map": {k: file for file, part in halves.items() for k in part}}
+    (folder / "w.safetensors.index.json").write_text(json.dumps(index))
+    return "w.safetensors.index.json"
+
+
+def as_torch_save(state, folder):
+    torch.save(state, folder / "w.pth")
+    return "w.pth"
+
+
+def as_training_checkpoint(state, folder):
+    torch.save({"epoch": 7, "state_dict": {"module." + k: v for k, v in state.items()}, "lr": 0.1}, folder / "w.bin",
+               _use_new_zipfile_serialization=False)
+    return "w.bin"
+
+
+TRAINED = """
+[matrix]
+name = "ours"
+seeds = [0]
+[[pretrain]]
+encoder = {{ {encoder}, size = 64, mean = {mean}, std = {std} }}
+dataset = {{ plugin = "procedural", split = "pretrain", classes = 8, per_class = 16 }}
+optim = {{ epochs = 1, batch_size = 32, lr = 0.01 }}
+[[task]]
+name = "t"
+train = {{ plugin = "npy-images", x = "x64.npy", y = "y.npy" }}
+[[task.test]]
+kind = "id"
+data = {{ plugin = "npy-images", x = "x64.npy", y = "y.npy" }}
+[[tuner]]
+plugin = "linear-probe"
+"""
+
+
+def load_ours(nmlbench, folder):
+    """timm takes a checkpoint that was pre-trained here, head included, by its names."""
+    images = torch.from_numpy(np.load(folder / "x64.npy")).permute(0, 3, 1, 2) / 255
+    for encoder, colours, make in (
+            ('plugin = "resnet", variant = "resnet18"', IMAGENET, lambda: timm.create_model("resnet18", num_classes=8)),
+            ('plugin = "vit", variant = "vit_tiny"', HALF, lambda: timm.create_model("vit_tiny_patch16_224", num_classes=8, img_size=64)),
+            ('plugin = "convnext"', IMAGENET, lambda: timm.create_model("convnext_tiny", num_classes=8))):
+        got = features_of(nmlbench, folder, TRAINED.format(encoder=encoder, mean=list(colours[0]), std=list(colours[1])))
+        (weights,) = (folder / "cache").rglob("weights.pt")
+        model = make().eval()
+        model.load_state_dict(torch.jit.load(weights, map_location="cpu").state_dict())
+        weights.unlink()
+        mean, std = (torch.tensor(c).view(1, -1, 1, 1) for c in colours)
+        with torch.no_grad():
+            expected = timm_features(model)((images - mean) / std).numpy()
+        error = np.abs(got - expected).max() / np.abs(expected).max()
+        print(f"checkpoint of {encoder}: {error:.1e}", flush=True)
+        assert error < 1e-5
+
+
+def main():
+    nmlbench = sys.argv[1]
+    writers = [as_safetensors, as_shards, as_torch_save, as_training_checkpoint]
+    with tempfile.TemporaryDirectory() as name:
+        folder = pathlib.Path(name)
+        draws = np.random.default_rng(0)
+        for size in SIZES:
+            np.save(folder / f"x{size}.npy", draws.integers(0, 256, (4, size, size, 3), dtype=np.uint8))
+        np.save(folder / "y.npy", np.array([0, 1, 0, 1]))
+        load_ours(nmlbench, folder)
+        for i, case in enumerate(cases()):
+            compare(nmlbench, folder, *case, writers[i % len(writers)])
+
+
+if __name__ == "__main__":
+    main()
