@@ -172,20 +172,16 @@ def read_options(arguments):
     return options
 
 
+def write(arguments):
+    options = read_options(arguments)
+    about = export(options)
+    print(f"{options.output}: {about['dim']} features of images of {about['size']} px ({about['resize']}, crop_pct "
+          f"{about['crop_pct']:g}, {about['interpolation']})")
+    print(f"encoder = {{ plugin = \"torchscript\", path = {json.dumps(options.output)} }}")
+
+
 def main(arguments):
-    try:
-        options = read_options(arguments)
-        about = export(options)
-        print(f"{options.output}: {about['dim']} features of images of {about['size']} px ({about['resize']}, crop_pct "
-              f"{about['crop_pct']:g}, {about['interpolation']})")
-        print(f"encoder = {{ plugin = \"torchscript\", path = {json.dumps(options.output)} }}")
-        return 0
-    except (UserError, OSError) as error:
-        message = str(error)
-    except ImportError as error:
-        message = f"{error}; install what the model needs with pip"
-    print(f"export_encoder: {message}", file=sys.stderr)
-    return 2
+    return freeze_features.status_of("export_encoder", lambda: write(arguments))
 
 
 if __name__ == "__main__":

@@ -438,16 +438,21 @@ def checked(options):
     return options
 
 
-def main(arguments):
+def status_of(program, work):
+    """0, or 2 and a line on stderr for a mistake of the caller's."""
     try:
-        print(f"nmlbench run {freeze(read_options(arguments))}")
+        work()
         return 0
     except (UserError, OSError) as error:
         message = str(error)
     except ImportError as error:
-        message = f"{error}; install what --model needs with pip"
-    print(f"freeze_features: {message}", file=sys.stderr)
+        message = f"{error}; install what the model needs with pip"
+    print(f"{program}: {message}", file=sys.stderr)
     return 2
+
+
+def main(arguments):
+    return status_of("freeze_features", lambda: print(f"nmlbench run {freeze(read_options(arguments))}"))
 
 
 if __name__ == "__main__":

@@ -248,14 +248,6 @@ std::vector<const Score*> scores_of(const Leaderboard& board) {
   return scores;
 }
 
-std::vector<const Score*> differences_of(const Leaderboard& board) {
-  std::vector<const Score*> scores;
-  for (const LeaderboardRow& row : board.rows) {
-    scores.insert(scores.end(), {pointer_to(row.id_difference), pointer_to(row.ood_difference)});
-  }
-  return scores;
-}
-
 std::string of_samples(const Leaderboard& board, std::size_t Difference::Samples::*member) {
   std::set<std::size_t> counts;
   for (const LeaderboardRow& row : board.rows) {
@@ -324,6 +316,14 @@ std::vector<std::string> all_notes(const Leaderboard& board, bool ranks) {
 }
 
 }  // namespace
+
+std::vector<const Score*> differences_of(const Leaderboard& board) {
+  std::vector<const Score*> scores;
+  for (const LeaderboardRow& row : board.rows) {
+    scores.insert(scores.end(), {pointer_to(row.id_difference), pointer_to(row.ood_difference)});
+  }
+  return scores;
+}
 
 TextTable table_for_people(const Leaderboard& board) {
   return for_people(make_table(board, true, false));

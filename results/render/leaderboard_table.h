@@ -10,6 +10,8 @@
 
 namespace nmlbench {
 
+// Of all rows, null where a row has none.
+std::vector<const Score*> differences_of(const Leaderboard& board);
 TextTable table_for_people(const Leaderboard& board);
 TextTable table_for_people(const NoiseEffect& effect);
 std::string title(const Leaderboard& board);

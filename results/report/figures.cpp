@@ -1,6 +1,7 @@
 #include "results/report/figures.h"
 
 #include "results/render/board_facts.h"
+#include "results/render/leaderboard_table.h"
 #include "results/store/database.h"
 
 #include <algorithm>
@@ -173,14 +174,6 @@ BaselineScores baseline_scores(const Leaderboard& board) {
   BaselineScores scores;
   for (const LeaderboardRow& row : board.rows) {
     if (setting_label(row) == board.baseline) scores.emplace(without_series(texts(row.key)), &row);
-  }
-  return scores;
-}
-
-std::vector<const Score*> differences_of(const Leaderboard& board) {
-  std::vector<const Score*> scores;
-  for (const LeaderboardRow& row : board.rows) {
-    scores.insert(scores.end(), {pointer_to(row.id_difference), pointer_to(row.ood_difference)});
   }
   return scores;
 }

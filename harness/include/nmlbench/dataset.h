@@ -34,8 +34,8 @@ struct SplitInfo {
   std::vector<std::vector<std::int64_t>> training_classes;
   // Test sets that accept several answers: for each sample, the classes that are right. Empty: the label alone.
   std::vector<std::vector<std::int64_t>> right_classes;
-  // Test sets whose unit is a set of samples (the frames around a video's anchor frame), right when each of them is: for
-  // each sample, the number of its set, counted from 0 in the order of samples. A set has the label of its first
+  // Test sets whose unit is a set of samples (the frames around a video's anchor frame), right when each of them is:
+  // for each sample, the number of its set, counted from 0 in the order of samples. A set has the label of its first
   // sample, and is scored as the sample that is worst predicted. Empty: each sample for itself.
   std::vector<std::int64_t> sets;
   bool fits_in_memory = true;  // the harness may hold the whole split on the device
