@@ -156,7 +156,7 @@ TEST(Weights, NamesAndShapesHaveALength) {
   SafetensorsFile file;
   file.add("encoder." + std::string(1 << 20, 'x'), torch::ones({1}));
   EXPECT_THAT(complaint(scratch.write("w.safetensors", file.bytes())), HasSubstr("name is too long"));
-  // a tensor of 100 dimensions over a storage of one element
+  // a tensor of 100 dimensions over a storage of one element, which no shape of PyTorch's has
   std::string pickled = "ctorch._utils\n_rebuild_tensor_v2\n((X\7\0\0\0storagectorch\nFloatStorage\n"s +
                         "X\1\0\0\0"
                         "0"s +
