@@ -73,7 +73,8 @@ TEST(TorchScript, FeaturesAreThoseOfTheModule) {
 TEST(TorchScript, WhatDoesNotWorkIsSaidInOneLine) {
   const Scratch scratch;
   EXPECT_THAT(refusal(kExported / "silent.pt"), HasSubstr("silent.pt: does not say what images its model wants"));
-  EXPECT_THAT(refusal(kExported / "outputs.pt"), AllOf(HasSubstr("gives Dict(str, Tensor), no tensor"), HasSubstr("`output`")));
+  EXPECT_THAT(refusal(kExported / "outputs.pt"),
+              AllOf(HasSubstr("gives Dict(str, Tensor), no tensor"), HasSubstr("`output`")));
   EXPECT_THAT(refusal(kExported / "outputs.pt", "logits"), HasSubstr("no tensor is called \"logits\""));
   EXPECT_THAT(refusal(kExported / "tiny.pt", "0"), HasSubstr("gives Tensor, in which no tensor is called \"0\""));
   EXPECT_THAT(refusal(scratch.write("text.pt", "no zip")), HasSubstr("is no file of torch.jit.save()"));
