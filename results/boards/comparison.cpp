@@ -182,7 +182,7 @@ class Comparer {
     const Grouping grouping = group_rows(data_, asked.empty() ? default_grouping(data_) : asked);
     for (const Field field : grouping.fields) result.group_by.emplace_back(data_.name(field));
     for (const Field field : pooled_by(data_, grouping.fields)) result.pooled.emplace_back(data_.name(field));
-    const Labels labels(data_);
+    const Labels labels(data_, grouping.fields);
     for (const Group& group : grouping.groups) {
       ComparedGroup& compared = result.groups.emplace_back(compare(group.done));
       compared.key = labels.key(group.example, grouping.fields);

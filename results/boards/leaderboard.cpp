@@ -87,7 +87,7 @@ std::vector<LeaderboardRow> make_rows(const Observations& data, const Grouping& 
                                       Asked& asked) {
   std::optional<Baseline> baseline;
   if (!query.baseline.empty()) baseline.emplace(data, grouping.fields, query.baseline);
-  const Labels labels(data);
+  const Labels labels(data, grouping.fields);
   const std::vector<bool> complete = complete_groups(data, grouping);
   std::vector<LeaderboardRow> rows;
   for (std::size_t i = 0; i < grouping.groups.size(); ++i) {
@@ -283,9 +283,18 @@ void reorder(Leaderboard& board, const LeaderboardQuery& query) {
   stable_sort([&](const auto& a, const auto& b) { return a.key[i] < b.key[i]; });
 }
 
+// The columns of the board: what was asked for or tells cells apart, then the settings that were chosen.
+std::vector<Field> shown_fields(const Observations& data, const LeaderboardQuery& query) {
+  if (query.pooled) return fields_named(data, query.group_by);
+  std::vector<Field> fields = grouping_fields(data, query.group_by);
+  for (const Field chosen : fields_named(data, query.best)) {
+    if (!contains(fields, chosen)) fields.push_back(chosen);
+  }
+  return fields;
+}
+
 Leaderboard build(const Store& store, const Observations& data, const LeaderboardQuery& query, Asked& asked) {
-  const Grouping grouping =
-      group_rows(data, query.pooled ? fields_named(data, query.group_by) : grouping_fields(data, query.group_by));
+  const Grouping grouping = group_rows(data, shown_fields(data, query));
   Leaderboard board;
   describe(board, store, query);
   board.baseline = query.baseline;

@@ -305,7 +305,7 @@ NoiseEffect build_effect(const Store& store, const Observations& data, const Lea
   describe(effect, store, query);
   effect.matrices = data.distinct(Field::matrix);
   for (const Field field : fields) effect.group_by.emplace_back(data.name(field));
-  const Labels labels(data);
+  const Labels labels(data), of_columns(data, fields);
   effect.baseline = baseline_tuner(data, labels, fields, query);
   std::optional<BaselineSeries> baseline;
   std::optional<BaselineChoice> choice;
@@ -316,7 +316,7 @@ NoiseEffect build_effect(const Store& store, const Observations& data, const Lea
   for (const Levels& levels : SeriesTable(data, grouping, fields).series()) {
     const Group& example = *levels.rbegin()->second.group;
     NoiseEffectRow& row = effect.rows.emplace_back();
-    row.key = labels.key(example.example, fields);
+    row.key = of_columns.key(example.example, fields);
     for (const auto& [key, level] : levels) {
       row.rates.push_back(level.rate);
       row.complete = row.complete && complete[static_cast<std::size_t>(level.group - grouping.groups.data())];

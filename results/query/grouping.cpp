@@ -134,6 +134,19 @@ std::optional<double> rate_of(const Observations& data, const Observation& row) 
   return realised ? realised : data.number(row, Field::noise_ratio);
 }
 
+// Adds to `fields` the columns that tell such cells apart. Returns two cells that none does, if there are any.
+std::optional<TwoRows> tell_apart(const Observations& data, std::vector<Field>& fields) {
+  while (const auto pair = two_of_one_measurement(data, fields)) {
+    const std::vector<Field>& all = distinguishing_fields();
+    const auto differs = std::find_if(all.begin(), all.end(), [&](Field field) {
+      return !contains(fields, field) && data.id(pair->first, field) != data.id(pair->second, field);
+    });
+    if (differs == all.end()) return pair;
+    fields.push_back(*differs);
+  }
+  return std::nullopt;
+}
+
 [[noreturn]] void throw_not_told_apart(const Observations& data, const TwoRows& pair) {
   throw Error(fmt::format(
       "two cells are both task {}, seed {}, test set {} of tuner {}, noise {} {}, and no column tells them apart, so "
@@ -187,23 +200,15 @@ std::vector<Field> default_grouping(const Observations& data) {
 }
 
 std::vector<Field> told_apart(const Observations& data, std::vector<Field> fields) {
-  for (const Field field : pooled_by(data, fields)) fields.push_back(field);
-  if (const auto pair = two_of_one_measurement(data, fields)) throw_not_told_apart(data, *pair);
+  if (const auto pair = tell_apart(data, fields)) throw_not_told_apart(data, *pair);
   return fields;
 }
 
 std::vector<Field> pooled_by(const Observations& data, std::vector<Field> fields) {
-  std::vector<Field> pooled;
-  while (const auto pair = two_of_one_measurement(data, fields)) {
-    const std::vector<Field>& all = distinguishing_fields();
-    const auto differs = std::find_if(all.begin(), all.end(), [&](Field field) {
-      return !contains(fields, field) && data.id(pair->first, field) != data.id(pair->second, field);
-    });
-    if (differs == all.end()) break;
-    fields.push_back(*differs);
-    pooled.push_back(*differs);
-  }
-  return pooled;
+  const auto asked = static_cast<std::ptrdiff_t>(fields.size());
+  tell_apart(data, fields);
+  fields.erase(fields.begin(), fields.begin() + asked);
+  return fields;
 }
 
 Field parameters_of(Field owner) {
@@ -335,7 +340,7 @@ std::vector<bool> complete_groups(const Observations& data, const Grouping& grou
   return complete;
 }
 
-Labels::Labels(const Observations& data) : data_(data) {
+Labels::Labels(const Observations& data, const std::vector<Field>& shown) : data_(data) {
   for (const auto& [owner, parameters] : kOwnedParameters) {
     KeyIndex index(data, {owner, parameters});
     std::uint32_t seen = 0;
@@ -346,10 +351,10 @@ Labels::Labels(const Observations& data) : data_(data) {
       objects[data.text(row, owner)].insert(data.text(row, parameters));
     });
     std::set<std::string> elsewhere;
-    for (const Field field : data.derived_from(parameters)) {
+    for (const Field field : shown) {
+      if (field == parameters || data.origin(field) != parameters) continue;
       const std::string_view name = data.name(field);
-      const std::size_t dot = name.find('.');
-      if (dot != std::string_view::npos) elsewhere.emplace(name.substr(dot + 1));
+      elsewhere.emplace(name.substr(name.find('.') + 1));
     }
     for (const auto& [name, objects_of_owner] : objects) {
       labels_[parameters][name] = shorten(objects_of_owner, elsewhere);

@@ -60,10 +60,10 @@ std::vector<bool> complete_groups(const Observations& data, const Grouping& grou
 Field parameters_of(Field owner);
 
 // Texts of columns for people: parameter objects are shortened to what differs between those of one owner ("lr=0.1"),
-// without what has a column of its own.
+// without the parameters that are themselves among the columns `shown`.
 class Labels {
  public:
-  explicit Labels(const Observations& data);
+  explicit Labels(const Observations& data, const std::vector<Field>& shown = {});
   std::string operator()(const Observation& row, Field field) const;
   std::vector<KeyValue> key(const Observation& row, const std::vector<Field>& fields) const;
   // The values of a column that people read so.

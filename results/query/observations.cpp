@@ -218,14 +218,6 @@ Field Observations::derive(std::string name, Field of,
   return field;
 }
 
-std::vector<Field> Observations::derived_from(Field field) const {
-  std::vector<Field> fields;
-  for (std::size_t i = 0; i < derived_.size(); ++i) {
-    if (derived_[i].of == field) fields.emplace_back(kFieldCount + i);
-  }
-  return fields;
-}
-
 std::string_view Observations::name(Field field) const {
   return field.index() < kFieldCount ? field.column().name : derived_[field.index() - kFieldCount].name;
 }

@@ -143,8 +143,6 @@ class Observations {
   Field origin(Field field) const {
     return field.index() < kFieldCount ? field : derived_[field.index() - kFieldCount].of;
   }
-  // What was derived from a column.
-  std::vector<Field> derived_from(Field field) const;
   std::string_view name(Field field) const;
   std::optional<Field> find(std::string_view name) const;
   // Throws Error naming all columns.

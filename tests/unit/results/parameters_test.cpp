@@ -96,6 +96,23 @@ TEST_F(ParametersTest, WhatABoardPrintsIsAcceptedWhereItIsAskedFor) {
   EXPECT_EQ(board({.where = {{"tuner.lr", "1e-2"}, {"tuner.decay", "0.0001"}}}).rows.size(), 2U);
 }
 
+// A parameter that only filters has no column of its own: its value stays in the label.
+TEST_F(ParametersTest, LabelsLeaveOutOnlyWhatTheBoardShows) {
+  add_grid();
+  const std::vector<std::pair<std::string, std::string>> mlp = {{"tuner", "mlp"}, {"tuner.decay", "0"}};
+  std::vector<std::pair<std::string, std::string>> both = mlp;
+  both.insert(both.end(), {{"tuner.lr", "0.1"}, {"tuner.lr", "0.01"}});
+  EXPECT_EQ(keys(board({.where = both})), keys(board({.where = mlp})));
+  EXPECT_EQ(board({.where = both}).rows[0].key[1].label, "lr=0.01");
+}
+
+TEST_F(ParametersTest, TheSettingThatWasChosenIsShown) {
+  add_grid();
+  const Leaderboard result = board({.best = {"tuner.lr"}});
+  EXPECT_THAT(result.group_by, ElementsAre("tuner", "tuner_params", "noise", "noise_ratio", "tuner.lr"));
+  for (const LeaderboardRow& row : result.rows) EXPECT_EQ(row.key[4].number, row.key[0].text == "mlp" ? 0.01 : 0.1);
+}
+
 TEST_F(ParametersTest, ANumberThatIsNotKnownCanBeAskedFor) {
   CellRecord unknown = cell_record({.tuner = "mlp"}, {accuracy("photo", "id", 0.5)});
   unknown.noise = "";
