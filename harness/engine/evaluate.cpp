@@ -124,6 +124,7 @@ class ScoredLabels {
 // logits [N, C] over the test set's own classes.
 Metrics score(const torch::Tensor& logits, const torch::Tensor& labels, const SplitInfo& info) {
   const torch::Tensor answers = best_right_class(logits, labels, info.right_classes);
+  if (info.sets.empty()) return classification_metrics(answers, labels);  // rows need no copy
   const torch::Tensor rows = worst_rows(answers, labels, info.sets);
   return classification_metrics(answers.index_select(0, rows), labels.index_select(0, rows));
 }
