@@ -1,9 +1,10 @@
 #include "engine/prepare.h"
 
+#include "support/centre_crop.h"
+
 #include <nmlbench/compat.h>
 
 #include <algorithm>
-#include <cmath>
 
 #include <fmt/format.h>
 
@@ -34,15 +35,12 @@ torch::Tensor preprocessed(const torch::Tensor& x, const InputSpec& spec) {
   const Preprocessing& how = *spec.preprocessing;
   const bool bicubic = how.interpolation == "bicubic";
   if (how.resize == "squash") return resized(x, spec.height, spec.width, bicubic).clamp(0, 255).round();
-  const double exact = static_cast<double>(spec.height) / how.crop_pct;
-  const auto shorter = static_cast<std::int64_t>(how.resize == "crop-ceil" ? std::ceil(exact) : std::floor(exact));
-  const std::int64_t least = std::min(x.size(2), x.size(3));
-  const torch::Tensor whole =
-      resized(x, shorter * x.size(2) / least, shorter * x.size(3) / least, bicubic).clamp(0, 255).round();
-  const auto first = [&](std::int64_t have) {  // half to even, as Python's round()
-    return static_cast<std::int64_t>(std::nearbyint(static_cast<double>(have - spec.height) / 2.0));
-  };
-  const std::int64_t top = first(whole.size(2)), left = first(whole.size(3));
+  const std::int64_t shorter = std::min(x.size(2), x.size(3)),
+                     new_shorter = shorter_side(spec.height, how.crop_pct, how.resize == "crop-ceil");
+  const std::int64_t height = scaled_side(x.size(2), shorter, new_shorter),
+                     width = scaled_side(x.size(3), shorter, new_shorter);
+  const torch::Tensor whole = resized(x, height, width, bicubic).clamp(0, 255).round();
+  const std::int64_t top = centred(height, spec.height), left = centred(width, spec.width);
   return whole.slice(2, top, top + spec.height).slice(3, left, left + spec.width);
 }
 

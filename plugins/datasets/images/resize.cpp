@@ -2,6 +2,7 @@
 
 #include "jpeg.h"
 #include "kernels/resample.h"
+#include "support/centre_crop.h"
 
 #include <algorithm>
 #include <cmath>
@@ -81,11 +82,6 @@ class AxisMemo {
   std::optional<Key> key_;
 };
 
-// Python's round(): half to even.
-std::int64_t centred(std::int64_t whole, std::int64_t part) {
-  return std::llrint(static_cast<double>(whole - part) / 2.0);
-}
-
 // Whether an image of this size needs no resizing.
 bool keeps_size(std::int64_t width, std::int64_t height, const ResizeOptions& options) {
   const std::int64_t size = options.size;
@@ -110,11 +106,11 @@ class Resizer {
 };
 
 Resizer::Resizer(std::int64_t width, std::int64_t height, const ResizeOptions& options) : side_(options.size) {
-  const std::int64_t shorter = shorter_side(options);
   std::int64_t new_width = side_, new_height = side_, top = 0;
   if (options.mode == ResizeMode::crop) {
-    new_width = width <= height ? shorter : shorter * width / height;
-    new_height = width <= height ? shorter * height / width : shorter;
+    const std::int64_t shorter = std::min(width, height), new_shorter = shorter_side(options);
+    new_width = scaled_side(width, shorter, new_shorter);
+    new_height = scaled_side(height, shorter, new_shorter);
     left_ = centred(new_width, side_);
     top = centred(new_height, side_);
   }
@@ -147,8 +143,7 @@ Image Resizer::finish() {
 
 std::int64_t shorter_side(const ResizeOptions& options) {
   if (options.mode == ResizeMode::squash) return options.size;
-  const double side = static_cast<double>(options.size) / options.crop_pct;
-  return static_cast<std::int64_t>(options.round_up ? std::ceil(side) : std::floor(side));
+  return nmlbench::shorter_side(options.size, options.crop_pct, options.round_up);
 }
 
 Image resize_image(Image image, const ResizeOptions& options) {
