@@ -26,6 +26,9 @@ torch::Tensor Dataset::crops(const torch::Tensor& indices, const ChooseCrop& cho
 torch::Tensor Dataset::captions(const torch::Tensor&, torch::Device) {
   throw Error("this dataset has no captions");
 }
+std::vector<Text> Dataset::texts(const torch::Tensor&) {
+  throw Error("this dataset has no texts");
+}
 
 Encoder::~Encoder() = default;
 torch::Tensor Encoder::pretrain_loss(const Batch&) {

@@ -9,6 +9,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -18,6 +19,13 @@ enum class SampleKind : std::uint32_t {
   image,       // uint8 [C, H, W]
   feature,     // float32 [D], what some encoder produced
   image_text,  // an image and its caption
+  text,        // a sentence, or a pair of them
+};
+
+// One sample of SampleKind::text, UTF-8.
+struct Text {
+  std::string first;
+  std::optional<std::string> second;  // of tasks on pairs: the hypothesis, the answer
 };
 
 struct SplitInfo {
@@ -25,7 +33,7 @@ struct SplitInfo {
   std::int64_t full_size = 0;  // samples of the set of which this split serves a part (a `limit`); 0: N
   std::int64_t classes = 0;    // labels are in [0, classes)
   SampleKind kind = SampleKind::image;
-  std::vector<std::int64_t> sample_shape;  // [C, H, W] or [D]
+  std::vector<std::int64_t> sample_shape;  // [C, H, W], [D], or [] for text
   std::string domain;                      // "photo"; names an OOD test set. "" when the data has no domains
   std::vector<std::string> class_names;    // empty, or `classes` of them
   // Test sets whose classes are not the training split's own (ImageNet-R, -A, ObjectNet): for each class, those of the
@@ -63,7 +71,7 @@ class NMLBENCH_EXPORT Dataset {
   // int64 [N], CPU, in [0, classes).
   virtual torch::Tensor labels() = 0;
 
-  // The samples at `indices` (int64 [B], CPU): uint8 [B, C, H, W] or float32 [B, D], on `device`.
+  // The samples at `indices` (int64 [B], CPU): uint8 [B, C, H, W] or float32 [B, D], on `device`. Not for text.
   virtual torch::Tensor samples(const torch::Tensor& indices, torch::Device device) = 0;
 
   // Parts of the images at `indices` (int64 [B], CPU), cut out of them as they were before the split's own resizing and
@@ -78,6 +86,9 @@ class NMLBENCH_EXPORT Dataset {
 
   // Token ids of the captions, int64 [B, L], zero padded; only for SampleKind::image_text.
   virtual torch::Tensor captions(const torch::Tensor& indices, torch::Device device);
+
+  // The samples at `indices` (int64 [B], CPU): B texts; only for SampleKind::text.
+  virtual std::vector<Text> texts(const torch::Tensor& indices);
 };
 
 }  // namespace nmlbench

@@ -19,7 +19,7 @@ namespace nmlbench {
 // The data an encoder will see.
 struct InputInfo {
   SampleKind kind = SampleKind::image;
-  std::vector<std::int64_t> sample_shape;  // [C, H, W] or [D]
+  std::vector<std::int64_t> sample_shape;  // [C, H, W], [D], or [] for text
   std::int64_t classes = 0;                // of the pre-training labels; 0 when there is no pre-training
 };
 
@@ -48,9 +48,10 @@ struct InputSpec {
 };
 
 struct Batch {
-  torch::Tensor x;     // float32 [B, C, H, W] or [B, D], prepared as InputSpec asks, on the device
-  torch::Tensor y;     // int64 [B] pre-training targets; undefined while encoding
-  torch::Tensor text;  // int64 [B, L] caption tokens; undefined unless the data has captions
+  torch::Tensor x;          // float32 [B, C, H, W] or [B, D], prepared as InputSpec asks, on the device
+  torch::Tensor y;          // int64 [B] pre-training targets; undefined while encoding
+  torch::Tensor text;       // int64 [B, L] caption tokens; undefined unless the data has captions
+  std::vector<Text> texts;  // B of them where samples are text, which the encoder's own tokenizer reads; x is undefined
 };
 
 class NMLBENCH_EXPORT Encoder : public torch::nn::Module {
