@@ -2,6 +2,7 @@
 
 #include "engine/encode.h"
 #include "engine/process.h"
+#include "plan/planned_cell.h"
 
 #include <nmlbench/dense.h>
 
@@ -27,6 +28,8 @@ StageRecord image_stage(const char* stage, const Checkpoint& checkpoint, torch::
   StageRecord record;
   record.stage = stage;
   record.encoder = checkpoint.encoder_name();
+  record.encoder_params = encoder_params(checkpoint);
+  record.recipe = recipe(checkpoint);
   record.device = device.str();
   record.items = images;
   record.unit = "images";
@@ -79,6 +82,7 @@ class JobRunner {
     if (trained_now && facts.images > 0) {
       result_.stages.push_back(image_stage("pretrain", checkpoint_, context_.device, facts.images, facts.seconds,
                                            checkpoint_.optim.batch_size));
+      result_.stages.back().cache_bytes = context_.cache.bytes(ArtifactKind::checkpoint, checkpoint_.id);
       spdlog::info("trained {} {} {:.2f} seed {}: {:.0f} images/s, loss {:.3f}", checkpoint_.encoder.name,
                    checkpoint_.noise_name(), checkpoint_.noise_ratio().value(), checkpoint_.seed,
                    facts.images_per_second, facts.loss_curve.back());
@@ -96,6 +100,7 @@ class JobRunner {
     if (timing.images > 0) {
       result_.stages.push_back(
           image_stage("encode", checkpoint_, context_.device, timing.images, timing.seconds, timing.batch));
+      result_.stages.back().cache_bytes = context_.cache.bytes(ArtifactKind::features, encoding.id);
     }
   }
 

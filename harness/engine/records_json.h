@@ -92,7 +92,7 @@ inline void from_json(const nlohmann::json& in, CellRecord& cell) {
 }
 
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(StageRecord, stage, encoder, tuner, task, device, items, unit, seconds, peak_bytes,
-                                   batch)
+                                   batch, encoder_params, recipe, tuner_params, cache_bytes)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(EpochReport, checkpoint, name, epoch, epochs, loss)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(NoiseRecord, checkpoint_id, encoder, pretrain_dataset, noise, noise_ratio, seed,
                                    realised_rate, transition_json, stated)
