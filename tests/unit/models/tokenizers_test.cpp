@@ -117,7 +117,7 @@ TEST(Tokenizers, EqualTransformersOnEverySharedSentence) {
 }
 
 template <typename Make>
-std::string refusal(const Make& make) {
+std::string complaint_of(const Make& make) {
   try {
     make();
   } catch (const DataError& error) {
@@ -130,10 +130,10 @@ std::string refusal(const Make& make) {
 TEST(Tokenizers, TextThatIsNoUtf8IsShown) {
   for (const auto& [name, framed] : small()) {
     for (const char* bytes : {"caf\xE9 au lait", "cut off \xE2\x82", "\xED\xA0\x80 surrogate", "\xC0\x80 long"}) {
-      EXPECT_THAT(refusal([&] { (void)framed({bytes, {}}); }), HasSubstr("is no UTF-8 at byte")) << name;
+      EXPECT_THAT(complaint_of([&] { (void)framed({bytes, {}}); }), HasSubstr("is no UTF-8 at byte")) << name;
     }
   }
-  EXPECT_THAT(refusal([] {
+  EXPECT_THAT(complaint_of([] {
                 (void)small().at("bert")({"caf\xE9", {}});
               }),
               HasSubstr("\"caf\\xe9\" is no UTF-8 at byte 3"));
@@ -142,16 +142,16 @@ TEST(Tokenizers, TextThatIsNoUtf8IsShown) {
 TEST(Tokenizers, OtherFilesAreNoVocabularies) {
   const Scratch scratch;
   const fs::path words = scratch.write("words.txt", "one\ntwo\n"), numbers = scratch.write("v.json", "{\"a\": \"b\"}");
-  EXPECT_THAT(refusal([&] { WordPiece(words, true); }), HasSubstr("words.txt: has no token \"[UNK]\""));
-  EXPECT_THAT(refusal([&] { gpt2(words, words); }), HasSubstr("words.txt: is no JSON object of tokens"));
-  EXPECT_THAT(refusal([&] { gpt2(numbers, words); }), HasSubstr("v.json: the token \"a\" has no number"));
-  EXPECT_THAT(refusal([&] { gpt2(scratch.write("few.json", "{\"a\": 0}"), words); }),
+  EXPECT_THAT(complaint_of([&] { WordPiece(words, true); }), HasSubstr("words.txt: has no token \"[UNK]\""));
+  EXPECT_THAT(complaint_of([&] { gpt2(words, words); }), HasSubstr("words.txt: is no JSON object of tokens"));
+  EXPECT_THAT(complaint_of([&] { gpt2(numbers, words); }), HasSubstr("v.json: the token \"a\" has no number"));
+  EXPECT_THAT(complaint_of([&] { gpt2(scratch.write("few.json", "{\"a\": 0}"), words); }),
               HasSubstr("few.json: has no token \"\xC4\x80\", which stands for the byte 0"));
   const fs::path good = kText / "vocab.json";
-  EXPECT_THAT(refusal([&] { gpt2(good, scratch.write("m.txt", "#version: 0.2\nthree parts here\n")); }),
+  EXPECT_THAT(complaint_of([&] { gpt2(good, scratch.write("m.txt", "#version: 0.2\nthree parts here\n")); }),
               HasSubstr("m.txt:2: is no pair of tokens"));
-  EXPECT_THAT(refusal([&] { gpt2(good, scratch.write("n.txt", "q q\n")); }), HasSubstr("of the merge at "));
-  EXPECT_THAT(refusal([&] { gpt2(good, scratch / "none.txt"); }), HasSubstr("none.txt: no such file"));
+  EXPECT_THAT(complaint_of([&] { gpt2(good, scratch.write("n.txt", "q q\n")); }), HasSubstr("of the merge at "));
+  EXPECT_THAT(complaint_of([&] { gpt2(good, scratch / "none.txt"); }), HasSubstr("none.txt: no such file"));
 }
 
 }  // namespace
