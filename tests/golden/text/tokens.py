@@ -119,10 +119,11 @@ def main():
         for longest in LENGTHS:
             entry = {"first": first, "second": second, "longest": longest}
             for name, tokenizer in every.items():
-                out = tokenizer(first, second, truncation=True, max_length=longest)
-                entry[name] = out["input_ids"]
+                # as a batch: alone, an empty second text counts as none
+                out = tokenizer([first], [second], truncation=True, max_length=longest)
+                entry[name] = out["input_ids"][0]
                 if name == "bert":
-                    entry["types"] = out["token_type_ids"]
+                    entry["types"] = out["token_type_ids"][0]
             made["pairs"].append(entry)
     if len(sys.argv) > 2:
         made["shared"] = shared_digests(pathlib.Path(sys.argv[2]))

@@ -127,7 +127,9 @@ TEST(TextFamilies, GradientsEqualTransformers) {
 
 // Of every variant, with a head of 1,000 classes.
 TEST(TextFamilies, HaveTheParametersOfTransformersSlow) {
-  for (const auto& [variant, entry] : text_golden().at("parameters").items()) {
+  const json golden = text_golden();
+  ASSERT_EQ(golden.at("parameters").size(), 12U);
+  for (const auto& [variant, entry] : golden.at("parameters").items()) {
     std::int64_t parameters = 0;
     const auto encoder = encoder_of(entry.at("plugin").get<std::string>(), {{"variant", variant}}, 1000);
     for (const Tensor& tensor : encoder->parameters()) parameters += tensor.numel();
