@@ -1,8 +1,5 @@
 #include "models/layers/image_classifier.h"
 
-#include <algorithm>
-#include <cmath>
-
 #include <torch/nn/functional/loss.h>
 
 namespace nmlbench::plugins {
@@ -71,22 +68,6 @@ torch::Tensor ImageClassifier::pretrain_logits(const Batch& batch) {
 torch::Tensor ImageClassifier::pretrain_loss(const Batch& batch) {
   drop_path_.next_step();
   return torch::nn::functional::cross_entropy(at_least_float(pretrain_logits(batch)), batch.y);
-}
-
-void draw_normal(torch::Tensor weight, const Stream& draws, double deviation) {
-  const torch::NoGradGuard no_grad;
-  weight.copy_(draws.normal(weight.sizes(), 0, deviation));
-}
-
-void draw_uniform(torch::Tensor weight, const Stream& draws, double bound) {
-  const torch::NoGradGuard no_grad;
-  weight.copy_(draws.uniform(weight.sizes(), -bound, bound));
-}
-
-void draw_truncated_normal(torch::Tensor weight, const Stream& draws, double deviation) {
-  const torch::NoGradGuard no_grad;
-  const double inside = std::erf(std::sqrt(2.0));  // of a normal number within two deviations
-  weight.copy_(draws.uniform(weight.sizes(), -inside, inside).erfinv_().mul_(deviation * std::sqrt(2.0)));
 }
 
 }  // namespace nmlbench::plugins

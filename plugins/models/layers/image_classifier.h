@@ -2,6 +2,8 @@
 // linear head, or with weights from a file.
 #pragma once
 
+#include "models/layers/draws.h"
+#include "models/layers/full_precision.h"
 #include "models/layers/stochastic_depth.h"
 #include "models/weights/load_weights.h"
 
@@ -28,10 +30,6 @@ inline constexpr char kImageNetMean[] = "0.485,0.456,0.406", kImageNetStd[] = "0
       ::nmlbench::choice("interpolation", interpolation, "bilinear|bicubic", "antialiased, as Pillow's"),             \
       ::nmlbench::reals("mean", mean, "subtracted from the colours, which are in [0, 1]"),                            \
       ::nmlbench::reals("std", std, "what colours are divided by").range(1e-6, 1e6)
-inline constexpr ParamSpec kWeightsParam =
-    path("weights", "",
-         "file with its weights: .safetensors (or .safetensors.index.json beside its shards), or a state dict of "
-         "torch.save(); \"\" for pre-training from scratch");
 inline constexpr ParamSpec kDropPathParam =
     real("drop_path", "0", "stochastic depth: share of samples that skip the last residual branch in pre-training")
         .range(0, 0.99);
@@ -81,17 +79,5 @@ class ImageClassifier : public Encoder {
   StochasticDepth drop_path_;
   torch::nn::Linear head_{nullptr};
 };
-
-// x in float32 where it is in half precision under autocast: pooled features and losses should not carry its rounding
-// twice.
-inline torch::Tensor at_least_float(const torch::Tensor& x) {
-  return x.element_size() < 4 ? x.to(torch::kFloat32) : x;
-}
-
-// `weight` filled from the stream, in place.
-void draw_normal(torch::Tensor weight, const Stream& draws, double deviation);
-void draw_uniform(torch::Tensor weight, const Stream& draws, double bound);
-// Normal, drawn by inversion between -2 and 2 deviations.
-void draw_truncated_normal(torch::Tensor weight, const Stream& draws, double deviation);
 
 }  // namespace nmlbench::plugins

@@ -1,9 +1,9 @@
 // Families of encoders against timm: features, gradients and numbers of parameters (tests/golden/families).
+#include "support/filled.h"
 #include "support/plugins.h"
 #include "support/scratch.h"
 
 #include <nmlbench/compat.h>
-#include <nmlbench/dense.h>
 #include <nmlbench/encoder.h>
 
 #include <cstdlib>
@@ -19,42 +19,6 @@ using nlohmann::json;
 using torch::Tensor;
 
 constexpr std::int64_t kClasses = 5;
-
-// As reference.py has them: numbers in [0, 1) from a name and their places.
-Tensor uniform(const std::string& name, torch::IntArrayRef sizes) {
-  std::uint32_t seed = 2166136261U;
-  for (const char c : name) seed = (seed ^ static_cast<unsigned char>(c)) * 16777619U;
-  Tensor out = torch::empty(sizes);
-  auto* number = dense_data<float>(out);
-  for (std::uint32_t i = 0; i < static_cast<std::uint32_t>(out.numel()); ++i) {
-    std::uint32_t x = i * 0x9E3779B1U + seed;
-    x = (x ^ (x >> 16)) * 0x7FEB352DU;
-    x = (x ^ (x >> 15)) * 0x846CA68BU;
-    x ^= x >> 16;
-    number[i] = static_cast<float>(x >> 8) * 0x1p-24F;
-  }
-  return out;
-}
-
-Tensor filling(const std::string& name, const Tensor& like) {
-  const Tensor u = uniform(name, like.sizes());
-  const auto has = [&](const char* text) { return name.find(text) != std::string::npos; };
-  if (has("token") || has("pos_embed")) return u - 0.5;
-  const std::int64_t longest = *std::max_element(like.sizes().begin(), like.sizes().end());
-  if (like.dim() > 1 && like.numel() > longest) {
-    return (2 * u - 1) * std::sqrt(3.0 * static_cast<double>(like.size(0)) / static_cast<double>(like.numel()));
-  }
-  return name.ends_with("weight") || name.ends_with("gamma") || name.ends_with("running_var") ? 0.5 + u
-                                                                                              : 0.4 * (u - 0.5);
-}
-
-void fill(Encoder& encoder) {
-  const torch::NoGradGuard no_grad;
-  for (auto& item : encoder.named_parameters()) item.value().copy_(filling(item.key(), item.value()));
-  for (auto& item : encoder.named_buffers()) {
-    if (!item.key().ends_with("num_batches_tracked")) item.value().copy_(filling(item.key(), item.value()));
-  }
-}
 
 Batch images(std::int64_t size) {
   Batch batch;
