@@ -3,8 +3,6 @@
 #include <algorithm>
 #include <cmath>
 
-#include <torch/nn/functional/loss.h>
-
 namespace nmlbench::plugins {
 namespace {
 
@@ -65,12 +63,8 @@ torch::Tensor ImageClassifier::features(const Batch& batch) {
 
 torch::Tensor ImageClassifier::pretrain_logits(const Batch& batch) {
   if (head_.is_empty()) throw Error(std::string(name_) + " was built without pre-training classes");
+  if (is_training()) drop_path_.next_step();
   return head_(features(batch));
-}
-
-torch::Tensor ImageClassifier::pretrain_loss(const Batch& batch) {
-  drop_path_.next_step();
-  return torch::nn::functional::cross_entropy(at_least_float(pretrain_logits(batch)), batch.y);
 }
 
 void draw_normal(torch::Tensor weight, const Stream& draws, double deviation) {

@@ -46,7 +46,6 @@ class ImageClassifier : public Encoder {
   torch::Tensor features(const Batch& batch) final;
   bool trainable() const final { return weights_.empty(); }
   torch::Tensor pretrain_logits(const Batch& batch) final;
-  torch::Tensor pretrain_loss(const Batch& batch) final;
   bool capturable() const final { return !drop_path_.active(); }
 
  protected:
@@ -82,8 +81,7 @@ class ImageClassifier : public Encoder {
   torch::nn::Linear head_{nullptr};
 };
 
-// x in float32 where it is in half precision under autocast: pooled features and losses should not carry its rounding
-// twice.
+// x in float32 where it is in half precision under autocast: pooled features should not carry its rounding twice.
 inline torch::Tensor at_least_float(const torch::Tensor& x) {
   return x.element_size() < 4 ? x.to(torch::kFloat32) : x;
 }
