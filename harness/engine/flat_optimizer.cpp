@@ -5,7 +5,7 @@
 #include <nmlbench/compat.h>
 #include <nmlbench/dense.h>
 
-#include <vector>
+#include <cmath>
 
 #include <ATen/Parallel.h>
 
@@ -29,10 +29,11 @@ FlatOptimizer::FlatOptimizer(torch::nn::Module& module, const Optim& optim) : op
     value.copy_(parameter);
     parameter.set_data(value);
     parameter.mutable_grad() = place(gradients_);
+    sizes_.push_back(parameter.numel());
     offset += parameter.numel();
   }
   first_moments_ = torch::zeros_like(values_);
-  if (optim.name == "adamw") second_moments_ = torch::zeros_like(values_);
+  if (optim.name != "sgd") second_moments_ = torch::zeros_like(values_);
   if (optim.ema > 0) average_ = values_.clone();
 }
 
@@ -41,7 +42,9 @@ void FlatOptimizer::step(double lr) {
   if (optim_.clip > 0) {  // as torch::nn::utils::clip_grad_norm_, without asking the device for the norm
     gradients_.mul_((optim_.clip / (gradients_.norm() + 1e-6)).clamp_max(1.0));
   }
-  optim_.name == "adamw" ? adamw(lr) : sgd(lr);
+  if (optim_.name == "sgd") sgd(lr);
+  if (optim_.name == "adamw") adamw(lr);
+  if (optim_.name == "lamb") lamb(lr);
   ++steps_;
   if (average_.defined()) average_.lerp_(values_, 1 - optim_.ema);
 }
@@ -77,6 +80,26 @@ void FlatOptimizer::adamw(double lr) {
   at::parallel_for(0, values_.numel(), at::internal::GRAIN_SIZE, [&](std::int64_t begin, std::int64_t end) {
     kernels::adamw_range(p + begin, g + begin, m + begin, v + begin, end - begin, constants);
   });
+}
+
+void FlatOptimizer::lamb(double lr) {
+  constexpr double kBeta1 = 0.9, kBeta2 = 0.999, kEpsilon = 1e-6;
+  const auto step = static_cast<double>(steps_ + 1);
+  first_moments_.mul_(kBeta1).add_(gradients_, 1 - kBeta1);
+  second_moments_.mul_(kBeta2).addcmul_(gradients_, gradients_, 1 - kBeta2);
+  const torch::Tensor scale = (second_moments_ / (1 - std::pow(kBeta2, step))).sqrt_().add_(kEpsilon);
+  torch::Tensor update = (first_moments_ / (1 - std::pow(kBeta1, step))).div_(scale);
+  if (optim_.weight_decay > 0) {
+    update.add_(values_, optim_.weight_decay);
+    std::int64_t offset = 0;
+    for (const std::int64_t size : sizes_) {
+      const torch::Tensor own = update.narrow(0, offset, size);
+      const torch::Tensor value_norm = values_.narrow(0, offset, size).norm(), norm = own.norm();
+      own.mul_(torch::where((value_norm > 0) & (norm > 0), value_norm / norm, torch::ones_like(norm)));
+      offset += size;
+    }
+  }
+  values_.add_(update, -lr);
 }
 
 void FlatOptimizer::save(torch::serialize::OutputArchive& archive) const {

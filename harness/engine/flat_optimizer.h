@@ -1,4 +1,4 @@
-// SGD or AdamW over all parameters of a module at once: they are moved into one buffer, so that a step, gradient
+// SGD, AdamW or LAMB over all parameters of a module at once: they are moved into one buffer, so that a step, gradient
 // clipping and an average of the weights are a handful of operations whatever the number of layers.
 #pragma once
 
@@ -7,6 +7,7 @@
 #include <nmlbench/torch.h>
 
 #include <cstdint>
+#include <vector>
 
 namespace nmlbench {
 
@@ -17,7 +18,9 @@ class FlatOptimizer {
 
   void zero_grad() { gradients_.zero_(); }
   // One step of size `lr`: clips the gradient's norm to optim.clip, then as torch::optim::SGD (L2 penalty, momentum,
-  // Nesterov) or torch::optim::AdamW (decoupled decay; betas 0.9, 0.999; eps 1e-8).
+  // Nesterov), torch::optim::AdamW (decoupled decay; betas 0.9, 0.999; eps 1e-8), or LAMB (You et al. 2020) as timm's
+  // Lamb has it: betas 0.9, 0.999; eps 1e-6; the step of each parameter, decay included, is scaled to the norm of the
+  // parameter, unless there is no decay; the ratio is not clipped.
   void step(double lr);
 
   // Moments, number of steps and the moving average, for resuming.
@@ -30,12 +33,14 @@ class FlatOptimizer {
  private:
   void sgd(double lr);
   void adamw(double lr);
+  void lamb(double lr);
 
   const Optim& optim_;
   torch::Tensor values_, gradients_;  // float32 [P]
   torch::Tensor first_moments_;       // SGD: the momentum buffer
-  torch::Tensor second_moments_;      // AdamW only
+  torch::Tensor second_moments_;      // AdamW and LAMB
   torch::Tensor average_;             // with ema only
+  std::vector<std::int64_t> sizes_;   // elements of each parameter, in the buffers' order
   std::int64_t steps_ = 0;
 };
 

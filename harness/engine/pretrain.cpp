@@ -2,8 +2,11 @@
 
 #include "engine/augment.h"
 #include "engine/flat_optimizer.h"
+#include "engine/label_loss.h"
+#include "engine/mixing.h"
 #include "engine/prepare.h"
 #include "engine/process.h"
+#include "engine/random_erasing.h"
 #include "registry/registry.h"
 
 #include <nmlbench/captured.h>
@@ -80,6 +83,24 @@ std::string name_for_people(const Checkpoint& checkpoint) {
                      ratio ? fmt::format(" {:g}", *ratio) : "", checkpoint.seed);
 }
 
+// What a step learns from.
+struct Lesson {
+  Batch batch;
+  torch::Tensor targets;  // float32 [B, classes], for the recipe's own loss; undefined for the encoder's
+};
+
+// "label_smoothing = 0.1, mixup = 0.2": what needs_logits() is about.
+std::string label_options(const Optim& optim) {
+  std::vector<std::string> options;
+  if (optim.loss.bce) options.emplace_back("loss = \"bce\"");
+  for (const auto& [name, value] : {std::pair<const char*, double>{"label_smoothing", optim.loss.smoothing},
+                                    {"mixup", optim.mixing.mixup},
+                                    {"cutmix", optim.mixing.cutmix}}) {
+    if (value > 0) options.push_back(fmt::format("{} = {:g}", name, value));
+  }
+  return fmt::format("{}", fmt::join(options, ", "));
+}
+
 // One run of pre-training: everything that changes from step to step.
 class Trainer {
  public:
@@ -95,6 +116,10 @@ class Trainer {
     if (steps_per_epoch_ == 0) {
       throw Error(fmt::format("optim.batch_size {} is larger than the {} samples to train on", optim_.batch_size,
                               data_.size()));
+    }
+    if (data_.info().kind == SampleKind::feature &&
+        (optim_.mixing.cutmix > 0 || optim_.mixing.erasing > 0 || optim_.augment.operations > 0)) {
+      throw Error("optim.cutmix, random_erasing and rand_ops change images, and the data are features; remove them");
     }
   }
 
@@ -119,7 +144,7 @@ class Trainer {
  private:
   void run_epoch(std::int64_t epoch) {
     encoder_.train();
-    const torch::Tensor order = draws_.at("order").at(epoch).permutation(data_.size());
+    const torch::Tensor order = epoch_order(data_.size(), optim_.repeats, draws_.at("order").at(epoch));
     torch::Tensor loss_sum = torch::zeros({}, torch::dtype(torch::kFloat64).device(context_.device));
     auto begin = Clock::now();
     std::int64_t timed_steps = steps_per_epoch_;
@@ -147,44 +172,69 @@ class Trainer {
 
   torch::Tensor step(std::int64_t step, const torch::Tensor& rows) {
     const double total = static_cast<double>(steps_per_epoch_ * optim_.epochs);
-    const torch::Tensor loss = gradients(make_batch(rows, draws_.at("augment").at(step)));
+    const torch::Tensor loss = gradients(make_lesson(rows, draws_.at("augment").at(step)));
     optimizer_->step(optim_.lr *
                      schedule_factor(optim_, static_cast<double>(step), total, static_cast<double>(steps_per_epoch_)));
     return loss;
   }
 
   // Replayed on a GPU, where the encoder allows it.
-  torch::Tensor gradients(const Batch& batch) {
-    if (!encoder_.capturable()) return loss_and_gradients(batch);
-    std::vector<torch::Tensor> inputs = {batch.x, batch.y};
-    if (batch.text.defined()) inputs.push_back(batch.text);
+  torch::Tensor gradients(const Lesson& lesson) {
+    if (!encoder_.capturable()) return loss_and_gradients(lesson);
+    std::vector<torch::Tensor> inputs = {lesson.batch.x, lesson.batch.y};
+    for (const torch::Tensor& more : {lesson.batch.text, lesson.targets}) {
+      if (more.defined()) inputs.push_back(more);
+    }
     return captured_(
-        [this](const std::vector<torch::Tensor>& in) {
-          return loss_and_gradients({in[0], in[1], in.size() > 2 ? in[2] : torch::Tensor()});
+        [this, has_text = lesson.batch.text.defined()](const std::vector<torch::Tensor>& in) {
+          Lesson copy;
+          copy.batch.x = in[0];
+          copy.batch.y = in[1];
+          if (has_text) copy.batch.text = in[2];
+          if (needs_logits(optim_)) copy.targets = in.back();
+          return loss_and_gradients(copy);
         },
         inputs);
   }
 
-  torch::Tensor loss_and_gradients(const Batch& batch) {
+  torch::Tensor loss_and_gradients(const Lesson& lesson) {
     const Tf32Guard tf32(context_.device, optim_.precision == Precision::tf32);
     optimizer_->zero_grad();
     torch::Tensor loss;
     {
       const AutocastGuard autocast(context_.device.type(), optim_.precision == Precision::bf16);
-      loss = encoder_.pretrain_loss(batch);
+      loss = lesson.targets.defined() ? label_loss(logits(lesson.batch), lesson.targets, optim_.loss)
+                                      : encoder_.pretrain_loss(lesson.batch);
     }
     loss.backward();
     return loss.detach();
   }
 
-  Batch make_batch(const torch::Tensor& rows, const Stream& draws) const {
+  torch::Tensor logits(const Batch& batch) {
+    torch::Tensor logits = encoder_.pretrain_logits(batch);
+    if (logits.defined()) return logits;
+    throw Error(
+        fmt::format("{}: {} has no class scores and is pre-trained by a loss of its own, which knows no {}; "
+                    "remove that from optim",
+                    checkpoint_.encoder.where.text(), checkpoint_.encoder.name, label_options(optim_)));
+  }
+
+  Lesson make_lesson(const torch::Tensor& rows, const Stream& draws) const {
+    const bool images = data_.info().kind != SampleKind::feature;
     torch::Tensor samples = data_.samples(rows, context_.device);
-    if (data_.info().kind != SampleKind::feature) samples = augment(samples, optim_.augment, draws);
-    Batch batch;
+    if (images) samples = augment(samples, optim_.augment, draws);
+    Lesson lesson;
+    Batch& batch = lesson.batch;
     batch.x = prepare(samples, spec_);
     batch.y = send(data_.targets().index_select(0, rows), context_.device);
     if (data_.info().kind == SampleKind::image_text) batch.text = data_.captions(rows, context_.device);
-    return batch;
+    if (optim_.mixing.erasing > 0) batch.x = random_erasing(batch.x, optim_.mixing.erasing, draws.at("erasing"));
+    if (!needs_logits(optim_)) return lesson;
+    const Mix mix =
+        draw_mix(optim_.mixing, images ? batch.x.size(2) : 1, images ? batch.x.size(3) : 1, draws.at("mix"));
+    batch.x = mixed(batch.x, mix);
+    lesson.targets = soft_targets(batch.y, data_.info().classes, optim_.loss.smoothing, mix.share);
+    return lesson;
   }
 
   // After each epoch. Training goes on while the bytes are written and synced.
@@ -304,6 +354,10 @@ void publish(const Checkpoint& checkpoint, Encoder& encoder, const CheckpointFac
 }
 
 }  // namespace
+
+torch::Tensor epoch_order(std::int64_t samples, std::int64_t repeats, const Stream& draws) {
+  return draws.permutation(samples).repeat_interleave(repeats).slice(0, 0, samples);
+}
 
 std::optional<CheckpointFacts> read_checkpoint_facts(const Checkpoint& checkpoint, const ArtifactCache& cache) {
   std::optional<CheckpointFacts> facts;

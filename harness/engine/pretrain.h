@@ -37,6 +37,11 @@ struct StageContext {
   }
 };
 
+// int64 [samples], the samples of an epoch in their order: each of them `repeats` times in a row, and as many in all as
+// there are, so that of several repeats an epoch has only a part of the samples (repeated augmentation: Hoffer et al.
+// 2020).
+torch::Tensor epoch_order(std::int64_t samples, std::int64_t repeats, const Stream& draws);
+
 // The encoder of `checkpoint`, built for data like `input`, on the device, with its weights as built. Throws Error with
 // the place in the matrix when the encoder refuses such data.
 std::shared_ptr<Encoder> build_encoder(const Checkpoint& checkpoint, const InputInfo& input, torch::Device device);

@@ -1,7 +1,26 @@
 #include "plan/optim.h"
 
+#include <algorithm>
+#include <string_view>
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
 namespace nmlbench {
 namespace {
+
+// canonical, without the parameters that came later and that the recipe leaves as they are.
+std::string identity(const DeclaredValues& values) {
+  nlohmann::json canonical = nlohmann::json::parse(values.canonical);
+  bool later = false;
+  for (const ParamSpec& spec : kOptimParams) {
+    later = later || std::string_view(spec.name) == "loss";
+    const bool chosen = std::any_of(values.differences.begin(), values.differences.end(),
+                                    [&](const auto& difference) { return difference.first == spec.name; });
+    if (later && !chosen) canonical.erase(spec.name);
+  }
+  return canonical.dump();
+}
 
 Optim to_optim(const DeclaredValues& values, const Location& where) {
   const Params& p = values.params;
@@ -20,7 +39,13 @@ Optim to_optim(const DeclaredValues& values, const Location& where) {
   optim.ema = p.real("ema");
   optim.threads = static_cast<int>(p.integer("threads"));
   optim.augment = to_augmentation(p, where);
-  optim.canonical = values.canonical;
+  optim.augment.operations = p.integer("rand_ops");
+  optim.augment.magnitude = p.integer("rand_magnitude");
+  optim.repeats = p.integer("repeated_augmentation");
+  optim.mixing = {p.real("mixup"), p.real("cutmix"), p.real("mix_prob"), p.real("mix_switch"),
+                  p.real("random_erasing")};
+  optim.loss = {p.text("loss") == "bce", p.real("bce_threshold"), p.real("label_smoothing")};
+  optim.canonical = identity(values);
   return optim;
 }
 
@@ -34,6 +59,13 @@ std::vector<Optim> expand_optim(const PluginRef& optim) {
     const Optim& last = result.back();
     if (last.name == "sgd" && last.nesterov && last.momentum == 0) {
       throw ConfigError(optim.where, "nesterov = true needs a momentum above 0");
+    }
+    if (last.loss.bce && last.loss.smoothing > 0 && last.loss.bce_threshold > 0) {
+      throw ConfigError(
+          optim.where,
+          fmt::format("label_smoothing = {:g} does nothing where bce_threshold = {:g} makes every target 0 "
+                      "or 1; remove it, or set bce_threshold = 0",
+                      last.loss.smoothing, last.loss.bce_threshold));
     }
   }
   return result;

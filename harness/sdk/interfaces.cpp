@@ -6,6 +6,8 @@
 #include <nmlbench/noise.h>
 #include <nmlbench/tuner.h>
 
+#include <torch/nn/functional/loss.h>
+
 namespace nmlbench {
 
 Dataset::~Dataset() = default;
@@ -31,11 +33,14 @@ std::vector<Text> Dataset::texts(const torch::Tensor&) {
 }
 
 Encoder::~Encoder() = default;
-torch::Tensor Encoder::pretrain_loss(const Batch&) {
-  throw Error("this encoder cannot be pre-trained");
-}
 torch::Tensor Encoder::pretrain_logits(const Batch&) {
   return {};
+}
+torch::Tensor Encoder::pretrain_loss(const Batch& batch) {
+  const torch::Tensor logits = pretrain_logits(batch);
+  if (!logits.defined()) throw Error("this encoder cannot be pre-trained");
+  // bfloat16 logits of autocast would be rounded twice
+  return torch::nn::functional::cross_entropy(logits.element_size() < 4 ? logits.to(torch::kFloat32) : logits, batch.y);
 }
 
 NoiseModel::~NoiseModel() = default;

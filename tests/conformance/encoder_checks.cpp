@@ -143,6 +143,20 @@ void gradients_reach_every_parameter(const Subject& subject) {
   }
 }
 
+// Recipes put another loss in its place, and the upstream accuracy is of the scores.
+void the_loss_is_that_of_the_class_scores(const Subject& subject) {
+  const Built built = build(subject);
+  if (!built.encoder->trainable()) GTEST_SKIP() << "nothing to train";
+  const torch::NoGradGuard no_grad;
+  built.encoder->eval();
+  const Batch batch = training_batch(built, 8);
+  const torch::Tensor scores = built.encoder->pretrain_logits(batch);
+  if (!scores.defined()) GTEST_SKIP() << "it has no class scores";
+  ASSERT_EQ(scores.sizes(), (std::vector<std::int64_t>{8, built.input.classes}));
+  EXPECT_NEAR(built.encoder->pretrain_loss(batch).item<double>(),
+              torch::nn::functional::cross_entropy(scores, batch.y).item<double>(), 1e-5);
+}
+
 void training_lowers_the_loss(const Subject& subject) {
   const Built built = build(subject);
   if (!built.encoder->trainable()) GTEST_SKIP() << "nothing to train";
@@ -200,6 +214,7 @@ const std::vector<Check>& encoder_checks() {
       {"EvaluationDoesNotDependOnTheBatch", evaluation_does_not_depend_on_the_batch},
       {"EqualDrawsAreEqualWeights", equal_draws_are_equal_weights},
       {"GradientsReachEveryParameter", gradients_reach_every_parameter},
+      {"TheLossIsThatOfTheClassScores", the_loss_is_that_of_the_class_scores},
       {"TrainingLowersTheLoss", training_lowers_the_loss},
       {"CaptionsAreRead", captions_are_read},
       {"LostCaptionsDoNoHarm", lost_captions_do_no_harm}};

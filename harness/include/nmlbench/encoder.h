@@ -1,6 +1,6 @@
 // An encoder turns samples into frozen features, and may know how to be pre-trained.
 //
-// Lifecycle: constructor (parameters only) -> build() -> [pre-training: pretrain_loss] -> features in eval mode.
+// Lifecycle: constructor (parameters only) -> build() -> [pre-training: pretrain_*] -> features in eval mode.
 // Weights are the module's registered parameters and buffers; the harness saves and restores them. Methods run on one
 // thread at a time.
 #pragma once
@@ -73,14 +73,14 @@ class NMLBENCH_EXPORT Encoder : public torch::nn::Module {
   // False for encoders without weights to learn (pixels, identity, a frozen import).
   virtual bool trainable() const { return true; }
 
-  // Scalar loss to minimise: cross-entropy over the encoder's own head, or a contrastive loss. Throws unless trainable.
+  // Scalar loss to minimise. Default, and a must where there are logits: their cross-entropy. Throws unless trainable.
   virtual torch::Tensor pretrain_loss(const Batch& batch);
 
-  // True promises what Captured (nmlbench/captured.h) asks of pretrain_loss() and its gradients: on a GPU a training
-  // step is then recorded once and replayed. Random numbers that the host draws, or a schedule of its own, forbid it.
+  // True promises what Captured (nmlbench/captured.h) asks of both pretrain_*() and their gradients: on a GPU a step is
+  // then recorded once and replayed. Random numbers that the host draws, or a schedule of its own, forbid it.
   virtual bool capturable() const { return false; }
 
-  // Class scores [B, classes] of the pre-training head; undefined for encoders that have none.
+  // Class scores [B, classes] of the pre-training head, for losses of recipes and clean labels; undefined without one.
   virtual torch::Tensor pretrain_logits(const Batch& batch);
 };
 

@@ -1,6 +1,5 @@
 #include "models/layers/image_classifier.h"
 
-#include <torch/nn/functional/loss.h>
 
 namespace nmlbench::plugins {
 namespace {
@@ -62,12 +61,8 @@ torch::Tensor ImageClassifier::features(const Batch& batch) {
 
 torch::Tensor ImageClassifier::pretrain_logits(const Batch& batch) {
   if (head_.is_empty()) throw Error(std::string(name_) + " was built without pre-training classes");
+  if (is_training()) drop_path_.next_step();
   return head_(features(batch));
-}
-
-torch::Tensor ImageClassifier::pretrain_loss(const Batch& batch) {
-  drop_path_.next_step();
-  return torch::nn::functional::cross_entropy(at_least_float(pretrain_logits(batch)), batch.y);
 }
 
 }  // namespace nmlbench::plugins

@@ -44,7 +44,6 @@ class ImageClassifier : public Encoder {
   torch::Tensor features(const Batch& batch) final;
   bool trainable() const final { return weights_.empty(); }
   torch::Tensor pretrain_logits(const Batch& batch) final;
-  torch::Tensor pretrain_loss(const Batch& batch) final;
   bool capturable() const final { return !drop_path_.active(); }
 
  protected:

@@ -41,9 +41,6 @@ class ResNetTiny : public Encoder {
     if (head_.is_empty()) throw Error("resnet-tiny was built without pre-training classes");
     return head_(features(batch));
   }
-  torch::Tensor pretrain_loss(const Batch& batch) override {
-    return torch::nn::functional::cross_entropy(pretrain_logits(batch).to(torch::kFloat32), batch.y);
-  }
   bool capturable() const override { return true; }
 
  private:

@@ -9,7 +9,6 @@
 #include <limits>
 #include <numeric>
 
-#include <torch/nn/functional/loss.h>
 
 namespace nmlbench::plugins {
 namespace {
@@ -124,12 +123,8 @@ std::int64_t TextClassifier::feature_dim() const {
 
 Tensor TextClassifier::pretrain_logits(const Batch& batch) {
   if (head_.is_empty()) throw Error(std::string(name_) + " was built without pre-training classes");
+  if (is_training()) dropout_.next_step();
   return head_(dropout_(encode(batch.texts, shape_.depth)));
-}
-
-Tensor TextClassifier::pretrain_loss(const Batch& batch) {
-  dropout_.next_step();
-  return torch::nn::functional::cross_entropy(at_least_float(pretrain_logits(batch)), batch.y);
 }
 
 std::vector<Sequence> TextClassifier::sequences_of(const std::vector<Text>& texts) const {

@@ -64,7 +64,6 @@ class TextClassifier : public Encoder {
   bool trainable() const final { return weights_.empty(); }
   // Of the last hidden state, whatever the layer of features.
   torch::Tensor pretrain_logits(const Batch& batch) final;
-  torch::Tensor pretrain_loss(const Batch& batch) final;
 
  protected:
   const TransformerShape& shape() const { return shape_; }

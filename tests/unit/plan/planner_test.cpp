@@ -81,6 +81,23 @@ TEST(Plan, HasTheSameIdentitiesTwiceAndOthersForOtherWork) {
   }
 }
 
+// Checkpoints that others have in their caches keep their identity, however many parameters recipes get.
+TEST(Plan, ARecipeWithoutLaterParametersIsWhatItWas) {
+  const Plan plan = plan_of(testing::kTiny);
+  EXPECT_EQ(
+      plan.checkpoints[0].optim.canonical,
+      R"({"augment":"none","batch_size":32,"clip":0,"crop_scale":[0.08,1],"ema":0,"epochs":3,"jitter":0,"lr":0.05,)"
+      R"("momentum":0.9,"name":"sgd","nesterov":false,"precision":"fp32","schedule":"cosine","shift":4,)"
+      R"("threads":1,"warmup":0,"weight_decay":0.0005})");
+  EXPECT_EQ(ids(plan_of(testing::kTiny, {}, {"pretrain.optim.mixup=0", "pretrain.optim.loss=cross-entropy"})),
+            ids(plan));
+  for (const char* later : {"pretrain.optim.mixup=0.2", "pretrain.optim.repeated_augmentation=3",
+                            "pretrain.optim.loss=bce", "pretrain.optim.rand_ops=1"}) {
+    const Plan other = plan_of(testing::kTiny, {}, {later});
+    for (const std::string& id : ids(other)) EXPECT_EQ(ids(plan).count(id), 0U) << later;
+  }
+}
+
 TEST(Plan, AnEqualPretrainSectionAddsNothing) {
   const std::string text = testing::kTiny;
   const std::size_t begin = text.find("[[pretrain]]"), end = text.find("[[task]]");
