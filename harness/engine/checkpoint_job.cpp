@@ -123,9 +123,9 @@ double job_images(const Plan& plan, const CheckpointJob& job, const ArtifactCach
   const Checkpoint& checkpoint = plan.checkpoints[job.checkpoint];
   double images = 0;
   if (checkpoint.trained() && !cache.find(ArtifactKind::checkpoint, checkpoint.id)) {
-    const std::int64_t size = plan.splits[*checkpoint.split].facts.info.size;
-    images +=
-        static_cast<double>(size / checkpoint.optim.batch_size * checkpoint.optim.batch_size * checkpoint.optim.epochs);
+    const std::int64_t batch = checkpoint.optim.batch_size;
+    const std::int64_t steps = plan.splits[*checkpoint.split].facts.info.size / batch;  // whole ones
+    images += static_cast<double>(steps * batch * checkpoint.optim.epochs);
   }
   for (const std::size_t encoding : job.encodings) {
     images += static_cast<double>(plan.rows(plan.encodings[encoding]));

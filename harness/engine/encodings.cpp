@@ -65,6 +65,7 @@ class EncodingMaker {
       if (there[i] == 0) of_checkpoint.push_back(encodings[i]);
     }
     std::vector<CheckpointJob> jobs;
+    jobs.reserve(missing.size());
     for (auto& [checkpoint, lacking] : missing) jobs.push_back({checkpoint, std::move(lacking)});
     return jobs;
   }

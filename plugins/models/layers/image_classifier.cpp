@@ -1,6 +1,5 @@
 #include "models/layers/image_classifier.h"
 
-
 namespace nmlbench::plugins {
 namespace {
 
