@@ -96,6 +96,7 @@ class Planner {
     const PluginRef data = preprocessing_.fitted(*pretrain.dataset, encoder);
     for (const ResolvedPlugin& dataset : catalog_.expand(PluginKind::dataset, data)) {
       const std::size_t split = splits_.add(dataset);
+      const std::optional<TestSet> validation = validation_of(pretrain, encoder, split);
       for (const std::vector<NoiseStep>& noise : noises) {
         for (const Optim& optim : optims) {
           for (const std::int64_t seed : spec_.seeds) {
@@ -105,11 +106,31 @@ class Planner {
             checkpoint.noise = noise;
             checkpoint.optim = optim;
             checkpoint.seed = seed;
+            if (validation) checkpoint.validation = {*validation, ""};
             add_checkpoint(std::move(checkpoint));
           }
         }
       }
     }
+  }
+
+  // An obstacle is told, and costs the accuracy alone.
+  std::optional<TestSet> validation_of(const PretrainSpec& pretrain, const ResolvedPlugin& encoder, std::size_t train) {
+    if (!pretrain.validation) return std::nullopt;
+    TestSet test;
+    test.split = splits_.add(splits_.only(preprocessing_.fitted(*pretrain.validation, encoder)));
+    const Split& split = plan_.splits[test.split];
+    test.name = variant(split.plugin);
+    ClassMatch match = match_classes(plan_.splits[train], split);
+    test.classes = std::move(match.classes);
+    test.obstacle = split.facts.error.empty() ? std::move(match.obstacle) : split.facts.error;
+    if (test.obstacle.empty() && !(split.facts.info.sets.empty() && split.facts.info.right_classes.empty())) {
+      test.obstacle = fmt::format(
+          "{}: {} has several right classes for a sample, or sets of samples; name data with a "
+          "label for each",
+          split.plugin.where.text(), data_of(split));
+    }
+    return test;
   }
 
   // The product over the axes of all models in the list, the last one fastest.
@@ -194,6 +215,11 @@ class Planner {
     if (checkpoint.trained()) reject_noise_of_one_name(checkpoint);
     checkpoint.id = hash("checkpoint/1", checkpoint_parts(checkpoint, /*content=*/true));
     if (!checkpoint_ids_.insert(checkpoint.id).second) return;
+    if (checkpoint.validation) {
+      const Split& split = plan_.splits[checkpoint.validation->test.split];
+      checkpoint.validation->id = hash(
+          "upstream/1", {checkpoint.id, split.plugin.identity(), split.facts.digest, name_of(spec_.encode.precision)});
+    }
     checkpoint_coordinates_.push_back(hash("checkpoint", checkpoint_parts(checkpoint, /*content=*/false)));
     cell_seeds_.push_back(std::move(cell_seeds));
     plan_.checkpoints.push_back(std::move(checkpoint));
