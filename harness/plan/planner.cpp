@@ -213,8 +213,15 @@ class Planner {
 
   void add_checkpoint(Checkpoint checkpoint, std::vector<std::int64_t> cell_seeds) {
     if (checkpoint.trained()) reject_noise_of_one_name(checkpoint);
-    checkpoint.id = hash("checkpoint/1", checkpoint_parts(checkpoint, /*content=*/true));
+    std::string obstacle;  // weights that are not there cost the cells that want them
+    try {
+      inspector_.files(checkpoint.encoder);
+    } catch (const Error& missing) {
+      obstacle = missing.what();
+    }
+    checkpoint.id = hash("checkpoint/1", checkpoint_parts(checkpoint, /*content=*/obstacle.empty()));
     if (!checkpoint_ids_.insert(checkpoint.id).second) return;
+    checkpoint_obstacles_.push_back(std::move(obstacle));
     if (checkpoint.validation) {
       const Split& split = plan_.splits[checkpoint.validation->test.split];
       checkpoint.validation->id = hash(
@@ -324,7 +331,8 @@ class Planner {
     const Task& task = plan_.tasks[cell.task];
     cell.train = add_encoding(cell.checkpoint, task.train, task.views);
     for (const TestSet& test : task.tests) cell.tests.push_back(add_encoding(cell.checkpoint, test.split));
-    cell.obstacle = other_width(plan_.checkpoints[cell.checkpoint], task);
+    cell.obstacle = checkpoint_obstacles_[cell.checkpoint];
+    if (cell.obstacle.empty()) cell.obstacle = other_width(plan_.checkpoints[cell.checkpoint], task);
     cell.id = hash("cell/1", cell_parts(cell, /*content=*/true));
     cell.coordinates = hash("cell", cell_parts(cell, /*content=*/false));
     plan_.cells.push_back(std::move(cell));
@@ -409,7 +417,7 @@ class Planner {
   std::map<std::string, std::optional<std::int64_t>> width_of_;  // encoder and shape of its samples
   std::set<std::string> checkpoint_ids_;
   std::map<std::string, std::vector<std::string>> noise_of_name_;  // name and ratio -> identity
-  std::vector<std::string> checkpoint_coordinates_;
+  std::vector<std::string> checkpoint_coordinates_, checkpoint_obstacles_;
   std::vector<std::vector<std::int64_t>> cell_seeds_;  // the seeds whose cells use a checkpoint
 };
 
