@@ -6,6 +6,9 @@
 #include <nmlbench/printable.h>
 
 #include <map>
+#include <set>
+#include <string>
+#include <vector>
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
@@ -36,6 +39,22 @@ json stage_json(const StageCount& stage, const char* unit) {
 std::string stage_line(const char* name, const StageCount& stage, const std::string& work) {
   return fmt::format("  {:<12} {:>7} {:>9} {:>9}   {}\n", name, stage.total, stage.known, stage.total - stage.known,
                      work);
+}
+
+// All data and weights that are missing, not the first alone.
+std::set<std::string> obstacles_of(const Plan& plan, const Cell& cell) {
+  const Checkpoint& checkpoint = plan.checkpoints[cell.checkpoint];
+  const Task& task = plan.tasks[cell.task];
+  std::vector<std::size_t> splits = {task.train};
+  if (checkpoint.trained()) splits.push_back(*checkpoint.split);
+  for (const NoiseStep& step : checkpoint.noise) {
+    if (step.source) splits.push_back(*step.source);
+  }
+  for (const TestSet& test : task.tests) splits.push_back(test.split);
+  std::set<std::string> obstacles = {plan.obstacle(cell), cell.obstacle};
+  for (const std::size_t split : splits) obstacles.insert(plan.splits[split].facts.error);
+  obstacles.erase("");
+  return obstacles;
 }
 
 }  // namespace
@@ -78,8 +97,7 @@ PlanSummary summarise(const Plan& plan, const ArtifactCache& cache, const KnownC
     }
     if (known.failed.count(cell.id) > 0) ++summary.failed_before;
     summary.cells.work += head_steps(plan, cell);
-    const std::string obstacle = plan.obstacle(cell);
-    if (!obstacle.empty()) ++summary.obstacles[obstacle];
+    for (const std::string& obstacle : obstacles_of(plan, cell)) ++summary.obstacles[obstacle];
   }
   return summary;
 }

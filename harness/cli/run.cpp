@@ -12,6 +12,8 @@
 #include "support/environment.h"
 
 #include <algorithm>
+#include <set>
+#include <unordered_set>
 
 #include <fmt/format.h>
 #include <spdlog/spdlog.h>
@@ -74,6 +76,16 @@ void print_leaderboard(const Store& store, const Plan& plan) {
   fmt::print("{}", render_leaderboard(store, query, TableFormat::table, shows_colour(STDOUT_FILENO)));
 }
 
+// What upstream accuracies cannot be measured on, before hours of training.
+void warn_of_validations(const Plan& plan) {
+  std::set<std::string> obstacles;
+  for (const Checkpoint& checkpoint : plan.checkpoints) {
+    if (checkpoint.validation) obstacles.insert(checkpoint.validation->test.obstacle);
+  }
+  obstacles.erase("");
+  for (const std::string& obstacle : obstacles) spdlog::warn("no upstream accuracy: {}", obstacle);
+}
+
 int run_matrix(const Globals& globals, const RunOptions& options) {
   LogLines lines;  // planning has things to say, too
   PlannedMatrix planned = plan_matrix(globals, options.matrix);
@@ -97,6 +109,8 @@ int run_matrix(const Globals& globals, const RunOptions& options) {
   engine.wanted = [&](const Cell& cell) {
     return known.done.count(cell.id) == 0 && (options.retry_failed || known.failed.count(cell.id) == 0);
   };
+  const std::unordered_set<std::string> validated = store.known_validations();
+  engine.validate = [&](const Checkpoint& checkpoint) { return validated.count(checkpoint.validation->id) == 0; };
   std::int64_t failed_before = 0;
   for (const Cell& cell : plan.cells) failed_before += !options.retry_failed && known.failed.count(cell.id) > 0 ? 1 : 0;
 
@@ -108,6 +122,7 @@ int run_matrix(const Globals& globals, const RunOptions& options) {
   for (const Checkpoint& checkpoint : plan.checkpoints) {
     if (const std::optional<NoiseRecord> noise = stated_noise(checkpoint)) store.write_noise(run, *noise);
   }
+  warn_of_validations(plan);
   RunLog log(store, run, lines);
   ExecutionSummary summary;
   {

@@ -171,18 +171,23 @@ PretrainSpec read_pretrain(TomlTable table) {
   spec.encoder = table.plugin("encoder", "the encoder to pre-train or to use as it is");
   if (table.has("stated")) spec.stated = read_stated(table.table("stated"));
   if (table.has("dataset")) spec.dataset = table.plugin("dataset", "");
+  if (table.has("validation")) spec.validation = table.plugin("validation", "");
   spec.noise = read_noise(table);
   if (table.has("optim")) {
     spec.optim = read_parameters(table, "optim");
   } else {
     spec.optim.where = spec.where;
   }
-  for (const char* key : {"dataset", "optim", "stated"}) table.find(key);
+  for (const char* key : {"dataset", "optim", "stated", "validation"}) table.find(key);
   table.reject_unknown();
   if (!spec.dataset && (!spec.noise.empty() || !spec.optim.values.empty())) {
     throw ConfigError(spec.where,
                       "has noise or optim but no dataset to pre-train on; add `dataset`, or, when the encoder was "
                       "pre-trained elsewhere, say how: stated = { noise = \"symmetric\", noise_ratio = [0, 0.1] }");
+  }
+  if (spec.validation && !spec.dataset) {
+    throw ConfigError(spec.validation->where,
+                      "measures the head that pre-training leaves, and there is no `dataset` to pre-train on");
   }
   if (spec.dataset && spec.stated) {
     throw ConfigError(spec.stated->where,

@@ -30,10 +30,11 @@ struct StatedSpec {
 // One [[pretrain]]: a family of checkpoints, encoder x dataset x noise x optim x seed.
 struct PretrainSpec {
   PluginRef encoder;
-  std::optional<StatedSpec> stated;  // only without a dataset
-  std::optional<PluginRef> dataset;  // none: weights as built (pixels, identity, random features)
-  std::vector<NoiseSpec> noise;      // applied in this order; empty: clean
-  PluginRef optim;                   // parameters of the training recipe; `plugin` is empty
+  std::optional<StatedSpec> stated;     // only without a dataset
+  std::optional<PluginRef> dataset;     // none: weights as built (pixels, identity, random features)
+  std::vector<NoiseSpec> noise;         // applied in this order; empty: clean
+  PluginRef optim;                      // parameters of the training recipe; `plugin` is empty
+  std::optional<PluginRef> validation;  // clean labels of the pre-training task, for the upstream accuracy
   Location where;
 };
 

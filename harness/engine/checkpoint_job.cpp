@@ -2,6 +2,7 @@
 
 #include "engine/encode.h"
 #include "engine/process.h"
+#include "engine/upstream.h"
 #include "plan/planned_cell.h"
 
 #include <nmlbench/dense.h>
@@ -78,7 +79,8 @@ class JobRunner {
           return splits_.acquire(wanted);
         },
         context_);
-    result_.noise = noise_record(plan_, checkpoint_, facts);
+    if (job_.validate) validate(*encoder);
+    result_.noise = noise_record(plan_, checkpoint_, facts, context_.cache);
     if (trained_now && facts.images > 0) {
       result_.stages.push_back(image_stage("pretrain", checkpoint_, context_.device, facts.images, facts.seconds,
                                            checkpoint_.optim.batch_size));
@@ -88,6 +90,23 @@ class JobRunner {
                    facts.images_per_second, facts.loss_curve.back());
     }
     return encoder;
+  }
+
+  // What goes wrong costs the accuracy alone.
+  void validate(Encoder& encoder) {
+    const std::size_t split = checkpoint_.validation->test.split;
+    try {
+      const Upstream upstream = measure_upstream(plan_, checkpoint_, encoder, *splits_.acquire(split), context_);
+      context_.progress.advance(static_cast<double>(upstream.samples));
+      spdlog::info("{} {} {:.2f} seed {}: upstream accuracy {:.4f} on {}", checkpoint_.encoder.name,
+                   checkpoint_.noise_name(), checkpoint_.noise_ratio().value(), checkpoint_.seed, upstream.accuracy,
+                   checkpoint_.validation->test.name);
+    } catch (const Interrupted&) {
+      throw;
+    } catch (...) {
+      const std::string why = message_of_current_exception();
+      spdlog::warn("{}: its upstream accuracy is not known: {}", plan_.splits[split].plugin.where.text(), why);
+    }
   }
 
   void encode(std::size_t index, std::shared_ptr<Encoder> encoder) {
@@ -130,6 +149,7 @@ double job_images(const Plan& plan, const CheckpointJob& job, const ArtifactCach
   for (const std::size_t encoding : job.encodings) {
     images += static_cast<double>(plan.rows(plan.encodings[encoding]));
   }
+  if (job.validate) images += static_cast<double>(plan.splits[checkpoint.validation->test.split].facts.info.size);
   return images;
 }
 
@@ -145,6 +165,7 @@ std::vector<std::size_t> uses_of_splits(const Plan& plan, const std::vector<Chec
       }
     }
     for (const std::size_t encoding : job.encodings) ++uses[plan.encodings[encoding].split];
+    if (job.validate) ++uses[checkpoint.validation->test.split];
   }
   return uses;
 }
@@ -161,10 +182,11 @@ CheckpointJobResult run_checkpoint_job(const Plan& plan, const CheckpointJob& jo
 NoiseRecord known_noise(const Plan& plan, const Checkpoint& checkpoint, const ArtifactCache& cache, SplitPool& splits) {
   std::optional<CheckpointFacts> facts = read_checkpoint_facts(checkpoint, cache);
   if (!facts) facts = measure_noise(checkpoint, [&](std::size_t split) { return splits.acquire(split); });
-  return noise_record(plan, checkpoint, *facts);
+  return noise_record(plan, checkpoint, *facts, cache);
 }
 
-NoiseRecord noise_record(const Plan& plan, const Checkpoint& checkpoint, const CheckpointFacts& facts) {
+NoiseRecord noise_record(const Plan& plan, const Checkpoint& checkpoint, const CheckpointFacts& facts,
+                         const ArtifactCache& cache) {
   NoiseRecord record;
   record.checkpoint_id = checkpoint.id;
   record.encoder = checkpoint.encoder_name();
@@ -174,6 +196,12 @@ NoiseRecord noise_record(const Plan& plan, const Checkpoint& checkpoint, const C
   record.seed = checkpoint.seed;
   record.realised_rate = facts.realised_rate;
   record.transition_json = transition_json(facts.transition);
+  if (const std::optional<Upstream> upstream = known_upstream(checkpoint, cache)) {
+    record.validation = checkpoint.validation->test.name;
+    record.validation_id = checkpoint.validation->id;
+    record.upstream_samples = upstream->samples;
+    record.upstream_accuracy = upstream->accuracy;
+  }
   return record;
 }
 

@@ -1,4 +1,5 @@
-// One checkpoint: train it unless the cache has it, then encode every split that cells want of it.
+// One checkpoint: train it unless the cache has it, measure its upstream accuracy where that is wanted, then encode
+// every split that cells want of it.
 #pragma once
 
 #include "engine/hooks.h"
@@ -17,6 +18,7 @@ namespace nmlbench {
 struct CheckpointJob {
   std::size_t checkpoint = 0;
   std::vector<std::size_t> encodings;  // Plan::encodings that the cache lacks
+  bool validate = false;               // its upstream accuracy is wanted, and the cache lacks it
 };
 
 struct CheckpointJobResult {
@@ -46,6 +48,8 @@ CheckpointJobResult run_checkpoint_job(const Plan& plan, const CheckpointJob& jo
 // Of a checkpoint whose encodings are all there already: from the cache, or measured again where that has lost it.
 NoiseRecord known_noise(const Plan& plan, const Checkpoint& checkpoint, const ArtifactCache& cache, SplitPool& splits);
 
-NoiseRecord noise_record(const Plan& plan, const Checkpoint& checkpoint, const CheckpointFacts& facts);
+// With the upstream accuracy, if the cache has that.
+NoiseRecord noise_record(const Plan& plan, const Checkpoint& checkpoint, const CheckpointFacts& facts,
+                         const ArtifactCache& cache);
 
 }  // namespace nmlbench

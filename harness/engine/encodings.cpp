@@ -3,6 +3,7 @@
 #include "engine/checkpoint_job.h"
 #include "engine/isolation.h"
 #include "engine/process.h"
+#include "engine/upstream.h"
 #include "engine/workers.h"
 
 #include <algorithm>
@@ -25,7 +26,7 @@ class EncodingMaker {
     double images = 0;
     SplitPool of_known(plan_, std::vector<std::size_t>(plan_.splits.size(), plan_.checkpoints.size() + 1));
     for (CheckpointJob& job : make_jobs(wanted)) {
-      if (job.encodings.empty()) {
+      if (job.encodings.empty() && !job.validate) {
         report_known_noise(job, of_known);
         continue;
       }
@@ -64,10 +65,24 @@ class EncodingMaker {
       std::vector<std::size_t>& of_checkpoint = missing[plan_.encodings[encodings[i]].checkpoint];
       if (there[i] == 0) of_checkpoint.push_back(encodings[i]);
     }
+    for (const Cell& cell : plan_.cells) {  // also where there is nothing left to encode
+      if (validates(cell.checkpoint) && plan_.obstacle(cell).empty()) missing.try_emplace(cell.checkpoint);
+    }
     std::vector<CheckpointJob> jobs;
     jobs.reserve(missing.size());
-    for (auto& [checkpoint, lacking] : missing) jobs.push_back({checkpoint, std::move(lacking)});
+    for (auto& [checkpoint, lacking] : missing) {
+      const Checkpoint& own = plan_.checkpoints[checkpoint];
+      // nothing is trained again for this alone
+      const bool possible = !lacking.empty() || cache_.has(ArtifactKind::checkpoint, own.id);
+      const bool validate = possible && validates(checkpoint) && !known_upstream(own, cache_);
+      jobs.push_back({checkpoint, std::move(lacking), validate});
+    }
     return jobs;
+  }
+
+  bool validates(std::size_t index) const {
+    const Checkpoint& checkpoint = plan_.checkpoints[index];
+    return checkpoint.validation && checkpoint.validation->test.obstacle.empty() && options_.validate(checkpoint);
   }
 
   // Everything is encoded already, but this database may not know the checkpoint yet, nor the cache have it any longer.
@@ -82,6 +97,10 @@ class EncodingMaker {
       const std::string why = message_of_current_exception();
       spdlog::warn("{}: its realised noise is not known: {}", checkpoint.noise_name(), why);
       return;
+    }
+    if (validates(job.checkpoint) && !noise.upstream_accuracy) {
+      spdlog::warn("{}, {}, seed {}: its upstream accuracy is not known: the cache has lost the checkpoint",
+                   checkpoint.encoder_name(), checkpoint.noise_name(), checkpoint.seed);
     }
     sink_.noise(noise);
   }

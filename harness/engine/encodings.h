@@ -1,4 +1,4 @@
-// Makes encodings exist: trains and encodes whatever the cache lacks, several checkpoints at a time.
+// Makes encodings exist: trains, measures and encodes whatever the cache lacks, several checkpoints at a time.
 #pragma once
 
 #include "cache/artifacts.h"
@@ -10,6 +10,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <set>
 #include <string>
@@ -23,6 +24,8 @@ struct EngineOptions {
   int threads = 1;  // CPU threads to use, all stages together
   bool fail_fast = false;
   const std::atomic<bool>* stop = nullptr;
+  // Whether a checkpoint's upstream accuracy is wanted: asked for those with a validation split that can be read.
+  std::function<bool(const Checkpoint&)> validate = [](const Checkpoint&) { return false; };
   Isolation* isolation = nullptr;  // runs the stages of the plugins that it covers
 };
 

@@ -57,8 +57,8 @@ class Executor {
 
   ExecutionSummary run() {
     sort_cells();
-    if (pending_.empty()) return summary_;
-    std::vector<Stack> stacks = wanted_stacks();
+    std::vector<Stack> stacks;
+    if (!pending_.empty()) stacks = wanted_stacks();
     if (!give_up()) encoding_errors_ = make_encodings(plan_, encodings_of(stacks), options_, cache_, sink_, progress_);
     drop_unencoded(stacks);
     if (!give_up()) run_stacks(stacks);

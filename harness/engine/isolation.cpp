@@ -61,6 +61,7 @@ std::vector<const ResolvedPlugin*> Isolation::isolated_of(const Plan& plan, cons
     if (step.source) all.push_back(&plan.splits[*step.source].plugin);
   }
   for (const std::size_t encoding : job.encodings) all.push_back(&plan.splits[plan.encodings[encoding].split].plugin);
+  if (job.validate) all.push_back(&plan.splits[checkpoint.validation->test.split].plugin);
   std::erase_if(all, [&](const ResolvedPlugin* plugin) { return !covers(*plugin); });
   return all;
 }

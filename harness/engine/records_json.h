@@ -95,13 +95,14 @@ NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(StageRecord, stage, encoder, tuner, task, dev
                                    batch, encoder_params, recipe, tuner_params, cache_bytes)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(EpochReport, checkpoint, name, epoch, epochs, loss)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(NoiseRecord, checkpoint_id, encoder, pretrain_dataset, noise, noise_ratio, seed,
-                                   realised_rate, transition_json, stated)
+                                   realised_rate, transition_json, stated, validation, validation_id, upstream_samples,
+                                   upstream_accuracy)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Unit, train, cells)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Stack, units)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(HeadShape, dim, classes)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(StackTiming, head_steps, fit_seconds, samples, evaluate_seconds, heads, peak_bytes)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(StackResult, cells, timing)
-NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(CheckpointJob, checkpoint, encodings)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(CheckpointJob, checkpoint, encodings, validate)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(CheckpointJobResult, stages, noise, errors)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(SplitInfo, size, full_size, classes, kind, sample_shape, domain, class_names,
                                    training_classes, right_classes, sets, fits_in_memory)

@@ -44,6 +44,7 @@ json canonical(const Plan& plan, const MatrixSpec& spec) {
       entry["split"] = *c.split;
       entry["noise"] = noise_identities(c);
       entry["optim"] = json::parse(c.optim.canonical);
+      if (c.validation) entry["validation"] = c.validation->test.split;
     }
     if (c.stated) entry["stated"] = stated_json(*c.stated);
     checkpoints.push_back(std::move(entry));

@@ -32,6 +32,20 @@ struct NoiseStep {
   std::string source_name;            // "image-folder(path=textures)"
 };
 
+struct TestSet {
+  std::string name;
+  bool ood = false;
+  std::size_t split = 0;
+  std::vector<std::int64_t> classes;  // ClassMatch::classes
+  std::string obstacle;               // why it cannot be measured after training on the task's split, or ""
+};
+
+// What the head of a checkpoint's pre-training is measured on. Part of no identity but its own.
+struct Validation {
+  TestSet test;    // its name is that of the data, "procedural(split=test)"
+  std::string id;  // of what is measured
+};
+
 // How a checkpoint came about elsewhere, as the matrix states it; what is empty is not known.
 struct Stated {
   std::string encoder, dataset, noise;
@@ -46,6 +60,7 @@ struct Checkpoint {
   std::optional<std::size_t> split;  // Plan::splits it is trained on; none: weights as built
   std::vector<NoiseStep> noise;      // applied in this order; one step `clean` when the matrix names none
   Optim optim;
+  std::optional<Validation> validation;
   std::int64_t seed = 0;  // of weights, noise and batches; 0 when nothing is drawn
 
   bool trained() const { return split.has_value(); }
@@ -68,14 +83,6 @@ struct Encoding {
   std::size_t checkpoint = 0;
   std::size_t split = 0;
   Views views;
-};
-
-struct TestSet {
-  std::string name;
-  bool ood = false;
-  std::size_t split = 0;
-  std::vector<std::int64_t> classes;  // ClassMatch::classes
-  std::string obstacle;               // why it cannot be measured after training on the task's split, or ""
 };
 
 // A task of the matrix; one for each checkpoint when its files' names depend on the checkpoint's coordinates.

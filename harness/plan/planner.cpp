@@ -96,6 +96,7 @@ class Planner {
     const PluginRef data = preprocessing_.fitted(*pretrain.dataset, encoder);
     for (const ResolvedPlugin& dataset : catalog_.expand(PluginKind::dataset, data)) {
       const std::size_t split = splits_.add(dataset);
+      const std::optional<TestSet> validation = validation_of(pretrain, encoder, split);
       for (const std::vector<NoiseStep>& noise : noises) {
         for (const Optim& optim : optims) {
           for (const std::int64_t seed : spec_.seeds) {
@@ -105,11 +106,31 @@ class Planner {
             checkpoint.noise = noise;
             checkpoint.optim = optim;
             checkpoint.seed = seed;
+            if (validation) checkpoint.validation = {*validation, ""};
             add_checkpoint(std::move(checkpoint));
           }
         }
       }
     }
+  }
+
+  // An obstacle is told, and costs the accuracy alone.
+  std::optional<TestSet> validation_of(const PretrainSpec& pretrain, const ResolvedPlugin& encoder, std::size_t train) {
+    if (!pretrain.validation) return std::nullopt;
+    TestSet test;
+    test.split = splits_.add(splits_.only(preprocessing_.fitted(*pretrain.validation, encoder)));
+    const Split& split = plan_.splits[test.split];
+    test.name = variant(split.plugin);
+    ClassMatch match = match_classes(plan_.splits[train], split);
+    test.classes = std::move(match.classes);
+    test.obstacle = split.facts.error.empty() ? std::move(match.obstacle) : split.facts.error;
+    if (test.obstacle.empty() && !(split.facts.info.sets.empty() && split.facts.info.right_classes.empty())) {
+      test.obstacle = fmt::format(
+          "{}: {} has several right classes for a sample, or sets of samples; name data with a "
+          "label for each",
+          split.plugin.where.text(), data_of(split));
+    }
+    return test;
   }
 
   // The product over the axes of all models in the list, the last one fastest.
@@ -192,8 +213,20 @@ class Planner {
 
   void add_checkpoint(Checkpoint checkpoint, std::vector<std::int64_t> cell_seeds) {
     if (checkpoint.trained()) reject_noise_of_one_name(checkpoint);
-    checkpoint.id = hash("checkpoint/1", checkpoint_parts(checkpoint, /*content=*/true));
+    std::string obstacle;  // weights that are not there cost the cells that want them
+    try {
+      inspector_.files(checkpoint.encoder);
+    } catch (const Error& missing) {
+      obstacle = missing.what();
+    }
+    checkpoint.id = hash("checkpoint/1", checkpoint_parts(checkpoint, /*content=*/obstacle.empty()));
     if (!checkpoint_ids_.insert(checkpoint.id).second) return;
+    checkpoint_obstacles_.push_back(std::move(obstacle));
+    if (checkpoint.validation) {
+      const Split& split = plan_.splits[checkpoint.validation->test.split];
+      checkpoint.validation->id = hash(
+          "upstream/1", {checkpoint.id, split.plugin.identity(), split.facts.digest, name_of(spec_.encode.precision)});
+    }
     checkpoint_coordinates_.push_back(hash("checkpoint", checkpoint_parts(checkpoint, /*content=*/false)));
     cell_seeds_.push_back(std::move(cell_seeds));
     plan_.checkpoints.push_back(std::move(checkpoint));
@@ -298,7 +331,8 @@ class Planner {
     const Task& task = plan_.tasks[cell.task];
     cell.train = add_encoding(cell.checkpoint, task.train, task.views);
     for (const TestSet& test : task.tests) cell.tests.push_back(add_encoding(cell.checkpoint, test.split));
-    cell.obstacle = other_width(plan_.checkpoints[cell.checkpoint], task);
+    cell.obstacle = checkpoint_obstacles_[cell.checkpoint];
+    if (cell.obstacle.empty()) cell.obstacle = other_width(plan_.checkpoints[cell.checkpoint], task);
     cell.id = hash("cell/1", cell_parts(cell, /*content=*/true));
     cell.coordinates = hash("cell", cell_parts(cell, /*content=*/false));
     plan_.cells.push_back(std::move(cell));
@@ -383,7 +417,7 @@ class Planner {
   std::map<std::string, std::optional<std::int64_t>> width_of_;  // encoder and shape of its samples
   std::set<std::string> checkpoint_ids_;
   std::map<std::string, std::vector<std::string>> noise_of_name_;  // name and ratio -> identity
-  std::vector<std::string> checkpoint_coordinates_;
+  std::vector<std::string> checkpoint_coordinates_, checkpoint_obstacles_;
   std::vector<std::vector<std::int64_t>> cell_seeds_;  // the seeds whose cells use a checkpoint
 };
 

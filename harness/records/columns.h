@@ -128,6 +128,16 @@ inline constexpr CellColumn kCellColumns[] = {
      {},
      "who knows of the noise: here (the encoder was pre-trained here) or stated; empty when it is not known",
      5},
+    {"upstream_accuracy",
+     ColumnType::real,
+     Home::noise,
+     Use::fact,
+     false,
+     InViews::both,
+     {},
+     "top-1 accuracy of the encoder's own head on clean labels of its pre-training task (`validation`); null where it "
+     "was not measured",
+     7},
 };
 
 constexpr bool is_numeric(const CellColumn& column) {

@@ -109,6 +109,10 @@ struct NoiseRecord {
   std::optional<double> realised_rate;  // nothing: it is not stated
   std::string transition_json;          // row-normalised [K][K]; "" (null): image-text pairs, or it is not known
   bool stated = false;                  // by the matrix, not measured here
+  // How well its own head does the task that it was pre-trained on: on which data, and the identity of the measurement.
+  std::string validation = {}, validation_id = {};  // "": not asked for
+  std::int64_t upstream_samples = 0;
+  std::optional<double> upstream_accuracy = {};  // top-1; nothing: not measured
 };
 
 // One line of a run's log.

@@ -107,7 +107,8 @@ Json details(const Store& store, const std::string& id) {
                          " WHERE cell_id = ? ORDER BY test_set, space, center",
                          id);
   cell["realised_noise"] = rows(store,
-                                "SELECT n.noise, n.noise_ratio, n.seed, n.realised_rate, n.transition FROM noise n"
+                                "SELECT n.noise, n.noise_ratio, n.seed, n.realised_rate, n.transition, n.validation,"
+                                " n.upstream_samples, n.upstream_accuracy FROM noise n"
                                 " JOIN cells c USING (checkpoint_id) WHERE c.cell_id = ?",
                                 id);
   for (Json& noise : cell["realised_noise"]) {
@@ -294,6 +295,10 @@ std::string run_text(const Json& cell) {
     text += heading("pre-training noise") +
             facts({{"asked", fmt::format("{} {}", text_of(noise["noise"]), text_of(noise["noise_ratio"]))},
                    {"realised", text_of(noise["realised_rate"])}});
+    if (noise["upstream_accuracy"].is_null()) continue;
+    text += heading("upstream accuracy") + facts({{"accuracy", text_of(noise["upstream_accuracy"])},
+                                                  {"data", fmt::format("{}, {} samples", text_of(noise["validation"]),
+                                                                       text_of(noise["upstream_samples"]))}});
   }
   if (!cell["stages"].empty()) {
     TextTable table{{{"stage"}, {"runs", true}, {"items", true}, {"unit"}, {"seconds", true}, {"per second", true}},

@@ -195,12 +195,16 @@ TableSection stage_section(const Store& store) {
 }
 
 TableSection noise_section(const Store& store) {
+  const bool measured = !store.known_validations().empty();
+  const std::string upstream = measured ? ", upstream_accuracy AS upstream, validation" : "";
+  std::vector<std::string> notes = {"Share of pre-training targets that were really changed."};
+  if (measured) notes.emplace_back("Upstream: accuracy of the encoder's own head on clean labels of that task.");
   return {"noise-rates",
           "Noise rates",
           query_table(store,
-                      "SELECT encoder, pretrain_dataset, noise, noise_ratio AS asked, seed, realised_rate AS realised"
-                      " FROM v_noise ORDER BY encoder, pretrain_dataset, noise, noise_ratio, seed"),
-          {"Share of pre-training targets that were really changed."},
+                      "SELECT encoder, pretrain_dataset, noise, noise_ratio AS asked, seed, realised_rate AS realised" +
+                          upstream + " FROM v_noise ORDER BY encoder, pretrain_dataset, noise, noise_ratio, seed"),
+          notes,
           "No checkpoint has corrupted targets.",
           0,
           4};

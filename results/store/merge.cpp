@@ -121,10 +121,14 @@ INSERT OR IGNORE INTO main.stages
 INSERT OR IGNORE INTO main.log
   SELECT run.run_id, l.ordinal, l.at, l.level, l.message
   FROM src.log l JOIN src.runs sr ON sr.run_id = l.run_id JOIN main.runs run ON run.uuid = sr.uuid;
-INSERT OR IGNORE INTO main.noise
+INSERT INTO main.noise
   SELECT z.checkpoint_id, run.run_id, z.encoder, z.pretrain_dataset, z.noise, z.noise_ratio, z.seed, z.realised_rate,
-         z.transition, z.provenance
-  FROM src.noise z JOIN src.runs sr ON sr.run_id = z.run_id JOIN main.runs run ON run.uuid = sr.uuid;
+         z.transition, z.provenance, z.validation, z.validation_id, z.upstream_samples, z.upstream_accuracy
+  FROM src.noise z JOIN src.runs sr ON sr.run_id = z.run_id JOIN main.runs run ON run.uuid = sr.uuid
+  WHERE true
+  ON CONFLICT (checkpoint_id) DO UPDATE SET validation = excluded.validation, validation_id = excluded.validation_id,
+    upstream_samples = excluded.upstream_samples, upstream_accuracy = excluded.upstream_accuracy
+  WHERE upstream_accuracy IS NULL;
 )";
 
 // Row numbers of the input and what they are in the output; cells that both hold finished. Indexed both ways.

@@ -1,6 +1,7 @@
--- Version 6 -> 7: what tells the stage runs of one encoder and tuner apart, and what they left in the cache. Of earlier
--- versions: '' and 0.
+-- Version 6 -> 7: what tells stage runs apart, and how well each checkpoint does the task that it was pre-trained on.
 
+-- Settings, as far as the heads of a stack share them, and the bytes that a stage left in the cache. Of earlier versions:
+-- '' and 0.
 ALTER TABLE stages ADD COLUMN encoder_params TEXT NOT NULL DEFAULT '';
 ALTER TABLE stages ADD COLUMN recipe TEXT NOT NULL DEFAULT '';
 ALTER TABLE stages ADD COLUMN tuner_params TEXT NOT NULL DEFAULT '';
@@ -13,3 +14,14 @@ SELECT stage, encoder, tuner, task, device, items, unit, seconds,
        CASE WHEN seconds > 0 THEN items / seconds END AS per_second, peak_bytes, batch, encoder_params, recipe,
        tuner_params, cache_bytes
 FROM stages;
+
+-- Data with clean labels, for people; the identity of the measurement; NULL where none was asked for.
+ALTER TABLE noise ADD COLUMN validation TEXT;
+ALTER TABLE noise ADD COLUMN validation_id TEXT;
+ALTER TABLE noise ADD COLUMN upstream_samples INTEGER;
+ALTER TABLE noise ADD COLUMN upstream_accuracy REAL;
+DROP VIEW v_noise;
+CREATE VIEW v_noise AS
+SELECT encoder, pretrain_dataset, noise, noise_ratio, seed, realised_rate, transition, provenance, validation,
+       upstream_samples, upstream_accuracy, checkpoint_id
+FROM noise;

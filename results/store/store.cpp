@@ -180,14 +180,20 @@ void Store::write_noise(std::int64_t run, const NoiseRecord& noise) {
   with_database_errors(impl_->file, [&] {
     execute(impl_->db,
             "INSERT INTO noise (checkpoint_id, run_id, encoder, pretrain_dataset, noise, noise_ratio, seed,"
-            " realised_rate, transition, provenance) VALUES (?, ?, ?, ?, ?, ?, ?, ?, nullif(?, ''), ?)"
-            // what is stated may be stated better later
-            " ON CONFLICT (checkpoint_id) DO UPDATE SET realised_rate = excluded.realised_rate"
-            " WHERE provenance = 'stated'",
+            " realised_rate, transition, provenance, validation, validation_id, upstream_samples, upstream_accuracy)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, nullif(?, ''), ?, nullif(?, ''), nullif(?, ''), nullif(?, 0), ?)"
+            // what is stated may be stated better later, and what was not asked for may be asked for later
+            " ON CONFLICT (checkpoint_id) DO UPDATE SET"
+            " realised_rate = iif(provenance = 'stated', excluded.realised_rate, realised_rate),"
+            " validation = coalesce(excluded.validation, validation),"
+            " validation_id = coalesce(excluded.validation_id, validation_id),"
+            " upstream_samples = coalesce(excluded.upstream_samples, upstream_samples),"
+            " upstream_accuracy = coalesce(excluded.upstream_accuracy, upstream_accuracy)",
             noise.checkpoint_id, run, noise.encoder, noise.pretrain_dataset, noise.noise, noise.noise_ratio, noise.seed,
             // SQLite makes NULL of NaN
             noise.realised_rate.value_or(std::numeric_limits<double>::quiet_NaN()), noise.transition_json,
-            noise.stated ? "stated" : "here");
+            noise.stated ? "stated" : "here", noise.validation, noise.validation_id, noise.upstream_samples,
+            noise.upstream_accuracy.value_or(std::numeric_limits<double>::quiet_NaN()));
   });
 }
 
@@ -205,17 +211,22 @@ void Store::write_log(std::int64_t run, std::span<const LogRecord> lines) {
 }
 
 std::unordered_set<std::string> Store::cells_with_status(const std::string& status) const {
-  return cell_ids(status == "done" ? "status = 'done'" : "status = 'failed'");
+  return ids(status == "done" ? "SELECT cell_id FROM cells WHERE status = 'done'"
+                              : "SELECT cell_id FROM cells WHERE status = 'failed'");
 }
 
 std::unordered_set<std::string> Store::cells_that_stay_failed() const {
-  return cell_ids("status = 'failed' AND NOT transient");
+  return ids("SELECT cell_id FROM cells WHERE status = 'failed' AND NOT transient");
 }
 
-std::unordered_set<std::string> Store::cell_ids(const char* where) const {
+std::unordered_set<std::string> Store::known_validations() const {
+  return ids("SELECT validation_id FROM noise WHERE upstream_accuracy IS NOT NULL");
+}
+
+std::unordered_set<std::string> Store::ids(const char* query) const {
   return with_database_errors(impl_->file, [&] {
     std::unordered_set<std::string> ids;
-    SQLite::Statement statement(impl_->db, std::string("SELECT cell_id FROM cells WHERE ") + where);
+    SQLite::Statement statement(impl_->db, query);
     while (statement.executeStep()) ids.insert(statement.getColumn(0).getString());
     return ids;
   });

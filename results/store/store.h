@@ -39,7 +39,7 @@ class Store {
   void write_cells(std::int64_t run, std::span<const CellRecord> cells);
   void write_cell(std::int64_t run, const CellRecord& cell) { write_cells(run, {&cell, 1}); }
   void write_stage(std::int64_t run, const StageRecord& stage);
-  // Once per checkpoint; a second write of the same checkpoint does nothing.
+  // Once per checkpoint; a second write adds an upstream accuracy, and what is stated anew.
   void write_noise(std::int64_t run, const NoiseRecord& noise);
 
   // More lines of a run's log.
@@ -50,6 +50,8 @@ class Store {
   std::unordered_set<std::string> cells_that_stay_failed() const;
   // Ids of all cells with this status ("done" or "failed").
   std::unordered_set<std::string> cells_with_status(const std::string& status) const;
+  // NoiseRecord::validation_id of all checkpoints whose upstream accuracy is known.
+  std::unordered_set<std::string> known_validations() const;
 
   // For the other files of results/ (database.h).
   struct Impl;
@@ -57,7 +59,7 @@ class Store {
   const Impl& impl() const { return *impl_; }
 
  private:
-  std::unordered_set<std::string> cell_ids(const char* where) const;
+  std::unordered_set<std::string> ids(const char* query) const;
   explicit Store(std::unique_ptr<Impl> impl);
   std::unique_ptr<Impl> impl_;
 };

@@ -1,4 +1,4 @@
-// Recipes of pre-training as a user asks for them in a matrix.
+// Recipes of pre-training and upstream accuracy as a user asks for them in a matrix.
 #include "integration/matrices.h"
 #include "support/program.h"
 
@@ -11,12 +11,14 @@ namespace nmlbench::testing {
 namespace {
 
 using ::testing::HasSubstr;
+using ::testing::Not;
 
 // One seed, one tuner, clean and noisy.
-void write_short(const Scratch& scratch) {
+void write_short(const Scratch& scratch, const std::string& pretrain = "") {
   std::string text = kTiny;
   text.erase(text.find("[[tuner]]\nplugin = \"mlp\""));
   text.replace(text.find("seeds = [0, 1]"), 14, "seeds = [0]");
+  text.insert(text.find("\n[[task]]"), pretrain);
   scratch.write("tiny.toml", text);
 }
 
@@ -78,6 +80,68 @@ TEST(Recipes, SmoothingThatTheThresholdUndoesIsRefused) {
   const Finished finished = run_short(scratch, {"pretrain.optim.loss=bce", "pretrain.optim.label_smoothing=0.1"});
   EXPECT_EQ(finished.status, 2);
   EXPECT_THAT(finished.err, HasSubstr("label_smoothing = 0.1 does nothing where bce_threshold = 0.2"));
+}
+
+constexpr const char* kValidation =
+    "validation = { plugin = \"procedural\", split = \"pretrain\", classes = 4, per_class = 40 }\n";
+
+// The head that pre-training leaves has learned its classes; no cell of the matrix moves by asking.
+TEST(UpstreamAccuracy, IsMeasuredOnceAndShown) {
+  const Scratch scratch;
+  write_short(scratch);
+  ASSERT_EQ(run_short(scratch, {"pretrain.optim.epochs=12"}).status, 0);
+  const char* sql = "SELECT upstream_accuracy FROM v_noise ORDER BY noise_ratio";
+  EXPECT_EQ(column(scratch, sql), (std::vector<std::optional<double>>{std::nullopt, std::nullopt}));
+
+  write_short(scratch, kValidation);
+  const Finished again = run_short(scratch, {"pretrain.optim.epochs=12"});
+  ASSERT_EQ(again.status, 0) << again.err;
+  EXPECT_THAT(again.err, HasSubstr("0 cells done, 0 failed, 2 known before"));
+  EXPECT_THAT(again.err, Not(HasSubstr("trained resnet-tiny"))) << "the checkpoint of the cache is measured";
+  const auto accuracies = column(scratch, sql);
+  ASSERT_EQ(accuracies.size(), 2U);
+  for (const auto& accuracy : accuracies) {
+    ASSERT_TRUE(accuracy);
+    EXPECT_NEAR(*accuracy * 160, std::round(*accuracy * 160), 1e-9) << "a share of 160 samples";
+  }
+  EXPECT_GT(*accuracies[0], 0.4) << "of four classes, without noise, on what it was trained on";
+  EXPECT_EQ(column(scratch, "SELECT upstream_samples FROM v_noise LIMIT 1"), (std::vector<std::optional<double>>{160}));
+
+  const std::string id = run(scratch, {"export", "--table", "cells", "--format", "csv"}).out;
+  const std::string cell = id.substr(id.find('\n') + 1, 12);
+  EXPECT_THAT(run(scratch, {"show", cell}).out, HasSubstr("upstream accuracy"));
+  EXPECT_THAT(run_short(scratch, {"pretrain.optim.epochs=12"}).err, Not(HasSubstr("upstream accuracy 0.")))
+      << "it is known now";
+}
+
+TEST(UpstreamAccuracy, OneThatCannotBeMeasuredIsToldAndCostsNoCell) {
+  const Scratch scratch;
+  write_short(scratch, "validation = { plugin = \"image-folder\", path = \"nowhere\" }\n");
+  const Finished finished = run_short(scratch, {"pretrain.optim.epochs=1"});
+  EXPECT_EQ(finished.status, 0) << finished.err;
+  EXPECT_THAT(finished.err, HasSubstr("no upstream accuracy: "));
+  EXPECT_THAT(finished.err, HasSubstr("nowhere"));
+}
+
+TEST(UpstreamAccuracy, OfAnEncoderWithoutClassScoresIsToldToBeUnknown) {
+  const Scratch scratch;
+  write_short(scratch, kValidation);
+  const Finished finished = run_short(
+      scratch, {"pretrain.encoder.plugin=clip-tiny", "pretrain.dataset.captions=true", "pretrain.optim.epochs=1"});
+  EXPECT_EQ(finished.status, 0) << finished.err;
+  EXPECT_THAT(finished.err, HasSubstr("clip-tiny has no class scores; remove `validation`"));
+}
+
+TEST(UpstreamAccuracy, WithoutPreTrainingIsRefused) {
+  const Scratch scratch;
+  std::string text = kTiny;
+  const std::size_t begin = text.find("[[pretrain]]"), end = text.find("[[task]]");
+  text.replace(begin, end - begin,
+               std::string("[[pretrain]]\nencoder = { plugin = \"pixels\" }\n") + kValidation + "\n");
+  scratch.write("tiny.toml", text);
+  const Finished finished = run(scratch, {"run", "tiny.toml"});
+  EXPECT_EQ(finished.status, 2);
+  EXPECT_THAT(finished.err, HasSubstr("there is no `dataset` to pre-train on"));
 }
 
 }  // namespace

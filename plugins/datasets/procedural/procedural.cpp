@@ -43,7 +43,8 @@ Domain domain_of(const std::string& name) {
 class Procedural : public Dataset {
  public:
   static constexpr ParamSpec kParams[] = {
-      choice("split", "train", "pretrain|train|test", "pretrain has classes of its own, larger and in several domains")
+      choice("split", "train", "pretrain|validation|train|test",
+             "pretrain has classes of its own, larger and in several domains; validation has other samples of these")
           .as(Role::split),
       choice("task", "general", "general|shape|texture|few", "which classes train and test have"),
       choice("domain", "photo", kDomains, "how scenes are drawn").as(Role::domain),
@@ -65,12 +66,12 @@ class Procedural : public Dataset {
 
   explicit Procedural(const Params& params)
       : params_(params),
-        pretrain_(params.text("split") == "pretrain"),
+        pretrain_(params.text("split") == "pretrain" || params.text("split") == "validation"),
         task_(pretrain_ ? kPretrain : find_task(params)) {
     const std::int64_t classes = params.integer("classes");
     classes_ = classes > 0 ? classes : task_.classes;
     const std::int64_t per_class = params.integer("per_class");
-    per_class_ = per_class > 0 ? per_class : (pretrain_ ? 150 : 60);
+    per_class_ = per_class > 0 ? per_class : (params.text("split") == "pretrain" ? 150 : 60);
   }
 
   SplitInfo open() override {

@@ -78,6 +78,17 @@ TEST(Procedural, AMixDrawsTheAskedShareInOtherDomains) {
   EXPECT_LT(changed, 135);
 }
 
+TEST(Procedural, ValidationHasOtherSamplesOfThePreTrainingClasses) {
+  const auto values = [](const char* split) {
+    return testing::Values{{"split", split}, {"classes", std::int64_t{6}}, {"per_class", std::int64_t{5}}};
+  };
+  const Opened pretrain = open(values("pretrain")), validation = open(values("validation"));
+  EXPECT_EQ(validation.info.class_names, pretrain.info.class_names);
+  EXPECT_EQ(validation.labels(), pretrain.labels());
+  const Tensor ours = validation.all(), theirs = pretrain.all();
+  for (std::int64_t i = 0; i < 30; ++i) EXPECT_FALSE(torch::equal(ours[i], theirs[i])) << i;
+}
+
 // Pixels are part of what an identity stands for: the same in every bit with every LibTorch, library and processor.
 TEST(Procedural, PixelsAreTheSameEverywhere) {
   Digest digest;

@@ -98,6 +98,19 @@ TEST(Plan, ARecipeWithoutLaterParametersIsWhatItWas) {
   }
 }
 
+TEST(Plan, AValidationIsPartOfNoCell) {
+  std::string text = testing::kTiny;
+  text.insert(text.find("\n[[task]]"), "validation = { plugin = \"procedural\", split = \"test\", classes = 4 }\n");
+  const Plan plan = plan_of(text);
+  EXPECT_EQ(ids(plan), ids(plan_of(testing::kTiny)));
+  std::set<std::string> measurements;
+  for (const Checkpoint& checkpoint : plan.checkpoints) {
+    ASSERT_TRUE(checkpoint.validation);
+    EXPECT_EQ(checkpoint.validation->test.name, "procedural(split=test,classes=4)");
+    EXPECT_TRUE(measurements.insert(checkpoint.validation->id).second) << "two checkpoints share a measurement";
+  }
+}
+
 TEST(Plan, AnEqualPretrainSectionAddsNothing) {
   const std::string text = testing::kTiny;
   const std::size_t begin = text.find("[[pretrain]]"), end = text.find("[[task]]");

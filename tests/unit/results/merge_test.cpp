@@ -40,6 +40,22 @@ class MergeTest : public ResultsTest {
   }
 };
 
+// A run into another database measured what the first one did not ask for.
+TEST_F(MergeTest, BringsAnUpstreamAccuracyThatIsNotThere) {
+  write("b.sqlite", {cell(1, 0.1)});
+  write("c.sqlite", {cell(2, 0.2)});
+  {
+    Store store = Store::open(file("c.sqlite"));
+    NoiseRecord noise{"shared", "resnet-tiny", "procedural", "symmetric", 0.1, 0, 0.09, ""};
+    noise.validation = "test";
+    noise.validation_id = "v1";
+    noise.upstream_accuracy = 0.75;
+    store.write_noise(store.begin_run(run_record("again")), noise);
+  }
+  merge({"b.sqlite", "c.sqlite"});
+  EXPECT_EQ(scalar("SELECT validation || upstream_accuracy FROM v_noise WHERE checkpoint_id = 'shared'"), "test0.75");
+}
+
 TEST_F(MergeTest, UnitesShardsWithEverythingTheyHold) {
   write("b.sqlite", {cell(9, 0.9)});  // so that row numbers differ between input and output
   write("c.sqlite",

@@ -50,12 +50,13 @@ TEST_F(StoreTest, ViewsKeepTheContractColumns) {
               ElementsAre("cell_id", "matrix", "encoder", "pretrain_dataset", "noise", "noise_ratio", "task",
                           "fraction", "tuner", "tuner_params", "seed", "test_set", "test_kind", "metric", "value",
                           "status", "device", "created_at", "encoder_params", "message", "recipe", "pretrain_params",
-                          "task_params", "protocol", "superseded", "realised_rate", "provenance"));
+                          "task_params", "protocol", "superseded", "realised_rate", "provenance", "upstream_accuracy"));
   EXPECT_THAT(columns("v_throughput"), ElementsAre("stage", "encoder", "tuner", "task", "device", "items", "unit",
                                                    "seconds", "per_second", "peak_bytes", "batch", "encoder_params",
                                                    "recipe", "tuner_params", "cache_bytes"));
-  EXPECT_THAT(columns("v_noise"), ElementsAre("encoder", "pretrain_dataset", "noise", "noise_ratio", "seed",
-                                              "realised_rate", "transition", "provenance"));
+  EXPECT_THAT(columns("v_noise"),
+              ElementsAre("encoder", "pretrain_dataset", "noise", "noise_ratio", "seed", "realised_rate", "transition",
+                          "provenance", "validation", "upstream_samples", "upstream_accuracy", "checkpoint_id"));
   EXPECT_THAT(columns("v_predictions"),
               ElementsAre("cell_id", "test_set", "samples_digest", "samples", "classes", "labels_encoding", "labels",
                           "predictions_encoding", "predictions"));
@@ -177,6 +178,29 @@ TEST_F(StoreTest, NoiseIsWrittenOncePerCheckpoint) {
   noise.transition_json = "";
   store.write_noise(run, noise);
   EXPECT_EQ(scalar("SELECT count(*) FROM v_noise WHERE transition IS NULL"), "1");
+}
+
+TEST_F(StoreTest, AnUpstreamAccuracyMayComeLaterAndStays) {
+  Store store = Store::open(file("a.sqlite"));
+  const auto run = store.begin_run(run_record());
+  const NoiseRecord noise{"c1", "resnet-tiny", "procedural", "symmetric", 0.1, 0, 0.097, ""};
+  NoiseRecord measured = noise;
+  measured.validation = "procedural(split=test)";
+  measured.validation_id = "v1";
+  measured.upstream_samples = 100;
+  measured.upstream_accuracy = 0.75;
+  store.write_noise(run, noise);
+  EXPECT_EQ(scalar("SELECT count(*) FROM v_noise WHERE upstream_accuracy IS NULL AND validation IS NULL"), "1");
+  EXPECT_TRUE(store.known_validations().empty());
+  store.write_noise(run, measured);
+  store.write_noise(run, noise);
+  EXPECT_EQ(scalar("SELECT validation || ':' || upstream_samples || ':' || upstream_accuracy FROM v_noise"),
+            "procedural(split=test):100:0.75");
+  EXPECT_EQ(store.known_validations().count("v1"), 1U);
+  CellRecord cell = cell_record({}, {accuracy("photo", "id", 0.5)});
+  cell.checkpoint_id = "c1";
+  store.write_cell(run, cell);
+  EXPECT_EQ(scalar("SELECT upstream_accuracy FROM v_results"), "0.75");
 }
 
 TEST_F(StoreTest, NewerSchemaIsRefusedNamingBothVersions) {
