@@ -155,12 +155,12 @@ class Trainer {
 
   // Replayed on a GPU, where the encoder allows it.
   torch::Tensor gradients(const Batch& batch) {
-    if (!encoder_.capturable()) return loss_and_gradients(batch);
+    if (!encoder_.capturable() || !batch.x.defined()) return loss_and_gradients(batch);
     std::vector<torch::Tensor> inputs = {batch.x, batch.y};
     if (batch.text.defined()) inputs.push_back(batch.text);
     return captured_(
         [this](const std::vector<torch::Tensor>& in) {
-          return loss_and_gradients({in[0], in[1], in.size() > 2 ? in[2] : torch::Tensor()});
+          return loss_and_gradients({in[0], in[1], in.size() > 2 ? in[2] : torch::Tensor(), {}});
         },
         inputs);
   }
@@ -178,12 +178,17 @@ class Trainer {
   }
 
   Batch make_batch(const torch::Tensor& rows, const Stream& draws) const {
-    torch::Tensor samples = data_.samples(rows, context_.device);
-    if (data_.info().kind != SampleKind::feature) samples = augment(samples, optim_.augment, draws);
+    const SampleKind kind = data_.info().kind;
     Batch batch;
-    batch.x = prepare(samples, spec_);
     batch.y = send(data_.targets().index_select(0, rows), context_.device);
-    if (data_.info().kind == SampleKind::image_text) batch.text = data_.captions(rows, context_.device);
+    if (kind == SampleKind::text) {
+      batch.texts = data_.texts(rows);
+      return batch;
+    }
+    torch::Tensor samples = data_.samples(rows, context_.device);
+    if (kind != SampleKind::feature) samples = augment(samples, optim_.augment, draws);
+    batch.x = prepare(samples, spec_);
+    if (kind == SampleKind::image_text) batch.text = data_.captions(rows, context_.device);
     return batch;
   }
 

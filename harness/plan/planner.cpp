@@ -90,12 +90,29 @@ class Planner {
     }
   }
 
+  // What changes or replaces images does nothing to texts, and is not left out in silence.
+  static void reject_for_texts(const PretrainSpec& pretrain, const std::vector<Optim>& optims) {
+    for (const Optim& optim : optims) {
+      const Augmentation& augment = optim.augment;
+      if (augment.shift || augment.crop || augment.jitter > 0)
+        throw ConfigError(pretrain.optim.where,
+                          "the data are texts, and `augment` and `jitter` change images; remove them");
+    }
+    for (const NoiseSpec& noise : pretrain.noise) {
+      if (noise.source)
+        throw ConfigError(noise.source->where,
+                          "the data are texts, and only images or features can be replaced; "
+                          "remove this noise");
+    }
+  }
+
   void add_trained(const PretrainSpec& pretrain, const ResolvedPlugin& encoder) {
     const std::vector<Optim> optims = expand_optim(pretrain.optim);
     const std::vector<std::vector<NoiseStep>> noises = expand_noise(pretrain, encoder);
     const PluginRef data = preprocessing_.fitted(*pretrain.dataset, encoder);
     for (const ResolvedPlugin& dataset : catalog_.expand(PluginKind::dataset, data)) {
       const std::size_t split = splits_.add(dataset);
+      if (plan_.splits[split].is_text()) reject_for_texts(pretrain, optims);
       for (const std::vector<NoiseStep>& noise : noises) {
         for (const Optim& optim : optims) {
           for (const std::int64_t seed : spec_.seeds) {
