@@ -24,16 +24,20 @@ std::string transition_json(const torch::Tensor& transition) {
   return rows.dump();
 }
 
-StageRecord image_stage(const char* stage, const Checkpoint& checkpoint, torch::Device device, double images,
-                        double seconds, std::int64_t batch) {
+const char* unit_of(const SplitInfo& data) {
+  return data.kind == SampleKind::text ? "samples" : "images";
+}
+
+StageRecord stage_of(const char* stage, const Checkpoint& checkpoint, const SplitInfo& data, torch::Device device,
+                     double samples, double seconds, std::int64_t batch) {
   StageRecord record;
   record.stage = stage;
   record.encoder = checkpoint.encoder_name();
   record.encoder_params = encoder_params(checkpoint);
   record.recipe = recipe(checkpoint);
   record.device = device.str();
-  record.items = images;
-  record.unit = "images";
+  record.items = samples;
+  record.unit = unit_of(data);
   record.seconds = seconds;
   record.peak_bytes = peak_bytes(device);
   record.batch = batch;
@@ -82,12 +86,13 @@ class JobRunner {
     if (job_.validate) validate(*encoder);
     result_.noise = noise_record(plan_, checkpoint_, facts, context_.cache);
     if (trained_now && facts.images > 0) {
-      result_.stages.push_back(image_stage("pretrain", checkpoint_, context_.device, facts.images, facts.seconds,
-                                           checkpoint_.optim.batch_size));
+      const SplitInfo& data = plan_.splits[split].facts.info;
+      result_.stages.push_back(stage_of("pretrain", checkpoint_, data, context_.device, facts.images, facts.seconds,
+                                        checkpoint_.optim.batch_size));
       result_.stages.back().cache_bytes = context_.cache.bytes(ArtifactKind::checkpoint, checkpoint_.id);
-      spdlog::info("trained {} {} {:.2f} seed {}: {:.0f} images/s, loss {:.3f}", checkpoint_.encoder.name,
+      spdlog::info("trained {} {} {:.2f} seed {}: {:.0f} {}/s, loss {:.3f}", checkpoint_.encoder.name,
                    checkpoint_.noise_name(), checkpoint_.noise_ratio().value(), checkpoint_.seed,
-                   facts.images_per_second, facts.loss_curve.back());
+                   facts.images_per_second, unit_of(data), facts.loss_curve.back());
     }
     return encoder;
   }
@@ -118,7 +123,7 @@ class JobRunner {
     const EncodeTiming timing = encode_split(encoding, *encoder, *split, plan_.encode.precision, context_);
     if (timing.images > 0) {
       result_.stages.push_back(
-          image_stage("encode", checkpoint_, context_.device, timing.images, timing.seconds, timing.batch));
+          stage_of("encode", checkpoint_, split->info(), context_.device, timing.images, timing.seconds, timing.batch));
       result_.stages.back().cache_bytes = context_.cache.bytes(ArtifactKind::features, encoding.id);
     }
   }

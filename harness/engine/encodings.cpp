@@ -36,7 +36,7 @@ class EncodingMaker {
     if (jobs.empty()) return {};
     SplitPool splits(plan_, uses_of_splits(plan_, jobs, cache_));
     const int workers = worker_count(jobs), share = std::max(1, options_.threads / workers);
-    progress_.begin("pre-train, encode", images, "images");
+    progress_.begin("pre-train, encode", images, plan_.sample_unit());
     run_workers(
         workers, options_.threads, jobs.size(),
         [&](std::size_t i) {

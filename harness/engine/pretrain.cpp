@@ -180,7 +180,7 @@ class Trainer {
 
   // Replayed on a GPU, where the encoder allows it.
   torch::Tensor gradients(const Lesson& lesson) {
-    if (!encoder_.capturable()) return loss_and_gradients(lesson);
+    if (!encoder_.capturable() || !lesson.batch.x.defined()) return loss_and_gradients(lesson);
     std::vector<torch::Tensor> inputs = {lesson.batch.x, lesson.batch.y};
     for (const torch::Tensor& more : {lesson.batch.text, lesson.targets}) {
       if (more.defined()) inputs.push_back(more);
@@ -220,20 +220,28 @@ class Trainer {
   }
 
   Lesson make_lesson(const torch::Tensor& rows, const Stream& draws) const {
-    const bool images = data_.info().kind != SampleKind::feature;
-    torch::Tensor samples = data_.samples(rows, context_.device);
-    if (images) samples = augment(samples, optim_.augment, draws);
+    const SampleKind kind = data_.info().kind;
     Lesson lesson;
     Batch& batch = lesson.batch;
-    batch.x = prepare(samples, spec_);
     batch.y = send(data_.targets().index_select(0, rows), context_.device);
-    if (data_.info().kind == SampleKind::image_text) batch.text = data_.captions(rows, context_.device);
-    if (optim_.mixing.erasing > 0) batch.x = random_erasing(batch.x, optim_.mixing.erasing, draws.at("erasing"));
-    if (!needs_logits(optim_)) return lesson;
-    const Mix mix =
-        draw_mix(optim_.mixing, images ? batch.x.size(2) : 1, images ? batch.x.size(3) : 1, draws.at("mix"));
-    batch.x = mixed(batch.x, mix);
-    lesson.targets = soft_targets(batch.y, data_.info().classes, optim_.loss.smoothing, mix.share);
+    double share = 1;  // of its own target that a sample keeps
+    if (kind == SampleKind::text) {
+      batch.texts = data_.texts(rows);
+    } else {
+      const bool images = kind != SampleKind::feature;
+      torch::Tensor samples = data_.samples(rows, context_.device);
+      if (images) samples = augment(samples, optim_.augment, draws);
+      batch.x = prepare(samples, spec_);
+      if (kind == SampleKind::image_text) batch.text = data_.captions(rows, context_.device);
+      if (optim_.mixing.erasing > 0) batch.x = random_erasing(batch.x, optim_.mixing.erasing, draws.at("erasing"));
+      const Mix mix =
+          draw_mix(optim_.mixing, images ? batch.x.size(2) : 1, images ? batch.x.size(3) : 1, draws.at("mix"));
+      batch.x = mixed(batch.x, mix);
+      share = mix.share;
+    }
+    if (needs_logits(optim_)) {
+      lesson.targets = soft_targets(batch.y, data_.info().classes, optim_.loss.smoothing, share);
+    }
     return lesson;
   }
 

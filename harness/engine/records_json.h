@@ -105,7 +105,7 @@ NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(StackResult, cells, timing)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(CheckpointJob, checkpoint, encodings, validate)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(CheckpointJobResult, stages, noise, errors)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(SplitInfo, size, full_size, classes, kind, sample_shape, domain, class_names,
-                                   training_classes, right_classes, sets, fits_in_memory)
+                                   training_classes, right_classes, sets, metrics, scores, fits_in_memory)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(SplitFacts, digest, info, only_label, error)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Location, source, line, column, key)
 

@@ -28,7 +28,7 @@ struct RunRecord {
 struct MetricRow {
   std::string test_set;
   std::string test_kind;  // "id" | "ood"
-  std::string metric;     // "accuracy", "loss", "ece", "sve", "lsvr", "sve_raw", "lsvr_raw"
+  std::string metric;     // one of records/metrics.h
   double value = 0.0;
 };
 

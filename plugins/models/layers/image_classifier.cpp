@@ -18,9 +18,7 @@ ImageClassifier::ImageClassifier(const char* name, const Params& params)
       drop_path_(params.real("drop_path")) {}
 
 void ImageClassifier::build(const InputInfo& input, const Stream& init) {
-  if (input.kind == SampleKind::feature) {
-    throw Error(std::string(name_) + " encodes images, and the data are features; use identity");
-  }
+  require_images(input, name_);
   for (const std::vector<double>* colours : {&mean_, &std_}) {
     if (colours->size() != 1 && colours->size() != 3) {
       throw Error(std::string(name_) + ": mean and std have one number or one for each of three colours");
