@@ -1,9 +1,9 @@
 """Numbers of tokens as transformers gives them, for tests/unit/models/tokenizers_test.cpp.
 
-usage: tokens.py FOLDER [SHARED]    (needs transformers)
+usage: tokens.py OUT.json [SHARED]    (needs transformers)
 
-Writes into FOLDER small vocabularies, trained on the texts below, and tokens.json: the texts with their numbers. With
-SHARED, a folder with text/ and vocab/ of the shared data, also digests of the numbers of every field of every line there.
+The small vocabularies beside this file were trained on the texts below, and are so again when they are gone. With SHARED,
+a folder with text/ and vocab/ of the shared data, also digests of the numbers of every field of every line there.
 """
 import json
 import pathlib
@@ -16,6 +16,7 @@ except ImportError as missing:
     print(f"skipped: {missing}")
     sys.exit(77)
 
+HERE = pathlib.Path(__file__).parent
 SPECIALS = ["<s>", "<pad>", "</s>", "<unk>", "<mask>", "<|endoftext|>"]
 TEXTS = [
     "", " ", "a", "The quick brown fox jumps over the lazy dog.", "  leading, trailing and   several blanks  ",
@@ -108,11 +109,10 @@ def shared_digests(shared):
 
 
 def main():
-    folder = pathlib.Path(sys.argv[1])
-    if not (folder / "vocab.txt").exists():
-        train(folder)
+    if not (HERE / "vocab.txt").exists():
+        train(HERE)
     made = {"texts": [], "pairs": [], "shared": {}}
-    every = small(folder)
+    every = small(HERE)
     for text in TEXTS:
         made["texts"].append({"text": text, **{name: tokenizer(text)["input_ids"] for name, tokenizer in every.items()}})
     for first, second in PAIRS:
@@ -125,11 +125,11 @@ def main():
                 if name == "bert":
                     entry["types"] = out["token_type_ids"][0]
             made["pairs"].append(entry)
-    if len(sys.argv) > 2:
+    if len(sys.argv) > 2 and pathlib.Path(sys.argv[2]).exists():
         made["shared"] = shared_digests(pathlib.Path(sys.argv[2]))
     lines = [f"{json.dumps(key)}: [\n" + ",\n".join(json.dumps(x, separators=(',', ':')) for x in made[key]) + "\n]"
              for key in ("texts", "pairs")]
-    (folder / "tokens.json").write_text("{\n" + ",\n".join([*lines, '"shared": ' + json.dumps(made["shared"], indent=0)]) + "\n}\n")
+    pathlib.Path(sys.argv[1]).write_text("{\n" + ",\n".join([*lines, '"shared": ' + json.dumps(made["shared"], indent=0)]) + "\n}\n")
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@
 #include <nmlbench/encoder.h>
 #include <nmlbench/error.h>
 
+#include <cstdlib>
 #include <fstream>
 
 #include <gmock/gmock.h>
@@ -25,9 +26,11 @@ using torch::Tensor;
 const std::string kGoldenText = NMLBENCH_SOURCE_DIR "/tests/golden/text/";
 const char* const kTextFamilies[] = {"bert", "roberta", "gpt2"};
 
+// What the repository keeps, or what the environment names, if Python had transformers to make it.
 json text_golden() {
-  std::ifstream in(kGoldenText + "families.json");
-  return json::parse(in);
+  const char* other = std::getenv("NMLBENCH_TEXT_FAMILIES");
+  std::ifstream in(other != nullptr ? other : kGoldenText + "families.json");
+  return json::parse(in, nullptr, /*allow_exceptions=*/other == nullptr);
 }
 
 // With the small vocabulary; `values` win.
@@ -65,6 +68,13 @@ Batch texts_of(const json& golden) {
   return batch;
 }
 
+Batch three_texts() {
+  Batch batch;
+  batch.texts = {{"The quick brown fox jumps over the lazy dog", {}}, {"a", {}}, {"one two three", "four five six"}};
+  batch.y = torch::tensor({1, 3, 0});
+  return batch;
+}
+
 Tensor wanted(const json& entry) {
   return torch::tensor(entry.at("all").get<std::vector<double>>(), torch::kFloat64).view({3, -1});
 }
@@ -77,6 +87,7 @@ void expect_close(const Tensor& got, const Tensor& wanted) {
 // Three texts of three lengths, so that two are padded.
 TEST(TextFamilies, FeaturesEqualTransformers) {
   const json golden = text_golden();
+  if (golden.is_discarded()) GTEST_SKIP() << "Python had no transformers to make the references";
   const Batch batch = texts_of(golden);
   const torch::NoGradGuard no_grad;
   ASSERT_EQ(golden.at("compared").size(), 3U);
@@ -101,6 +112,7 @@ TEST(TextFamilies, FeaturesEqualTransformers) {
 
 TEST(TextFamilies, GradientsEqualTransformers) {
   const json golden = text_golden();
+  if (golden.is_discarded()) GTEST_SKIP() << "Python had no transformers to make the references";
   for (const json& entry : golden.at("compared")) {
     const auto encoder =
         encoder_of(entry.at("plugin").get<std::string>(), small_shape({{"dropout", 0.0}}), /*classes=*/5);
@@ -128,6 +140,7 @@ TEST(TextFamilies, GradientsEqualTransformers) {
 // Of every variant, with a head of 1,000 classes.
 TEST(TextFamilies, HaveTheParametersOfTransformersSlow) {
   const json golden = text_golden();
+  if (golden.is_discarded()) GTEST_SKIP() << "Python had no transformers to make the references";
   ASSERT_EQ(golden.at("parameters").size(), 12U);
   for (const auto& [variant, entry] : golden.at("parameters").items()) {
     std::int64_t parameters = 0;
@@ -139,7 +152,7 @@ TEST(TextFamilies, HaveTheParametersOfTransformersSlow) {
 
 // Drawn from streams: the same again, and others in the next step.
 TEST(TextFamilies, DropoutIsRepeatable) {
-  const Batch batch = texts_of(text_golden());
+  const Batch batch = three_texts();
   for (const char* family : kTextFamilies) {
     const auto losses = [&](double dropout) {
       const auto encoder = encoder_of(family, small_shape({{"dropout", dropout}}), 5);
@@ -157,7 +170,7 @@ TEST(TextFamilies, DropoutIsRepeatable) {
 }
 
 TEST(TextFamilies, TrainInBfloat16OnTexts) {
-  const Batch batch = texts_of(text_golden());
+  const Batch batch = three_texts();
   for (const char* family : kTextFamilies) {
     const auto encoder = encoder_of(family, small_shape({{"dropout", 0.1}}), 5);
     encoder->train();
@@ -225,7 +238,7 @@ TEST(TextFamilies, WeightsComeUnderTheNamesOfTransformers) {
       {"gpt2",
        {"transformer.",
         {"lm_head.weight", "score.weight", "transformer.h.2.attn.bias", "transformer.h.0.attn.masked_bias"}}}};
-  const Batch batch = texts_of(text_golden());
+  const Batch batch = three_texts();
   const Scratch scratch;
   const torch::NoGradGuard no_grad;
   for (const auto& [family, names] : files) {

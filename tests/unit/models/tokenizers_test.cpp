@@ -7,6 +7,7 @@
 
 #include <nmlbench/error.h>
 
+#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 
@@ -60,14 +61,18 @@ std::map<std::string, Framed> small() {
           {"gpt2", gpt2(vocabulary, merges)}};
 }
 
+// What the repository keeps, or what the environment names, if Python had transformers to make it.
 json golden() {
-  std::ifstream in(kText / "tokens.json");
-  return json::parse(in);
+  const char* other = std::getenv("NMLBENCH_TEXT_TOKENS");
+  std::ifstream in(other != nullptr ? fs::path(other) : kText / "tokens.json");
+  return json::parse(in, nullptr, /*allow_exceptions=*/other == nullptr);
 }
 
 TEST(Tokenizers, EqualTransformers) {
   const auto all = small();
-  const json expected = golden().at("texts");
+  const json references = golden();
+  if (references.is_discarded()) GTEST_SKIP() << "Python had no transformers to make the references";
+  const json& expected = references.at("texts");
   ASSERT_GT(expected.size(), 30U);
   for (const json& entry : expected) {
     const auto text = entry.at("text").get<std::string>();
@@ -79,7 +84,9 @@ TEST(Tokenizers, EqualTransformers) {
 
 TEST(Tokenizers, PairsAreFramedAndTruncatedAsInTransformers) {
   const auto all = small();
-  const json expected = golden().at("pairs");
+  const json references = golden();
+  if (references.is_discarded()) GTEST_SKIP() << "Python had no transformers to make the references";
+  const json& expected = references.at("pairs");
   ASSERT_GT(expected.size(), 40U);
   for (const json& entry : expected) {
     const Text text{entry.at("first").get<std::string>(), entry.at("second").get<std::string>()};
@@ -101,7 +108,9 @@ TEST(Tokenizers, EqualTransformersOnEverySharedSentence) {
   if (!fs::exists(vocab)) GTEST_SKIP() << vocab << " is not there";
   const std::map<std::string, Framed> all = {{"bert", bert(vocab / "bert-base-uncased-vocab.txt")},
                                              {"gpt2", gpt2(vocab / "gpt2-encoder.json", vocab / "gpt2-vocab.bpe")}};
-  const json expected = golden().at("shared");
+  const json references = golden();
+  if (references.is_discarded()) GTEST_SKIP() << "Python had no transformers to make the references";
+  const json& expected = references.at("shared");
   ASSERT_GT(expected.size(), 40U);
   for (const auto& [key, digest] : expected.items()) {
     const std::size_t blank = key.find(' ');
