@@ -7,7 +7,9 @@ namespace nmlbench::plugins {
 void StochasticDepth::build(torch::nn::Module& owner, const Stream& init) {
   owner_ = &owner;
   draws_ = init.at("drop_path");
-  if (active()) steps_ = owner.register_buffer("drop_path_steps", torch::zeros({}, torch::kInt64));
+  if (!active()) return;
+  const auto state = owner.register_module("training_state", std::make_shared<torch::nn::Module>());
+  steps_ = state->register_buffer("drop_path_steps", torch::zeros({}, torch::kInt64));
 }
 
 void StochasticDepth::next_step() {

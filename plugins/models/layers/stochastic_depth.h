@@ -11,8 +11,8 @@
 namespace nmlbench::plugins {
 
 // Branch `index` of n is left out with probability rate * index / (n - 1) and else divided by the probability to stay.
-// Which samples, is drawn from a stream by step and branch; the steps are counted in a buffer of the encoder, so that
-// training resumes with the draws it would have had. Without a rate there is no buffer and nothing is drawn.
+// Which samples, is drawn from a stream by step and branch; the steps are counted in the encoder's `training_state`, so
+// that training resumes with the draws it would have had. Without a rate there is no buffer and nothing is drawn.
 class StochasticDepth {
  public:
   explicit StochasticDepth(double rate) : rate_(rate) {}
