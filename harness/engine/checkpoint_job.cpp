@@ -77,7 +77,7 @@ class JobRunner {
     std::shared_ptr<Encoder> encoder = build_encoder(checkpoint_, input_of(plan_, checkpoint_, split), context_.device);
     bool trained_now = false;
     const CheckpointFacts facts = obtain_checkpoint(
-        checkpoint_, *encoder,
+        plan_, checkpoint_, *encoder,
         [&](std::size_t wanted) {
           trained_now = true;
           return splits_.acquire(wanted);

@@ -1,6 +1,7 @@
 #include "engine/pretrain.h"
 
 #include "engine/augment.h"
+#include "engine/checkpoint_file.h"
 #include "engine/flat_optimizer.h"
 #include "engine/label_loss.h"
 #include "engine/mixing.h"
@@ -19,6 +20,7 @@
 #include <cmath>
 #include <functional>
 #include <future>
+#include <map>
 #include <sstream>
 
 #include <fmt/format.h>
@@ -317,8 +319,11 @@ class Trainer {
   std::future<void> save_;  // last: it ends before what it uses
 };
 
-json to_json(const Checkpoint& checkpoint, const CheckpointFacts& facts) {
-  json about = {{"encoder", checkpoint.encoder.identity()},
+json to_json(const Plan& plan, const Checkpoint& checkpoint, const CheckpointFacts& facts) {
+  json about = {{"nmlbench", NMLBENCH_VERSION},
+                {"encoder", checkpoint.encoder.identity()},
+                {"dataset", plan.splits[*checkpoint.split].plugin.identity()},
+                {"dataset_digest", plan.splits[*checkpoint.split].facts.digest},
                 {"seed", checkpoint.seed},
                 {"noise", checkpoint.noise_name()},
                 {"noise_ratio", checkpoint.noise_ratio().value()},
@@ -351,12 +356,22 @@ CheckpointFacts facts_from(const json& about) {
   return facts;
 }
 
-void publish(const Checkpoint& checkpoint, Encoder& encoder, const CheckpointFacts& facts, ArtifactCache& cache) {
+// What the file with the weights says of itself: all of it but the transition matrix, which grows with the square of
+// the classes. Values are text, as the format has them.
+std::map<std::string, std::string> metadata_of(const json& about) {
+  std::map<std::string, std::string> metadata = {{"format", "pt"}};  // as transformers and timm want it
+  for (const auto& [key, value] : about.items()) {
+    if (key != "transition") metadata[key] = value.is_string() ? value.get<std::string>() : value.dump();
+  }
+  return metadata;
+}
+
+void publish(const Plan& plan, const Checkpoint& checkpoint, Encoder& encoder, const CheckpointFacts& facts,
+             ArtifactCache& cache) {
+  const json about = to_json(plan, checkpoint, facts);
   Staging staging = cache.stage();
-  torch::serialize::OutputArchive weights;
-  encoder.save(weights);
-  write_file(staging.folder() / "weights.pt", bytes_of(weights));
-  cache.publish(ArtifactKind::checkpoint, checkpoint.id, std::move(staging), to_json(checkpoint, facts));
+  write_file(staging.folder() / kCheckpointFile, checkpoint_bytes(encoder, metadata_of(about)));
+  cache.publish(ArtifactKind::checkpoint, checkpoint.id, std::move(staging), about);
   std::error_code ignored;
   std::filesystem::remove(cache.partial_file(checkpoint.id), ignored);
 }
@@ -393,22 +408,17 @@ std::shared_ptr<Encoder> build_encoder(const Checkpoint& checkpoint, const Input
   return encoder;
 }
 
-CheckpointFacts obtain_checkpoint(const Checkpoint& checkpoint, Encoder& encoder, const SplitSource& splits,
-                                  const StageContext& context) {
+CheckpointFacts obtain_checkpoint(const Plan& plan, const Checkpoint& checkpoint, Encoder& encoder,
+                                  const SplitSource& splits, const StageContext& context) {
   const ArtifactLock lock = context.cache.lock(checkpoint.id, context.stop);
   CheckpointFacts facts;
   const auto load = [&](const Artifact& artifact) {
     facts = facts_from(*artifact.about);
-    const std::filesystem::path file = artifact.folder / "weights.pt";
-    const std::string bytes = read_file(file);
-    load_or_restore(encoder, file, context.device, [&] {
-      torch::serialize::InputArchive weights = archive_of(bytes, context.device);
-      encoder.load(weights);
-    });
+    load_checkpoint(encoder, artifact.folder / kCheckpointFile);
   };
   if (context.cache.use(ArtifactKind::checkpoint, checkpoint.id, load)) return facts;
   facts = Trainer(checkpoint, encoder, splits, context).train();
-  publish(checkpoint, encoder, facts, context.cache);
+  publish(plan, checkpoint, encoder, facts, context.cache);
   return facts;
 }
 

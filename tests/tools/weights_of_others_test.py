@@ -1,8 +1,10 @@
-"""Files with weights, as libraries of models write them, give the features of those libraries' models; and timm takes
-checkpoints of this program.
+"""Files with weights, as libraries of models write them, give the features of those libraries' models; and timm and
+torchvision take checkpoints of this program.
 
-usage: weights_of_others_test.py NMLBENCH    (needs timm, torchvision, transformers and safetensors)
+usage: weights_of_others_test.py NMLBENCH    (needs timm, torchvision, transformers and safetensors; open_clip is tried
+where it is installed)
 """
+import importlib
 import json
 import pathlib
 import subprocess
@@ -15,7 +17,8 @@ try:
     import torch
     import torchvision
     import transformers
-    from safetensors.torch import save_file
+    from safetensors import safe_open
+    from safetensors.torch import load_file, save_file
 except ImportError as missing:
     print(f"skipped: {missing}")
     sys.exit(77)
@@ -49,7 +52,7 @@ def resnet_config(layer_type, depths, hidden):
     return transformers.ResNetConfig(layer_type=layer_type, depths=depths, hidden_sizes=hidden)
 
 
-# name, plugin and parameters, colours, size -> (the model whose state dict is saved, what makes features)
+# name, plugin and parameters, colours, size -> (the model whose state dict is saved, what makes features), sizes
 def cases():
     def of_timm(name, **options):
         def make(size):
@@ -117,13 +120,37 @@ def cases():
     yield ("transformers ConvNeXt", 'plugin = "convnext"', IMAGENET,
            of_transformers(lambda size: transformers.ConvNextModel(transformers.ConvNextConfig()), lambda out: out.pooler_output))
 
+    if open_clip := optional("open_clip"):
+        def open_clip_vit(size):
+            vision = open_clip.CLIPVisionCfg(layers=12, width=192, head_width=64, patch_size=16, image_size=size)
+            text = open_clip.CLIPTextCfg(layers=1, width=64, heads=1, vocab_size=100, context_length=8)
+            model = randomised(open_clip.CLIP(64, vision, text, quick_gelu=True))
+
+            def features(x):
+                projection, model.visual.proj = model.visual.proj, None
+                y = model.visual(x)
+                model.visual.proj = projection
+                return y
+            return model, features
+
+        yield ("open_clip ViT", 'plugin = "vit", variant = "vit_tiny", pre_norm = true, activation = "quick-gelu"', HALF,
+               open_clip_vit)
+
+
+def optional(name):
+    """The module, or None, with a line that says so."""
+    try:
+        return importlib.import_module(name)
+    except ImportError as missing:
+        print(f"not tried: {missing}")
+
 
 MATRIX = """
 [matrix]
 name = "others"
 seeds = [0]
 [[pretrain]]
-encoder = {{ {encoder}, weights = "{weights}", size = {size}, mean = {mean}, std = {std} }}
+encoder = {{ {encoder}, weights = "{weights}", size = {size}, resize = "squash", mean = {mean}, std = {std} }}
 [[task]]
 name = "t"
 train = {{ plugin = "npy-images", x = "x{size}.npy", y = "y.npy" }}
@@ -147,8 +174,8 @@ def features_of(nmlbench, folder, matrix):
     return x
 
 
-def compare(nmlbench, folder, name, encoder, colours, make, write):
-    for size in SIZES:
+def compare(nmlbench, folder, write, name, encoder, colours, make, sizes=SIZES):
+    for size in sizes:
         model, features = make(size)
         weights = save(model, write, folder)
         images = np.load(folder / f"x{size}.npy")
@@ -202,7 +229,7 @@ TRAINED = """
 name = "ours"
 seeds = [0]
 [[pretrain]]
-encoder = {{ {encoder}, size = 64, mean = {mean}, std = {std} }}
+encoder = {{ {encoder}, size = 64, resize = "squash", mean = {mean}, std = {std} }}
 dataset = {{ plugin = "procedural", split = "pretrain", classes = 8, per_class = 16 }}
 optim = {{ epochs = 1, batch_size = 32, lr = 0.01 }}
 [[task]]
@@ -217,20 +244,33 @@ plugin = "linear-probe"
 
 
 def load_ours(nmlbench, folder):
-    """timm takes a checkpoint that was pre-trained here, head included, by its names."""
+    """timm and torchvision take what `nmlbench checkpoints` writes, head included, by its names."""
     images = torch.from_numpy(np.load(folder / "x64.npy")).permute(0, 3, 1, 2) / 255
+    resnet = 'plugin = "resnet", variant = "resnet18", drop_path = 0.1'
     for encoder, colours, make in (
-            ('plugin = "resnet", variant = "resnet18"', IMAGENET, lambda: timm.create_model("resnet18", num_classes=8)),
+            (resnet, IMAGENET, lambda: timm.create_model("resnet18", num_classes=8)),
+            (resnet, IMAGENET, lambda: torchvision.models.resnet18(num_classes=8)),
             ('plugin = "vit", variant = "vit_tiny"', HALF, lambda: timm.create_model("vit_tiny_patch16_224", num_classes=8, img_size=64)),
             ('plugin = "convnext"', IMAGENET, lambda: timm.create_model("convnext_tiny", num_classes=8))):
         got = features_of(nmlbench, folder, TRAINED.format(encoder=encoder, mean=list(colours[0]), std=list(colours[1])))
-        (weights,) = (folder / "cache").rglob("weights.pt")
+        out = folder / "checkpoints"
+        done = subprocess.run([nmlbench, "checkpoints", folder / "m.toml", "-o", out, "--cache-dir", folder / "cache"],
+                              capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        (described,) = json.loads((out / "index.json").read_text())["checkpoints"]
+        weights = out / described["file"]
         model = make().eval()
-        model.load_state_dict(torch.jit.load(weights, map_location="cpu").state_dict())
-        weights.unlink()
+        model.load_state_dict(load_file(weights))
+        with safe_open(weights, "pt") as file:
+            said = file.metadata()
+        assert said["encoder"].startswith(encoder.split('"')[1] + "@"), said
+        assert (said["seed"], said["noise"], float(said["realised_rate"])) == ("0", "clean", 0), said
         mean, std = (torch.tensor(c).view(1, -1, 1, 1) for c in colours)
         with torch.no_grad():
-            expected = timm_features(model)((images - mean) / std).numpy()
+            if hasattr(model, "forward_head"):
+                expected = timm_features(model)((images - mean) / std).numpy()
+            else:
+                expected = without_head(model, "fc")((images - mean) / std).numpy()
         error = np.abs(got - expected).max() / np.abs(expected).max()
         print(f"checkpoint of {encoder}: {error:.1e}", flush=True)
         assert error < 1e-5
@@ -247,7 +287,7 @@ def main():
         np.save(folder / "y.npy", np.array([0, 1, 0, 1]))
         load_ours(nmlbench, folder)
         for i, case in enumerate(cases()):
-            compare(nmlbench, folder, *case, writers[i % len(writers)])
+            compare(nmlbench, folder, writers[i % len(writers)], *case)
 
 
 if __name__ == "__main__":

@@ -4,21 +4,24 @@
 #include <nmlbench/random.h>
 #include <nmlbench/torch.h>
 
+#include <memory>
 #include <string>
 
 #include <torch/nn/module.h>
 
 namespace nmlbench::plugins {
 
-// A stream for each step. The steps are counted in a buffer of the encoder, so that training resumes with the draws it
-// would have had. Until build() there is no buffer, and nothing is to be drawn.
+// A stream for each step. The steps are counted in a buffer of the encoder's submodule `training_state`, which serves
+// to resume with the draws that training would have had, and is no part of a finished checkpoint. Until build() there
+// is no buffer, and nothing is to be drawn. An encoder has one of them.
 class StepDraws {
  public:
   // `name`: of the stream, and, with "_steps", of the buffer.
   void build(torch::nn::Module& owner, const Stream& init, const std::string& name) {
     owner_ = &owner;
     draws_ = init.at(name);
-    steps_ = owner.register_buffer(name + "_steps", torch::zeros({}, torch::kInt64));
+    const auto state = owner.register_module("training_state", std::make_shared<torch::nn::Module>());
+    steps_ = state->register_buffer(name + "_steps", torch::zeros({}, torch::kInt64));
   }
 
   void next_step() {
