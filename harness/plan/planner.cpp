@@ -232,13 +232,10 @@ class Planner {
 
   void add_checkpoint(Checkpoint checkpoint, std::vector<std::int64_t> cell_seeds) {
     if (checkpoint.trained()) reject_noise_of_one_name(checkpoint);
-    std::string obstacle;  // weights that are not there cost the cells that want them
-    try {
-      inspector_.files(checkpoint.encoder);
-    } catch (const Error& missing) {
-      obstacle = missing.what();
-    }
-    checkpoint.id = hash("checkpoint/1", checkpoint_parts(checkpoint, /*content=*/obstacle.empty()));
+    std::string obstacle = missing_weights(checkpoint.encoder);
+    std::vector<std::string> parts = checkpoint_parts(checkpoint, /*content=*/obstacle.empty());
+    if (!obstacle.empty()) add_paths(checkpoint.encoder, parts);  // several may be missing
+    checkpoint.id = hash("checkpoint/1", parts);
     if (!checkpoint_ids_.insert(checkpoint.id).second) return;
     checkpoint_obstacles_.push_back(std::move(obstacle));
     if (checkpoint.validation) {
@@ -249,6 +246,23 @@ class Planner {
     checkpoint_coordinates_.push_back(hash("checkpoint", checkpoint_parts(checkpoint, /*content=*/false)));
     cell_seeds_.push_back(std::move(cell_seeds));
     plan_.checkpoints.push_back(std::move(checkpoint));
+  }
+
+  // Weights that are not there cost the cells that want them.
+  std::string missing_weights(const ResolvedPlugin& encoder) const {
+    try {
+      inspector_.files(encoder);
+    } catch (const Error& missing) {
+      return missing.what();
+    }
+    return "";
+  }
+
+  static void add_paths(const ResolvedPlugin& encoder, std::vector<std::string>& parts) {
+    for (std::uint64_t i = 0; i < encoder.entry->param_count; ++i) {
+      const ParamSpec& spec = encoder.entry->params[i];
+      if (spec.type == ParamType::path) parts.push_back(encoder.params.text(spec.name));
+    }
   }
 
   std::vector<std::string> checkpoint_parts(const Checkpoint& c, bool content) {

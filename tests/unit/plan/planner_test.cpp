@@ -37,11 +37,13 @@ class FakeInspector : public Inspector {
   }
   std::optional<bool> needs_source(const ResolvedPlugin& noise) const override { return noise.name == "web"; }
   std::string files(const ResolvedPlugin& plugin) const override {
+    if (no_weights && plugin.kind == PluginKind::encoder) throw ConfigError(plugin.where, "no such file");
     return plugin.params.has("labels") ? plugin.params.text("labels") : "";
   }
 
   std::string digest = "d";
   std::string broken_split;
+  bool no_weights = false;
   std::optional<std::int64_t> only_label;
   std::map<std::string, SplitInfo> of_split;  // by domain
   std::map<std::string, InputSpec> inputs;    // by encoder
@@ -96,6 +98,18 @@ TEST(Plan, ARecipeWithoutLaterParametersIsWhatItWas) {
     const Plan other = plan_of(testing::kTiny, {}, {later});
     for (const std::string& id : ids(other)) EXPECT_EQ(ids(plan).count(id), 0U) << later;
   }
+}
+
+TEST(Plan, WeightsThatAreNotThereCostTheirCellsAndStayApart) {
+  std::string text = testing::kTiny;
+  const std::size_t begin = text.find("[[pretrain]]"), end = text.find("[[task]]");
+  text.replace(begin, end - begin,
+               "[[pretrain]]\nencoder = { plugin = \"torchscript\", path = [\"a/m.pt\", \"b/m.pt\"] }\n");
+  FakeInspector inspector;
+  inspector.no_weights = true;
+  const Plan plan = plan_of(text, inspector);
+  EXPECT_EQ(plan.checkpoints.size(), 2U);
+  for (const Cell& cell : plan.cells) EXPECT_THAT(plan.obstacle(cell), ::testing::HasSubstr("no such file"));
 }
 
 TEST(Plan, AValidationIsPartOfNoCell) {
