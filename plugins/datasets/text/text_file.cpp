@@ -71,9 +71,9 @@ LabelledTexts TextFile::read() {
 
 std::string TextFile::choices() const {
   std::string text = format() + " " + params().text("quoting") + (params().boolean("header") ? " header" : "");
-  for (const char* column : {"text", "text_pair", "label"}) text += "\n" + params().text(column);
+  for (const char* column : {"text", "text_pair", "label"}) text += '\n' + params().text(column);
   for (const char* list : {"classes", "metrics"}) {
-    for (const std::string& name : params().texts(list)) text += "\n" + std::string(list) + " " + name;
+    for (const std::string& name : params().texts(list)) text += '\n' + std::string(list) + ' ' + name;
   }
   return text;
 }
