@@ -170,6 +170,38 @@ TEST_F(Texts, EncodersOfImagesAndOfTextsSayWhatTheyWant) {
                                   (scratch_ / "train.csv").string() + " has texts"));
 }
 
+// Pairs of which as many letters are the same as their score says, in the layout of STS-B.
+std::string scored_pairs(int count, int seed) {
+  std::string lines = "index\tsentence1\tsentence2\tscore\n";
+  for (int i = 0; i < count; ++i) {
+    const int same = (i * 7 + seed) % 11;  // of 10
+    const std::string first = "abcdefghij", other = "klmnopqrst";
+    lines += fmt::format("{}\t{}\t{}\t{:.3f}\n", i, first, first.substr(0, same) + other.substr(same), same * 0.5);
+  }
+  return lines;
+}
+
+TEST_F(Texts, OfARegressionAreCorrelatedWithTheirScores) {
+  scratch_.write("glue/STS-B/train.tsv", scored_pairs(220, 0));
+  scratch_.write("glue/STS-B/dev.tsv", scored_pairs(55, 3));
+  const std::string glue = "{ plugin = \"glue\", path = \"glue\", task = \"stsb\"";
+  const std::string matrix = with(with(kMatrix, "{ plugin = \"text-file\", path = \"train.csv\" }", glue + " }"),
+                                  "{ plugin = \"text-file\", path = \"test.csv\", metrics = [\"matthews\", \"f1\"] }",
+                                  glue + ", split = \"dev\" }");
+  const Finished finished = nmlbench(
+      with(matrix, "{ plugin = \"text-file\", path = \"others.csv\" }", glue + ", split = \"dev\", limit = 20 }"));
+  ASSERT_EQ(finished.status, 0) << finished.err;
+  const std::string of_probes = " AND tuner = 'linear-probe' AND test_kind = 'id'";
+  EXPECT_GT(number("SELECT min(value) FROM v_results WHERE metric = 'pearson'" + of_probes), 0.8);
+  EXPECT_GT(number("SELECT min(value) FROM v_results WHERE metric = 'spearman'" + of_probes), 0.8);
+  EXPECT_EQ(number("SELECT count(*) FROM v_results WHERE metric = 'pearson'"), 8);
+
+  const Finished other =
+      nmlbench(with(kMatrix, "{ plugin = \"text-file\", path = \"others.csv\" }", glue + ", split = \"dev\" }"));
+  EXPECT_EQ(other.status, 2);
+  EXPECT_THAT(other.err, HasSubstr("has the class \"2\", and the training split"));
+}
+
 TEST_F(Texts, MakeNoSheet) {
   const Finished sheet =
       nmlbench(kMatrix, {"sheet", "text-file", "--set", "path=" + (scratch_ / "train.csv").string()});
