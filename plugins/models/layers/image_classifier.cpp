@@ -8,14 +8,22 @@ constexpr std::int64_t kFeatureRows = 32;
 
 }  // namespace
 
-ImageClassifier::ImageClassifier(const char* name, const Params& params)
+ImageClassifier::ImageClassifier(const char* name, const Params& params, const UsualInput& usual)
     : name_(name),
       size_(params.integer("size")),
       preprocessing_{params.text("resize"), params.real("crop_pct"), params.text("interpolation")},
       mean_(params.reals("mean")),
       std_(params.reals("std")),
       weights_(params.text("weights")),
-      drop_path_(params.real("drop_path")) {}
+      drop_path_(params.real("drop_path")) {
+  if (size_ == 0) size_ = usual.size;
+  if (preprocessing_.crop_pct == 0) preprocessing_.crop_pct = usual.crop_pct;
+  if (mean_.empty()) mean_ = usual.mean;
+  if (std_.empty()) std_ = usual.std;
+  if (size_ < 8 || preprocessing_.crop_pct < 0.06) {
+    throw Error(name_ + std::string(": size is at least 8 px and crop_pct at least 0.06, or 0 for the variant's"));
+  }
+}
 
 void ImageClassifier::build(const InputInfo& input, const Stream& init) {
   require_images(input, name_);
@@ -59,7 +67,7 @@ torch::Tensor ImageClassifier::features(const Batch& batch) {
 torch::Tensor ImageClassifier::pretrain_logits(const Batch& batch) {
   if (head_.is_empty()) throw Error(std::string(name_) + " was built without pre-training classes");
   if (is_training()) drop_path_.next_step();
-  return head_(features(batch));
+  return torch::linear(features(batch), head_->weight.flatten(1), head_->bias);
 }
 
 }  // namespace nmlbench::plugins
