@@ -135,9 +135,11 @@ TEST_F(Texts, WhatChangesImagesIsRefusedWhilePlanning) {
     EXPECT_EQ(finished.status, 2) << now;
     return finished.err;
   };
-  EXPECT_THAT(
-      refusal("lr = 0.2", "lr = 0.2, augment = \"crop\""),
-      HasSubstr("m.toml:9:11: pretrain[0].optim: the data are texts, and `augment` and `jitter` change images"));
+  for (const char* change :
+       {"augment = \"crop\"", "jitter = 0.1", "rand_ops = 2", "mixup = 0.2", "random_erasing = 0.1"}) {
+    EXPECT_THAT(refusal("lr = 0.2", std::string("lr = 0.2, ") + change),
+                HasSubstr("m.toml:9:11: pretrain[0].optim: the data are texts, and `augment`, `jitter`,"));
+  }
   EXPECT_THAT(refusal("train = { plugin = \"text-file\", path = \"train.csv\" }",
                       "train = { plugin = \"text-file\", path = \"train.csv\" }\nviews = { count = 2 }"),
               HasSubstr("the training split has texts, and views are of images; remove `views`"));
