@@ -148,5 +148,13 @@ TEST(Zoo, EveryFamilyRuns) {
     EXPECT_THAT(finished.out, HasSubstr(family));
 }
 
+TEST(Zoo, EveryFamilyOfTextsRuns) {
+  const Scratch scratch;
+  const Finished finished = run(scratch, {"run", NMLBENCH_SOURCE_DIR "/matrices/zoo-text.toml", "--db", "r.sqlite"});
+  ASSERT_EQ(finished.status, 0) << finished.err;
+  EXPECT_THAT(finished.err, HasSubstr("3 cells done, 0 failed"));
+  for (const char* family : {"bert", "roberta", "gpt2"}) EXPECT_THAT(finished.out, HasSubstr(family));
+}
+
 }  // namespace
 }  // namespace nmlbench::testing

@@ -71,8 +71,8 @@ TextClassifier::TextClassifier(const char* name, const std::map<std::string, Tra
       dropout_(params.real("dropout")) {}
 
 void TextClassifier::build(const InputInfo& input, const Stream& init) {
+  require_texts(input, name_);
   const std::string name = name_;
-  require_texts(input, name);
   if (shape_.width % shape_.heads != 0) {
     throw Error(name + ": heads = " + std::to_string(shape_.heads) +
                 " does not divide width = " + std::to_string(shape_.width));

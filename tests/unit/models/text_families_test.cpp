@@ -218,7 +218,7 @@ std::string refused(const std::string& family, const Values& values, SampleKind 
 
 TEST(TextFamilies, RefuseWhatTheyCannotDo) {
   EXPECT_THAT(refused("bert", {}, SampleKind::image), HasSubstr("bert encodes texts, and the data are images"));
-  EXPECT_THAT(refused("gpt2", {}, SampleKind::feature), HasSubstr("features; use identity"));
+  EXPECT_THAT(refused("gpt2", {}, SampleKind::feature), HasSubstr("gpt2 encodes texts, and the data are features"));
   EXPECT_THAT(refused("bert", small_shape({{"max_length", std::int64_t{513}}})),
               HasSubstr("bert: max_length = 513, and the model has 512 positions"));
   EXPECT_THAT(refused("roberta", small_shape({{"layer", std::int64_t{4}}})),
