@@ -1,4 +1,4 @@
-// Rendering, encoding and a pre-training step, in images a second. The argument of the last two is bf16 or not.
+// Rendering, encoding and a pre-training step, in images a second, and encoding of texts. Arguments: bf16 or not.
 #include "engine/augment.h"
 #include "engine/flat_optimizer.h"
 #include "engine/prepare.h"
@@ -52,6 +52,36 @@ void encode(benchmark::State& state) {
   count_images(state, 256);
 }
 BENCHMARK(encode)->ArgName("bf16")->Arg(0)->Arg(1)->UseRealTime()->Unit(benchmark::kMillisecond);
+
+// 256 texts of 3 to 42 words by the rule that benchmarks/peers/text_encode.py has too, through bert-base.
+void encode_texts(benchmark::State& state) {
+  static const char* const words[] = {"the",  "quick", "brown", "fox",   "jumps",
+                                      "over", "lazy",  "dog",   "other", "theatre"};
+  Batch batch;
+  for (int text = 0; text < 256; ++text) {
+    std::string sentence;
+    for (int i = 0; i < 3 + text * 7 % 40; ++i) sentence += std::string(words[(text * 31 + i * 17) % 10]) + " ";
+    batch.texts.push_back({sentence, {}});
+  }
+  const auto encoder = make_encoder(testing::plugin(
+      PluginKind::encoder, "bert", {{"vocab", std::string(NMLBENCH_SOURCE_DIR "/tests/golden/text/vocab.txt")}}));
+  encoder->build({SampleKind::text, {}, 0}, Stream(0));
+  encoder->eval();
+  const torch::NoGradGuard no_grad;
+  for (auto _ : state) {
+    const AutocastGuard autocast(torch::kCPU, state.range(0) != 0);
+    benchmark::DoNotOptimize(encoder->features(batch));
+  }
+  state.counters["texts/s"] =
+      benchmark::Counter(256.0 * static_cast<double>(state.iterations()), benchmark::Counter::kIsRate);
+}
+BENCHMARK(encode_texts)
+    ->ArgName("bf16")
+    ->Arg(0)
+    ->Arg(1)
+    ->MeasureProcessCPUTime()
+    ->UseRealTime()
+    ->Unit(benchmark::kMillisecond);
 
 // What the engine does in a step of pre-training, on one encoder for each of NMLBENCH_THREADS threads at a time.
 struct Training : Network {

@@ -22,6 +22,7 @@ pkg_check_modules(stb REQUIRED IMPORTED_TARGET stb)
 pkg_check_modules(archive REQUIRED IMPORTED_TARGET libarchive)
 pkg_check_modules(matio REQUIRED IMPORTED_TARGET matio)
 pkg_check_modules(hdf5 REQUIRED IMPORTED_TARGET hdf5)
+pkg_check_modules(utf8proc REQUIRED IMPORTED_TARGET libutf8proc)
 find_package(OpenSSL REQUIRED COMPONENTS Crypto)
 # Chart.js (MIT) travels inside the program and its reports: /usr/share/javascript of Debian's libjs-chart.js.
 find_file(NMLBENCH_CHART_JS chart.min.js PATH_SUFFIXES share/javascript/chart.js PATHS /usr REQUIRED)

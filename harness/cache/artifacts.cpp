@@ -134,6 +134,10 @@ bool ArtifactCache::discard_unless(const fs::path& folder, const std::function<v
   return false;
 }
 
+std::int64_t ArtifactCache::bytes(ArtifactKind kind, const std::string& id) const {
+  return static_cast<std::int64_t>(disk_usage(place(kind, id)));
+}
+
 bool ArtifactCache::has(ArtifactKind kind, const std::string& id) const {
   try {
     read_manifest(place(kind, id));

@@ -15,6 +15,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include <nlohmann/json_fwd.hpp>
 
@@ -70,6 +71,8 @@ class ArtifactCache {  // [any-thread]
   bool use_about(ArtifactKind kind, const std::string& id, const std::function<void(const nlohmann::json&)>& use) const;
   // Whether there is one, by its meta.json alone: for forecasts. Reads no other file and removes nothing.
   bool has(ArtifactKind kind, const std::string& id) const;
+  // What it takes on the disk.
+  std::int64_t bytes(ArtifactKind kind, const std::string& id) const;
   // Names `why` in the log and removes the file or folder.
   void discard(const std::filesystem::path& place, const DamagedFile& why) const;
 

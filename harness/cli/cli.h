@@ -48,6 +48,7 @@ void add_report(CLI::App& app, Globals& globals, Action& action);
 void add_illustrated_report(CLI::App& app, Globals& globals, Action& action);  // the same verb, with --images
 void add_merge(CLI::App& app, Globals& globals, Action& action);
 void add_features(CLI::App& app, Globals& globals, Action& action);
+void add_checkpoints(CLI::App& app, Globals& globals, Action& action);
 void add_sheet(CLI::App& app, Globals& globals, Action& action);
 void add_verify(CLI::App& app, Globals& globals, Action& action);
 void add_worker(CLI::App& app, Globals& globals, Action& action);

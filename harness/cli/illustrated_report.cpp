@@ -1,4 +1,4 @@
-// Pictures of test samples, out of the data sets that the database's matrix names.
+// Pictures of test samples, or the sentences that they are, out of the data sets that the database's matrix names.
 #include "cli/contact_sheet.h"
 #include "cli/recorded_matrix.h"
 #include "cli/report_verb.h"
@@ -19,6 +19,7 @@ namespace nmlbench::cli {
 namespace {
 
 constexpr std::int64_t kLargestSide = 128;  // px of a picture
+constexpr std::size_t kLongestText = 300;   // bytes of a sentence
 
 std::string base64(const std::string& bytes) {
   std::string text((bytes.size() + 2) / 3 * 4 + 1, '\0');  // OpenSSL ends what it writes with a zero
@@ -43,15 +44,29 @@ std::string data_uri(const torch::Tensor& sample) {
   return "data:image/png;base64," + base64(png_of(image));
 }
 
+// The sentence, or the pair of them, in a length that suits a page.
+std::string shortened(const Text& sample) {
+  std::string text = sample.first + (sample.second ? " / " + *sample.second : "");
+  if (text.size() <= kLongestText) return text;
+  std::size_t end = kLongestText;
+  while ((static_cast<unsigned char>(text[end]) & 0xC0) == 0x80) --end;  // not inside a character
+  return text.substr(0, end) + " ..";
+}
+
 // The data sets of the matrices that a database's newest runs recorded.
 class SampleImages {
  public:
   SampleImages(const Globals& globals, const Store& store) : globals_(with_absolute_paths(globals)), store_(store) {}
 
-  // Throws Error: why there is none.
-  std::string of(const BrokenSample& sample) {
+  // Adds what shows the sample, an image or a text. Throws Error: why there is none.
+  void show(const BrokenSample& sample, std::string& image, std::string& text) {
     const Opened& test = opened(sample);
-    return data_uri(test.dataset->samples(test.rows.slice(0, sample.sample, sample.sample + 1), torch::kCPU));
+    const torch::Tensor row = test.rows.slice(0, sample.sample, sample.sample + 1);
+    if (test.kind == SampleKind::text) {
+      text = shortened(test.dataset->texts(row).at(0));
+    } else {
+      image = data_uri(test.dataset->samples(row, torch::kCPU));
+    }
   }
 
  private:
@@ -62,6 +77,7 @@ class SampleImages {
 
   struct Opened {
     std::unique_ptr<Dataset> dataset;
+    SampleKind kind = SampleKind::image;
     torch::Tensor rows;  // int64, of each sample as it is scored
   };
 
@@ -78,7 +94,7 @@ class SampleImages {
     const SplitInfo info = dataset->open();
     const torch::Tensor rows = first_rows(info.sets, info.size);
     if (sample.sample >= rows.size(0)) throw Error("the test set is smaller now");
-    test = {std::move(dataset), rows};
+    test = {std::move(dataset), info.kind, rows};
     return test;
   }
 
@@ -116,10 +132,11 @@ Pictures pictures_of(SampleImages& images, const BrokenSamples& samples) {
   std::map<std::string, std::string> missing;  // test set -> why
   for (const BrokenSample& sample : samples.rows) {
     std::string& image = pictures.images.emplace_back();
+    std::string& text = pictures.texts.emplace_back();
     const std::string name = fmt::format("{}, {}", sample.task, sample.test_set);
     if (missing.count(name) > 0) continue;
     try {
-      image = images.of(sample);
+      images.show(sample, image, text);
     } catch (const Interrupted&) {
       throw;
     } catch (const std::exception& error) {

@@ -28,7 +28,7 @@ double head_steps(const Plan& plan, const Cell& cell) {
   return static_cast<double>(tuner.params.integer(epochs)) * std::ceil(rows / batch);
 }
 
-json stage_json(const StageCount& stage, const char* unit) {
+json stage_json(const StageCount& stage, const std::string& unit) {
   return {{"total", stage.total},
           {"known", stage.known},
           {"to_do", stage.total - stage.known},
@@ -68,6 +68,7 @@ KnownCells known_cells(const std::filesystem::path& db) {
 PlanSummary summarise(const Plan& plan, const ArtifactCache& cache, const KnownCells& known) {
   PlanSummary summary;
   summary.matrix = plan.matrix;
+  summary.sample_unit = plan.sample_unit();
   for (const Checkpoint& checkpoint : plan.checkpoints) {
     if (!checkpoint.trained()) continue;
     ++summary.checkpoints.total;
@@ -105,8 +106,9 @@ PlanSummary summarise(const Plan& plan, const ArtifactCache& cache, const KnownC
 std::string to_text(const PlanSummary& summary) {
   std::string out = fmt::format("matrix {}\n", printable(summary.matrix));
   out += fmt::format("  {:<12} {:>7} {:>9} {:>9}\n", "stage", "total", "known", "to do");
-  out += stage_line("pre-train", summary.checkpoints, format_count(summary.checkpoints.work) + " images");
-  out += stage_line("encode", summary.encodings, format_count(summary.encodings.work) + " images");
+  out +=
+      stage_line("pre-train", summary.checkpoints, format_count(summary.checkpoints.work) + " " + summary.sample_unit);
+  out += stage_line("encode", summary.encodings, format_count(summary.encodings.work) + " " + summary.sample_unit);
   out += stage_line("tune", summary.cells, format_count(summary.cells.work) + " head-steps");
   out += fmt::format("  {:<12} {:>7} test sets\n", "evaluate", summary.test_sets);
   if (summary.failed_before > 0) {
@@ -119,8 +121,8 @@ std::string to_text(const PlanSummary& summary) {
 
 std::string to_json_text(const Plan& plan, const PlanSummary& summary) {
   json out = json::parse(plan.canonical);
-  out["stages"] = {{"pretrain", stage_json(summary.checkpoints, "images")},
-                   {"encode", stage_json(summary.encodings, "images")},
+  out["stages"] = {{"pretrain", stage_json(summary.checkpoints, summary.sample_unit)},
+                   {"encode", stage_json(summary.encodings, summary.sample_unit)},
                    {"tune", stage_json(summary.cells, "head-steps")}};
   out["encodings"] = json::array();
   for (const Encoding& encoding : plan.encodings) {

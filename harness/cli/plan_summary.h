@@ -23,12 +23,13 @@ KnownCells known_cells(const std::filesystem::path& db);
 struct StageCount {
   std::int64_t total = 0;
   std::int64_t known = 0;  // already in the cache or the database
-  double work = 0;         // images or head-steps left to do
+  double work = 0;         // images, samples or head-steps left to do
 };
 
 struct PlanSummary {
   std::string matrix;
-  StageCount checkpoints;  // trained ones
+  std::string sample_unit;  // Plan::sample_unit
+  StageCount checkpoints;   // trained ones
   StageCount encodings;
   StageCount cells;
   std::int64_t failed_before = 0;

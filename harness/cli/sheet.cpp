@@ -59,8 +59,10 @@ std::vector<ResolvedPlugin> splits_to_show(const Registry& registry, const Sheet
 std::vector<torch::Tensor> class_rows(const ResolvedPlugin& plugin, const SheetOptions& options) {
   const std::unique_ptr<Dataset> dataset = make_dataset(plugin);
   const SplitInfo info = dataset->open();
-  if (info.kind == SampleKind::feature)
-    throw Error(fmt::format("{} serves features; a sheet needs images", plugin.name));
+  if (info.kind == SampleKind::feature || info.kind == SampleKind::text) {
+    throw Error(fmt::format("{} serves {}; a sheet needs images", plugin.name,
+                            info.kind == SampleKind::text ? "texts" : "features"));
+  }
   const torch::Tensor labels = dataset->labels();
   std::vector<torch::Tensor> rows;
   for (std::int64_t c = 0; c < std::min(options.classes, info.classes); ++c) {

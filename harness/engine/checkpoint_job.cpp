@@ -3,6 +3,7 @@
 #include "engine/encode.h"
 #include "engine/process.h"
 #include "engine/upstream.h"
+#include "plan/planned_cell.h"
 
 #include <nmlbench/dense.h>
 
@@ -23,14 +24,20 @@ std::string transition_json(const torch::Tensor& transition) {
   return rows.dump();
 }
 
-StageRecord image_stage(const char* stage, const Checkpoint& checkpoint, torch::Device device, double images,
-                        double seconds, std::int64_t batch) {
+const char* unit_of(const SplitInfo& data) {
+  return data.kind == SampleKind::text ? "samples" : "images";
+}
+
+StageRecord stage_of(const char* stage, const Checkpoint& checkpoint, const SplitInfo& data, torch::Device device,
+                     double samples, double seconds, std::int64_t batch) {
   StageRecord record;
   record.stage = stage;
   record.encoder = checkpoint.encoder_name();
+  record.encoder_params = encoder_params(checkpoint);
+  record.recipe = recipe(checkpoint);
   record.device = device.str();
-  record.items = images;
-  record.unit = "images";
+  record.items = samples;
+  record.unit = unit_of(data);
   record.seconds = seconds;
   record.peak_bytes = peak_bytes(device);
   record.batch = batch;
@@ -70,7 +77,7 @@ class JobRunner {
     std::shared_ptr<Encoder> encoder = build_encoder(checkpoint_, input_of(plan_, checkpoint_, split), context_.device);
     bool trained_now = false;
     const CheckpointFacts facts = obtain_checkpoint(
-        checkpoint_, *encoder,
+        plan_, checkpoint_, *encoder,
         [&](std::size_t wanted) {
           trained_now = true;
           return splits_.acquire(wanted);
@@ -79,11 +86,13 @@ class JobRunner {
     if (job_.validate) validate(*encoder);
     result_.noise = noise_record(plan_, checkpoint_, facts, context_.cache);
     if (trained_now && facts.images > 0) {
-      result_.stages.push_back(image_stage("pretrain", checkpoint_, context_.device, facts.images, facts.seconds,
-                                           checkpoint_.optim.batch_size));
-      spdlog::info("trained {} {} {:.2f} seed {}: {:.0f} images/s, loss {:.3f}", checkpoint_.encoder.name,
+      const SplitInfo& data = plan_.splits[split].facts.info;
+      result_.stages.push_back(stage_of("pretrain", checkpoint_, data, context_.device, facts.images, facts.seconds,
+                                        checkpoint_.optim.batch_size));
+      result_.stages.back().cache_bytes = context_.cache.bytes(ArtifactKind::checkpoint, checkpoint_.id);
+      spdlog::info("trained {} {} {:.2f} seed {}: {:.0f} {}/s, loss {:.3f}", checkpoint_.encoder.name,
                    checkpoint_.noise_name(), checkpoint_.noise_ratio().value(), checkpoint_.seed,
-                   facts.images_per_second, facts.loss_curve.back());
+                   facts.images_per_second, unit_of(data), facts.loss_curve.back());
     }
     return encoder;
   }
@@ -114,7 +123,8 @@ class JobRunner {
     const EncodeTiming timing = encode_split(encoding, *encoder, *split, plan_.encode.precision, context_);
     if (timing.images > 0) {
       result_.stages.push_back(
-          image_stage("encode", checkpoint_, context_.device, timing.images, timing.seconds, timing.batch));
+          stage_of("encode", checkpoint_, split->info(), context_.device, timing.images, timing.seconds, timing.batch));
+      result_.stages.back().cache_bytes = context_.cache.bytes(ArtifactKind::features, encoding.id);
     }
   }
 
@@ -137,9 +147,9 @@ double job_images(const Plan& plan, const CheckpointJob& job, const ArtifactCach
   const Checkpoint& checkpoint = plan.checkpoints[job.checkpoint];
   double images = 0;
   if (checkpoint.trained() && !cache.find(ArtifactKind::checkpoint, checkpoint.id)) {
-    const std::int64_t size = plan.splits[*checkpoint.split].facts.info.size;
-    images +=
-        static_cast<double>(size / checkpoint.optim.batch_size * checkpoint.optim.batch_size * checkpoint.optim.epochs);
+    const std::int64_t batch = checkpoint.optim.batch_size;
+    const std::int64_t steps = plan.splits[*checkpoint.split].facts.info.size / batch;  // whole ones
+    images += static_cast<double>(steps * batch * checkpoint.optim.epochs);
   }
   for (const std::size_t encoding : job.encodings) {
     images += static_cast<double>(plan.rows(plan.encodings[encoding]));

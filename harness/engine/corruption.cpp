@@ -59,6 +59,8 @@ torch::Tensor like_split(const torch::Tensor& images, const SplitInfo& info) {
 }
 
 void check_source(const SplitInfo& source, const SplitInfo& split) {
+  if (source.kind == SampleKind::text || split.kind == SampleKind::text)
+    throw DataError("it replaces images or features, and not texts");
   const bool features = source.kind == SampleKind::feature;
   if (features != (split.kind == SampleKind::feature)) {
     throw DataError("the `source` has features and the split images, or the other way round");
@@ -113,7 +115,11 @@ NoiseInput CorruptedSplit::input_for(const NoiseModel& model, const std::shared_
   input.classes = pairs ? split_->info().size : split_->info().classes;
   input.rows = split_->rows().index_select(0, rows_);
   input.full_size = split_->full_size();
-  input.samples = [this](const torch::Tensor& indices) { return samples(indices, torch::kCPU); };
+  input.samples = [this](const torch::Tensor& indices) {
+    if (info().kind == SampleKind::text)
+      throw DataError("it looks at images or features, and the data are texts; use one that looks at labels alone");
+    return samples(indices, torch::kCPU);
+  };
   input.source_size = source ? source->info().size : 0;
   return input;
 }
@@ -137,6 +143,10 @@ torch::Tensor CorruptedSplit::samples(const torch::Tensor& indices, torch::Devic
     samples = samples.index_copy(0, at.to(device), images);
   }
   return samples;
+}
+
+std::vector<Text> CorruptedSplit::texts(const torch::Tensor& indices) const {
+  return split_->texts(rows_.index_select(0, indices));
 }
 
 torch::Tensor CorruptedSplit::captions(const torch::Tensor& indices, torch::Device device) const {

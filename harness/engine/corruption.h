@@ -30,6 +30,8 @@ class CorruptedSplit {
   const torch::Tensor& targets() const { return targets_; }
   // Samples at `indices` (int64 [B], CPU, in [0, M)), on the device; replaced ones come from their source, resized.
   torch::Tensor samples(const torch::Tensor& indices, torch::Device device) const;
+  // Texts at `indices`, as samples().
+  std::vector<Text> texts(const torch::Tensor& indices) const;
   // Image-text pairs: the captions that go with those images, int64 [B, L]; zeros where there is none.
   torch::Tensor captions(const torch::Tensor& indices, torch::Device device) const;
 

@@ -21,15 +21,14 @@ namespace {
 // Part of the numbers: kernels may round differently for other sizes, and views are drawn for so many at a time.
 constexpr std::int64_t kEncodeBatch = 256;
 
-torch::Tensor encode_batch(Encoder& encoder, const InputSpec& spec, const torch::Tensor& samples, Precision precision) {
-  Batch batch;
-  batch.x = prepare(samples, spec);
+torch::Tensor encode_batch(Encoder& encoder, const Batch& batch, std::int64_t rows, Precision precision,
+                           torch::Device device) {
   torch::Tensor features;
   {
-    const AutocastGuard autocast(batch.x.device().type(), precision == Precision::bf16);
+    const AutocastGuard autocast(device.type(), precision == Precision::bf16);
     features = encoder.features(batch);
   }
-  const std::vector<std::int64_t> expected = {samples.size(0), encoder.feature_dim()};
+  const std::vector<std::int64_t> expected = {rows, encoder.feature_dim()};
   if (features.sizes() != torch::IntArrayRef(expected)) {
     throw Error(fmt::format("bug in the encoder plugin: features() gave {}, expected [{}]", c10::str(features.sizes()),
                             fmt::join(expected, ", ")));
@@ -37,7 +36,7 @@ torch::Tensor encode_batch(Encoder& encoder, const InputSpec& spec, const torch:
   return features;
 }
 
-// Samples `first` .. `last` - 1 of view `view`.
+// Images or features `first` .. `last` - 1 of view `view`.
 torch::Tensor samples_of(const SplitData& split, const Views& views, std::int64_t view, std::int64_t first,
                          std::int64_t last, torch::Device device) {
   const torch::Tensor rows = torch::arange(first, last);
@@ -51,9 +50,22 @@ torch::Tensor samples_of(const SplitData& split, const Views& views, std::int64_
   return send(augment(split.crops(rows, choose), augmentation, draws), device);
 }
 
+// Rows `row` .. `end` - 1 as the encoder takes them. `samples`: images or features from row `first` on; undefined for
+// texts.
+Batch batch_of(const SplitData& split, const torch::Tensor& samples, std::int64_t first, std::int64_t row,
+               std::int64_t end, const InputSpec& spec) {
+  Batch batch;
+  if (samples.defined()) {
+    batch.x = prepare(samples.slice(0, row - first, end - first), spec);
+  } else {
+    batch.texts = split.texts(torch::arange(row, end));
+  }
+  return batch;
+}
+
 // All views into `out` [views * N, D], `batch` rows at a time; `done` counts them.
 EncodeTiming encode_rows(Encoder& encoder, const SplitData& split, const Views& views, Precision precision,
-                         std::int64_t batch, torch::Tensor out, const StageContext& context, double& done) {
+                         std::int64_t batch, const torch::Tensor& out, const StageContext& context, double& done) {
   using Clock = std::chrono::steady_clock;
   const InputSpec spec = encoder.input();
   const std::int64_t n = split.info().size;
@@ -64,11 +76,13 @@ EncodeTiming encode_rows(Encoder& encoder, const SplitData& split, const Views& 
     for (std::int64_t first = 0; first < n; first += kEncodeBatch) {
       context.check_stop();
       const std::int64_t last = std::min(first + kEncodeBatch, n);
-      const torch::Tensor samples = samples_of(split, views, view, first, last, context.device);
+      torch::Tensor samples;
+      if (split.info().kind != SampleKind::text) samples = samples_of(split, views, view, first, last, context.device);
       for (std::int64_t row = first; row < last; row += batch) {
         const std::int64_t end = std::min(row + batch, last);
         out.slice(0, view * n + row, view * n + end)
-            .copy_(encode_batch(encoder, spec, samples.slice(0, row - first, end - first), precision));
+            .copy_(encode_batch(encoder, batch_of(split, samples, first, row, end, spec), end - row, precision,
+                                context.device));
         if (view == 0 && row == 0) {  // warm-up
           synchronize(context.device);
           begin = Clock::now();

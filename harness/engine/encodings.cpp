@@ -36,7 +36,7 @@ class EncodingMaker {
     if (jobs.empty()) return {};
     SplitPool splits(plan_, uses_of_splits(plan_, jobs, cache_));
     const int workers = worker_count(jobs), share = std::max(1, options_.threads / workers);
-    progress_.begin("pre-train, encode", images, "images");
+    progress_.begin("pre-train, encode", images, plan_.sample_unit());
     run_workers(
         workers, options_.threads, jobs.size(),
         [&](std::size_t i) {
@@ -69,6 +69,7 @@ class EncodingMaker {
       if (validates(cell.checkpoint) && plan_.obstacle(cell).empty()) missing.try_emplace(cell.checkpoint);
     }
     std::vector<CheckpointJob> jobs;
+    jobs.reserve(missing.size());
     for (auto& [checkpoint, lacking] : missing) {
       const Checkpoint& own = plan_.checkpoints[checkpoint];
       // nothing is trained again for this alone

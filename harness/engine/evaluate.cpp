@@ -129,8 +129,36 @@ Metrics score(const torch::Tensor& logits, const torch::Tensor& labels, const Sp
   return classification_metrics(answers.index_select(0, rows), labels.index_select(0, rows));
 }
 
-void write_metrics(CellRecord& record, const TestSet& test, const Metrics& metrics, const Spectrum& tuned,
-                   const Spectrum& raw, std::int64_t classes) {
+// What is measured of this test set besides: name and value. logits [N, C], of the sample sets that `metrics` is of.
+std::vector<std::pair<std::string, double>> asked_metrics(const SplitInfo& info, const TestSet& test,
+                                                          const Metrics& metrics, const torch::Tensor& logits) {
+  std::vector<double> expected;
+  if (!info.scores.empty()) {
+    const torch::Tensor classes = expected_class(logits);
+    expected.assign(dense_data<double>(classes), dense_data<double>(classes) + classes.numel());
+  }
+  std::vector<std::pair<std::string, double>> values;
+  for (const std::string& name : info.metrics) {
+    double value = 0;
+    if (name == "matthews") {
+      value = matthews_correlation(metrics.confusion);
+    } else if (name == "f1") {
+      value = f1_score(metrics.confusion, test.classes.empty() ? 1 : test.classes.at(1));
+    } else if (name == "pearson") {
+      value = pearson_correlation(info.scores, expected);
+    } else if (name == "spearman") {
+      value = spearman_correlation(info.scores, expected);
+    } else {
+      throw DataError(fmt::format("bug in the dataset of test set \"{}\": nothing measures {}", test.name, name));
+    }
+    values.emplace_back(name, value);
+  }
+  return values;
+}
+
+void write_metrics(CellRecord& record, const TestSet& test, const Metrics& metrics,
+                   const std::vector<std::pair<std::string, double>>& asked, const Spectrum& tuned, const Spectrum& raw,
+                   std::int64_t classes) {
   const char* kind = test.ood ? "ood" : "id";
   for (const auto& [name, value] :
        {std::pair{"accuracy", metrics.accuracy}, std::pair{"loss", metrics.loss}, std::pair{"ece", metrics.ece},
@@ -138,6 +166,7 @@ void write_metrics(CellRecord& record, const TestSet& test, const Metrics& metri
         std::pair{"lsvr_raw", raw.lsvr}}) {
     record.metrics.push_back({test.name, kind, name, value});
   }
+  for (const auto& [name, value] : asked) record.metrics.push_back({test.name, kind, name, value});
   record.confusion.push_back({test.name, classes, metrics.confusion});
 }
 
@@ -179,6 +208,10 @@ void Evaluator::measure_test(const Stack& stack, std::size_t first, std::size_t 
   const SplitInfo& info = plan_.splits[test.split].facts.info;
   const auto& groups = info.training_classes;
   const bool center_rows = plan_.analysis.center_rows;
+  if (!info.scores.empty() && (!test.classes.empty() || info.classes != shape.classes)) {
+    throw DataError(fmt::format("test set \"{}\" has scores 0 to {}, and the training split's {} classes are others",
+                                test.name, info.classes - 1, shape.classes));
+  }
   std::vector<Features> tests;
   for (std::size_t unit = first; unit < last; ++unit) {
     tests.push_back(require_features(cache_, plan_.encodings[encoding_of(unit)].id));
@@ -207,9 +240,10 @@ void Evaluator::measure_test(const Stack& stack, std::size_t first, std::size_t 
         continue;
       }
       const Spectrum& own = tuned.empty() ? raw : tuned[h];
-      const Metrics metrics = score(map_classes(logits, groups), tests[u].y, info);
+      const torch::Tensor answers = map_classes(logits, groups);
+      const Metrics metrics = score(answers, tests[u].y, info);
       if (labels) record.predictions.push_back(labels->row(metrics));
-      write_metrics(record, test, metrics, own, raw, scored_classes);
+      write_metrics(record, test, metrics, asked_metrics(info, test, metrics, answers), own, raw, scored_classes);
       record.spectra.push_back(to_row(raw, test.name, "raw", center_rows, rows.size(0)));
       if (!tuned.empty()) record.spectra.push_back(to_row(own, test.name, "tuned", center_rows, rows.size(0)));
     }

@@ -9,6 +9,7 @@
 #include "engine/stacks.h"
 #include "engine/tune.h"
 #include "engine/workers.h"
+#include "plan/planned_cell.h"
 
 #include <algorithm>
 #include <map>
@@ -20,6 +21,33 @@
 
 namespace nmlbench {
 namespace {
+
+// What all heads of a stack share, and "" for what they do not.
+StageRecord stack_stage(const Plan& plan, const Stack& stack) {
+  std::set<std::size_t> checkpoints;
+  std::set<std::string> tasks, encoders, params, recipes;
+  for (const Unit& unit : stack.units) {
+    const Cell& cell = plan.cells[unit.cells.front()];
+    tasks.insert(plan.tasks[cell.task].name);
+    checkpoints.insert(cell.checkpoint);
+  }
+  for (const std::size_t index : checkpoints) {
+    const Checkpoint& checkpoint = plan.checkpoints[index];
+    encoders.insert(checkpoint.encoder_name());
+    params.insert(encoder_params(checkpoint));
+    recipes.insert(recipe(checkpoint));
+  }
+  const auto shared = [](const std::set<std::string>& values) { return values.size() == 1 ? *values.begin() : ""; };
+  const ResolvedPlugin& tuner = plan.tuners[plan.cells[stack.first_cell()].tuner];
+  StageRecord record;
+  record.encoder = shared(encoders);
+  record.encoder_params = shared(params);
+  record.recipe = shared(recipes);
+  record.tuner = tuner.name;
+  record.tuner_params = tuner.stack_key;
+  record.task = shared(tasks);
+  return record;
+}
 
 class Executor {
  public:
@@ -227,11 +255,7 @@ class Executor {
   }
 
   void report_timing(const Stack& stack, const StackTiming& timing) {
-    const Cell& cell = plan_.cells[stack.first_cell()];
-    StageRecord record;
-    record.encoder = plan_.checkpoints[cell.checkpoint].encoder_name();
-    record.tuner = plan_.tuners[cell.tuner].name;
-    record.task = plan_.tasks[cell.task].name;
+    StageRecord record = stack_stage(plan_, stack);
     record.device = options_.device.str();
     record.peak_bytes = timing.peak_bytes;
     record.batch = timing.heads;

@@ -1,6 +1,7 @@
 #include "engine/pretrain.h"
 
 #include "engine/augment.h"
+#include "engine/checkpoint_file.h"
 #include "engine/flat_optimizer.h"
 #include "engine/label_loss.h"
 #include "engine/mixing.h"
@@ -19,6 +20,7 @@
 #include <cmath>
 #include <functional>
 #include <future>
+#include <map>
 #include <sstream>
 
 #include <fmt/format.h>
@@ -180,7 +182,7 @@ class Trainer {
 
   // Replayed on a GPU, where the encoder allows it.
   torch::Tensor gradients(const Lesson& lesson) {
-    if (!encoder_.capturable()) return loss_and_gradients(lesson);
+    if (!encoder_.capturable() || !lesson.batch.x.defined()) return loss_and_gradients(lesson);
     std::vector<torch::Tensor> inputs = {lesson.batch.x, lesson.batch.y};
     for (const torch::Tensor& more : {lesson.batch.text, lesson.targets}) {
       if (more.defined()) inputs.push_back(more);
@@ -220,20 +222,28 @@ class Trainer {
   }
 
   Lesson make_lesson(const torch::Tensor& rows, const Stream& draws) const {
-    const bool images = data_.info().kind != SampleKind::feature;
-    torch::Tensor samples = data_.samples(rows, context_.device);
-    if (images) samples = augment(samples, optim_.augment, draws);
+    const SampleKind kind = data_.info().kind;
     Lesson lesson;
     Batch& batch = lesson.batch;
-    batch.x = prepare(samples, spec_);
     batch.y = send(data_.targets().index_select(0, rows), context_.device);
-    if (data_.info().kind == SampleKind::image_text) batch.text = data_.captions(rows, context_.device);
-    if (optim_.mixing.erasing > 0) batch.x = random_erasing(batch.x, optim_.mixing.erasing, draws.at("erasing"));
-    if (!needs_logits(optim_)) return lesson;
-    const Mix mix =
-        draw_mix(optim_.mixing, images ? batch.x.size(2) : 1, images ? batch.x.size(3) : 1, draws.at("mix"));
-    batch.x = mixed(batch.x, mix);
-    lesson.targets = soft_targets(batch.y, data_.info().classes, optim_.loss.smoothing, mix.share);
+    double share = 1;  // of its own target that a sample keeps
+    if (kind == SampleKind::text) {
+      batch.texts = data_.texts(rows);
+    } else {
+      const bool images = kind != SampleKind::feature;
+      torch::Tensor samples = data_.samples(rows, context_.device);
+      if (images) samples = augment(samples, optim_.augment, draws);
+      batch.x = prepare(samples, spec_);
+      if (kind == SampleKind::image_text) batch.text = data_.captions(rows, context_.device);
+      if (optim_.mixing.erasing > 0) batch.x = random_erasing(batch.x, optim_.mixing.erasing, draws.at("erasing"));
+      const Mix mix =
+          draw_mix(optim_.mixing, images ? batch.x.size(2) : 1, images ? batch.x.size(3) : 1, draws.at("mix"));
+      batch.x = mixed(batch.x, mix);
+      share = mix.share;
+    }
+    if (needs_logits(optim_)) {
+      lesson.targets = soft_targets(batch.y, data_.info().classes, optim_.loss.smoothing, share);
+    }
     return lesson;
   }
 
@@ -309,8 +319,11 @@ class Trainer {
   std::future<void> save_;  // last: it ends before what it uses
 };
 
-json to_json(const Checkpoint& checkpoint, const CheckpointFacts& facts) {
-  json about = {{"encoder", checkpoint.encoder.identity()},
+json to_json(const Plan& plan, const Checkpoint& checkpoint, const CheckpointFacts& facts) {
+  json about = {{"nmlbench", NMLBENCH_VERSION},
+                {"encoder", checkpoint.encoder.identity()},
+                {"dataset", plan.splits[*checkpoint.split].plugin.identity()},
+                {"dataset_digest", plan.splits[*checkpoint.split].facts.digest},
                 {"seed", checkpoint.seed},
                 {"noise", checkpoint.noise_name()},
                 {"noise_ratio", checkpoint.noise_ratio().value()},
@@ -343,12 +356,22 @@ CheckpointFacts facts_from(const json& about) {
   return facts;
 }
 
-void publish(const Checkpoint& checkpoint, Encoder& encoder, const CheckpointFacts& facts, ArtifactCache& cache) {
+// What the file with the weights says of itself: all of it but the transition matrix, which grows with the square of
+// the classes. Values are text, as the format has them.
+std::map<std::string, std::string> metadata_of(const json& about) {
+  std::map<std::string, std::string> metadata = {{"format", "pt"}};  // as transformers and timm want it
+  for (const auto& [key, value] : about.items()) {
+    if (key != "transition") metadata[key] = value.is_string() ? value.get<std::string>() : value.dump();
+  }
+  return metadata;
+}
+
+void publish(const Plan& plan, const Checkpoint& checkpoint, Encoder& encoder, const CheckpointFacts& facts,
+             ArtifactCache& cache) {
+  const json about = to_json(plan, checkpoint, facts);
   Staging staging = cache.stage();
-  torch::serialize::OutputArchive weights;
-  encoder.save(weights);
-  write_file(staging.folder() / "weights.pt", bytes_of(weights));
-  cache.publish(ArtifactKind::checkpoint, checkpoint.id, std::move(staging), to_json(checkpoint, facts));
+  write_file(staging.folder() / kCheckpointFile, checkpoint_bytes(encoder, metadata_of(about)));
+  cache.publish(ArtifactKind::checkpoint, checkpoint.id, std::move(staging), about);
   std::error_code ignored;
   std::filesystem::remove(cache.partial_file(checkpoint.id), ignored);
 }
@@ -385,22 +408,17 @@ std::shared_ptr<Encoder> build_encoder(const Checkpoint& checkpoint, const Input
   return encoder;
 }
 
-CheckpointFacts obtain_checkpoint(const Checkpoint& checkpoint, Encoder& encoder, const SplitSource& splits,
-                                  const StageContext& context) {
+CheckpointFacts obtain_checkpoint(const Plan& plan, const Checkpoint& checkpoint, Encoder& encoder,
+                                  const SplitSource& splits, const StageContext& context) {
   const ArtifactLock lock = context.cache.lock(checkpoint.id, context.stop);
   CheckpointFacts facts;
   const auto load = [&](const Artifact& artifact) {
     facts = facts_from(*artifact.about);
-    const std::filesystem::path file = artifact.folder / "weights.pt";
-    const std::string bytes = read_file(file);
-    load_or_restore(encoder, file, context.device, [&] {
-      torch::serialize::InputArchive weights = archive_of(bytes, context.device);
-      encoder.load(weights);
-    });
+    load_checkpoint(encoder, artifact.folder / kCheckpointFile);
   };
   if (context.cache.use(ArtifactKind::checkpoint, checkpoint.id, load)) return facts;
   facts = Trainer(checkpoint, encoder, splits, context).train();
-  publish(checkpoint, encoder, facts, context.cache);
+  publish(plan, checkpoint, encoder, facts, context.cache);
   return facts;
 }
 

@@ -46,10 +46,10 @@ torch::Tensor epoch_order(std::int64_t samples, std::int64_t repeats, const Stre
 // the place in the matrix when the encoder refuses such data.
 std::shared_ptr<Encoder> build_encoder(const Checkpoint& checkpoint, const InputInfo& input, torch::Device device);
 
-// Trains and publishes the checkpoint, or loads it when the cache has it; `encoder` holds its weights afterwards.
-// Throws Error when the loss is not finite, Interrupted when stopped.
-CheckpointFacts obtain_checkpoint(const Checkpoint& checkpoint, Encoder& encoder, const SplitSource& splits,
-                                  const StageContext& context);
+// Trains and publishes the checkpoint of `plan`, or loads it when the cache has it; `encoder` holds its weights
+// afterwards. Throws Error when the loss is not finite, Interrupted when stopped.
+CheckpointFacts obtain_checkpoint(const Plan& plan, const Checkpoint& checkpoint, Encoder& encoder,
+                                  const SplitSource& splits, const StageContext& context);
 
 // What a finished checkpoint in the cache says of itself; nothing when the cache has none.
 std::optional<CheckpointFacts> read_checkpoint_facts(const Checkpoint& checkpoint, const ArtifactCache& cache);

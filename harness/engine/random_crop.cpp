@@ -14,7 +14,7 @@ std::int64_t rounded(double x) {  // half to even, as Python's round()
   return std::llrint(x);
 }
 
-CropBox centred(std::int64_t width, std::int64_t height) {
+CropBox centred_box(std::int64_t width, std::int64_t height) {
   const double aspect = static_cast<double>(width) / static_cast<double>(height);
   CropBox box{0, 0, width, height};
   if (aspect < kNarrowest) box.height = rounded(static_cast<double>(width) / kNarrowest);
@@ -39,7 +39,7 @@ CropBox random_crop(std::int64_t width, std::int64_t height, double min_scale, d
     };
     return {place("x", width - w), place("y", height - h), w, h};
   }
-  return centred(width, height);
+  return centred_box(width, height);
 }
 
 }  // namespace nmlbench

@@ -92,7 +92,7 @@ inline void from_json(const nlohmann::json& in, CellRecord& cell) {
 }
 
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(StageRecord, stage, encoder, tuner, task, device, items, unit, seconds, peak_bytes,
-                                   batch)
+                                   batch, encoder_params, recipe, tuner_params, cache_bytes)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(EpochReport, checkpoint, name, epoch, epochs, loss)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(NoiseRecord, checkpoint_id, encoder, pretrain_dataset, noise, noise_ratio, seed,
                                    realised_rate, transition_json, stated, validation, validation_id, upstream_samples,
@@ -105,7 +105,7 @@ NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(StackResult, cells, timing)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(CheckpointJob, checkpoint, encodings, validate)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(CheckpointJobResult, stages, noise, errors)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(SplitInfo, size, full_size, classes, kind, sample_shape, domain, class_names,
-                                   training_classes, right_classes, sets, fits_in_memory)
+                                   training_classes, right_classes, sets, metrics, scores, fits_in_memory)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(SplitFacts, digest, info, only_label, error)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Location, source, line, column, key)
 

@@ -1,11 +1,13 @@
 #include "engine/split_data.h"
 
 #include "engine/process.h"
+#include "records/metrics.h"
 #include "registry/registry.h"
 
 #include <nmlbench/compat.h>
 
 #include <algorithm>
+#include <cmath>
 
 #include <fmt/format.h>
 #include <spdlog/spdlog.h>
@@ -52,6 +54,24 @@ void check_scoring(const torch::Tensor& labels, const SplitInfo& info, const std
   }
 }
 
+// What is measured on this set alone.
+void check_measures(const SplitInfo& info, const std::string& name) {
+  for (const std::string& metric : info.metrics) {
+    if (!is_measured_where_asked(metric))
+      throw DataError(fmt::format("bug in dataset {}: \"{}\" is no metric of single test sets", name, metric));
+    if ((metric == "pearson" || metric == "spearman") && info.scores.empty())
+      throw DataError(fmt::format("bug in dataset {}: {} is between scores, and there are none", name, metric));
+    if (metric == "f1" && info.classes != 2)
+      throw DataError(fmt::format("dataset {}: f1 is of class 1 of two, and there are {} classes", name, info.classes));
+  }
+  if (info.scores.empty()) return;
+  if (info.scores.size() != static_cast<std::size_t>(info.size) || !info.sets.empty() ||
+      !info.training_classes.empty() ||
+      !std::all_of(info.scores.begin(), info.scores.end(), [](double score) { return std::isfinite(score); })) {
+    throw DataError(fmt::format("bug in dataset {}: scores are not one number for each sample", name));
+  }
+}
+
 // The rows a dataset gives, checked; 0..N-1 when it gives none.
 torch::Tensor rows_of(Dataset& dataset, const SplitInfo& info, const std::string& name) {
   const torch::Tensor rows = dataset.rows();
@@ -80,8 +100,9 @@ SplitData::SplitData(const ResolvedPlugin& plugin) : dataset_(make_dataset(plugi
   labels_ = dataset_->labels();
   check_labels(labels_, info_, plugin.name);
   check_scoring(labels_, info_, plugin.name);
+  check_measures(info_, plugin.name);
   rows_ = rows_of(*dataset_, info_, plugin.name);
-  if (!info_.fits_in_memory) return;
+  if (!info_.fits_in_memory || info_.kind == SampleKind::text) return;
   const auto type = info_.kind == SampleKind::feature ? torch::kFloat32 : torch::kUInt8;
   resident_ = torch::empty(batch_shape(info_, info_.size), torch::dtype(type));
   for (std::int64_t begin = 0; begin < info_.size; begin += kReadChunk) {
@@ -142,6 +163,13 @@ torch::Tensor SplitData::captions(const torch::Tensor& indices, torch::Device de
                                 c10::toString(tokens.scalar_type()), c10::str(tokens.sizes()), indices.size(0)));
   }
   return tokens;
+}
+
+std::vector<Text> SplitData::texts(const torch::Tensor& indices) const {
+  const std::lock_guard lock(dataset_mutex_);
+  std::vector<Text> texts = dataset_->texts(indices);
+  if (static_cast<std::int64_t>(texts.size()) == indices.size(0)) return texts;
+  throw DataError(fmt::format("bug in the dataset plugin: texts() gave {} of {} texts", texts.size(), indices.size(0)));
 }
 
 SplitPool::SplitPool(const Plan& plan, std::vector<std::size_t> uses) : plan_(plan) {

@@ -1,4 +1,4 @@
-// One split in use: opened once, shared by every job that reads it, in memory when it fits.
+// One split in use: opened once, shared by every job that reads it, images and features in memory when they fit.
 #pragma once
 
 #include "plan/plan.h"
@@ -30,6 +30,8 @@ class SplitData {
   torch::Tensor crops(const torch::Tensor& indices, const ChooseCrop& choose) const;
   // int64 [B, L], token ids of the captions; only for image-text pairs.
   torch::Tensor captions(const torch::Tensor& indices, torch::Device device) const;
+  // The texts at `indices` (int64 [B], CPU); only for SampleKind::text, which has no samples().
+  std::vector<Text> texts(const torch::Tensor& indices) const;
 
  private:
   torch::Tensor read(const torch::Tensor& indices, torch::Device device) const;
@@ -40,7 +42,7 @@ class SplitData {
   SplitInfo info_;
   torch::Tensor labels_;
   torch::Tensor rows_;
-  torch::Tensor resident_;  // all samples, CPU; undefined when they do not fit
+  torch::Tensor resident_;  // all samples, CPU; undefined when they do not fit, and for texts
 
   // On a GPU a second copy, made when it is first asked for; none when its memory does not hold it.
   torch::Tensor copy_on(torch::Device device) const;

@@ -16,10 +16,15 @@ namespace {
 
 constexpr std::int64_t kUpstreamBatch = 256;
 
-torch::Tensor class_scores(Encoder& encoder, const torch::Tensor& samples, Precision precision) {
+torch::Tensor class_scores(Encoder& encoder, const SplitData& split, const torch::Tensor& rows, Precision precision,
+                           torch::Device device) {
   Batch batch;
-  batch.x = prepare(samples, encoder.input());
-  const AutocastGuard autocast(batch.x.device().type(), precision == Precision::bf16);
+  if (split.info().kind == SampleKind::text) {
+    batch.texts = split.texts(rows);
+  } else {
+    batch.x = prepare(split.samples(rows, device), encoder.input());
+  }
+  const AutocastGuard autocast(device.type(), precision == Precision::bf16);
   return encoder.pretrain_logits(batch);
 }
 
@@ -32,7 +37,7 @@ std::int64_t count_right(const Plan& plan, const Checkpoint& checkpoint, Encoder
   for (std::int64_t first = 0; first < split.info().size; first += batch) {
     context.check_stop();
     const torch::Tensor rows = torch::arange(first, std::min(first + batch, split.info().size));
-    const torch::Tensor scores = class_scores(encoder, split.samples(rows, context.device), plan.encode.precision);
+    const torch::Tensor scores = class_scores(encoder, split, rows, plan.encode.precision, context.device);
     if (!scores.defined()) {
       throw Error(fmt::format("{} has no class scores; remove `validation`", checkpoint.encoder.name));
     }

@@ -12,6 +12,7 @@
 
 #include <nmlbench/random.h>
 
+#include <algorithm>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -23,6 +24,8 @@ struct Split {
   ResolvedPlugin plugin;
   SplitFacts facts;
   std::string params;  // params_with_files(), for people
+
+  bool is_text() const { return facts.info.kind == SampleKind::text; }
 };
 
 // One noise model of a checkpoint's list.
@@ -127,6 +130,11 @@ struct Plan {
   // Rows that an encoding has.
   std::int64_t rows(const Encoding& encoding) const {
     return splits[encoding.split].facts.info.size * encoding.views.copies();
+  }
+  // What is counted while encoders train and encode: "images", or "samples" where some are texts.
+  const char* sample_unit() const {
+    return std::any_of(splits.begin(), splits.end(), [](const Split& split) { return split.is_text(); }) ? "samples"
+                                                                                                         : "images";
   }
   // Why this cell cannot run (data that cannot be read), or "".
   std::string obstacle(const Cell& cell) const;

@@ -4,6 +4,15 @@
 
 namespace nmlbench {
 
+std::string encoder_params(const Checkpoint& checkpoint) {
+  // what is stated tells checkpoints apart, whose files differ; else the files do
+  return checkpoint.stated ? checkpoint.encoder.canonical : params_with_files(checkpoint.encoder).dump();
+}
+
+std::string recipe(const Checkpoint& checkpoint) {
+  return checkpoint.trained() ? checkpoint.optim.canonical : "";
+}
+
 CellRecord planned_cell(const Plan& plan, const Cell& cell) {
   const Checkpoint& checkpoint = plan.checkpoints[cell.checkpoint];
   const ResolvedPlugin& tuner = plan.tuners[cell.tuner];
@@ -12,16 +21,12 @@ CellRecord planned_cell(const Plan& plan, const Cell& cell) {
   record.coordinates = cell.coordinates;
   record.matrix = plan.matrix;
   record.encoder = checkpoint.encoder_name();
-  // what is stated tells checkpoints apart, whose files differ; else the files do
-  record.encoder_params =
-      checkpoint.stated ? checkpoint.encoder.canonical : params_with_files(checkpoint.encoder).dump();
+  record.encoder_params = encoder_params(checkpoint);
   record.pretrain_dataset = pretrain_dataset(plan, checkpoint);
   record.noise = checkpoint.noise_name();
   record.noise_ratio = checkpoint.noise_ratio();
-  if (checkpoint.trained()) {
-    record.recipe = checkpoint.optim.canonical;
-    record.pretrain_params = plan.splits[*checkpoint.split].params;
-  }
+  record.recipe = recipe(checkpoint);
+  if (checkpoint.trained()) record.pretrain_params = plan.splits[*checkpoint.split].params;
   record.task_params = plan.tasks[cell.task].params;
   record.protocol = plan.protocol;
   record.checkpoint_id = checkpoint.id;

@@ -9,4 +9,8 @@ namespace nmlbench {
 // Its identity; what a run adds (status, device, metrics, ...) is empty.
 CellRecord planned_cell(const Plan& plan, const Cell& cell);
 
+// What results say of a checkpoint: its encoder's parameters, JSON, and how it was trained, "" where it was not.
+std::string encoder_params(const Checkpoint& checkpoint);
+std::string recipe(const Checkpoint& checkpoint);
+
 }  // namespace nmlbench

@@ -90,6 +90,24 @@ class Planner {
     }
   }
 
+  // What changes or replaces images does nothing to texts, and is not left out in silence.
+  static void reject_for_texts(const PretrainSpec& pretrain, const std::vector<Optim>& optims) {
+    for (const Optim& optim : optims) {
+      const Augmentation& augment = optim.augment;
+      const bool mixes = optim.mixing.mixes() || optim.mixing.erasing > 0;
+      if (augment.shift || augment.crop || augment.jitter > 0 || augment.operations > 0 || mixes)
+        throw ConfigError(pretrain.optim.where,
+                          "the data are texts, and `augment`, `jitter`, `rand_ops`, `mixup`, `cutmix` and "
+                          "`random_erasing` change images; remove them");
+    }
+    for (const NoiseSpec& noise : pretrain.noise) {
+      if (noise.source)
+        throw ConfigError(noise.source->where,
+                          "the data are texts, and only images or features can be replaced; "
+                          "remove this noise");
+    }
+  }
+
   void add_trained(const PretrainSpec& pretrain, const ResolvedPlugin& encoder) {
     const std::vector<Optim> optims = expand_optim(pretrain.optim);
     const std::vector<std::vector<NoiseStep>> noises = expand_noise(pretrain, encoder);
@@ -97,6 +115,7 @@ class Planner {
     for (const ResolvedPlugin& dataset : catalog_.expand(PluginKind::dataset, data)) {
       const std::size_t split = splits_.add(dataset);
       const std::optional<TestSet> validation = validation_of(pretrain, encoder, split);
+      if (plan_.splits[split].is_text()) reject_for_texts(pretrain, optims);
       for (const std::vector<NoiseStep>& noise : noises) {
         for (const Optim& optim : optims) {
           for (const std::int64_t seed : spec_.seeds) {

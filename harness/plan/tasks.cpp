@@ -13,11 +13,17 @@
 namespace nmlbench {
 namespace {
 
-// Features of another width come from another encoder. What encoders make of images is known after encoding.
+// Features of another width come from another encoder. What encoders make of images is known after encoding. No encoder
+// reads both texts and images.
 std::string other_samples(const Split& train, const Split& test) {
   const SplitInfo &have = train.facts.info, &found = test.facts.info;
-  const bool features = have.kind == SampleKind::feature && found.kind == SampleKind::feature;
-  if (!train.facts.error.empty() || !test.facts.error.empty() || !features) return "";
+  if (!train.facts.error.empty() || !test.facts.error.empty()) return "";
+  if (train.is_text() != test.is_text()) {
+    return fmt::format("{}: {} has {}, and the training split {} has {}; give both the same kind of samples",
+                       test.plugin.where.text(), data_of(test), test.is_text() ? "texts" : "no texts", data_of(train),
+                       train.is_text() ? "texts" : "none");
+  }
+  if (have.kind != SampleKind::feature || found.kind != SampleKind::feature) return "";
   if (have.sample_shape == found.sample_shape) return "";
   return fmt::format(
       "{}: {} has features of {} columns, and the training split {} of {}; both must come from one encoder",
@@ -84,8 +90,11 @@ void TaskMaker::add_views(const TaskSpec& spec, Task& task) const {
   if (!spec.views) return;
   task.views = read_views(*spec.views);
   const SplitFacts& facts = plan_.splits[task.train].facts;
-  if (facts.error.empty() && facts.info.kind == SampleKind::feature) {
-    throw ConfigError(spec.views->where, "the training split has features, and views are of images; remove `views`");
+  if (!facts.error.empty()) return;
+  if (facts.info.kind == SampleKind::feature || facts.info.kind == SampleKind::text) {
+    throw ConfigError(spec.views->where,
+                      fmt::format("the training split has {}, and views are of images; remove `views`",
+                                  facts.info.kind == SampleKind::text ? "texts" : "features"));
   }
 }
 

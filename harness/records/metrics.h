@@ -15,11 +15,17 @@ enum class Better : std::uint8_t {
   neither,  // a description: nothing is ranked by it
 };
 
+enum class Measured : std::uint8_t {
+  everywhere,
+  where_asked,  // on test sets that name it (SplitInfo::metrics)
+};
+
 struct Metric {
   std::string_view name;
   Better better;
   bool percent;  // a share in [0, 1], printed for people in percent
   std::string_view doc;
+  Measured measured = Measured::everywhere;
 };
 
 // Formulas: docs/PROTOCOL.md.
@@ -31,6 +37,12 @@ inline constexpr Metric kMetrics[] = {
     {"lsvr", Better::neither, false, "largest singular value ratio of the tuned features, - log of the share"},
     {"sve_raw", Better::neither, false, "singular value entropy of the encoder's features"},
     {"lsvr_raw", Better::neither, false, "largest singular value ratio of the encoder's features"},
+    {"matthews", Better::higher, false, "Matthews correlation of labels and predictions", Measured::where_asked},
+    {"f1", Better::higher, true, "F1 of class 1 of two", Measured::where_asked},
+    {"pearson", Better::higher, false, "Pearson correlation of people's scores and the expected score",
+     Measured::where_asked},
+    {"spearman", Better::higher, false, "Spearman correlation of people's scores and the expected score",
+     Measured::where_asked},
 };
 
 // Null for a name that is not declared: a database of another version may hold others.
@@ -43,6 +55,11 @@ constexpr const Metric* find_metric(std::string_view name) {
 constexpr Better better(std::string_view metric) {
   const Metric* known = find_metric(metric);
   return known == nullptr ? Better::neither : known->better;
+}
+
+constexpr bool is_measured_where_asked(std::string_view metric) {
+  const Metric* known = find_metric(metric);
+  return known != nullptr && known->measured == Measured::where_asked;
 }
 
 constexpr bool is_percentage(std::string_view metric) {

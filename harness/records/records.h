@@ -28,7 +28,7 @@ struct RunRecord {
 struct MetricRow {
   std::string test_set;
   std::string test_kind;  // "id" | "ood"
-  std::string metric;     // "accuracy", "loss", "ece", "sve", "lsvr", "sve_raw", "lsvr_raw"
+  std::string metric;     // one of records/metrics.h
   double value = 0.0;
 };
 
@@ -83,16 +83,19 @@ struct CellRecord {
 
 // One timed stage run (v_throughput). `seconds` is device-synchronised.
 struct StageRecord {
-  std::string stage;  // "pretrain" | "encode" | "tune" | "evaluate"
-  std::string encoder;
-  std::string tuner;  // "" before tuning
-  std::string task;   // "" for pretrain
+  std::string stage;    // "pretrain" | "encode" | "tune" | "evaluate"
+  std::string encoder;  // "" where the heads of a stack have several; so the task and the three below
+  std::string tuner;    // "" before tuning
+  std::string task;     // "" before tuning
   std::string device;
   double items = 0;
   std::string unit;  // "images" | "samples" | "head-steps"
   double seconds = 0;
   std::int64_t peak_bytes = 0;
   std::int64_t batch = 0;  // samples of a batch, or heads of a stack, as they ran: fewer when memory was short
+  std::string encoder_params = {}, recipe = {};  // as the cells have them (records/columns.h)
+  std::string tuner_params = {};                 // JSON of those that all heads of the stack share
+  std::int64_t cache_bytes = 0;                  // what the stage left in the cache: weights, features
 };
 
 // One checkpoint pre-trained on targets that a noise model touched, here or as the matrix states it (v_noise).

@@ -32,6 +32,34 @@ std::vector<Text> Dataset::texts(const torch::Tensor&) {
   throw Error("this dataset has no texts");
 }
 
+namespace {
+
+// Of an encoder that reads `wanted`, and data of another kind.
+[[noreturn]] void refuse(const InputInfo& input, const std::string& encoder, const char* wanted) {
+  const char* have = "images";
+  const char* instead = "use one that encodes images (`nmlbench plugins list`)";
+  if (input.kind == SampleKind::feature) {
+    have = "features";
+    instead = "use identity";
+  } else if (input.kind == SampleKind::text) {
+    have = "texts";
+    instead = "use one that encodes texts (`nmlbench plugins list`)";
+  }
+  throw Error(encoder + " " + wanted + ", and the data are " + have + "; " + instead);
+}
+
+}  // namespace
+
+void require_images(const InputInfo& input, const std::string& encoder) {
+  if (input.kind != SampleKind::image && input.kind != SampleKind::image_text) refuse(input, encoder, "encodes images");
+}
+void require_features(const InputInfo& input, const std::string& encoder) {
+  if (input.kind != SampleKind::feature) refuse(input, encoder, "passes features on");
+}
+void require_texts(const InputInfo& input, const std::string& encoder) {
+  if (input.kind != SampleKind::text) refuse(input, encoder, "encodes texts");
+}
+
 Encoder::~Encoder() = default;
 torch::Tensor Encoder::pretrain_logits(const Batch&) {
   return {};

@@ -7,9 +7,10 @@
 
 #include <algorithm>
 #include <bit>
-#include <map>
+#include <iterator>
 #include <set>
 #include <string_view>
+#include <utility>
 
 #include <nlohmann/json.hpp>
 
@@ -38,14 +39,22 @@ json parse_flat(const std::string& text) {
   return deep ? json() : parsed;
 }
 
+constexpr std::pair<std::string_view, ElementType> kTypes[] = {
+    {"F16", ElementType::f16}, {"BF16", ElementType::bf16},   {"F32", ElementType::f32}, {"F64", ElementType::f64},
+    {"U8", ElementType::u8},   {"I8", ElementType::i8},       {"I16", ElementType::i16}, {"I32", ElementType::i32},
+    {"I64", ElementType::i64}, {"BOOL", ElementType::boolean}};
+
 ElementType type_of(const std::filesystem::path& file, const std::string& name, const std::string& type) {
-  static const std::map<std::string_view, ElementType> types = {
-      {"F16", ElementType::f16}, {"BF16", ElementType::bf16},   {"F32", ElementType::f32}, {"F64", ElementType::f64},
-      {"U8", ElementType::u8},   {"I8", ElementType::i8},       {"I16", ElementType::i16}, {"I32", ElementType::i32},
-      {"I64", ElementType::i64}, {"BOOL", ElementType::boolean}};
-  const auto found = types.find(type);
-  if (found == types.end()) refuse(file, "tensor \"" + name + "\" has the type \"" + type + "\", which cannot be read");
+  const auto* found =
+      std::find_if(std::begin(kTypes), std::end(kTypes), [&](auto& known) { return known.first == type; });
+  if (found == std::end(kTypes)) {
+    refuse(file, "tensor \"" + name + "\" has the type \"" + type + "\", which cannot be read");
+  }
   return found->second;
+}
+
+std::string_view name_of(ElementType type) {
+  return std::find_if(std::begin(kTypes), std::end(kTypes), [&](auto& known) { return known.second == type; })->first;
 }
 
 struct Entry {
@@ -118,6 +127,32 @@ std::vector<StoredTensor> read_safetensors_file(const std::filesystem::path& fil
     tensors.push_back(std::move(entry.tensor));
   }
   return tensors;
+}
+
+std::string safetensors_bytes(std::vector<StoredTensor> tensors, const std::map<std::string, std::string>& metadata) {
+  std::stable_sort(tensors.begin(), tensors.end(), [](const StoredTensor& a, const StoredTensor& b) {
+    return element_bytes(a.type) > element_bytes(b.type);
+  });
+  const auto bytes_of = [](const StoredTensor& tensor) {
+    return element_count(tensor.sizes).value() * element_bytes(tensor.type);
+  };
+  json header = json::object();
+  header["__metadata__"] = metadata;
+  std::uint64_t end = 0;
+  for (const StoredTensor& tensor : tensors) {
+    const std::uint64_t begin = std::exchange(end, end + bytes_of(tensor));
+    header[tensor.name] = {{"dtype", name_of(tensor.type)}, {"shape", tensor.sizes}, {"data_offsets", {begin, end}}};
+  }
+  std::string text = header.dump();
+  text.append((8 - text.size() % 8) % 8, ' ');
+  std::string bytes;
+  bytes.reserve(8 + text.size() + end);
+  for (int i = 0; i < 8; ++i) bytes += static_cast<char>(text.size() >> (8 * i) & 0xFF);
+  bytes += text;
+  for (const StoredTensor& tensor : tensors) {
+    bytes.append(reinterpret_cast<const char*>(tensor.data.get()), bytes_of(tensor));
+  }
+  return bytes;
 }
 
 std::vector<std::filesystem::path> shards_of_index(const std::filesystem::path& index) {

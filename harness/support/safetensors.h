@@ -4,6 +4,7 @@
 #include "support/stored_tensor.h"
 
 #include <filesystem>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -13,6 +14,10 @@ namespace nmlbench {
 // header that is too long, malformed or of a type that cannot be read, and for tensors that overlap, leave gaps or
 // reach beyond the end of the file.
 std::vector<StoredTensor> read_safetensors_file(const std::filesystem::path& file);
+
+// The bytes of such a file with these tensors, contiguous ones, and this metadata. Each begins at a multiple of its
+// element's size, as the format's own library demands.
+std::string safetensors_bytes(std::vector<StoredTensor> tensors, const std::map<std::string, std::string>& metadata);
 
 // The shards that a `model.safetensors.index.json` names, beside it, sorted. Throws DataError naming the index.
 std::vector<std::filesystem::path> shards_of_index(const std::filesystem::path& index);

@@ -18,7 +18,7 @@ struct BoardFacts {
   std::vector<std::string> matrices;  // that contributed, sorted
   Inference inference;
   // Sentences; "" where there is nothing to say (measurement_facts.h, best_setting.h).
-  std::string seeds_vary, spectra, superseded, chosen_on_test;
+  std::string seeds_vary, spectra, superseded, chosen_on_test, unmeasured;
 };
 
 }  // namespace nmlbench

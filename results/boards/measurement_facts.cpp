@@ -91,6 +91,23 @@ std::string what_spectra_are_of(const Store& store, const std::string& metric) {
                      least == most ? "" : fmt::format(": {} depends on their number, and averages mix them", metric));
 }
 
+// On how many test sets there is no such number, of a metric that only some have; "" where all have it.
+std::string what_is_unmeasured(const Store& store, const LeaderboardQuery& query) {
+  if (!is_measured_where_asked(query.metric)) return "";
+  SQLite::Statement statement(
+      store.impl().db,
+      "SELECT count(DISTINCT test_set_id), count(DISTINCT CASE WHEN metric = ?1 THEN test_set_id END) FROM metrics"
+      " JOIN metric_names USING (metric_id) JOIN cells USING (cell) WHERE ?2 = '' OR matrix = ?2");
+  statement.bind(1, query.metric);
+  statement.bind(2, query.matrix);
+  statement.executeStep();
+  const std::int64_t all = statement.getColumn(0).getInt64(), with = statement.getColumn(1).getInt64();
+  if (with == all) return "";
+  return fmt::format(
+      "{} is measured on {} of {} test sets; the others, and cells that have none of them, are left out.", query.metric,
+      with, all);
+}
+
 }  // namespace
 
 void describe(BoardFacts& facts, const Store& store, const LeaderboardQuery& query) {
@@ -101,6 +118,7 @@ void describe(BoardFacts& facts, const Store& store, const LeaderboardQuery& que
   facts.seeds_vary = what_seeds_vary(store, query);
   facts.superseded = what_is_superseded(store, query);
   facts.spectra = what_spectra_are_of(store, query.metric);
+  facts.unmeasured = what_is_unmeasured(store, query);
 }
 
 }  // namespace nmlbench

@@ -1,17 +1,22 @@
 #include "results/boards/throughput.h"
 
 #include "results/query/filters.h"
+#include "results/query/grouping.h"
 #include "results/query/observations.h"
 #include "results/store/database.h"
 
 #include <nmlbench/error.h>
 
 #include <algorithm>
+#include <iterator>
 #include <map>
+#include <set>
+#include <string_view>
 
 #include <SQLiteCpp/Statement.h>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
+#include <nlohmann/json.hpp>
 
 namespace nmlbench {
 
@@ -28,15 +33,25 @@ std::vector<std::string> names_of_cell_fields() {
   return names;
 }
 
+constexpr std::string_view kStageKey = "stage, encoder, encoder_params, recipe, tuner, tuner_params, device, unit";
+const std::vector<std::string> kStageFilters{"encoder", "encoder_params", "recipe", "tuner", "task", "device"};
+
 // Filters that a stage run has a column for.
 Filters of_stages(const Filters& filters) {
   Filters result;
-  for (const auto& filter : filters) {
-    for (const char* column : {"encoder", "tuner", "task", "device"}) {
-      if (filter.first == column) result.push_back(filter);
-    }
-  }
+  std::copy_if(filters.begin(), filters.end(), std::back_inserter(result), [](const auto& filter) {
+    return std::find(kStageFilters.begin(), kStageFilters.end(), filter.first) != kStageFilters.end();
+  });
   return result;
+}
+
+// Settings as people read them: what differs between those of one owner.
+void label(std::vector<StageSpeed>& stages, std::string StageSpeed::*owner, KeyValue StageSpeed::*settings) {
+  std::map<std::string, std::set<std::string>> of_owner;
+  for (const StageSpeed& stage : stages) of_owner[stage.*owner].insert((stage.*settings).text);
+  for (StageSpeed& stage : stages) {
+    (stage.*settings).label = shorten(of_owner.at(stage.*owner), {}).at((stage.*settings).text);
+  }
 }
 
 std::vector<StageSpeed> stage_speeds(const Store& store, const Filters& filters) {
@@ -44,29 +59,34 @@ std::vector<StageSpeed> stage_speeds(const Store& store, const Filters& filters)
   const Filters wanted = of_stages(filters);
   SQLite::Statement statement(
       store.impl().db,
-      "SELECT stage, encoder, tuner, device, unit, count(*), sum(items), sum(seconds),"
-      " sum(items) / nullif(sum(seconds), 0), max(peak_bytes) FROM v_throughput" +
-          where_clause(wanted, {"encoder", "tuner", "task", "device"}) +
-          " GROUP BY stage, encoder, tuner, device, unit"
-          " ORDER BY CASE stage WHEN 'pretrain' THEN 1 WHEN 'encode' THEN 2 WHEN 'tune' THEN 3 ELSE 4 END,"
-          " encoder, tuner, device");
+      fmt::format("SELECT {0}, count(*), sum(items), sum(seconds), sum(items) / nullif(sum(seconds), 0),"
+                  " max(peak_bytes), sum(cache_bytes) FROM v_throughput{1} GROUP BY {0}"
+                  " ORDER BY CASE stage WHEN 'pretrain' THEN 1 WHEN 'encode' THEN 2 WHEN 'tune' THEN 3 ELSE 4 END, {0}",
+                  kStageKey, where_clause(wanted, kStageFilters)));
   bind_filters(statement, wanted);
   std::vector<StageSpeed> stages;
   while (statement.executeStep()) {
     const auto text = [&](int i) { return statement.getColumn(i).getString(); };
-    StageSpeed stage{text(0),
-                     text(1),
-                     text(2),
-                     text(3),
-                     text(4),
-                     statement.getColumn(5).getInt64(),
-                     statement.getColumn(6).getDouble(),
-                     statement.getColumn(7).getDouble(),
-                     std::nullopt,
-                     statement.getColumn(9).getInt64()};
-    if (!statement.getColumn(8).isNull()) stage.per_second = statement.getColumn(8).getDouble();
+    StageSpeed stage;
+    stage.stage = text(0);
+    stage.encoder = text(1);
+    stage.encoder_params.text = text(2);
+    stage.recipe.text = text(3);
+    stage.tuner = text(4);
+    stage.tuner_params.text = text(5);
+    stage.device = text(6);
+    stage.unit = text(7);
+    stage.runs = statement.getColumn(8).getInt64();
+    stage.items = statement.getColumn(9).getDouble();
+    stage.seconds = statement.getColumn(10).getDouble();
+    if (!statement.getColumn(11).isNull()) stage.per_second = statement.getColumn(11).getDouble();
+    stage.peak_bytes = statement.getColumn(12).getInt64();
+    stage.cache_bytes = statement.getColumn(13).getInt64();
     stages.push_back(std::move(stage));
   }
+  label(stages, &StageSpeed::encoder, &StageSpeed::encoder_params);
+  label(stages, &StageSpeed::encoder, &StageSpeed::recipe);
+  label(stages, &StageSpeed::tuner, &StageSpeed::tuner_params);
   return stages;
 }
 
@@ -100,12 +120,36 @@ void add_cost(MethodCost& method, const Cost& cost) {
   if (*method.seconds_per_cell > 0.0) method.cells_per_hour = 3600.0 / *method.seconds_per_cell;
 }
 
-void add_stages(MethodCost& method, const std::vector<StageSpeed>& stages) {
-  for (const StageSpeed& stage : stages) {
-    if (stage.encoder != method.encoder || stage.tuner != method.tuner || stage.device != method.device) continue;
-    method.peak_bytes = std::max(method.peak_bytes, stage.peak_bytes);
-    if (stage.stage == "tune") method.head_steps_per_second = stage.per_second;
+// Whether a JSON object has all that `part` has.
+bool has_all(const std::string& object, const std::string& part) {
+  const nlohmann::json whole = nlohmann::json::parse(object, nullptr, false);
+  const nlohmann::json wanted = nlohmann::json::parse(part, nullptr, false);
+  for (const auto& [name, value] : wanted.items()) {
+    if (!whole.is_object() || !whole.contains(name) || whole[name] != value) return false;
   }
+  return true;
+}
+
+// What a stage run does not say (of earlier versions) contradicts nothing.
+bool serves(const StageSpeed& stage, const MethodCost& method) {
+  const auto agree = [](const KeyValue& of_stage, const KeyValue& of_method) {
+    return of_stage.text.empty() || of_stage == of_method;
+  };
+  return stage.encoder == method.encoder && stage.tuner == method.tuner && stage.device == method.device &&
+         agree(stage.encoder_params, method.encoder_params) && agree(stage.recipe, method.recipe) &&
+         (stage.tuner_params.text.empty() || has_all(method.tuner_params.text, stage.tuner_params.text));
+}
+
+void add_stages(MethodCost& method, const std::vector<StageSpeed>& stages) {
+  double steps = 0, seconds = 0;
+  for (const StageSpeed& stage : stages) {
+    if (!serves(stage, method)) continue;
+    method.peak_bytes = std::max(method.peak_bytes, stage.peak_bytes);
+    if (stage.stage != "tune") continue;
+    steps += stage.items;
+    seconds += stage.seconds;
+  }
+  if (seconds > 0) method.head_steps_per_second = steps / seconds;
 }
 
 const std::optional<Score>& score_of(const MethodCost& method, const std::string& name) {

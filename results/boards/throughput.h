@@ -21,12 +21,17 @@ struct ThroughputQuery {
 // The stage runs of one kind together: sums over runs, device-synchronised, warm-up excluded. Several run at a time on
 // one device, so seconds are of work, not of the clock on the wall.
 struct StageSpeed {
-  std::string stage, encoder, tuner, device, unit;
+  std::string stage, encoder;
+  KeyValue encoder_params, recipe;
+  std::string tuner;
+  KeyValue tuner_params;  // that all heads of its stacks share; a row of several encoders or recipes has none
+  std::string device, unit;
   std::int64_t runs = 0;
   double items = 0.0;
   double seconds = 0.0;
   std::optional<double> per_second;
-  std::int64_t peak_bytes = 0;  // the largest
+  std::int64_t peak_bytes = 0;   // the largest
+  std::int64_t cache_bytes = 0;  // the sum
 };
 
 // A tuner on an encoder on a device, with their settings. The cost of a cell is its share of the time in which its
@@ -37,7 +42,7 @@ struct MethodCost {
   std::int64_t cells = 0;
   std::optional<double> seconds_per_cell;  // empty where no cell was timed
   std::optional<double> cells_per_hour;    // 3600 / seconds_per_cell
-  // Of all settings of the tuner and encoder: stages do not tell them apart.
+  // Of the stacks in which it was fitted, with heads that differ in what a stack may mix (lr, ...).
   std::optional<double> head_steps_per_second;
   std::int64_t peak_bytes = 0;
   std::optional<Score> id, ood, harmonic;

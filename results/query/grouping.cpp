@@ -70,39 +70,6 @@ bool has_variants(const Observations& data, Field owner, Field parameters) {
   return several;
 }
 
-// The part of `parameters` objects that tells them apart, without what is told elsewhere: "lr=0.1, depth=2"; or just
-// the preset, when presets alone do.
-std::map<std::string, std::string> shorten(const std::set<std::string>& objects,
-                                           const std::set<std::string>& elsewhere) {
-  std::map<std::string, nlohmann::json> parsed;
-  std::map<std::string, std::set<std::string>> values;
-  for (const std::string& text : objects) {
-    if (text.empty()) continue;
-    nlohmann::json object = nlohmann::json::parse(text, nullptr, false);
-    if (!object.is_object()) object = nlohmann::json::object({{"", text}});
-    for (const std::string& name : elsewhere) object.erase(name);
-    for (const auto& [name, value] : object.items()) values[name].insert(value.dump());
-    parsed.emplace(text, std::move(object));
-  }
-  const bool presets_tell = parsed.size() > 1 && values["preset"].size() == parsed.size();
-  std::map<std::string, std::string> labels = {{"", ""}};
-  for (const auto& [text, object] : parsed) {
-    if (presets_tell) {
-      labels[text] = object.at("preset").get<std::string>();
-      continue;
-    }
-    std::vector<std::string> parts;
-    for (const auto& [name, value] : object.items()) {
-      const bool everywhere = std::all_of(parsed.begin(), parsed.end(),
-                                          [&name = name](const auto& other) { return other.second.contains(name); });
-      if (values[name].size() == 1 && everywhere) continue;
-      parts.push_back(fmt::format("{}={}", name, value.is_string() ? value.get<std::string>() : value.dump()));
-    }
-    labels[text] = fmt::format("{}", fmt::join(parts, ", "));
-  }
-  return labels;
-}
-
 std::size_t place_of(Field field) {
   const std::vector<Field>& all = distinguishing_fields();
   return static_cast<std::size_t>(std::find(all.begin(), all.end(), field) - all.begin());
@@ -338,6 +305,37 @@ std::vector<bool> complete_groups(const Observations& data, const Grouping& grou
   }
   for (std::size_t i = 0; i < complete.size(); ++i) complete[i] = complete[i] && !grouping.groups[i].done.empty();
   return complete;
+}
+
+std::map<std::string, std::string> shorten(const std::set<std::string>& objects,
+                                           const std::set<std::string>& elsewhere) {
+  std::map<std::string, nlohmann::json> parsed;
+  std::map<std::string, std::set<std::string>> values;
+  for (const std::string& text : objects) {
+    if (text.empty()) continue;
+    nlohmann::json object = nlohmann::json::parse(text, nullptr, false);
+    if (!object.is_object()) object = nlohmann::json::object({{"", text}});
+    for (const std::string& name : elsewhere) object.erase(name);
+    for (const auto& [name, value] : object.items()) values[name].insert(value.dump());
+    parsed.emplace(text, std::move(object));
+  }
+  const bool presets_tell = parsed.size() > 1 && values["preset"].size() == parsed.size();
+  std::map<std::string, std::string> labels = {{"", ""}};
+  for (const auto& [text, object] : parsed) {
+    if (presets_tell) {
+      labels[text] = object.at("preset").get<std::string>();
+      continue;
+    }
+    std::vector<std::string> parts;
+    for (const auto& [name, value] : object.items()) {
+      const bool everywhere = std::all_of(parsed.begin(), parsed.end(),
+                                          [&name = name](const auto& other) { return other.second.contains(name); });
+      if (values[name].size() == 1 && everywhere) continue;
+      parts.push_back(fmt::format("{}={}", name, value.is_string() ? value.get<std::string>() : value.dump()));
+    }
+    labels[text] = fmt::format("{}", fmt::join(parts, ", "));
+  }
+  return labels;
 }
 
 Labels::Labels(const Observations& data, const std::vector<Field>& shown) : data_(data) {

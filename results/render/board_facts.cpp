@@ -106,6 +106,7 @@ nlohmann::ordered_json facts_of(const BoardFacts& board) {
   facts["group_by"] = board.group_by;
   facts["seeds_vary"] = board.seeds_vary;
   facts["spectra"] = board.spectra;
+  facts["unmeasured"] = board.unmeasured;
   facts["superseded"] = board.superseded;
   facts["chosen_on_test"] = board.chosen_on_test;
   return facts;

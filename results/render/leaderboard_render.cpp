@@ -303,8 +303,9 @@ std::vector<std::string> all_notes(const Leaderboard& board, bool ranks) {
       lines.push_back(rank_note(board, board.*kind.ranks, kind.label));
     }
   }
-  for (const std::string& line : {sampling_note(board), board.without_predictions, board.chosen_on_test,
-                                  board.seeds_vary, board.spectra, board.superseded, left_out_note(scores_of(board))}) {
+  for (const std::string& line :
+       {sampling_note(board), board.without_predictions, board.chosen_on_test, board.seeds_vary, board.spectra,
+        board.unmeasured, board.superseded, left_out_note(scores_of(board))}) {
     if (!line.empty()) lines.push_back(line);
   }
   if (any_incomplete(board)) {

@@ -16,20 +16,35 @@ using Column = TypedTable::Column;
 
 constexpr double kPerMebibyte = 1.0 / (1024.0 * 1024.0);
 
-TypedTable stage_table(const ThroughputBoard& board) {
+// Settings are shown to people where any differ, and what differs of them.
+template <typename Row>
+Column settings(const char* name, const std::vector<Row>& rows, KeyValue Row::*of) {
+  const bool differ = std::any_of(rows.begin(), rows.end(), [&](const Row& row) { return !(row.*of).label.empty(); });
+  return {.name = name, .header = differ ? name : ""};
+}
+
+TypedTable stage_table(const ThroughputBoard& board, bool for_people) {
+  const auto shown = [&](const KeyValue& value) { return for_people ? value.label : value.text; };
   TypedTable table;
-  for (const char* name : {"stage", "encoder", "tuner", "device"}) {
-    table.columns.push_back({.name = name, .header = name});
-  }
-  table.columns.push_back({.name = "runs", .header = "runs"});
-  table.columns.push_back({.name = "items", .header = "items", .digits = 4, .significant = true});
-  table.columns.push_back({.name = "unit", .header = "unit"});
-  table.columns.push_back({.name = "seconds", .header = "seconds", .digits = 2});
-  table.columns.push_back({.name = "per_second", .header = "per second", .digits = 4, .significant = true});
-  table.columns.push_back({.name = "peak_bytes", .header = "peak MiB", .digits = 0, .factor = kPerMebibyte});
+  table.columns = {{.name = "stage", .header = "stage"},
+                   {.name = "encoder", .header = "encoder"},
+                   settings("encoder_params", board.stages, &StageSpeed::encoder_params),
+                   settings("recipe", board.stages, &StageSpeed::recipe),
+                   {.name = "tuner", .header = "tuner"},
+                   settings("tuner_params", board.stages, &StageSpeed::tuner_params),
+                   {.name = "device", .header = "device"},
+                   {.name = "runs", .header = "runs"},
+                   {.name = "items", .header = "items", .digits = 4, .significant = true},
+                   {.name = "unit", .header = "unit"},
+                   {.name = "seconds", .header = "seconds", .digits = 2},
+                   {.name = "per_second", .header = "per second", .digits = 4, .significant = true},
+                   {.name = "peak_bytes", .header = "peak MiB", .digits = 0, .factor = kPerMebibyte},
+                   {.name = "cache_bytes", .header = "cache MiB", .digits = 1, .factor = kPerMebibyte}};
   for (const StageSpeed& stage : board.stages) {
-    table.rows.push_back({stage.stage, stage.encoder, stage.tuner, stage.device, stage.runs, stage.items, stage.unit,
-                          stage.seconds, table_value(stage.per_second), static_cast<double>(stage.peak_bytes)});
+    table.rows.push_back({stage.stage, stage.encoder, shown(stage.encoder_params), shown(stage.recipe), stage.tuner,
+                          shown(stage.tuner_params), stage.device, stage.runs, stage.items, stage.unit, stage.seconds,
+                          table_value(stage.per_second), static_cast<double>(stage.peak_bytes),
+                          static_cast<double>(stage.cache_bytes)});
   }
   return table;
 }
@@ -37,20 +52,14 @@ TypedTable stage_table(const ThroughputBoard& board) {
 TypedTable method_table(const ThroughputBoard& board, bool for_people) {
   const double factor = is_percentage(board.metric) ? 100.0 : 1.0;
   const int digits = is_percentage(board.metric) ? 1 : 4;
-  // Settings are shown to people where any differ, and what differs of them.
-  const auto settings = [&](const char* name, KeyValue MethodCost::*of) {
-    const bool differ =
-        std::any_of(board.methods.begin(), board.methods.end(), [&](const auto& m) { return !(m.*of).label.empty(); });
-    return Column{.name = name, .header = differ ? name : ""};
-  };
   const auto shown = [&](const KeyValue& value) { return for_people ? value.label : value.text; };
   TypedTable table;
   table.columns = {{.name = "pareto", .header = "Pareto"},
                    {.name = "encoder", .header = "encoder"},
-                   settings("encoder_params", &MethodCost::encoder_params),
-                   settings("recipe", &MethodCost::recipe),
+                   settings("encoder_params", board.methods, &MethodCost::encoder_params),
+                   settings("recipe", board.methods, &MethodCost::recipe),
                    {.name = "tuner", .header = "tuner"},
-                   settings("tuner_params", &MethodCost::tuner_params),
+                   settings("tuner_params", board.methods, &MethodCost::tuner_params),
                    {.name = "device", .header = "device"},
                    {.name = "cells", .header = "cells"},
                    {.name = "complete"},
@@ -89,11 +98,9 @@ std::vector<std::string> method_notes(const ThroughputBoard& board) {
                                                   : "ID",
                         board.metric),
       "s/cell: a cell's share of the time its stack took to fit and test; pre-training and encoding: --by stage."};
-  const auto has_settings = [](const MethodCost& m) {
-    return !m.encoder_params.label.empty() || !m.recipe.label.empty() || !m.tuner_params.label.empty();
-  };
-  if (std::any_of(board.methods.begin(), board.methods.end(), has_settings)) {
-    lines.emplace_back("head-steps/s and peak MiB are of all settings of a tuner and encoder together.");
+  const auto mixes = [&](const MethodCost& m) { return !m.tuner_params.label.empty(); };
+  if (std::any_of(board.methods.begin(), board.methods.end(), mixes)) {
+    lines.emplace_back("head-steps/s and peak MiB are of the stacks that a method was fitted in, with other settings.");
   }
   std::vector<const Score*> scores;
   for (const MethodCost& method : board.methods) {
@@ -119,9 +126,9 @@ std::string render(const ThroughputBoard& board, ThroughputTable table, TableFor
   page.facts = facts.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
   if (table == ThroughputTable::stages) {
     page.title = matrices + ": speed of each stage";
-    page.table = stage_table(board);
+    page.table = stage_table(board, people);
     page.notes = {"Sums over stage runs, device-synchronised, warm-up excluded; several run at a time.",
-                  "Settings of an encoder or tuner are not told apart here."};
+                  "A stack is one run: what its heads do not share is empty (lr, and whatever else a stack may mix)."};
   } else {
     page.title = fmt::format("{}: {} against cost", matrices, board.metric);
     page.table = method_table(board, people);

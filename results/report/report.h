@@ -14,6 +14,7 @@ namespace nmlbench {
 // What samples look like; results know nothing of data sets.
 struct Pictures {
   std::vector<std::string> images;  // for each row a data URI, or "" for none
+  std::vector<std::string> texts;   // for each row the sample itself, where samples are texts, else ""
   std::string note;                 // why some are missing, for the reader; or ""
 };
 using PictureSource = std::function<Pictures(const BrokenSamples& samples)>;

@@ -182,11 +182,12 @@ TableSection effect_section(const Store& store, const std::string& baseline) {
 TableSection stage_section(const Store& store) {
   return {"stages",
           "Stages",
-          query_table(store,
-                      "SELECT stage, encoder, tuner, task, device, count(*) AS runs, sum(items) AS items, unit,"
-                      " sum(seconds) AS seconds, sum(items) / nullif(sum(seconds), 0) AS per_second,"
-                      " max(peak_bytes) / 1048576.0 AS peak_MiB FROM v_throughput"
-                      " GROUP BY stage, encoder, tuner, task, device, unit"),
+          query_table(
+              store,
+              "SELECT stage, encoder, tuner, task, device, count(*) AS runs, sum(items) AS items, unit,"
+              " sum(seconds) AS seconds, sum(items) / nullif(sum(seconds), 0) AS per_second,"
+              " max(peak_bytes) / 1048576.0 AS peak_MiB, sum(cache_bytes) / 1048576.0 AS cache_MiB FROM v_throughput"
+              " GROUP BY stage, encoder, tuner, task, device, unit"),
           {"Sums over the stage runs of a row; device-synchronised time, warm-up excluded."},
           "No stage was timed.",
           0,

@@ -116,7 +116,7 @@ INSERT INTO main.curves (cell, loss)
   FROM temp.new_cells n JOIN main.cells c ON c.cell_id = n.cell_id JOIN src.curves v ON v.cell = n.source_cell;
 INSERT OR IGNORE INTO main.stages
   SELECT run.run_id, s.ordinal, s.stage, s.encoder, s.tuner, s.task, s.device, s.items, s.unit, s.seconds, s.peak_bytes,
-         s.batch
+         s.batch, s.encoder_params, s.recipe, s.tuner_params, s.cache_bytes
   FROM src.stages s JOIN src.runs sr ON sr.run_id = s.run_id JOIN main.runs run ON run.uuid = sr.uuid;
 INSERT OR IGNORE INTO main.log
   SELECT run.run_id, l.ordinal, l.at, l.level, l.message

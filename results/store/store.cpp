@@ -167,10 +167,12 @@ void Store::write_stage(std::int64_t run, const StageRecord& stage) {
   with_database_errors(impl_->file, [&] {
     execute(impl_->db,
             "INSERT INTO stages (run_id, ordinal, stage, encoder, tuner, task, device, items, unit, seconds,"
-            " peak_bytes, batch) VALUES (?1, (SELECT coalesce(max(ordinal), 0) + 1 FROM stages WHERE run_id = ?1),"
-            " ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
+            " peak_bytes, batch, encoder_params, recipe, tuner_params, cache_bytes)"
+            " VALUES (?1, (SELECT coalesce(max(ordinal), 0) + 1 FROM stages WHERE run_id = ?1),"
+            " ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)",
             run, stage.stage, stage.encoder, stage.tuner, stage.task, stage.device, stage.items, stage.unit,
-            stage.seconds, stage.peak_bytes, stage.batch);
+            stage.seconds, stage.peak_bytes, stage.batch, stage.encoder_params, stage.recipe, stage.tuner_params,
+            stage.cache_bytes);
   });
 }
 

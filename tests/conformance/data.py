@@ -63,6 +63,11 @@ def main(root):
     for i in range(COUNT):
         write(root / f"folder/class-{labels[i]}/{i:02}.png", png(i))
     write(root / "folder/list.txt", "".join(f"class-{labels[i]}/{i:02}.png {labels[i]}\n" for i in range(COUNT)).encode())
+    write(root / "texts/table.csv", "text,label\n".encode() + "".join(f'"Text {i}, ""so"".",{labels[i]}\n' for i in range(COUNT)).encode())
+    write(root / "texts/RTE/train.tsv", b"index\tsentence1\tsentence2\tlabel\n" +
+          "".join(f"{i}\tIt is {i}.\tIs it?\t{'not_' * (i % 2)}entailment\n" for i in range(COUNT)).encode())
+    write(root / "texts/sick/SICK.txt", b"pair_ID\tsentence_A\tsentence_B\tentailment_label\trelatedness_score\n" +
+          "".join(f"{i}\tIt is {i}.\tIs it?\tNEUTRAL\t{1 + i % 5}\n" for i in range(COUNT)).encode())
     (root / "shards").mkdir(exist_ok=True)
     write_shard(root / "shards/0.tar")
 

@@ -15,6 +15,13 @@ std::vector<std::int64_t> shape_of(const SplitInfo& info, std::int64_t rows) {
   return shape;
 }
 
+// Texts for a comparison.
+std::vector<std::string> written(const std::vector<Text>& texts) {
+  std::vector<std::string> all;
+  for (const Text& text : texts) all.push_back(text.first + (text.second ? "\n" + *text.second : ""));
+  return all;
+}
+
 void labels_are_inside_the_classes(const Subject& subject) {
   const auto dataset = make_dataset(subject.plugin);
   const SplitInfo info = dataset->open();
@@ -31,6 +38,11 @@ void samples_have_the_declared_shape(const Subject& subject) {
   const auto dataset = make_dataset(subject.plugin);
   const SplitInfo info = dataset->open();
   const std::int64_t rows = std::min<std::int64_t>(info.size, 5);
+  if (info.kind == SampleKind::text) {
+    EXPECT_TRUE(info.sample_shape.empty()) << "texts have no shape";
+    EXPECT_EQ(dataset->texts(torch::arange(rows)).size(), static_cast<std::size_t>(rows));
+    return;
+  }
   const torch::Tensor samples = dataset->samples(torch::arange(rows), torch::kCPU);
   EXPECT_EQ(samples.sizes(), torch::IntArrayRef(shape_of(info, rows)));
   EXPECT_EQ(samples.scalar_type(), info.kind == SampleKind::feature ? torch::kFloat32 : torch::kUInt8);
@@ -41,6 +53,13 @@ void a_sample_is_the_same_alone_and_in_a_batch(const Subject& subject) {
   const SplitInfo info = dataset->open();
   const torch::Tensor rows =
       torch::tensor({info.size - 1, std::int64_t{0}, info.size / 2, std::int64_t{0}}, torch::kInt64);
+  if (info.kind == SampleKind::text) {
+    const std::vector<Text> batch = dataset->texts(rows);
+    for (std::int64_t i = 0; i < rows.size(0); ++i) {
+      EXPECT_EQ(written(dataset->texts(rows.slice(0, i, i + 1))), written({batch.at(static_cast<std::size_t>(i))}));
+    }
+    return;
+  }
   const torch::Tensor batch = dataset->samples(rows, torch::kCPU);
   for (std::int64_t i = 0; i < rows.size(0); ++i) {
     EXPECT_TRUE(torch::equal(dataset->samples(rows.slice(0, i, i + 1), torch::kCPU)[0], batch[i])) << "row " << i;
@@ -54,6 +73,10 @@ void two_objects_serve_the_same(const Subject& subject) {
   two->open();
   const torch::Tensor rows = torch::arange(std::min<std::int64_t>(info.size, 8));
   EXPECT_TRUE(torch::equal(one->labels(), two->labels()));
+  if (info.kind == SampleKind::text) {
+    EXPECT_EQ(written(one->texts(rows)), written(two->texts(rows)));
+    return;
+  }
   EXPECT_TRUE(torch::equal(one->samples(rows, torch::kCPU), two->samples(rows, torch::kCPU)));
 }
 

@@ -12,7 +12,7 @@ namespace {
 
 constexpr std::int64_t kInputClasses = 5;
 
-// An encoder built for images, or, when it refuses those, for image-text pairs or for features.
+// An encoder built for images, or, when it refuses those, for image-text pairs, features or texts.
 struct Built {
   std::shared_ptr<Encoder> encoder;
   InputInfo input;
@@ -21,21 +21,42 @@ struct Built {
 Built build(const Subject& subject, std::uint64_t seed = 1) {
   const InputInfo inputs[] = {{SampleKind::image, {3, 32, 32}, kInputClasses},
                               {SampleKind::image_text, {3, 32, 32}, kInputClasses},
-                              {SampleKind::feature, {20}, kInputClasses}};
+                              {SampleKind::feature, {20}, kInputClasses},
+                              {SampleKind::text, {}, kInputClasses}};
   for (const InputInfo& input : inputs) {
     const auto encoder = make_encoder(subject.plugin);
     try {
       encoder->build(input, Stream(seed));
       return {encoder, input};
     } catch (const Error&) {
-      if (input.kind == SampleKind::feature) throw;
+      if (input.kind == SampleKind::text) throw;
     }
   }
   return {};
 }
 
+// Sentences of words of random letters, of any length; every third one comes with a second.
+std::vector<Text> make_texts(std::int64_t rows) {
+  std::vector<Text> texts;
+  for (std::int64_t i = 0; i < rows; ++i) {
+    const torch::Tensor letters = Stream(5).at(i).integers({3 + i * 7 % 40}, 32);
+    std::string sentence;
+    for (std::int64_t k = 0; k < letters.size(0); ++k) {
+      const auto letter = letters[k].item<std::int64_t>();
+      sentence += letter < 26 ? static_cast<char>('a' + letter) : ' ';
+    }
+    texts.push_back({sentence, i % 3 == 2 ? std::optional("and " + sentence) : std::nullopt});
+  }
+  return texts;
+}
+
 // What encoding hands over: no targets and, whatever the encoder was trained on, no captions.
 Batch make_batch(const Built& built, std::int64_t rows) {
+  if (built.input.kind == SampleKind::text) {
+    Batch batch;
+    batch.texts = make_texts(rows);
+    return batch;
+  }
   const torch::Tensor samples = built.input.kind == SampleKind::feature
                                     ? Stream(3).normal({rows, 20})
                                     : Stream(3).integers({rows, 3, 32, 32}, 256).to(torch::kUInt8);
@@ -92,7 +113,8 @@ void evaluation_does_not_depend_on_the_batch(const Subject& subject) {
   built.encoder->eval();
   const Batch batch = make_batch(built, 6);
   Batch one;
-  one.x = batch.x.slice(0, 2, 3);
+  if (batch.x.defined()) one.x = batch.x.slice(0, 2, 3);
+  if (!batch.texts.empty()) one.texts = {batch.texts[2]};
   EXPECT_TRUE(torch::allclose(built.encoder->features(one)[0], built.encoder->features(batch)[2], 1e-4, 1e-5));
 }
 

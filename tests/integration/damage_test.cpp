@@ -237,12 +237,12 @@ TEST_F(Damage, IsAlsoWhatDoesNotFit) {
   const json about = *found->about;
   fs::remove_all(found->folder);
   Staging staging = cache.stage();
-  std::ofstream(staging.folder() / "weights.pt") << "no archive";
+  std::ofstream(staging.folder() / "model.safetensors") << "no safetensors";
   cache.publish(ArtifactKind::checkpoint, finished_, std::move(staging), about);
   expect_calm_rows("no archives");
   const std::string log = log_of("rough.sqlite");
   EXPECT_THAT(log, HasSubstr(partial_.string() + ": does not fit the encoder"));
-  EXPECT_THAT(log, HasSubstr((found->folder / "weights.pt").string() + ": does not fit the encoder"));
+  EXPECT_THAT(log, HasSubstr((found->folder / "model.safetensors").string() + ": is no checkpoint: "));
 
   // Features are all there now, of checkpoints one is damaged and one gone: nothing has to be trained, and the noise is
   // known all the same.

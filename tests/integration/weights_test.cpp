@@ -99,12 +99,53 @@ TEST_F(WeightFiles, ThatDoNotFitAreNamed) {
   EXPECT_THAT(finished.err, HasSubstr("tensors of no use here (blocks.0.attn.proj.bias, "));
 }
 
+// What was trained here is a file with weights like any other.
+TEST(Checkpoints, AreWrittenAsWeights) {
+  const Scratch scratch;
+  const std::string data = "{ plugin = \"procedural\", classes = 4, per_class = 4 }";
+  const std::string task = "[[task]]\nname = \"t\"\ntrain = " + data +
+                           "\n[[task.test]]\nkind = \"id\"\ndata = " + data +
+                           "\n[[tuner]]\nplugin = \"linear-probe\"\nepochs = 2\n";
+  const std::string head = "[matrix]\nname = \"m\"\nseeds = [0]\n[[pretrain]]\n";
+  scratch.write("m.toml",
+                head +
+                    "encoder = { plugin = \"vit\", variant = \"vit_tiny\", patch = 8, size = 32, drop_path = 0.1 }\n"
+                    "dataset = " +
+                    data + "\nnoise = { plugin = \"symmetric\", ratio = [0.0, 0.25] }\n" +
+                    "optim = { epochs = 1, batch_size = 8 }\n" + task);
+  Finished finished = run(scratch, {"checkpoints", "m.toml", "-o", "out"});
+  EXPECT_EQ(finished.status, 2);
+  EXPECT_THAT(finished.err, HasSubstr("2 of 2 checkpoints are not trained yet"));
+  ASSERT_EQ(run(scratch, {"run", "m.toml", "--db", "r.sqlite"}).status, 0);
+  finished = run(scratch, {"checkpoints", "m.toml", "-o", "out"});
+  ASSERT_EQ(finished.status, 0) << finished.err;
+  std::vector<std::string> names;
+  for (const auto& entry : std::filesystem::directory_iterator(scratch / "out"))
+    names.push_back(entry.path().filename());
+  EXPECT_THAT(names, ::testing::UnorderedElementsAre("index.json", ::testing::StartsWith("vit_symmetric_0_s0_"),
+                                                     ::testing::StartsWith("vit_symmetric_0.25_s0_")));
+  for (const std::string& name : names) {
+    if (name == "index.json") continue;
+    scratch.write("w.toml",
+                  head +
+                      "encoder = { plugin = \"vit\", variant = \"vit_tiny\", patch = 8, size = 32, weights = \"out/" +
+                      name + "\" }\n" + task);
+    EXPECT_EQ(run(scratch, {"run", "w.toml", "--db", name + ".sqlite"}).status, 0);
+    // the same features, so the same heads
+    const std::string loss = "SELECT round(1e4 * value) FROM v_results WHERE metric = 'loss'";
+    const std::string noise = name.find("0.25") == std::string::npos ? "0" : "0.25";
+    EXPECT_EQ(count(scratch / (name + ".sqlite"), loss),
+              count(scratch / "r.sqlite", loss + " AND noise_ratio = " + noise));
+  }
+}
+
 TEST(Zoo, EveryFamilyRuns) {
   const Scratch scratch;
   const Finished finished = run(scratch, {"run", NMLBENCH_SOURCE_DIR "/matrices/zoo.toml", "--db", "r.sqlite"});
   ASSERT_EQ(finished.status, 0) << finished.err;
-  EXPECT_THAT(finished.err, HasSubstr("3 cells done, 0 failed"));
-  for (const char* family : {"resnet", "vit", "convnext"}) EXPECT_THAT(finished.out, HasSubstr(family));
+  EXPECT_THAT(finished.err, HasSubstr("6 cells done, 0 failed"));
+  for (const char* family : {"resnet", "vit", "convnext", "efficientnet", "resnetv2", "swin"})
+    EXPECT_THAT(finished.out, HasSubstr(family));
 }
 
 }  // namespace

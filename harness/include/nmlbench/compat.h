@@ -5,6 +5,7 @@
 #include <nmlbench/torch.h>
 
 #include <cmath>
+#include <limits>
 #include <vector>
 
 #include <ATen/Context.h>
@@ -27,14 +28,24 @@ inline torch::Tensor send(const torch::Tensor& tensor, torch::Device device) {
   return device.is_cuda() ? tensor.pin_memory().to(device, /*non_blocking=*/true) : tensor.to(device);
 }
 
-// softmax(query key^T / sqrt(d)) value, each [B, heads, N, d] -> the same; in one kernel where LibTorch has it.
-inline torch::Tensor scaled_dot_product_attention(const torch::Tensor& query, const torch::Tensor& key,
-                                                  const torch::Tensor& value) {
-#if TORCH_VERSION_MAJOR >= 2
-  return at::scaled_dot_product_attention(query, key, value);
-#else
+// softmax(query key^T / sqrt(d)), [B, heads, N, N], of what scaled_dot_product_attention() takes.
+inline torch::Tensor attention_weights(const torch::Tensor& query, const torch::Tensor& key,
+                                       const torch::Tensor& mask = {}) {
   const double scale = 1 / std::sqrt(static_cast<double>(query.size(-1)));
-  return (query * scale).matmul(key.transpose(-2, -1)).softmax(-1).matmul(value);
+  torch::Tensor scores = (query * scale).matmul(key.transpose(-2, -1));
+  if (mask.defined()) scores = scores.masked_fill(mask.logical_not(), -std::numeric_limits<double>::infinity());
+  return scores.softmax(-1);
+}
+
+// softmax(query key^T / sqrt(d)) value, each [B, heads, N, d] -> the same; in one kernel where LibTorch has it. `mask`:
+// bool, broadcast to [B, heads, N, N], true where a query may look; undefined: everywhere.
+inline torch::Tensor scaled_dot_product_attention(const torch::Tensor& query, const torch::Tensor& key,
+                                                  const torch::Tensor& value, const torch::Tensor& mask = {}) {
+#if TORCH_VERSION_MAJOR >= 2
+  return mask.defined() ? at::scaled_dot_product_attention(query, key, value, mask)
+                        : at::scaled_dot_product_attention(query, key, value);
+#else
+  return attention_weights(query, key, mask).matmul(value);
 #endif
 }
 

@@ -46,6 +46,12 @@ struct SplitInfo {
   // for each sample, the number of its set, counted from 0 in the order of samples. A set has the label of its first
   // sample, and is scored as the sample that is worst predicted. Empty: each sample for itself.
   std::vector<std::int64_t> sets;
+  // Test sets on which more is measured than on every one, by the names of metrics (harness/records/metrics.h):
+  // "matthews", "f1", "pearson", "spearman". The last two need `scores`.
+  std::vector<std::string> metrics;
+  // Test sets of a regression, whose class c stands for the score c (STS-B): for each sample, the score that people
+  // gave it, which the label is a rounding of. Empty: labels are all there is.
+  std::vector<double> scores;
   bool fits_in_memory = true;  // the harness may hold the whole split on the device
 };
 

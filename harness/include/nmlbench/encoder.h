@@ -23,6 +23,12 @@ struct InputInfo {
   std::int64_t classes = 0;                // of the pre-training labels; 0 when there is no pre-training
 };
 
+// For build(): throw Error, naming the encoder and what the data are, unless they are images (with or without
+// captions), features, or texts.
+NMLBENCH_EXPORT void require_images(const InputInfo& input, const std::string& encoder);
+NMLBENCH_EXPORT void require_features(const InputInfo& input, const std::string& encoder);
+NMLBENCH_EXPORT void require_texts(const InputInfo& input, const std::string& encoder);
+
 // How photographs were brought to one size before an encoder's weights saw them: the evaluation transform, as
 // `pretrained_cfg` of timm states it. The words are those of data sets of images (`nmlbench plugins describe
 // imagenet`).

@@ -15,6 +15,17 @@ namespace {
 // What is hashed unasked: MD5 takes less than a second for it at 300 MB/s.
 constexpr std::uintmax_t kQuickBytes = std::uintmax_t{256} << 20;
 
+// "{split}_32x32.mat" with the values of the parameters.
+std::string filled(std::string text, const Params& params) {
+  for (std::size_t begin = 0; (begin = text.find('{', begin)) != std::string::npos;) {
+    const std::size_t end = text.find('}', begin);
+    const ParamValue& value = params.values().at(text.substr(begin + 1, end - begin - 1));
+    const auto* number = std::get_if<std::int64_t>(&value);
+    text.replace(begin, end - begin + 1, number != nullptr ? std::to_string(*number) : std::get<std::string>(value));
+  }
+  return text;
+}
+
 }  // namespace
 
 std::string md5_of_file(const fs::path& file) {
@@ -40,17 +51,30 @@ std::string md5_of_file(const fs::path& file) {
   return hex;
 }
 
+const std::string& split_of(const Params& params) {
+  return params.text("split");
+}
+
+std::int64_t size_of(const Params& params, std::initializer_list<std::pair<std::string_view, std::int64_t>> sizes) {
+  for (const auto& [split, size] : sizes) {
+    if (split == split_of(params)) return size;
+  }
+  throw Error("bug in a collection: the split " + split_of(params) + " has no size");
+}
+
 fs::path Collection::find_root() const {
   const fs::path path = params().path("path");
+  const std::string marker = filled(spec_.marker, params());
+  const std::vector<std::string> names = split_fields(filled(spec_.folders, params()), '|');
   std::error_code error;
   std::vector<fs::path> places = {path};
-  for (const std::string& name : folder_names()) places.push_back(path / name);
+  for (const std::string& name : names) places.push_back(path / name);
   for (const fs::path& place : places) {
-    if (fs::exists(place / marker(), error)) return place;
+    if (fs::exists(place / marker, error)) return place;
   }
-  std::string names;
-  for (const std::string& name : folder_names()) names += (names.empty() ? "" : " or ") + name + "/";
-  throw DataError(path.string() + ": holds no " + marker() + ", itself or in " + names);
+  std::string list;
+  for (const std::string& name : names) list += (list.empty() ? "" : " or ") + name + "/";
+  throw DataError(path.string() + ": holds no " + marker + ", itself or in " + list);
 }
 
 void Collection::check_files(const fs::path& root, const std::vector<Official::File>& files) const {
@@ -71,10 +95,10 @@ void Collection::check_files(const fs::path& root, const std::vector<Official::F
 
 ImageListing Collection::list() {
   const fs::path root = find_root();
-  if (params().text("verify") == "nothing") return read(root);
-  const Official expected = official();
+  if (params().text("verify") == "nothing") return spec_.read(root, params());
+  const Official expected = spec_.official(params());
   check_files(root, expected.files);
-  ImageListing listing = read(root);
+  ImageListing listing = spec_.read(root, params());
   if (params().text("verify") != "all") return listing;
   const auto check = [&](const char* what, std::int64_t found, std::int64_t wanted) {
     if (wanted > 0 && found != wanted) {

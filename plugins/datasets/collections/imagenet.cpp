@@ -111,17 +111,8 @@ std::map<std::string, std::int64_t> labels_by_name(const fs::path& folder) {
 
 }  // namespace
 
-std::vector<std::string> ImageNet::folder_names() const {
-  return {"imagenet", "ILSVRC2012", "ILSVRC/Data/CLS-LOC"};
-}
-std::string ImageNet::marker() const {
-  return split();
-}
-Official ImageNet::official() const {
-  return {split() == "train" ? 1281167 : 50000, kClasses};
-}
-ImageListing ImageNet::read(const fs::path& root) {
-  const fs::path folder = root / split();
+ImageListing read_imagenet(const fs::path& root, const Params& params) {
+  const fs::path folder = root / split_of(params);
   if (!sub_folders(folder).empty()) {
     ImageListing listing = by_synset(folder);
     check_order(root, listing);
@@ -148,16 +139,7 @@ ImageListing ImageNet::read(const fs::path& root) {
   return listing;
 }
 
-std::vector<std::string> ImageNetV2::folder_names() const {
-  return {"imagenetv2-" + split() + "-format-val", "imagenet-v2/imagenetv2-" + split() + "-format-val"};
-}
-std::string ImageNetV2::marker() const {
-  return "0";
-}
-Official ImageNetV2::official() const {
-  return {10000, kClasses};
-}
-ImageListing ImageNetV2::read(const fs::path& root) {
+ImageListing read_imagenet_v2(const fs::path& root, const Params&) {
   std::vector<std::string> paths;
   std::vector<std::int64_t> labels;
   for (const NamedImage& image : images_by_class(root, sub_folders(root))) {
@@ -169,56 +151,20 @@ ImageListing ImageNetV2::read(const fs::path& root) {
   return numbered_listing(root, std::move(paths), std::move(labels), kClasses);
 }
 
-std::vector<std::string> ImageNetSketch::folder_names() const {
-  return {"imagenet-sketch", "ImageNet-Sketch"};
-}
-std::string ImageNetSketch::marker() const {
-  return "sketch";
-}
-Official ImageNetSketch::official() const {
-  return {50889, kClasses};
-}
-ImageListing ImageNetSketch::read(const fs::path& root) {
-  return by_synset(root / marker());
+ImageListing read_imagenet_sketch(const fs::path& root, const Params&) {
+  return by_synset(root / "sketch");
 }
 
-std::vector<std::string> ImageNetR::folder_names() const {
-  return {"imagenet-r"};
-}
-std::string ImageNetR::marker() const {
-  return "n01443537";  // goldfish
-}
-Official ImageNetR::official() const {
-  return {30000, 200};
-}
-ImageListing ImageNetR::read(const fs::path& root) {
-  return subset(root, params());
+ImageListing read_imagenet_r(const fs::path& root, const Params& params) {
+  return subset(root, params);
 }
 
-std::vector<std::string> ImageNetA::folder_names() const {
-  return {"imagenet-a"};
-}
-std::string ImageNetA::marker() const {
-  return "n01498041";  // stingray
-}
-Official ImageNetA::official() const {
-  return {7500, 200};
-}
-ImageListing ImageNetA::read(const fs::path& root) {
-  return subset(root, params());
+ImageListing read_imagenet_a(const fs::path& root, const Params& params) {
+  return subset(root, params);
 }
 
-std::vector<std::string> ObjectNet::folder_names() const {
-  return {"objectnet-1.0", "objectnet"};
-}
-std::string ObjectNet::marker() const {
-  return "images";
-}
-Official ObjectNet::official() const {
-  return {18574, 113};
-}
-ImageListing ObjectNet::read(const fs::path& root) {
-  const fs::path folder = params().path("mappings").empty() ? root / "mappings" : params().path("mappings");
+ImageListing read_objectnet(const fs::path& root, const Params& params) {
+  const fs::path folder = params.path("mappings").empty() ? root / "mappings" : params.path("mappings");
   const fs::path name_file = folder / "folder_to_objectnet_label.json",
                  map_file = folder / "objectnet_to_imagenet_1k.json";
   const json name_of_folder = read_json(name_file), imagenet_names = read_json(map_file);
@@ -239,9 +185,9 @@ ImageListing ObjectNet::read(const fs::path& root) {
       begin = end + 2;
     }
   }
-  ImageListing listing = make_listing(root / marker(), images_by_class(root / marker(), classes), classes);
+  ImageListing listing = make_listing(root / "images", images_by_class(root / "images", classes), classes);
   listing.training_classes = std::move(groups);
-  if (const std::int64_t border = params().integer("border"); border > 0) {
+  if (const std::int64_t border = params.integer("border"); border > 0) {
     listing.source = std::make_shared<WithoutBorder>(listing.source, border);
   }
   return listing;

@@ -9,7 +9,7 @@
 #include <nmlbench/digest.h>
 
 #include <algorithm>
-#include <map>
+#include <iterator>
 #include <set>
 
 namespace nmlbench::plugins {
@@ -62,19 +62,8 @@ ImageListing npy_listing(const fs::path& x_file, const fs::path& y_file, std::in
 
 }  // namespace
 
-std::vector<std::string> Svhn::folder_names() const {
-  return {"svhn", "SVHN"};
-}
-std::string Svhn::marker() const {
-  return split() + "_32x32.mat";
-}
-Official Svhn::official() const {
-  if (split() == "train") return {73257, 10, {{marker(), "e26dedcc434d2e4c54c9b2d4a06d8373"}}};
-  if (split() == "test") return {26032, 10, {{marker(), "eb5a983be6a315427106f1b164d9cef3"}}};
-  return {531131, 10, {{marker(), "a93ce644f1a588dc4d68dda5feec44a7"}}};
-}
-ImageListing Svhn::read(const fs::path& root) {
-  const fs::path file = root / marker();
+ImageListing read_svhn(const fs::path& root, const Params& params) {
+  const fs::path file = root / (split_of(params) + "_32x32.mat");
   const torch::Tensor x = mat_bytes(file, "X");  // [32, 32, 3, N]
   std::vector<std::int64_t> y = mat_integers(file, "y");
   if (x.dim() != 4) throw DataError(file.string() + ": X is not [32, 32, 3, N]");
@@ -84,38 +73,21 @@ ImageListing Svhn::read(const fs::path& root) {
   return array_listing(source, torch::tensor(y, torch::kInt64), 10, file.string());
 }
 
-std::vector<std::string> Usps::folder_names() const {
-  return {"usps"};
-}
-std::string Usps::marker() const {
-  return "usps.h5";
-}
-Official Usps::official() const {
-  return {split() == "train" ? 7291 : 2007, 10};
-}
-ImageListing Usps::read(const fs::path& root) {
-  const fs::path file = root / marker();
-  const torch::Tensor x = hdf5_array(file, "/" + split() + "/data", torch::kFloat64);
-  const torch::Tensor y = hdf5_array(file, "/" + split() + "/target", torch::kInt64);
+ImageListing read_usps(const fs::path& root, const Params& params) {
+  const fs::path file = root / "usps.h5";
+  const torch::Tensor x = hdf5_array(file, "/" + split_of(params) + "/data", torch::kFloat64);
+  const torch::Tensor y = hdf5_array(file, "/" + split_of(params) + "/target", torch::kInt64);
   if (x.dim() != 2 || x.size(1) != 256 || y.dim() != 1) throw DataError(file.string() + ": data are not [N, 256]");
   check_rows(x.size(0), y.size(0), file);
   const torch::Tensor pixels = (x * 255).round().clamp(0, 255).to(torch::kUInt8).view({-1, 16, 16});
-  const auto source = std::make_shared<PixelArray>(pixels, file.string(), content_digest({file}) + split());
+  const auto source = std::make_shared<PixelArray>(pixels, file.string(), content_digest({file}) + split_of(params));
   return array_listing(source, y, 10, file.string());
 }
 
-std::vector<std::string> PatchCamelyon::folder_names() const {
-  return {"pcam", "patch-camelyon", "patch_camelyon"};
-}
-std::string PatchCamelyon::marker() const {
-  return "camelyonpatch_level_2_split_" + split() + "_x.h5";
-}
-Official PatchCamelyon::official() const {
-  return {split() == "train" ? 262144 : 32768, 2};
-}
-ImageListing PatchCamelyon::read(const fs::path& root) {
-  const fs::path y_file = root / ("camelyonpatch_level_2_split_" + split() + "_y.h5");
-  const auto source = std::make_shared<Hdf5Images>(root / marker(), "x");
+ImageListing read_patch_camelyon(const fs::path& root, const Params& params) {
+  const std::string stem = "camelyonpatch_level_2_split_" + split_of(params);
+  const fs::path y_file = root / (stem + "_y.h5");
+  const auto source = std::make_shared<Hdf5Images>(root / (stem + "_x.h5"), "x");
   const torch::Tensor y = hdf5_array(y_file, "y", torch::kInt64);  // [N, 1, 1, 1]
   check_rows(source->size(), y.numel(), y_file);
   ImageListing listing = array_listing(source, y.reshape({-1}), 2, y_file.string());
@@ -123,91 +95,45 @@ ImageListing PatchCamelyon::read(const fs::path& root) {
   return listing;
 }
 
-std::vector<std::string> EuroSat::folder_names() const {
-  return {"eurosat", "EuroSAT"};
-}
-std::string EuroSat::marker() const {
-  return "2750";
-}
-Official EuroSat::official() const {
-  return {params().text("split_by") == "fraction" && split() == "all" ? 27000 : 0, 10};
-}
-ImageListing EuroSat::read(const fs::path& root) {
-  return own_split(root / marker(), params());
+ImageListing read_eurosat(const fs::path& root, const Params& params) {
+  return own_split(root / "2750", params);
 }
 
-std::vector<std::string> Resisc45::folder_names() const {
-  return {"resisc45"};
-}
-std::string Resisc45::marker() const {
-  return "NWPU-RESISC45";
-}
-Official Resisc45::official() const {
-  return {params().text("split_by") == "fraction" && split() == "all" ? 31500 : 0, 45};
-}
-ImageListing Resisc45::read(const fs::path& root) {
-  return own_split(root / marker(), params());
+ImageListing read_resisc45(const fs::path& root, const Params& params) {
+  return own_split(root / "NWPU-RESISC45", params);
 }
 
-std::vector<std::string> RenderedSst2::folder_names() const {
-  return {"rendered-sst2", "rendered_sst2"};
-}
-std::string RenderedSst2::marker() const {
-  return split() + "/positive";
-}
-Official RenderedSst2::official() const {
-  return {split() == "train" ? 6920 : split() == "valid" ? 872 : 1821, 2};
-}
-ImageListing RenderedSst2::read(const fs::path& root) {
+ImageListing read_rendered_sst2(const fs::path& root, const Params& params) {
   const std::vector<std::string> names = {"negative", "positive"};
-  return make_listing(root / split(), images_by_class(root / split(), names), names);
+  return make_listing(root / split_of(params), images_by_class(root / split_of(params), names), names);
 }
 
-std::vector<std::string> Cifar10v1::folder_names() const {
-  return {"cifar10.1", "cifar-10.1", "CIFAR-10.1"};
-}
-std::string Cifar10v1::marker() const {
-  return "cifar10.1_" + split() + "_data.npy";
-}
-Official Cifar10v1::official() const {
-  return {split() == "v6" ? 2000 : 2021, 10};
-}
-ImageListing Cifar10v1::read(const fs::path& root) {
-  const fs::path x_file = root / marker();
-  return npy_listing(x_file, root / ("cifar10.1_" + split() + "_labels.npy"), 0, read_npy(x_file).size(0), 10);
+ImageListing read_cifar10_1(const fs::path& root, const Params& params) {
+  const fs::path x_file = root / ("cifar10.1_" + split_of(params) + "_data.npy");
+  return npy_listing(x_file, root / ("cifar10.1_" + split_of(params) + "_labels.npy"), 0, read_npy(x_file).size(0), 10);
 }
 
-std::vector<std::string> CifarC::folder_names() const {
-  return {params().integer("classes") == 100 ? "CIFAR-100-C" : "CIFAR-10-C"};
-}
-std::string CifarC::marker() const {
-  return split() + ".npy";
-}
-Official CifarC::official() const {
-  return {10000, params().integer("classes")};
-}
-ImageListing CifarC::read(const fs::path& root) {
-  const fs::path file = inside(root, marker(), "split");
+ImageListing read_cifar_c(const fs::path& root, const Params& params) {
+  const fs::path file = inside(root, split_of(params) + ".npy", "split");
   const std::int64_t fifth = read_npy(root / file).size(0) / 5;
-  return npy_listing(root / file, root / "labels.npy", fifth * (params().integer("strength") - 1), fifth,
-                     params().integer("classes"));
+  return npy_listing(root / file, root / "labels.npy", fifth * (params.integer("strength") - 1), fifth,
+                     params.integer("classes"));
 }
 
-std::vector<std::string> DomainNet::folder_names() const {
-  return {"domainnet", "DomainNet", "domain_net"};
+Official official_domainnet(const Params& params) {
+  struct Sizes {
+    std::string_view domain;
+    std::int64_t train, test;
+  };
+  constexpr Sizes kSizes[] = {{"clipart", 33525, 14604},    {"infograph", 36023, 15582}, {"painting", 50416, 21850},
+                              {"quickdraw", 120750, 51750}, {"real", 120906, 52041},     {"sketch", 48212, 20916}};
+  const auto* own = std::find_if(std::begin(kSizes), std::end(kSizes),
+                                 [&](const Sizes& sizes) { return sizes.domain == params.text("domain"); });
+  return {size_of(params, {{"train", own->train}, {"test", own->test}}), 345};
 }
-std::string DomainNet::marker() const {
-  return params().text("domain") + "_" + split() + ".txt";
-}
-Official DomainNet::official() const {
-  const std::map<std::string, std::pair<std::int64_t, std::int64_t>> sizes = {
-      {"clipart", {33525, 14604}},    {"infograph", {36023, 15582}}, {"painting", {50416, 21850}},
-      {"quickdraw", {120750, 51750}}, {"real", {120906, 52041}},     {"sketch", {48212, 20916}}};
-  const auto& [train, test] = sizes.at(params().text("domain"));
-  return {split() == "train" ? train : test, 345};
-}
-ImageListing DomainNet::read(const fs::path& root) {
-  const fs::path file = root / marker();
+
+ImageListing read_domainnet(const fs::path& root, const Params& params) {
+  const fs::path file = root / (params.text("domain") + "_" + split_of(params) + ".txt");
   std::vector<std::string> paths;
   std::vector<std::int64_t> labels;
   std::vector<std::string> names(345);

@@ -18,6 +18,17 @@ using Classes = std::vector<std::int64_t>;
 
 constexpr std::int64_t kReach = 10;  // frames on both sides of an anchor
 
+struct VideoFrame {
+  std::string path;                 // relative to the root
+  std::vector<std::int64_t> right;  // the classes that are in it
+};
+
+struct Videos {
+  std::vector<std::string> class_names;
+  std::vector<std::vector<std::int64_t>> training_classes;  // of ImageNet-1K, for each class
+  std::vector<std::vector<VideoFrame>> sets;                // the anchor first
+};
+
 void add_frame(ImageListing& listing, std::vector<std::string>& paths, const VideoFrame& frame, std::int64_t label,
                std::int64_t set) {
   paths.push_back(frame.path);
@@ -160,16 +171,17 @@ std::vector<std::string> similar_frames(const Review& review, const std::string&
   return frames;
 }
 
-}  // namespace
-
-ImageListing VideoCollection::read(const fs::path& root) {
-  if (params().integer("limit") > 0 || params().text("broken") == "skip") {
+// The listing of anchors, or of sets of frames, as the parameters ask. Throws DataError also for parameters that would
+// tear sets apart.
+ImageListing list_videos(const fs::path& root, const Params& params,
+                         Videos (*videos)(const fs::path& root, const Params& params)) {
+  if (params.integer("limit") > 0 || params.text("broken") == "skip") {
     throw DataError(root.string() +
                     ": limit and broken = \"skip\" would take frames out of their sets; leave them out");
   }
-  const Videos all = videos(root);
+  const Videos all = videos(root, params);
   if (all.sets.empty()) throw DataError(root.string() + ": has no anchor frames");
-  const bool alone = params().text("score") == "pm-0";
+  const bool alone = params.text("score") == "pm-0";
   ImageListing listing;
   std::vector<std::string> paths;
   for (std::size_t set = 0; set < all.sets.size(); ++set) {
@@ -187,16 +199,7 @@ ImageListing VideoCollection::read(const fs::path& root) {
   return files;
 }
 
-std::vector<std::string> ImageNetVidRobust::folder_names() const {
-  return {"imagenet-vid-robust", "imagenet_vid_ytbb_robust/imagenet-vid-robust"};
-}
-std::string ImageNetVidRobust::marker() const {
-  return "metadata/pmsets.json";
-}
-Official ImageNetVidRobust::official() const {
-  return {params().text("score") == "pm-0" ? 1109 : 0, 30};
-}
-Videos ImageNetVidRobust::videos(const fs::path& root) const {
+Videos imagenet_videos(const fs::path& root, const Params&) {
   const fs::path misc = root / "misc", set_file = root / "metadata" / "pmsets.json",
                  label_file = root / "metadata" / "labels.json", map_file = misc / "rev_wnid_map.json";
   const auto imagenet = numbers_of_synsets(misc / "imagenet_class_index.json");
@@ -234,17 +237,8 @@ Videos ImageNetVidRobust::videos(const fs::path& root) const {
   return videos;
 }
 
-std::vector<std::string> YtbbRobust::folder_names() const {
-  return {"ytbb-robust", "imagenet_vid_ytbb_robust/ytbb-robust"};
-}
-std::string YtbbRobust::marker() const {
-  return "ytbb_videos";
-}
-Official YtbbRobust::official() const {
-  return {0, 19};
-}
-Videos YtbbRobust::videos(const fs::path& root) const {
-  const fs::path given = params().path("metadata"), metadata = given.empty() ? root / "metadata" : given;
+Videos youtube_videos(const fs::path& root, const Params& params) {
+  const fs::path given = params.path("metadata"), metadata = given.empty() ? root / "metadata" : given;
   Videos videos;
   const YtbbClasses classes = read_classes(metadata, videos);
   const fs::path first_file = metadata / "ytbb_robustness_test_anchors_full.csv";
@@ -260,18 +254,28 @@ Videos YtbbRobust::videos(const fs::path& root) const {
       continue;
     }
     const auto path = [&](const std::string& frame) {
-      return inside(root / marker(), frame, (metadata / "anchor_labels.json").string());
+      return inside(root / "ytbb_videos", frame, (metadata / "anchor_labels.json").string());
     };
     std::vector<VideoFrame>& set = videos.sets.emplace_back();
-    set.push_back({marker() + "/" + path(anchor), right});
+    set.push_back({"ytbb_videos/" + path(anchor), right});
     for (const std::string& frame : similar_frames(review, anchor))
-      set.push_back({marker() + "/" + path(frame), right});
+      set.push_back({"ytbb_videos/" + path(frame), right});
   }
   if (others > 0) {
     warn_once(root.string() + ": " + std::to_string(others) + " of " + std::to_string(review.anchors.size()) +
               " anchors show no class of ImageNet-1K and are left out");
   }
   return videos;
+}
+
+}  // namespace
+
+ImageListing read_imagenet_vid_robust(const fs::path& root, const Params& params) {
+  return list_videos(root, params, imagenet_videos);
+}
+
+ImageListing read_ytbb_robust(const fs::path& root, const Params& params) {
+  return list_videos(root, params, youtube_videos);
 }
 
 }  // namespace nmlbench::plugins

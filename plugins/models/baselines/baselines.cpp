@@ -1,4 +1,6 @@
-// Encoders without weights: the image itself, and features that somebody else computed.
+// Encoders without weights: the image itself, features that somebody else computed, counts of characters.
+#include "char_ngrams.h"
+
 #include <nmlbench/plugin.h>
 
 namespace nmlbench::plugins {
@@ -10,8 +12,7 @@ class Pixels : public Encoder {
   explicit Pixels(const Params&) {}
 
   void build(const InputInfo& input, const Stream&) override {
-    if (input.kind == SampleKind::feature)
-      throw Error("pixels encodes images, and the data are features; use identity");
+    require_images(input, "pixels");
     dim_ = c10::multiply_integers(input.sample_shape);
   }
   InputSpec input() const override {
@@ -33,8 +34,7 @@ class Identity : public Encoder {
   explicit Identity(const Params&) {}
 
   void build(const InputInfo& input, const Stream&) override {
-    if (input.kind != SampleKind::feature)
-      throw Error("identity passes features on, and the data are images; use pixels");
+    require_features(input, "identity");
     dim_ = input.sample_shape.at(0);
   }
   InputSpec input() const override {
@@ -55,4 +55,7 @@ class Identity : public Encoder {
 
 NMLBENCH_PLUGINS("nmlbench-baselines", "0.1.0", "Apache-2.0", "",
                  nmlbench::entry<nmlbench::plugins::Pixels>("pixels", 1, "the flattened image in [0, 1]", ""),
-                 nmlbench::entry<nmlbench::plugins::Identity>("identity", 1, "frozen features, untouched", ""));
+                 nmlbench::entry<nmlbench::plugins::Identity>("identity", 1, "frozen features, untouched", ""),
+                 nmlbench::entry<nmlbench::plugins::CharNgrams>("char-ngrams", 1,
+                                                                "hashed counts of the n-grams of a text's characters",
+                                                                "Weinberger et al. 2009, arXiv 0902.2206"));

@@ -48,7 +48,7 @@ class ClipTiny : public Encoder {
         from_trunk_(params.text("features") == "trunk") {}
 
   void build(const InputInfo& input, const Stream& init) override {
-    if (input.kind == SampleKind::feature) throw Error("clip-tiny encodes images, and the data are features");
+    require_images(input, "clip-tiny");
     if (input.classes > 0 && input.kind != SampleKind::image_text) {
       throw Error(
           "clip-tiny is pre-trained on image-text pairs, and the data have no captions; ask the dataset for them "

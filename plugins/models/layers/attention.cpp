@@ -4,10 +4,15 @@
 
 namespace nmlbench::plugins {
 
-torch::Tensor attend(const torch::Tensor& qkv, std::int64_t heads) {
-  const std::int64_t b = qkv.size(0), n = qkv.size(1), d = qkv.size(2) / 3;
-  const torch::Tensor parts = qkv.view({b, n, 3, heads, d / heads}).permute({2, 0, 3, 1, 4});  // [3, B, heads, N, d]
-  return nmlbench::scaled_dot_product_attention(parts[0], parts[1], parts[2]).transpose(1, 2).reshape({b, n, d});
+torch::Tensor attend(const torch::Tensor& query, const torch::Tensor& key, const torch::Tensor& value,
+                     std::int64_t heads, const torch::Tensor& mask, Dropout* dropout) {
+  const std::int64_t b = query.size(0), n = query.size(1), d = query.size(2);
+  const auto by_head = [&](const torch::Tensor& x) { return x.view({b, n, heads, d / heads}).transpose(1, 2); };
+  const torch::Tensor q = by_head(query), k = by_head(key), v = by_head(value);  // [B, heads, N, d]
+  const bool drops = dropout != nullptr && dropout->active();
+  const torch::Tensor attended = drops ? (*dropout)(attention_weights(q, k, mask)).matmul(v)
+                                       : nmlbench::scaled_dot_product_attention(q, k, v, mask);
+  return attended.transpose(1, 2).reshape({b, n, d});
 }
 
 }  // namespace nmlbench::plugins

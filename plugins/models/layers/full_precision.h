@@ -1,6 +1,8 @@
 // Parts of a network that keep float32 while the rest runs under bfloat16 autocast.
 #pragma once
 
+#include <nmlbench/torch.h>
+
 #include <c10/core/impl/LocalDispatchKeySet.h>
 
 namespace nmlbench::plugins {
@@ -13,5 +15,11 @@ class FullPrecision {
  private:
   c10::impl::ExcludeDispatchKeyGuard guard_;
 };
+
+// x in float32 where it is in half precision under autocast: pooled features and losses should not carry its rounding
+// twice.
+inline torch::Tensor at_least_float(const torch::Tensor& x) {
+  return x.element_size() < 4 ? x.to(torch::kFloat32) : x;
+}
 
 }  // namespace nmlbench::plugins

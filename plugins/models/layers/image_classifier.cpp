@@ -1,8 +1,5 @@
 #include "models/layers/image_classifier.h"
 
-#include <algorithm>
-#include <cmath>
-
 namespace nmlbench::plugins {
 namespace {
 
@@ -11,19 +8,25 @@ constexpr std::int64_t kFeatureRows = 32;
 
 }  // namespace
 
-ImageClassifier::ImageClassifier(const char* name, const Params& params)
+ImageClassifier::ImageClassifier(const char* name, const Params& params, const UsualInput& usual)
     : name_(name),
       size_(params.integer("size")),
       preprocessing_{params.text("resize"), params.real("crop_pct"), params.text("interpolation")},
       mean_(params.reals("mean")),
       std_(params.reals("std")),
       weights_(params.text("weights")),
-      drop_path_(params.real("drop_path")) {}
+      drop_path_(params.real("drop_path")) {
+  if (size_ == 0) size_ = usual.size;
+  if (preprocessing_.crop_pct == 0) preprocessing_.crop_pct = usual.crop_pct;
+  if (mean_.empty()) mean_ = usual.mean;
+  if (std_.empty()) std_ = usual.std;
+  if (size_ < 8 || preprocessing_.crop_pct < 0.06) {
+    throw Error(name_ + std::string(": size is at least 8 px and crop_pct at least 0.06, or 0 for the variant's"));
+  }
+}
 
 void ImageClassifier::build(const InputInfo& input, const Stream& init) {
-  if (input.kind == SampleKind::feature) {
-    throw Error(std::string(name_) + " encodes images, and the data are features; use identity");
-  }
+  require_images(input, name_);
   for (const std::vector<double>* colours : {&mean_, &std_}) {
     if (colours->size() != 1 && colours->size() != 3) {
       throw Error(std::string(name_) + ": mean and std have one number or one for each of three colours");
@@ -64,23 +67,7 @@ torch::Tensor ImageClassifier::features(const Batch& batch) {
 torch::Tensor ImageClassifier::pretrain_logits(const Batch& batch) {
   if (head_.is_empty()) throw Error(std::string(name_) + " was built without pre-training classes");
   if (is_training()) drop_path_.next_step();
-  return head_(features(batch));
-}
-
-void draw_normal(torch::Tensor weight, const Stream& draws, double deviation) {
-  const torch::NoGradGuard no_grad;
-  weight.copy_(draws.normal(weight.sizes(), 0, deviation));
-}
-
-void draw_uniform(torch::Tensor weight, const Stream& draws, double bound) {
-  const torch::NoGradGuard no_grad;
-  weight.copy_(draws.uniform(weight.sizes(), -bound, bound));
-}
-
-void draw_truncated_normal(torch::Tensor weight, const Stream& draws, double deviation) {
-  const torch::NoGradGuard no_grad;
-  const double inside = std::erf(std::sqrt(2.0));  // of a normal number within two deviations
-  weight.copy_(draws.uniform(weight.sizes(), -inside, inside).erfinv_().mul_(deviation * std::sqrt(2.0)));
+  return torch::linear(features(batch), head_->weight.flatten(1), head_->bias);
 }
 
 }  // namespace nmlbench::plugins

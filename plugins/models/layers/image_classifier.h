@@ -2,6 +2,8 @@
 // linear head, or with weights from a file.
 #pragma once
 
+#include "models/layers/draws.h"
+#include "models/layers/full_precision.h"
 #include "models/layers/stochastic_depth.h"
 #include "models/weights/load_weights.h"
 
@@ -18,28 +20,47 @@ namespace nmlbench::plugins {
 inline constexpr char kImageNetMean[] = "0.485,0.456,0.406", kImageNetStd[] = "0.229,0.224,0.225";
 
 // Parameters that every family declares. How images are brought to its input, with the defaults of its usual weights:
-// what timm's `pretrained_cfg` states of others.
-#define NMLBENCH_INPUT_PARAMS(size, crop_pct, interpolation, mean, std)                                               \
-  ::nmlbench::integer("size", size, "side of the images it sees").in("px").range(8, 4096),                            \
-      ::nmlbench::choice("resize", "crop", "squash|crop|crop-ceil",                                                   \
-                         "photographs: squashed, or the shorter side to size / crop_pct (rounded down, or up), then " \
-                         "the centre"),                                                                               \
-      ::nmlbench::real("crop_pct", crop_pct, "crop, crop-ceil: side of the crop by the shorter side").range(0.06, 1), \
-      ::nmlbench::choice("interpolation", interpolation, "bilinear|bicubic", "antialiased, as Pillow's"),             \
-      ::nmlbench::reals("mean", mean, "subtracted from the colours, which are in [0, 1]"),                            \
-      ::nmlbench::reals("std", std, "what colours are divided by").range(1e-6, 1e6)
-inline constexpr ParamSpec kWeightsParam =
-    path("weights", "",
-         "file with its weights: .safetensors (or .safetensors.index.json beside its shards), or a state dict of "
-         "torch.save(); \"\" for pre-training from scratch");
+// what timm's `pretrained_cfg` states of others. Defaults of "0" and "" stand for the variant's own, its UsualInput.
+constexpr bool is_variants_own(const char* default_value) {
+  return default_value[0] == '0' && default_value[1] == '\0';
+}
+#define NMLBENCH_INPUT_PARAMS(size, crop_pct, interpolation, mean, std)                                                \
+  ::nmlbench::integer("size", size,                                                                                    \
+                      ::nmlbench::plugins::is_variants_own(size) ? "side of the images it sees; 0: the variant's"      \
+                                                                 : "side of the images it sees")                       \
+      .in("px")                                                                                                        \
+      .range(::nmlbench::plugins::is_variants_own(size) ? 0 : 8, 4096),                                                \
+      ::nmlbench::choice("resize", "crop", "squash|crop|crop-ceil",                                                    \
+                         "photographs: squashed, or the shorter side to size / crop_pct (rounded down, or up), then "  \
+                         "the centre"),                                                                                \
+      ::nmlbench::real("crop_pct", crop_pct,                                                                           \
+                       ::nmlbench::plugins::is_variants_own(crop_pct)                                                  \
+                           ? "crop, crop-ceil: side of the crop by the shorter side; 0: the variant's"                 \
+                           : "crop, crop-ceil: side of the crop by the shorter side")                                  \
+          .range(::nmlbench::plugins::is_variants_own(crop_pct) ? 0 : 0.06, 1),                                        \
+      ::nmlbench::choice("interpolation", interpolation, "bilinear|bicubic", "antialiased, as Pillow's"),              \
+      ::nmlbench::reals("mean", mean,                                                                                  \
+                        *mean == '\0' ? "subtracted from the colours, which are in [0, 1]; []: the variant's"          \
+                                      : "subtracted from the colours, which are in [0, 1]"),                           \
+      ::nmlbench::reals(                                                                                               \
+          "std", std, *std == '\0' ? "what colours are divided by; []: the variant's" : "what colours are divided by") \
+          .range(1e-6, 1e6)
+
+// The input of a variant's usual weights, where it differs among the variants of a family.
+struct UsualInput {
+  std::int64_t size = 0;
+  double crop_pct = 0;
+  std::vector<double> mean = {}, std = {};
+};
+
 inline constexpr ParamSpec kDropPathParam =
     real("drop_path", "0", "stochastic depth: share of samples that skip the last residual branch in pre-training")
         .range(0, 0.99);
 
 class ImageClassifier : public Encoder {
  public:
-  // `name`: the plugin's, for messages.
-  ImageClassifier(const char* name, const Params& params);
+  // `name`: the plugin's, for messages. Throws Error for a size or crop_pct that is too small.
+  ImageClassifier(const char* name, const Params& params, const UsualInput& usual = {});
 
   void build(const InputInfo& input, const Stream& init) final;
   InputSpec input() const final;
@@ -54,7 +75,8 @@ class ImageClassifier : public Encoder {
 
   // Registers the layers of the trunk. Throws Error for parameters that do not go together.
   virtual void add_layers() = 0;
-  // A head of this many classes, registered.
+  // A head of this many classes, registered. Its weight may have further dimensions of 1, where timm's is a
+  // convolution.
   virtual torch::nn::Linear add_head(std::int64_t classes) { return register_module("head", linear_head(classes)); }
   // Fills the weights from streams by their names; what it leaves has the values that LibTorch's layers begin with, of
   // which random ones are not allowed.
@@ -80,16 +102,5 @@ class ImageClassifier : public Encoder {
   StochasticDepth drop_path_;
   torch::nn::Linear head_{nullptr};
 };
-
-// x in float32 where it is in half precision under autocast: pooled features should not carry its rounding twice.
-inline torch::Tensor at_least_float(const torch::Tensor& x) {
-  return x.element_size() < 4 ? x.to(torch::kFloat32) : x;
-}
-
-// `weight` filled from the stream, in place.
-void draw_normal(torch::Tensor weight, const Stream& draws, double deviation);
-void draw_uniform(torch::Tensor weight, const Stream& draws, double bound);
-// Normal, drawn by inversion between -2 and 2 deviations.
-void draw_truncated_normal(torch::Tensor weight, const Stream& draws, double deviation);
 
 }  // namespace nmlbench::plugins

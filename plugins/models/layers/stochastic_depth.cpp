@@ -5,24 +5,16 @@
 namespace nmlbench::plugins {
 
 void StochasticDepth::build(torch::nn::Module& owner, const Stream& init) {
-  owner_ = &owner;
-  draws_ = init.at("drop_path");
-  if (active()) steps_ = owner.register_buffer("drop_path_steps", torch::zeros({}, torch::kInt64));
-}
-
-void StochasticDepth::next_step() {
-  if (!active()) return;
-  step_ = steps_.item<std::int64_t>();
-  steps_ += 1;
+  if (active()) draws_.build(owner, init, "drop_path");
 }
 
 torch::Tensor StochasticDepth::operator()(const torch::Tensor& branch, std::int64_t index, std::int64_t of,
                                           const char* name) const {
-  if (!active() || !owner_->is_training() || index == 0) return branch;
+  if (!draws_.active() || index == 0) return branch;
   const double rate = rate_ * static_cast<double>(index) / static_cast<double>(of - 1);
   std::vector<std::int64_t> sizes(static_cast<std::size_t>(branch.dim()), 1);
   sizes[0] = branch.size(0);
-  const torch::Tensor stays = draws_.at(step_).at(index).at(name).uniform(sizes) >= rate;
+  const torch::Tensor stays = draws_.stream().at(index).at(name).uniform(sizes) >= rate;
   return branch * send(stays.to(torch::kFloat32).div_(1 - rate), branch.device()).to(branch.scalar_type());
 }
 

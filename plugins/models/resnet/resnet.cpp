@@ -45,7 +45,17 @@ struct ConvNorm {
 
   // relu(norm(conv(x)) + skip), as batch_norm() has it.
   torch::Tensor operator()(const torch::Tensor& x, const torch::Tensor& skip = {}, bool relu = true) {
-    return batch_norm(norm, convolve(x, conv->weight, (*conv->options.stride())[0]), skip, relu);
+    const std::int64_t stride = (*conv->options.stride())[0];
+    if (norm->is_training() || torch::GradMode::is_enabled()) {
+      return batch_norm(norm, convolve(x, conv->weight, stride), skip, relu);
+    }
+    // Where nothing is learned, the normalisation is one scale and shift of each channel, which the convolution takes
+    // into its weight and bias: a pass over memory less.
+    const torch::Tensor scale = norm->weight / (norm->running_var + norm->options.eps()).sqrt();
+    torch::Tensor y = torch::conv2d(x, conv->weight * scale.view({-1, 1, 1, 1}),
+                                    norm->bias - norm->running_mean * scale, stride, conv->weight.size(2) / 2);
+    if (skip.defined()) y += skip;
+    return relu ? y.relu_() : y;
   }
 };
 

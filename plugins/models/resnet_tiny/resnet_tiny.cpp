@@ -26,7 +26,7 @@ class ResNetTiny : public Encoder {
       : width_(params.integer("width")), blocks_(params.integer("blocks")), size_(params.integer("size")) {}
 
   void build(const InputInfo& input, const Stream& init) override {
-    if (input.kind == SampleKind::feature) throw Error("resnet-tiny encodes images, and the data are features");
+    require_images(input, "resnet-tiny");
     trunk_.emplace(width_, blocks_);
     register_module("body", trunk_->layers());
     trunk_->initialise(init, "body");

@@ -82,9 +82,7 @@ class TorchScript : public Encoder {
   explicit TorchScript(const Params& params) : file_(params.path("path")), output_(params.text("output")) {}
 
   void build(const InputInfo& input, const Stream&) override {
-    if (input.kind == SampleKind::feature) {
-      throw Error("torchscript encodes images, and the data are features; use identity");
-    }
+    require_images(input, "torchscript");
     const InputSpec spec = this->input();
     try {
       module_ = torch::jit::load(file_.string(), torch::kCPU);

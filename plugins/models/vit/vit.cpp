@@ -60,7 +60,8 @@ class VitBlock : public torch::nn::Module {
 
   Tensor forward(Tensor x, const StochasticDepth& drop_path, std::int64_t index) {
     const std::int64_t depth = options_.shape.depth;
-    const Tensor attended = proj_(attend(qkv_(norm1_(x)), options_.shape.heads));
+    const std::vector<Tensor> qkv = qkv_(norm1_(x)).chunk(3, -1);
+    const Tensor attended = proj_(attend(qkv[0], qkv[1], qkv[2], options_.shape.heads));
     x = x + drop_path(scaled(attended, scale1_), index, depth, "attn");
     return x + drop_path(scaled(fc2_(activate(fc1_(norm2_(x)))), scale2_), index, depth, "mlp");
   }

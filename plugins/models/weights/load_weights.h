@@ -1,6 +1,7 @@
 // Puts the tensors of a file that somebody else made into an encoder.
 #pragma once
 
+#include <nmlbench/params.h>
 #include <nmlbench/torch.h>
 
 #include <filesystem>
@@ -11,6 +12,12 @@
 #include <torch/nn/module.h>
 
 namespace nmlbench::plugins {
+
+// The parameter of encoders that take one.
+inline constexpr ParamSpec kWeightsParam =
+    path("weights", "",
+         "file with its weights: .safetensors (or .safetensors.index.json beside its shards), or a state dict of "
+         "torch.save(); \"\" for pre-training from scratch");
 
 // How another library calls a tensor, and how the encoder does. `pattern` is an ECMAScript regular expression for the
 // whole name. In `ours`, $1 is what its first group matched; an empty one leaves the tensor out; one that ends in

@@ -94,7 +94,12 @@ def vit(name, pool, **options):
     return lambda size, classes: timm.create_model(name, num_classes=classes, img_size=size, **pooling, **options)
 
 
-# name -> (plugin, its parameters, what makes timm's model, sizes, whether the repository keeps it)
+def swin(name):
+    return lambda size, classes: timm.create_model(name, num_classes=classes, img_size=size, drop_path_rate=0)
+
+
+# name -> (plugin, its parameters, what makes timm's model, sizes, whether the repository keeps it, or None: only its number
+# of parameters is compared, for the largest)
 def cases():
     for variant in ("resnet18", "resnet34", "resnet50", "resnet101", "resnet152", "wide_resnet50_2", "wide_resnet101_2"):
         yield variant, "resnet", {"variant": variant}, timm_model(variant), (64, 96), variant in ("resnet18", "resnet50")
@@ -123,6 +128,20 @@ def cases():
     for name in ("tiny", "small", "base", "large"):
         variant = f"convnext_{name}"
         yield variant, "convnext", {"variant": variant}, timm_model(variant), (64, 96), name == "tiny"
+    for scale in [f"b{i}" for i in range(8)] + ["lite0", "lite1", "lite2"]:
+        for variant in (f"efficientnet_{scale}", f"tf_efficientnet_{scale}"):
+            kept = variant in ("efficientnet_b0", "tf_efficientnet_lite0")
+            yield variant, "efficientnet", {"variant": variant}, timm_model(variant), (64, 90), kept
+    for scale in ("50x1", "50x3", "101x1", "101x3", "152x2"):
+        variant = f"resnetv2_{scale}_bit"
+        kept = None if scale.endswith(("3", "2")) else scale == "50x1"
+        yield variant, "resnetv2", {"variant": variant}, timm_model(variant), (64, 96), kept
+    for name in ("tiny", "small", "base", "large"):
+        variant = {"variant": f"swin_{name}"}
+        yield variant["variant"], "swin", variant, swin(f"swin_{name}_patch4_window7_224"), (64, 224), name == "tiny"
+        if name in ("base", "large"):
+            yield (f"swin_{name} window12", "swin", {**variant, "window": 12}, swin(f"swin_{name}_patch4_window12_384"), (96, 384),
+                   False)
 
 
 def main():
@@ -130,7 +149,7 @@ def main():
     made = {}
     for name, plugin, params, make, sizes, kept in cases():
         made[name] = {"plugin": plugin, "params": params, "size": sizes[0], "parameters": parameters(make, sizes[0])}
-        if every or kept:
+        if kept or every and kept is not None:
             made[name].update(describe(make, sizes))
         print(name, made[name]["parameters"], flush=True)
     with open(sys.argv[1], "w") as out:

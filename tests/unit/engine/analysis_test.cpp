@@ -35,6 +35,59 @@ TEST(Metrics, ConfidenceOneFallsIntoTheLastBin) {
   EXPECT_EQ(metrics.loss, 0.0);
 }
 
+// {label, prediction} of 97 samples of k classes: two thirds of the predictions are right by construction.
+Confusion made_confusion(std::int64_t k) {
+  const auto draw = [k](std::int64_t i, std::int64_t a) { return (i * i * a + i * 7 + a) % 11 % k; };
+  Confusion confusion;
+  for (std::int64_t i = 0; i < 97; ++i) confusion.push_back({draw(i, 3), draw(i, i % 3 == 0 ? 5 : 3), 1});
+  return confusion;
+}
+
+// scikit-learn 1.9: matthews_corrcoef and f1_score of the same samples.
+TEST(Metrics, MatthewsAndF1AreThoseOfScikitLearn) {
+  EXPECT_NEAR(matthews_correlation(made_confusion(2)), 0.540416479986021, 1e-14);
+  EXPECT_NEAR(matthews_correlation(made_confusion(3)), 0.5735513672141568, 1e-14);
+  EXPECT_NEAR(matthews_correlation(made_confusion(5)), 0.5552132007401872, 1e-14);
+  EXPECT_NEAR(f1_score(made_confusion(2), 1), 0.8264462809917356, 1e-14);
+}
+
+TEST(Metrics, MatthewsOfTwoClassesIsItsFormula) {
+  const double tp = 30, fn = 7, fp = 11, tn = 52;
+  const Confusion confusion = {{0, 0, 52}, {0, 1, 11}, {1, 0, 7}, {1, 1, 30}};
+  EXPECT_NEAR(matthews_correlation(confusion),
+              (tp * tn - fp * fn) / std::sqrt((tp + fp) * (tp + fn) * (tn + fp) * (tn + fn)), 1e-15);
+  EXPECT_NEAR(f1_score(confusion, 1), 2 * tp / (2 * tp + fp + fn), 1e-15);
+  EXPECT_NEAR(f1_score(confusion, 0), 2 * tn / (2 * tn + fp + fn), 1e-15);
+  EXPECT_EQ(matthews_correlation({{0, 1, 40}, {1, 0, 60}}), -1.0);
+}
+
+TEST(Metrics, WhereTheyAreUndefinedTheyAreZero) {
+  EXPECT_EQ(matthews_correlation({{0, 1, 3}, {1, 1, 5}}), 0.0);
+  EXPECT_EQ(matthews_correlation({{1, 0, 3}, {1, 1, 5}}), 0.0);
+  EXPECT_EQ(matthews_correlation({{1, 1, 5}}), 0.0);
+  EXPECT_EQ(f1_score({{0, 0, 5}}, 1), 0.0);
+  EXPECT_EQ(f1_score({{0, 1, 2}, {1, 0, 3}}, 1), 0.0);
+  EXPECT_EQ(pearson_correlation({1, 2, 3}, {0.1, 0.1, 0.1}), 0.0);
+  EXPECT_EQ(spearman_correlation({2, 2}, {1, 3}), 0.0);
+  EXPECT_THROW(pearson_correlation({1, 2}, {1}), Error);
+}
+
+// SciPy 1.17: pearsonr and spearmanr, with ties in both.
+TEST(Metrics, CorrelationsAreThoseOfSciPy) {
+  std::vector<double> a, b;
+  for (int i = 0; i < 60; ++i) {
+    a.push_back(i * 37 % 23);
+    b.push_back(i * i * 5 % 17 + 0.5 * a.back());
+  }
+  EXPECT_NEAR(pearson_correlation(a, b), 0.7193122180416786, 1e-14);
+  EXPECT_NEAR(spearman_correlation(a, b), 0.703707316003463, 1e-14);
+}
+
+TEST(Metrics, TheExpectedClassIsTheMeanOverProbabilities) {
+  const Tensor p = torch::tensor({{0.5, 0.25, 0.25}, {0.0, 0.1, 0.9}}, torch::kFloat64);
+  EXPECT_TRUE(torch::allclose(expected_class(p.log()), torch::tensor({0.75, 1.9}, torch::kFloat64), 1e-14, 1e-14));
+}
+
 // The definition of PAPER.md, step by step, through the full decomposition.
 Spectrum by_definition(const Tensor& features, bool center_rows) {
   Tensor x = features.to(torch::kFloat64);

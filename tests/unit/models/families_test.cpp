@@ -1,9 +1,9 @@
 // Families of encoders against timm: features, gradients and numbers of parameters (tests/golden/families).
+#include "support/filled.h"
 #include "support/plugins.h"
 #include "support/scratch.h"
 
 #include <nmlbench/compat.h>
-#include <nmlbench/dense.h>
 #include <nmlbench/encoder.h>
 
 #include <cstdlib>
@@ -19,42 +19,6 @@ using nlohmann::json;
 using torch::Tensor;
 
 constexpr std::int64_t kClasses = 5;
-
-// As reference.py has them: numbers in [0, 1) from a name and their places.
-Tensor uniform(const std::string& name, torch::IntArrayRef sizes) {
-  std::uint32_t seed = 2166136261U;
-  for (const char c : name) seed = (seed ^ static_cast<unsigned char>(c)) * 16777619U;
-  Tensor out = torch::empty(sizes);
-  auto* number = dense_data<float>(out);
-  for (std::uint32_t i = 0; i < static_cast<std::uint32_t>(out.numel()); ++i) {
-    std::uint32_t x = i * 0x9E3779B1U + seed;
-    x = (x ^ (x >> 16)) * 0x7FEB352DU;
-    x = (x ^ (x >> 15)) * 0x846CA68BU;
-    x ^= x >> 16;
-    number[i] = static_cast<float>(x >> 8) * 0x1p-24F;
-  }
-  return out;
-}
-
-Tensor filling(const std::string& name, const Tensor& like) {
-  const Tensor u = uniform(name, like.sizes());
-  const auto has = [&](const char* text) { return name.find(text) != std::string::npos; };
-  if (has("token") || has("pos_embed")) return u - 0.5;
-  const std::int64_t longest = *std::max_element(like.sizes().begin(), like.sizes().end());
-  if (like.dim() > 1 && like.numel() > longest) {
-    return (2 * u - 1) * std::sqrt(3.0 * static_cast<double>(like.size(0)) / static_cast<double>(like.numel()));
-  }
-  return name.ends_with("weight") || name.ends_with("gamma") || name.ends_with("running_var") ? 0.5 + u
-                                                                                              : 0.4 * (u - 0.5);
-}
-
-void fill(Encoder& encoder) {
-  const torch::NoGradGuard no_grad;
-  for (auto& item : encoder.named_parameters()) item.value().copy_(filling(item.key(), item.value()));
-  for (auto& item : encoder.named_buffers()) {
-    if (!item.key().ends_with("num_batches_tracked")) item.value().copy_(filling(item.key(), item.value()));
-  }
-}
 
 Batch images(std::int64_t size) {
   Batch batch;
@@ -76,7 +40,7 @@ std::shared_ptr<Encoder> make(const json& entry, std::int64_t size, std::int64_t
   return encoder;
 }
 
-void expect_features(const json& entry) {
+void expect_features(const json& entry, double tolerance) {
   for (const auto& [size_text, expected] : entry.at("features").items()) {
     const torch::NoGradGuard no_grad;
     const std::int64_t size = std::stoll(size_text);
@@ -88,8 +52,8 @@ void expect_features(const json& entry) {
     const auto first = expected.at("first").get<std::vector<double>>();
     const Tensor wanted = torch::tensor(first, torch::kFloat64).view({2, -1});
     const double error = (got.slice(1, 0, wanted.size(1)).to(torch::kFloat64) - wanted).abs().max().item<double>();
-    EXPECT_LE(error / expected.at("largest").get<double>(), 1e-5) << "at " << size << " px";
-    EXPECT_NEAR(got.abs().max().item<double>() / expected.at("largest").get<double>(), 1, 1e-5);
+    EXPECT_LE(error / expected.at("largest").get<double>(), tolerance) << "at " << size << " px";
+    EXPECT_NEAR(got.abs().max().item<double>() / expected.at("largest").get<double>(), 1, tolerance);
   }
 }
 
@@ -112,8 +76,10 @@ void expect_gradients(const json& entry) {
     const auto wanted = expected[item.key()].get<std::vector<double>>();
     const Tensor gradient = item.value().grad().to(torch::kFloat64);
     const Tensor direction = uniform("direction " + item.key(), gradient.sizes()) - 0.5;
-    EXPECT_NEAR(gradient.norm().item<double>(), wanted[0], 1e-4 * wanted[0]) << item.key();
-    EXPECT_NEAR((gradient * direction).sum().item<double>(), wanted[1], 1e-4 * wanted[0]) << item.key();
+    // where a constant is normalised away, a gradient is 0 but for rounding
+    const double tolerance = std::max(1e-4 * wanted[0], 1e-12);
+    EXPECT_NEAR(gradient.norm().item<double>(), wanted[0], tolerance) << item.key();
+    EXPECT_NEAR((gradient * direction).sum().item<double>(), wanted[1], tolerance) << item.key();
   }
 }
 
@@ -124,14 +90,14 @@ json references() {
   return json::parse(in, nullptr, /*allow_exceptions=*/other == nullptr);
 }
 
-void expect_equal_to_timm(const std::string& plugin) {
+void expect_equal_to_timm(const std::string& plugin, double tolerance = 1e-5) {
   int compared = 0;
   const json all = references();
   if (all.is_discarded()) GTEST_SKIP() << "Python had no timm to make the references";
   for (const auto& [name, entry] : all.items()) {
     if (entry.at("plugin") != plugin || !entry.contains("features")) continue;
     SCOPED_TRACE(name);
-    expect_features(entry);
+    expect_features(entry, tolerance);
     expect_gradients(entry);
     ++compared;
   }
@@ -150,11 +116,32 @@ TEST(Families, ConvNextEqualsTimm) {
   expect_equal_to_timm("convnext");
 }
 
-// Gradients under autocast point where those of float32 do.
+TEST(Families, EfficientNetEqualsTimm) {
+  expect_equal_to_timm("efficientnet");
+}
+
+// Features in float32, in which timm's own, of such weights, are 1.1e-5 off those in float64. Gradients are in float64.
+TEST(Families, ResNetV2EqualsTimm) {
+  expect_equal_to_timm("resnetv2", 2e-5);
+}
+
+TEST(Families, SwinTransformerEqualsTimm) {
+  expect_equal_to_timm("swin");
+}
+
+// Gradients under autocast point where those of float32 do. In the two deepest, at their first step and on two images,
+// rounding decides more: timm's own have a cosine of 0.64 (efficientnet) and 0.50 (resnetv2) there.
 TEST(Families, TrainInBfloat16) {
-  for (const auto& [name, variant] : {std::pair<const char*, const char*>{"resnet", "resnet18"},
-                                      {"vit", "vit_tiny"},
-                                      {"convnext", "convnext_tiny"}}) {
+  struct Case {
+    const char *name, *variant;
+    double cosine;
+  };
+  for (const auto& [name, variant, cosine] : {Case{"resnet", "resnet18", 0.99},
+                                              {"vit", "vit_tiny", 0.99},
+                                              {"convnext", "convnext_tiny", 0.99},
+                                              {"efficientnet", "efficientnet_b0", 0.6},
+                                              {"resnetv2", "resnetv2_50x1_bit", 0.45},
+                                              {"swin", "swin_tiny", 0.99}}) {
     SCOPED_TRACE(name);
     const json entry = {{"plugin", name}, {"params", {{"variant", variant}}}};
     const auto encoder = make(entry, 64, kClasses);
@@ -172,7 +159,7 @@ TEST(Families, TrainInBfloat16) {
       return torch::cat(all);
     };
     const Tensor full = gradient(false), half = gradient(true);
-    EXPECT_GT(torch::cosine_similarity(full, half, 0).item<double>(), 0.99);
+    EXPECT_GT(torch::cosine_similarity(full, half, 0).item<double>(), cosine);
     EXPECT_FALSE(torch::equal(full, half));
   }
 }

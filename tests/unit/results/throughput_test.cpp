@@ -76,7 +76,7 @@ TEST_F(ThroughputTest, EveryFormatAndFilter) {
 // Rows that differ in settings say which; without any, there is no column for them.
 TEST_F(ThroughputTest, RowsSayWhatTellsThemApart) {
   const std::string plain = render(query_throughput(*store_, {}), ThroughputTable::methods, TableFormat::markdown);
-  for (const char* column : {"encoder_params", "recipe", "tuner_params", "of all settings"}) {
+  for (const char* column : {"encoder_params", "recipe", "tuner_params", "with other settings"}) {
     EXPECT_THAT(plain, ::testing::Not(HasSubstr(column)));
   }
   const auto add_setting = [&](const std::string& encoder, const std::string& recipe, const std::string& tuner,
@@ -108,9 +108,45 @@ TEST_F(ThroughputTest, RowsSayWhatTellsThemApart) {
   EXPECT_EQ(seconds, expected);
   EXPECT_THAT(render(board, ThroughputTable::methods, TableFormat::table),
               AllOf(HasSubstr("encoder_params"), HasSubstr("width=16"), HasSubstr("precision=fp32"),
-                    HasSubstr("hidden=8"), HasSubstr("are of all settings of a tuner and encoder together")));
+                    HasSubstr("hidden=8"), HasSubstr("of the stacks that a method was fitted in")));
   const auto json = nlohmann::json::parse(render(board, ThroughputTable::methods, TableFormat::json));
   EXPECT_TRUE(json["rows"][0].contains("recipe"));
+}
+
+// Stage runs of one encoder and tuner are told apart by their settings, and a method's speed is that of its own.
+TEST_F(ThroughputTest, StagesAreToldApartByTheirSettings) {
+  const auto add_stack = [&](const std::string& recipe, const std::string& tuner, double steps) {
+    StageRecord stage{"tune", "resnet-tiny", "mlp", "", "gpu", steps, "head-steps", 1.0, 1 << 20};
+    stage.recipe = recipe;
+    stage.tuner_params = tuner;
+    stage.cache_bytes = 1 << 21;
+    store_->write_stage(run_, stage);
+    CellRecord cell =
+        cell_record({.tuner = "mlp", .tuner_params = R"({"hidden":)" + tuner.substr(10, 1) + R"(,"lr":1})"},
+                    {accuracy("photo", "id", 0.5)});
+    cell.recipe = recipe;
+    cell.device = "gpu";
+    cell.cell_id += recipe + tuner;
+    cell.coordinates += recipe + tuner;
+    store_->write_cell(run_, cell);
+  };
+  add_stack(R"({"precision":"bf16"})", R"({"hidden":2})", 1000);
+  add_stack(R"({"precision":"fp32"})", R"({"hidden":2})", 100);
+  add_stack(R"({"precision":"fp32"})", R"({"hidden":8})", 10);
+  add_stack(R"({"precision":"fp32"})", R"({"hidden":8})", 30);
+  const ThroughputBoard board = query_throughput(*store_, {.where = {{"device", "gpu"}}});
+  std::map<std::string, double> stages, methods;
+  for (const StageSpeed& stage : board.stages)
+    stages[stage.recipe.label + " " + stage.tuner_params.label] = *stage.per_second;
+  for (const MethodCost& method : board.methods) {
+    methods[method.recipe.label + " " + method.tuner_params.label] = *method.head_steps_per_second;
+  }
+  const std::map<std::string, double> expected = {
+      {"precision=bf16 hidden=2", 1000}, {"precision=fp32 hidden=2", 100}, {"precision=fp32 hidden=8", 20}};
+  EXPECT_EQ(stages, expected);
+  EXPECT_EQ(methods, expected);
+  EXPECT_THAT(render(board, ThroughputTable::stages, TableFormat::table),
+              AllOf(HasSubstr("precision=bf16"), HasSubstr("cache MiB"), HasSubstr("4.0")));
 }
 
 TEST(ParetoFront, KeepsWhatNothingDominates) {

@@ -1,0 +1,161 @@
+#include "models/text/byte_pair.h"
+
+#include "models/text/unicode.h"
+#include "support/text_file.h"
+#include "support/words.h"
+
+#include <nmlbench/error.h>
+#include <nmlbench/printable.h>
+
+#include <nlohmann/json.hpp>
+
+namespace nmlbench::plugins {
+namespace {
+
+constexpr std::size_t kLargestFile = 64 << 20;               // bytes
+constexpr std::int64_t kMostTokens = std::int64_t{1} << 24;  // embeddings of more would not fit a machine
+
+// GPT-2 spells a byte as the character of its number where that has a glyph in Latin-1, others from U+0100 on.
+std::array<char32_t, 256> characters_of_bytes() {
+  std::array<char32_t, 256> characters;
+  char32_t next = 0x100;
+  for (char32_t byte = 0; byte < 256; ++byte) {
+    const bool printed = (byte >= '!' && byte <= '~') || (byte >= 0xA1 && byte <= 0xAC) || byte >= 0xAE;
+    characters[byte] = printed ? byte : next++;
+  }
+  return characters;
+}
+
+enum class Sign { letter, number, blank, other };
+
+Sign sign_of(char32_t code) {
+  if (is_letter(code)) return Sign::letter;
+  if (is_number(code)) return Sign::number;
+  return is_space(code) ? Sign::blank : Sign::other;
+}
+
+std::size_t contraction(std::u32string_view text) {
+  for (const std::u32string_view ending : {U"'s", U"'t", U"'re", U"'ve", U"'m", U"'ll", U"'d"}) {
+    if (text.substr(0, ending.size()) == ending) return ending.size();
+  }
+  return 0;
+}
+
+std::size_t run_of(std::u32string_view text, Sign sign) {
+  std::size_t length = 0;
+  while (length < text.size() && sign_of(text[length]) == sign) ++length;
+  return length;
+}
+
+// Characters of the first match of GPT-2's pattern
+//   's|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+
+std::size_t piece_length(std::u32string_view text) {
+  if (const std::size_t length = contraction(text)) return length;
+  const std::size_t blank = text.size() > 1 && text[0] == ' ' && sign_of(text[1]) != Sign::blank ? 1 : 0;
+  const Sign sign = sign_of(text[blank]);
+  if (sign != Sign::blank) return blank + run_of(text.substr(blank), sign);
+  const std::size_t length = run_of(text, Sign::blank);
+  return length > 1 && length < text.size() ? length - 1 : length;  // the last blank belongs to the next piece
+}
+
+std::uint64_t key_of(std::int64_t left, std::int64_t right) {
+  return static_cast<std::uint64_t>(left) << 32 | static_cast<std::uint64_t>(right);
+}
+
+}  // namespace
+
+BytePair::BytePair(const std::filesystem::path& vocabulary, const std::filesystem::path& merges,
+                   std::vector<std::string> specials)
+    : Tokenizer(
+          vocabulary,
+          [&] {
+            Vocabulary read;
+            const auto json = nlohmann::json::parse(read_text(vocabulary, kLargestFile), nullptr, false);
+            if (!json.is_object()) {
+              throw DataError(vocabulary.string() +
+                              ": is no JSON object of tokens; it has to be the model's vocab.json");
+            }
+            for (const auto& [token, id] : json.items()) {
+              if (!id.is_number_integer() || id < 0 || id >= kMostTokens) {
+                throw DataError(vocabulary.string() + ": the token \"" + printable(token) +
+                                "\" has no number; it has to be the model's vocab.json");
+              }
+              read[token] = id.template get<std::int64_t>();
+            }
+            return read;
+          }(),
+          std::move(specials)) {
+  const std::array<char32_t, 256> characters = characters_of_bytes();
+  for (std::size_t byte = 0; byte < 256; ++byte) {
+    std::string token;
+    append_utf8(token, characters[byte]);
+    of_byte_[byte] = require(token, ", which stands for the byte " + std::to_string(byte));
+  }
+  read_merges(merges);
+}
+
+std::int64_t BytePair::require(std::string_view token, const std::string& why) const {
+  const auto found = vocabulary().find(token);
+  if (found != vocabulary().end()) return found->second;
+  throw DataError(file().string() + ": has no token \"" + printable(token) + "\"" + why);
+}
+
+void BytePair::read_merges(const std::filesystem::path& merges) {
+  const std::vector<std::string> lines = split_text(read_text(merges, kLargestFile), '\n');
+  for (std::size_t i = 0; i < lines.size(); ++i) {
+    std::string line = lines[i];
+    if (line.ends_with('\r')) line.pop_back();
+    if (line.empty() || (i == 0 && line.starts_with("#version"))) continue;
+    const std::string where = merges.string() + ":" + std::to_string(i + 1);
+    const std::size_t blank = line.find(' ');
+    if (blank == std::string::npos || line.find(' ', blank + 1) != std::string::npos) {
+      throw DataError(where + ": is no pair of tokens; the file has to be the model's merges.txt (or vocab.bpe)");
+    }
+    const std::string left = line.substr(0, blank), right = line.substr(blank + 1), why = ", of the merge at " + where;
+    const auto rank = static_cast<std::int64_t>(i);
+    merges_.try_emplace(key_of(require(left, why), require(right, why)), Merge{rank, require(left + right, why)});
+  }
+}
+
+const BytePair::Merge* BytePair::merge_of(std::int64_t left, std::int64_t right) const {
+  const auto found = merges_.find(key_of(left, right));
+  return found == merges_.end() ? nullptr : &found->second;
+}
+
+void BytePair::append(std::string_view text, std::vector<std::int64_t>& tokens) const {
+  const std::u32string codes = code_points(text);
+  std::string bytes;
+  for (std::u32string_view rest = codes; !rest.empty();) {
+    const std::size_t length = piece_length(rest);
+    bytes.clear();
+    for (const char32_t code : rest.substr(0, length)) append_utf8(bytes, code);
+    append_piece(bytes, tokens);
+    rest.remove_prefix(length);
+  }
+}
+
+// All places of the pair that was learned first are merged, again and again.
+void BytePair::append_piece(std::string_view bytes, std::vector<std::int64_t>& tokens) const {
+  std::vector<std::int64_t> parts;
+  for (const char byte : bytes) parts.push_back(of_byte_[static_cast<unsigned char>(byte)]);
+  while (parts.size() > 1) {
+    const Merge* best = nullptr;
+    std::int64_t left = 0, right = 0;
+    for (std::size_t i = 0; i + 1 < parts.size(); ++i) {
+      const Merge* merge = merge_of(parts[i], parts[i + 1]);
+      if (merge == nullptr || (best != nullptr && merge->rank >= best->rank)) continue;
+      best = merge, left = parts[i], right = parts[i + 1];
+    }
+    if (best == nullptr) break;
+    std::size_t kept = 0;
+    for (std::size_t i = 0; i < parts.size(); ++i) {
+      const bool here = i + 1 < parts.size() && parts[i] == left && parts[i + 1] == right;
+      parts[kept++] = here ? best->token : parts[i];
+      if (here) ++i;
+    }
+    parts.resize(kept);
+  }
+  tokens.insert(tokens.end(), parts.begin(), parts.end());
+}
+
+}  // namespace nmlbench::plugins
