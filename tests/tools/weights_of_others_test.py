@@ -68,7 +68,7 @@ def cases():
         saved = randomised(timm.create_model("vit_tiny_patch16_224", num_classes=1000))
         model = timm.create_model("vit_tiny_patch16_224", num_classes=1000, img_size=size).eval()
         model.load_state_dict(timm.models.vision_transformer.checkpoint_filter_fn(saved.state_dict(), model))
-        return saved, timm_features(model)
+        return saved, lambda x: timm_features(model.to(x.dtype))(x)
 
     yield "timm vit at other sizes", 'plugin = "vit", variant = "vit_tiny"', HALF, resampled_vit
 

@@ -164,6 +164,27 @@ TEST(Families, TrainInBfloat16) {
   }
 }
 
+InputSpec input_of(const std::string& name, const Values& values) {
+  return make_encoder(plugin(PluginKind::encoder, name, values))->input();
+}
+
+// As timm.get_pretrained_cfg() states it, where the matrix does not.
+TEST(Families, InputIsThatOfTheVariant) {
+  const InputSpec b3 = input_of("efficientnet", {{"variant", std::string("tf_efficientnet_b3")}});
+  EXPECT_EQ(b3.height, 300);
+  EXPECT_EQ(b3.preprocessing->crop_pct, 0.904);
+  EXPECT_EQ(b3.mean, (std::vector<double>{0.485, 0.456, 0.406}));
+  EXPECT_EQ(input_of("efficientnet", {{"variant", std::string("efficientnet_b3")}}).width, 288);
+  EXPECT_EQ(input_of("efficientnet", {{"variant", std::string("tf_efficientnet_lite0")}}).mean, std::vector{0.5});
+  EXPECT_EQ(input_of("efficientnet", {{"size", std::int64_t{64}}}).height, 64);
+  const InputSpec swin = input_of("swin", {{"window", std::int64_t{12}}});
+  EXPECT_EQ(swin.height, 384);
+  EXPECT_EQ(swin.preprocessing->crop_pct, 1.0);
+  EXPECT_EQ(input_of("resnetv2", {}).height, 448);
+  EXPECT_THROW(input_of("efficientnet", {{"size", std::int64_t{5}}}), Error);
+  EXPECT_THROW(input_of("efficientnet", {{"crop_pct", 0.01}}), Error);
+}
+
 // Of every variant, with a head of 1,000 classes.
 TEST(Families, HaveTheParametersOfTimmSlow) {
   const json all = references();
