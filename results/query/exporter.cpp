@@ -86,7 +86,7 @@ const std::vector<Table>& tables() {
         {"transition", Type::text},
         {"provenance", Type::text},
         {"validation", Type::text},
-        {"upstream_samples", Type::integer},
+        {"upstream_samples", Type::real},
         {"upstream_accuracy", Type::real},
         {"checkpoint_id", Type::text}}},
       {"log",
