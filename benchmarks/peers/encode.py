@@ -25,7 +25,7 @@ MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 OURS = {"resnet50": 'plugin = "resnet", variant = "resnet50"', "vit_b_16": 'plugin = "vit", variant = "vit_base", patch = 16',
         "convnext_tiny": 'plugin = "convnext", variant = "convnext_tiny"'}
 HEADS = {"resnet50": "fc", "vit_b_16": "heads", "convnext_tiny": "classifier.2"}
-WARM_UP = 32  # images more than are timed: those of our first batch
+WARM_UP = 256  # images of our first batch, which our stage does not time
 
 MATRIX = """
 [matrix]
