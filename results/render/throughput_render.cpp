@@ -16,6 +16,11 @@ using Column = TypedTable::Column;
 
 constexpr double kPerMebibyte = 1.0 / (1024.0 * 1024.0);
 
+// 0: not known, or none.
+TableValue bytes_value(std::int64_t bytes) {
+  return table_value(bytes > 0 ? std::optional(static_cast<double>(bytes)) : std::nullopt);
+}
+
 // Settings are shown to people where any differ, and what differs of them.
 template <typename Row>
 Column settings(const char* name, const std::vector<Row>& rows, KeyValue Row::*of) {
@@ -43,8 +48,8 @@ TypedTable stage_table(const ThroughputBoard& board, bool for_people) {
   for (const StageSpeed& stage : board.stages) {
     table.rows.push_back({stage.stage, stage.encoder, shown(stage.encoder_params), shown(stage.recipe), stage.tuner,
                           shown(stage.tuner_params), stage.device, stage.runs, stage.items, stage.unit, stage.seconds,
-                          table_value(stage.per_second), static_cast<double>(stage.peak_bytes),
-                          static_cast<double>(stage.cache_bytes)});
+                          table_value(stage.per_second), bytes_value(stage.peak_bytes),
+                          bytes_value(stage.cache_bytes)});
   }
   return table;
 }
@@ -83,7 +88,7 @@ TypedTable method_table(const ThroughputBoard& board, bool for_people) {
                           shown(method.tuner_params), method.device, method.cells, method.complete,
                           table_value(method.id), table_value(method.ood), table_value(method.harmonic),
                           table_value(method.seconds_per_cell), table_value(method.cells_per_hour),
-                          table_value(method.head_steps_per_second), static_cast<double>(method.peak_bytes)});
+                          table_value(method.head_steps_per_second), bytes_value(method.peak_bytes)});
   }
   return table;
 }
