@@ -49,9 +49,9 @@ Filters of_stages(const Filters& filters) {
 void label(std::vector<StageSpeed>& stages, std::string StageSpeed::*owner, KeyValue StageSpeed::*settings) {
   std::map<std::string, std::set<std::string>> of_owner;
   for (const StageSpeed& stage : stages) of_owner[stage.*owner].insert((stage.*settings).text);
-  for (StageSpeed& stage : stages) {
-    (stage.*settings).label = shorten(of_owner.at(stage.*owner), {}).at((stage.*settings).text);
-  }
+  std::map<std::string, std::map<std::string, std::string>> labels;
+  for (const auto& [name, texts] : of_owner) labels[name] = shorten(texts, {});
+  for (StageSpeed& stage : stages) (stage.*settings).label = labels.at(stage.*owner).at((stage.*settings).text);
 }
 
 std::vector<StageSpeed> stage_speeds(const Store& store, const Filters& filters) {
