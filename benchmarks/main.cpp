@@ -1,14 +1,11 @@
 // NMLBENCH_THREADS sets the threads of LibTorch; 1 by default, because the engine gives each stack and each encoder
 // one.
-#include "engine/process.h"
-
 #include <cstdlib>
 
 #include <ATen/Parallel.h>
 #include <benchmark/benchmark.h>
 
 int main(int argc, char** argv) {
-  nmlbench::keep_freed_memory();  // as the program does
   const char* threads = std::getenv("NMLBENCH_THREADS");
   at::set_num_threads(threads != nullptr ? std::atoi(threads) : 1);
   benchmark::Initialize(&argc, argv);

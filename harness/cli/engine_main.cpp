@@ -1,6 +1,5 @@
 // nmlbench-engine: every verb, on LibTorch. nmlbench starts it (main.cpp).
 #include "cli/program.h"
-#include "engine/process.h"
 
 #include <nmlbench/warning.h>
 
@@ -11,7 +10,6 @@
 
 int main(int argc, char** argv) {
   using namespace nmlbench::cli;
-  nmlbench::keep_freed_memory();
   nmlbench::set_warning_sink([](const std::string& line) { spdlog::warn("{}", line); });
   static constexpr AddVerb kVerbs[] = {
       add_run,        add_plan,     add_plugins,     add_new_plugin, add_leaderboard,

@@ -8,7 +8,6 @@
 #include <new>
 #include <system_error>
 
-#include <malloc.h>
 #include <spdlog/spdlog.h>
 #include <sys/resource.h>
 
@@ -29,13 +28,6 @@ c10::DeviceIndex index_of(torch::Device device) {
 
 }  // namespace
 #endif
-
-void keep_freed_memory() {
-#ifdef __GLIBC__
-  ::mallopt(M_MMAP_THRESHOLD, 32 << 20);  // the largest that glibc accepts
-  ::mallopt(M_TRIM_THRESHOLD, 512 << 20);
-#endif
-}
 
 std::int64_t peak_bytes(torch::Device device) {
   if (device.is_cpu()) {

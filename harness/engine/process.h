@@ -10,10 +10,6 @@
 
 namespace nmlbench {
 
-// Keeps freed memory: returning the buffers of each step to the system and faulting them in again costs a tenth of the
-// time. To be called before anything else.
-void keep_freed_memory();
-
 // Peak memory so far: of the process, or of LibTorch's tensors on a GPU. 0 when unknown.
 std::int64_t peak_bytes(torch::Device device);
 
