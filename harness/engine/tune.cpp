@@ -27,8 +27,9 @@ double seconds_since(Clock::time_point begin) {
   return std::chrono::duration<double>(Clock::now() - begin).count();
 }
 
-// The loss curves [E, H] of the heads, into their records; a head whose loss is not finite has failed.
-void write_curves(const torch::Tensor& loss, std::vector<CellRecord>& records) {
+// The loss curves [E, H] of the heads, into their records; a head whose loss is not finite has failed. `in_epochs`: the
+// tuner trains in epochs; else E is 1 at most.
+void write_curves(const torch::Tensor& loss, bool in_epochs, std::vector<CellRecord>& records) {
   if (loss.dim() != 2 || loss.size(1) != static_cast<std::int64_t>(records.size())) {
     throw Error(fmt::format("bug in the tuner plugin: fit() reports losses {}, expected [epochs, {}]",
                             c10::str(loss.sizes()), records.size()));
@@ -40,10 +41,12 @@ void write_curves(const torch::Tensor& loss, std::vector<CellRecord>& records) {
     const float* first = dense_data<float>(by_head) + static_cast<std::int64_t>(h) * epochs;
     curve.assign(first, first + epochs);
     const auto bad = std::find_if(curve.begin(), curve.end(), [](float v) { return !std::isfinite(v); });
-    if (bad != curve.end()) {
-      fail(records[h],
-           {fmt::format("training diverged: the loss of epoch {} is {}; lower lr", bad - curve.begin() + 1, *bad)});
-    }
+    if (bad == curve.end()) continue;
+    fail(records[h],
+         {in_epochs
+              ? fmt::format("training diverged: the loss of epoch {} is {}; lower lr", bad - curve.begin() + 1, *bad)
+              : fmt::format("the fit gave no numbers: its training loss is {}; are features finite, and not huge?",
+                            *bad)});
   }
 }
 
@@ -171,7 +174,8 @@ StackRunner::Loaded StackRunner::load(const Stack& stack) const {
 StackResult StackRunner::run(const Stack& stack) {
   const Tf32Guard tf32(context_.device, /*allowed=*/false);
   Loaded loaded = load(stack);
-  const std::unique_ptr<Tuner> tuner = make_tuner(plan_.tuners[plan_.cells[stack.first_cell()].tuner]);
+  const ResolvedPlugin& resolved = plan_.tuners[plan_.cells[stack.first_cell()].tuner];
+  const std::unique_ptr<Tuner> tuner = make_tuner(resolved);
   tuner->init(loaded.shape, loaded.heads, context_.device);
 
   StackResult result;
@@ -184,7 +188,7 @@ StackResult StackRunner::run(const Stack& stack) {
   synchronize(context_.device);
   result.timing.fit_seconds = seconds_since(begin);
   result.timing.head_steps = static_cast<double>(report.head_steps);
-  write_curves(report.loss, loaded.records);
+  write_curves(report.loss, !resolved.parameter(Role::epochs).empty(), loaded.records);
 
   begin = Clock::now();
   result.timing.samples =

@@ -1,16 +1,29 @@
+#include "knn.h"
 #include "linear_probe.h"
+#include "logistic.h"
+#include "ncm.h"
 #include "nmtune.h"
+#include "ridge.h"
 
 #include <nmlbench/plugin.h>
 
 #define NMLBENCH_PAPER "Chen et al., ICLR 2024, arXiv 2309.17002"
 
-NMLBENCH_PLUGINS("nmlbench-tuners", "0.1.0", "Apache-2.0", "",
-                 nmlbench::entry<nmlbench::plugins::LinearProbe>("linear-probe", 3,
-                                                                 "one linear layer on frozen features", NMLBENCH_PAPER),
-                 nmlbench::entry<nmlbench::plugins::Mlp>("mlp", 3,
-                                                         "residual MLP on frozen features, then a linear layer",
-                                                         NMLBENCH_PAPER),
-                 nmlbench::entry<nmlbench::plugins::NmTune>(
-                     "nmtune", 3, "the MLP with consistency, covariance and dominant singular value losses",
-                     NMLBENCH_PAPER));
+NMLBENCH_PLUGINS(
+    "nmlbench-tuners", "0.1.0", "Apache-2.0", "",
+    nmlbench::entry<nmlbench::plugins::LinearProbe>("linear-probe", 3, "one linear layer on frozen features",
+                                                    NMLBENCH_PAPER),
+    nmlbench::entry<nmlbench::plugins::Mlp>("mlp", 3, "residual MLP on frozen features, then a linear layer",
+                                            NMLBENCH_PAPER),
+    nmlbench::entry<nmlbench::plugins::NmTune>(
+        "nmtune", 3, "the MLP with consistency, covariance and dominant singular value losses", NMLBENCH_PAPER),
+    nmlbench::entry<nmlbench::plugins::Logistic>(
+        "logistic", 1, "multinomial logistic regression with L2 penalty, by L-BFGS to its optimum",
+        "scikit-learn's LogisticRegression; Oquab et al. 2023, arXiv 2304.07193 (protocol)"),
+    nmlbench::entry<nmlbench::plugins::Ridge>(
+        "ridge", 1, "ridge regression on one-hot targets, with a penalty or the best by leave-one-out",
+        "scikit-learn's RidgeClassifierCV; Golub, Heath & Wahba 1979"),
+    nmlbench::entry<nmlbench::plugins::Knn>("knn", 1, "weighted nearest neighbours by cosine similarity",
+                                            "Wu et al. 2018, arXiv 1805.01978; Caron et al. 2021, "
+                                            "arXiv 2104.14294"),
+    nmlbench::entry<nmlbench::plugins::NearestClassMean>("ncm", 1, "nearest class mean", "Mensink et al. 2013"));

@@ -149,7 +149,7 @@ void add_stages(MethodCost& method, const std::vector<StageSpeed>& stages) {
     steps += stage.items;
     seconds += stage.seconds;
   }
-  if (seconds > 0) method.head_steps_per_second = steps / seconds;
+  if (seconds > 0 && steps > 0) method.head_steps_per_second = steps / seconds;  // closed forms take no steps
 }
 
 const std::optional<Score>& score_of(const MethodCost& method, const std::string& name) {
