@@ -1,16 +1,30 @@
+#include "fine_tuning.h"
 #include "linear_probe.h"
 #include "nmtune.h"
 
 #include <nmlbench/plugin.h>
 
 #define NMLBENCH_PAPER "Chen et al., ICLR 2024, arXiv 2309.17002"
+#define NMLBENCH_FOLLOW_UP "Chen et al., arXiv 2403.06869"
 
-NMLBENCH_PLUGINS("nmlbench-tuners", "0.1.0", "Apache-2.0", "",
-                 nmlbench::entry<nmlbench::plugins::LinearProbe>("linear-probe", 3,
-                                                                 "one linear layer on frozen features", NMLBENCH_PAPER),
-                 nmlbench::entry<nmlbench::plugins::Mlp>("mlp", 3,
-                                                         "residual MLP on frozen features, then a linear layer",
-                                                         NMLBENCH_PAPER),
-                 nmlbench::entry<nmlbench::plugins::NmTune>(
-                     "nmtune", 3, "the MLP with consistency, covariance and dominant singular value losses",
-                     NMLBENCH_PAPER));
+NMLBENCH_PLUGINS(
+    "nmlbench-tuners", "0.1.0", "Apache-2.0", "",
+    nmlbench::entry<nmlbench::plugins::LinearProbe>("linear-probe", 3, "one linear layer on frozen features",
+                                                    NMLBENCH_PAPER),
+    nmlbench::entry<nmlbench::plugins::Mlp>("mlp", 3, "residual MLP on frozen features, then a linear layer",
+                                            NMLBENCH_PAPER),
+    nmlbench::entry<nmlbench::plugins::NmTune>(
+        "nmtune", 3, "the MLP with consistency, covariance and dominant singular value losses", NMLBENCH_PAPER),
+    nmlbench::entry<nmlbench::plugins::FullFineTune>("full-finetune", 1,
+                                                     "moves all weights of the encoder, with a linear head",
+                                                     NMLBENCH_FOLLOW_UP),
+    nmlbench::entry<nmlbench::plugins::LpFt>("lp-ft", 1, "a linear probe, then all weights of the encoder from there",
+                                             "Kumar et al., ICLR 2022, arXiv 2202.10054"),
+    nmlbench::entry<nmlbench::plugins::WiseFt>(
+        "wise-ft", 1, "weights between the untouched encoder with its linear probe and the tuned one",
+        "Wortsman et al., CVPR 2022, arXiv 2109.01903"),
+    nmlbench::entry<nmlbench::plugins::BitFit>("bitfit", 1, "moves the biases of the encoder alone",
+                                               "Ben Zaken et al., ACL 2022, arXiv 2106.10199"),
+    nmlbench::entry<nmlbench::plugins::Lora>(
+        "lora", 1, "moves weights of the encoder by updates of low rank, merged for evaluation",
+        "Hu et al., ICLR 2022, arXiv 2106.09685; on MLP blocks: " NMLBENCH_FOLLOW_UP));

@@ -3,6 +3,7 @@
 #include <nmlbench/plugin.h>
 
 #include <filesystem>
+#include <map>
 #include <string>
 
 #include <caffe2/serialize/inline_container.h>
@@ -91,6 +92,7 @@ class TorchScript : public Encoder {
                       ": this LibTorch (" TORCH_VERSION ") cannot load it: " + first_line(error.what()));
     }
     module_.eval();
+    register_weights();
     const torch::NoGradGuard no_grad;
     dim_ = run(torch::zeros({2, spec.channels, spec.height, spec.width})).size(1);
   }
@@ -104,6 +106,34 @@ class TorchScript : public Encoder {
   bool trainable() const override { return false; }
 
  private:
+  // The file's own tensors, under their names, for tuners that move the encoder.
+  void register_weights() {
+    std::map<std::string, torch::nn::Module*> modules;
+    const auto place = [&](const std::string& name) {
+      const std::size_t dot = name.rfind('.');
+      torch::nn::Module& owner = dot == std::string::npos ? *this : module_at(name.substr(0, dot), modules);
+      return std::pair<torch::nn::Module&, std::string>(owner, name.substr(dot + 1));
+    };
+    for (const auto& item : module_.named_parameters()) {
+      const auto& [owner, name] = place(item.name);
+      owner.register_parameter(name, item.value, /*requires_grad=*/false);
+    }
+    for (const auto& item : module_.named_buffers()) {
+      const auto& [owner, name] = place(item.name);
+      owner.register_buffer(name, item.value);
+    }
+  }
+
+  torch::nn::Module& module_at(const std::string& path, std::map<std::string, torch::nn::Module*>& modules) {
+    const auto known = modules.find(path);
+    if (known != modules.end()) return *known->second;
+    const std::size_t dot = path.rfind('.');
+    torch::nn::Module& parent = dot == std::string::npos ? *this : module_at(path.substr(0, dot), modules);
+    const auto child = parent.register_module(path.substr(dot + 1), std::make_shared<torch::nn::Module>());
+    modules.emplace(path, child.get());
+    return *child;
+  }
+
   torch::Tensor run(const torch::Tensor& x) {
     if (device_ != x.device()) {
       module_.to(x.device());
