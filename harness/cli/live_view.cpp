@@ -70,7 +70,7 @@ std::vector<std::string> training_lines(const LiveState& state) {
 // As many rates in a line as fit.
 std::vector<std::string> throughput_lines(const LiveState& state, int width) {
   std::vector<std::string> lines;
-  for (const char* stage : {"pretrain", "encode", "tune", "evaluate"}) {
+  for (const char* stage : {"pretrain", "encode", "tune", "fine-tune", "evaluate"}) {
     const auto found = state.throughput.find(stage);
     if (found == state.throughput.end() || found->second.seconds < kShortestTime) continue;
     const LiveState::Throughput& sum = found->second;
@@ -155,7 +155,8 @@ void LiveState::add(const CellRecord& cell) {
 }
 
 void LiveState::add(const StageRecord& stage) {
-  Throughput& sum = throughput[stage.stage];
+  const bool moves_encoder = stage.stage == "tune" && stage.unit != "head-steps";
+  Throughput& sum = throughput[moves_encoder ? "fine-tune" : stage.stage];
   sum.unit = stage.unit;
   sum.items += stage.items;
   sum.seconds += stage.seconds;

@@ -39,7 +39,7 @@ struct LiveState {
   std::int64_t done = 0, failed = 0;
   std::vector<Phase> phases;                     // in the order they began
   std::map<std::string, EpochReport> training;   // checkpoints that have not finished, by id
-  std::map<std::string, Throughput> throughput;  // by stage
+  std::map<std::string, Throughput> throughput;  // by stage, tuning of encoders apart
   std::map<std::string, Tuner> tuners;           // by name
 
   void add(const CellRecord& cell);

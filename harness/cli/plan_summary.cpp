@@ -18,27 +18,44 @@ namespace {
 
 using nlohmann::json;
 
+double training_rows(const Plan& plan, const Cell& cell) {
+  return static_cast<double>(plan.splits[plan.tasks[cell.task].train].facts.info.size) * cell.fraction;
+}
+
 // Steps of a head that trains for `epochs` in batches, when its tuner has such parameters.
 double head_steps(const Plan& plan, const Cell& cell) {
   const ResolvedPlugin& tuner = plan.tuners[cell.tuner];
   const std::string epochs = tuner.parameter(Role::epochs), batch_size = tuner.parameter(Role::batch_size);
   if (epochs.empty() || batch_size.empty()) return 0;
-  const auto rows = static_cast<double>(plan.splits[plan.tasks[cell.task].train].facts.info.size) * cell.fraction;
   const auto batch = static_cast<double>(tuner.params.integer(batch_size));
-  return static_cast<double>(tuner.params.integer(epochs)) * std::ceil(rows / batch);
+  return static_cast<double>(tuner.params.integer(epochs)) * std::ceil(training_rows(plan, cell) / batch);
+}
+
+// Rows that a cell which moves its encoder trains on, in all epochs.
+double trained_rows(const Plan& plan, const Cell& cell) {
+  const ResolvedPlugin& tuner = plan.tuners[cell.tuner];
+  const std::string epochs = tuner.parameter(Role::epochs);
+  return epochs.empty() ? 0 : static_cast<double>(tuner.params.integer(epochs)) * training_rows(plan, cell);
+}
+
+// Training encodings that no cell reads, since all tuners on them move the encoder.
+std::set<std::size_t> unread_encodings(const Plan& plan) {
+  std::set<std::size_t> unread, read;
+  for (const Cell& cell : plan.cells) {
+    (plan.tuners[cell.tuner].reads_training_features() ? read : unread).insert(cell.train);
+    read.insert(cell.tests.begin(), cell.tests.end());
+  }
+  for (const std::size_t encoding : read) unread.erase(encoding);
+  return unread;
 }
 
 json stage_json(const StageCount& stage, const std::string& unit) {
-  return {{"total", stage.total},
-          {"known", stage.known},
-          {"to_do", stage.total - stage.known},
-          {"work", stage.work},
-          {"unit", unit}};
+  return {
+      {"total", stage.total}, {"known", stage.known}, {"to_do", stage.to_do()}, {"work", stage.work}, {"unit", unit}};
 }
 
 std::string stage_line(const char* name, const StageCount& stage, const std::string& work) {
-  return fmt::format("  {:<12} {:>7} {:>9} {:>9}   {}\n", name, stage.total, stage.known, stage.total - stage.known,
-                     work);
+  return fmt::format("  {:<12} {:>7} {:>9} {:>9}   {}\n", name, stage.total, stage.known, stage.to_do(), work);
 }
 
 // All data and weights that are missing, not the first alone.
@@ -79,7 +96,10 @@ PlanSummary summarise(const Plan& plan, const ArtifactCache& cache, const KnownC
           static_cast<double>(plan.splits[*checkpoint.split].facts.info.size * checkpoint.optim.epochs);
     }
   }
-  for (const Encoding& encoding : plan.encodings) {
+  const std::set<std::size_t> unread = unread_encodings(plan);
+  for (std::size_t i = 0; i < plan.encodings.size(); ++i) {
+    const Encoding& encoding = plan.encodings[i];
+    if (unread.count(i) > 0) continue;
     ++summary.encodings.total;
     if (cache.has(ArtifactKind::features, encoding.id)) {
       ++summary.encodings.known;
@@ -91,13 +111,15 @@ PlanSummary summarise(const Plan& plan, const ArtifactCache& cache, const KnownC
   for (const Task& task : plan.tasks) test_sets[task.spec] = task.tests.size();
   for (const auto& [task, tests] : test_sets) summary.test_sets += static_cast<std::int64_t>(tests);
   for (const Cell& cell : plan.cells) {
-    ++summary.cells.total;
+    const bool moves_encoder = plan.tuners[cell.tuner].moves_encoder();
+    StageCount& stage = moves_encoder ? summary.fine_tunings : summary.cells;
+    ++stage.total;
     if (known.done.count(cell.id) > 0) {
-      ++summary.cells.known;
+      ++stage.known;
       continue;
     }
     if (known.failed.count(cell.id) > 0) ++summary.failed_before;
-    summary.cells.work += head_steps(plan, cell);
+    stage.work += moves_encoder ? trained_rows(plan, cell) : head_steps(plan, cell);
     for (const std::string& obstacle : obstacles_of(plan, cell)) ++summary.obstacles[obstacle];
   }
   return summary;
@@ -110,6 +132,10 @@ std::string to_text(const PlanSummary& summary) {
       stage_line("pre-train", summary.checkpoints, format_count(summary.checkpoints.work) + " " + summary.sample_unit);
   out += stage_line("encode", summary.encodings, format_count(summary.encodings.work) + " " + summary.sample_unit);
   out += stage_line("tune", summary.cells, format_count(summary.cells.work) + " head-steps");
+  if (summary.fine_tunings.total > 0) {
+    out += stage_line("fine-tune", summary.fine_tunings,
+                      format_count(summary.fine_tunings.work) + " " + summary.sample_unit);
+  }
   out += fmt::format("  {:<12} {:>7} test sets\n", "evaluate", summary.test_sets);
   if (summary.failed_before > 0) {
     out += fmt::format("  {} cells failed before; --retry-failed runs them again\n", summary.failed_before);
@@ -123,7 +149,8 @@ std::string to_json_text(const Plan& plan, const PlanSummary& summary) {
   json out = json::parse(plan.canonical);
   out["stages"] = {{"pretrain", stage_json(summary.checkpoints, summary.sample_unit)},
                    {"encode", stage_json(summary.encodings, summary.sample_unit)},
-                   {"tune", stage_json(summary.cells, "head-steps")}};
+                   {"tune", stage_json(summary.cells, "head-steps")},
+                   {"fine_tune", stage_json(summary.fine_tunings, summary.sample_unit)}};
   out["encodings"] = json::array();
   for (const Encoding& encoding : plan.encodings) {
     out["encodings"].push_back({{"id", encoding.id}, {"checkpoint", encoding.checkpoint}, {"split", encoding.split}});

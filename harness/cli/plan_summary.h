@@ -24,6 +24,8 @@ struct StageCount {
   std::int64_t total = 0;
   std::int64_t known = 0;  // already in the cache or the database
   double work = 0;         // images, samples or head-steps left to do
+
+  std::int64_t to_do() const { return total - known; }
 };
 
 struct PlanSummary {
@@ -31,7 +33,8 @@ struct PlanSummary {
   std::string sample_unit;  // Plan::sample_unit
   StageCount checkpoints;   // trained ones
   StageCount encodings;
-  StageCount cells;
+  StageCount cells;         // heads on frozen features
+  StageCount fine_tunings;  // cells that move their encoder
   std::int64_t failed_before = 0;
   std::int64_t test_sets = 0;                     // of all tasks
   std::map<std::string, std::int64_t> obstacles;  // message -> cells that cannot run

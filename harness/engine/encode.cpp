@@ -1,10 +1,9 @@
 #include "engine/encode.h"
 
 #include "cache/feature_store.h"
-#include "engine/augment.h"
 #include "engine/prepare.h"
 #include "engine/process.h"
-#include "engine/random_crop.h"
+#include "engine/sample_batch.h"
 
 #include <nmlbench/compat.h>
 
@@ -43,11 +42,7 @@ torch::Tensor samples_of(const SplitData& split, const Views& views, std::int64_
   if (views.count == 0) return split.samples(rows, device);
   const Augmentation augmentation = views.of(view);
   const Stream draws = Stream(0).at("views").at(view).at(first);
-  if (!augmentation.photo_crop) return augment(split.samples(rows, device), augmentation, draws);
-  const auto choose = [&](std::int64_t i, std::int64_t width, std::int64_t height) {
-    return random_crop(width, height, augmentation.min_scale, augmentation.max_scale, draws.at("photo-crop").at(i));
-  };
-  return send(augment(split.crops(rows, choose), augmentation, draws), device);
+  return augmented_images(split, rows, augmentation, draws, device);
 }
 
 // Rows `row` .. `end` - 1 as the encoder takes them. `samples`: images or features from row `first` on; undefined for

@@ -67,17 +67,6 @@ TestOutput predict_all(Tuner& tuner, std::int64_t first_unit, const StackShape& 
   return output;
 }
 
-// The spectrum of each head's features [H, R, D']; none for a head whose features are not finite.
-std::vector<Spectrum> tuned_spectra(const torch::Tensor& features, bool center_rows) {
-  std::vector<Spectrum> spectra(static_cast<std::size_t>(features.size(0)));
-  for (std::int64_t h = 0; h < features.size(0); ++h) {
-    if (torch::isfinite(features[h]).all().item<bool>()) {
-      spectra[static_cast<std::size_t>(h)] = feature_spectrum(features[h], center_rows);
-    }
-  }
-  return spectra;
-}
-
 SpectrumRow to_row(const Spectrum& spectrum, const std::string& test_set, const char* space, bool center_rows,
                    std::int64_t rows) {
   const torch::Tensor values = spectrum.values.to(torch::kFloat32).contiguous();
@@ -85,44 +74,8 @@ SpectrumRow to_row(const Spectrum& spectrum, const std::string& test_set, const 
           std::vector<float>(dense_data<float>(values), dense_data<float>(values) + values.numel())};
 }
 
-// What the predictions of one test set share: its labels as they are scored.
-class ScoredLabels {
- public:
-  // labels: int64 [N] in [0, classes), CPU.
-  ScoredLabels(const Task& task, const TestSet& test, const Split& split, const torch::Tensor& labels,
-               std::int64_t classes)
-      : labels_(labels.contiguous()) {
-    row_.test_set = test.name;
-    row_.samples = labels_.size(0);
-    row_.classes = classes;
-    row_.labels = std::make_shared<const Bytes>(pack_labels(values(labels_), classes));
-    Digest digest;
-    // The features of one sample differ between encoders, each with a file of its own.
-    const bool is_feature = split.facts.info.kind == SampleKind::feature;
-    if (is_feature) digest.update(task.name).update(test.name);
-    digest.update(is_feature ? "features" : split.facts.digest).update(fmt::format("{}", classes));
-    row_.samples_digest = digest.update(dense_data<std::int64_t>(labels_), labels_.nbytes()).hex();
-  }
-
-  PredictionRow row(const Metrics& metrics) const {
-    const torch::Tensor predicted = metrics.predicted.contiguous(), p_true = metrics.p_true.contiguous();
-    PredictionRow row = row_;
-    const std::span<const double> p(dense_data<double>(p_true), static_cast<std::size_t>(p_true.numel()));
-    row.packed = pack_predictions(values(labels_), values(predicted), p, row_.classes);
-    return row;
-  }
-
- private:
-  static std::span<const std::int64_t> values(const torch::Tensor& tensor) {
-    return {dense_data<std::int64_t>(tensor), static_cast<std::size_t>(tensor.numel())};
-  }
-
-  torch::Tensor labels_;
-  PredictionRow row_;  // without what a head answered
-};
-
 // logits [N, C] over the test set's own classes.
-Metrics score(const torch::Tensor& logits, const torch::Tensor& labels, const SplitInfo& info) {
+Metrics metrics_of(const torch::Tensor& logits, const torch::Tensor& labels, const SplitInfo& info) {
   const torch::Tensor answers = best_right_class(logits, labels, info.right_classes);
   if (info.sets.empty()) return classification_metrics(answers, labels);  // rows need no copy
   const torch::Tensor rows = worst_rows(answers, labels, info.sets);
@@ -172,6 +125,78 @@ void write_metrics(CellRecord& record, const TestSet& test, const Metrics& metri
 
 }  // namespace
 
+// What the predictions of one test set share: its labels as they are scored.
+class ScoredLabels {
+ public:
+  // labels: int64 [N] in [0, classes), CPU.
+  ScoredLabels(const Task& task, const TestSet& test, const Split& split, const torch::Tensor& labels,
+               std::int64_t classes)
+      : labels_(labels.contiguous()) {
+    row_.test_set = test.name;
+    row_.samples = labels_.size(0);
+    row_.classes = classes;
+    row_.labels = std::make_shared<const Bytes>(pack_labels(values(labels_), classes));
+    Digest digest;
+    // The features of one sample differ between encoders, each with a file of its own.
+    const bool is_feature = split.facts.info.kind == SampleKind::feature;
+    if (is_feature) digest.update(task.name).update(test.name);
+    digest.update(is_feature ? "features" : split.facts.digest).update(fmt::format("{}", classes));
+    row_.samples_digest = digest.update(dense_data<std::int64_t>(labels_), labels_.nbytes()).hex();
+  }
+
+  PredictionRow row(const Metrics& metrics) const {
+    const torch::Tensor predicted = metrics.predicted.contiguous(), p_true = metrics.p_true.contiguous();
+    PredictionRow row = row_;
+    const std::span<const double> p(dense_data<double>(p_true), static_cast<std::size_t>(p_true.numel()));
+    row.packed = pack_predictions(values(labels_), values(predicted), p, row_.classes);
+    return row;
+  }
+
+ private:
+  static std::span<const std::int64_t> values(const torch::Tensor& tensor) {
+    return {dense_data<std::int64_t>(tensor), static_cast<std::size_t>(tensor.numel())};
+  }
+
+  torch::Tensor labels_;
+  PredictionRow row_;  // without what a head answered
+};
+
+TestScorer::TestScorer(const Plan& plan, const Task& task, const TestSet& test, const torch::Tensor& labels,
+                       std::int64_t classes)
+    : plan_(plan),
+      test_(test),
+      info_(plan.splits[test.split].facts.info),
+      scored_classes_(info_.training_classes.empty() ? classes
+                                                     : static_cast<std::int64_t>(info_.training_classes.size())),
+      labels_(info_.training_classes.empty() ? training_labels(labels, test.classes, classes, test.name) : labels),
+      rows_(nmlbench::spectrum_rows(labels.size(0), plan.analysis.max_rows)) {
+  if (!info_.scores.empty() && (!test.classes.empty() || info_.classes != classes)) {
+    throw DataError(fmt::format("test set \"{}\" has scores 0 to {}, and the training split's {} classes are others",
+                                test.name, info_.classes - 1, classes));
+  }
+  if (!plan.keep_predictions) return;
+  const torch::Tensor units = first_rows(info_.sets, labels_.size(0));
+  kept_ = std::make_unique<const ScoredLabels>(task, test, plan.splits[test.split], labels_.index_select(0, units),
+                                               scored_classes_);
+}
+
+TestScorer::~TestScorer() = default;
+
+void TestScorer::score(const torch::Tensor& logits, const torch::Tensor& tuned, const Spectrum& raw,
+                       CellRecord& record) const {
+  const bool center_rows = plan_.analysis.center_rows;
+  if (!torch::isfinite(logits).all().item<bool>() || (tuned.defined() && !torch::isfinite(tuned).all().item<bool>())) {
+    return fail(record, {fmt::format("the predictions on test set \"{}\" are not finite", test_.name)});
+  }
+  const Spectrum own = tuned.defined() ? feature_spectrum(tuned, center_rows) : raw;
+  const torch::Tensor answers = map_classes(logits, info_.training_classes);
+  const Metrics metrics = metrics_of(answers, labels_, info_);
+  if (kept_) record.predictions.push_back(kept_->row(metrics));
+  write_metrics(record, test_, metrics, asked_metrics(info_, test_, metrics, answers), own, raw, scored_classes_);
+  record.spectra.push_back(to_row(raw, test_.name, "raw", center_rows, rows_.size(0)));
+  if (tuned.defined()) record.spectra.push_back(to_row(own, test_.name, "tuned", center_rows, rows_.size(0)));
+}
+
 Spectrum RawSpectra::get(std::size_t encoding, const torch::Tensor& x, bool center_rows) {
   Entry* entry = nullptr;
   {
@@ -204,48 +229,24 @@ void Evaluator::measure_test(const Stack& stack, std::size_t first, std::size_t 
     return plan_.cells[stack.units[unit].cells.front()].tests[test_index];
   };
   const Task& task = plan_.tasks[plan_.cells[stack.units[first].cells.front()].task];
-  const TestSet& test = task.tests[test_index];
-  const SplitInfo& info = plan_.splits[test.split].facts.info;
-  const auto& groups = info.training_classes;
-  const bool center_rows = plan_.analysis.center_rows;
-  if (!info.scores.empty() && (!test.classes.empty() || info.classes != shape.classes)) {
-    throw DataError(fmt::format("test set \"{}\" has scores 0 to {}, and the training split's {} classes are others",
-                                test.name, info.classes - 1, shape.classes));
-  }
   std::vector<Features> tests;
   for (std::size_t unit = first; unit < last; ++unit) {
     tests.push_back(require_features(cache_, plan_.encodings[encoding_of(unit)].id));
-    if (groups.empty()) tests.back().y = training_labels(tests.back().y, test.classes, shape.classes, test.name);
   }
-  const torch::Tensor rows = spectrum_rows(tests[0].x.size(0), plan_.analysis.max_rows);
-  const auto scored_classes = groups.empty() ? shape.classes : static_cast<std::int64_t>(groups.size());
-  std::optional<ScoredLabels> labels;
-  if (plan_.keep_predictions) {
-    const torch::Tensor units = first_rows(info.sets, tests[0].y.size(0));
-    labels.emplace(task, test, plan_.splits[test.split], tests[0].y.index_select(0, units), scored_classes);
-  }
+  // samples and labels are those of one split, whatever encoded them
+  const TestScorer scorer(plan_, task, task.tests[test_index], tests[0].y, shape.classes);
+  const torch::Tensor& rows = scorer.spectrum_rows();
   const TestOutput output = predict_all(tuner, static_cast<std::int64_t>(first), shape, tests, rows, context_);
 
-  std::vector<Spectrum> tuned;
-  if (output.features.defined()) tuned = tuned_spectra(output.features, center_rows);
   const auto g = static_cast<std::size_t>(shape.heads_per_unit);
   for (std::size_t u = 0; u < tests.size(); ++u) {
-    const Spectrum raw = raw_.get(encoding_of(first + u), tests[u].x.index_select(0, rows), center_rows);
+    const Spectrum raw = raw_.get(encoding_of(first + u), tests[u].x.index_select(0, rows), plan_.analysis.center_rows);
     for (std::size_t h = u * g; h < (u + 1) * g; ++h) {
       CellRecord& record = records[first * g + h];
       if (record.status == "failed") continue;
-      const torch::Tensor logits = output.logits[static_cast<std::int64_t>(h)];
-      if (!torch::isfinite(logits).all().item<bool>() || (!tuned.empty() && !tuned[h].values.defined())) {
-        fail(record, {fmt::format("the predictions on test set \"{}\" are not finite", test.name)});
-        continue;
-      }
-      const Spectrum& own = tuned.empty() ? raw : tuned[h];
-      const torch::Tensor answers = map_classes(logits, groups);
-      const Metrics metrics = score(answers, tests[u].y, info);
-      if (labels) record.predictions.push_back(labels->row(metrics));
-      write_metrics(record, test, metrics, asked_metrics(info, test, metrics, answers), own, raw, scored_classes);
-      record.spectra.push_back(to_row(raw, test.name, "raw", center_rows, rows.size(0)));
-      if (!tuned.empty()) record.spectra.push_back(to_row(own, test.name, "tuned", center_rows, rows.size(0)));
+      const auto head = static_cast<std::int64_t>(h);
+      scorer.score(output.logits[head], output.features.defined() ? output.features[head] : torch::Tensor(), raw,
+                   record);
     }
   }
 }

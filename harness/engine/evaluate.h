@@ -11,6 +11,7 @@
 #include <nmlbench/tuner.h>
 
 #include <map>
+#include <memory>
 #include <mutex>
 #include <optional>
 #include <vector>
@@ -30,6 +31,34 @@ class RawSpectra {
   };
   std::mutex mutex_;
   std::map<std::size_t, Entry> entries_;
+};
+
+class ScoredLabels;
+
+// One test set of a task: what a head's predictions on it are worth.
+class TestScorer {
+ public:
+  // `labels`: int64 [N], as the split has them. `classes`: C, of the heads. Throws Error when the test set cannot be
+  // scored by such heads.
+  TestScorer(const Plan& plan, const Task& task, const TestSet& test, const torch::Tensor& labels,
+             std::int64_t classes);
+  ~TestScorer();
+
+  // int64 [R]: the samples whose features enter spectra.
+  const torch::Tensor& spectrum_rows() const { return rows_; }
+  // Writes what a head scores into its record, or makes it a failed one when numbers are not finite. logits float32
+  // [N, C], CPU; `tuned`: float32 [R, D'], the head's own features of the spectrum's rows, undefined when it does not
+  // change them; `raw`: the spectrum of the encoder's frozen ones.
+  void score(const torch::Tensor& logits, const torch::Tensor& tuned, const Spectrum& raw, CellRecord& record) const;
+
+ private:
+  const Plan& plan_;
+  const TestSet& test_;
+  const SplitInfo& info_;
+  std::int64_t scored_classes_;
+  torch::Tensor labels_;  // as they are scored
+  torch::Tensor rows_;
+  std::unique_ptr<const ScoredLabels> kept_;  // none where predictions are not kept
 };
 
 class Evaluator {

@@ -3,6 +3,7 @@
 #include "engine/cell_records.h"
 #include "engine/checkpoint_job.h"
 #include "engine/encodings.h"
+#include "engine/fine_tune_job.h"
 #include "engine/isolation.h"
 #include "engine/process.h"
 #include "engine/stack_size.h"
@@ -16,6 +17,7 @@
 #include <mutex>
 #include <set>
 
+#include <ATen/Parallel.h>
 #include <fmt/format.h>
 #include <spdlog/spdlog.h>
 
@@ -59,9 +61,14 @@ class Executor {
     sort_cells();
     std::vector<Stack> stacks;
     if (!pending_.empty()) stacks = wanted_stacks();
-    if (!give_up()) encoding_errors_ = make_encodings(plan_, encodings_of(stacks), options_, cache_, sink_, progress_);
+    std::vector<FineTuneJob> jobs = fine_tune_jobs(plan_, [&](std::size_t cell) { return pending_.count(cell) > 0; });
+    if (!give_up()) {
+      encoding_errors_ = make_encodings(plan_, needed_encodings(stacks, jobs), options_, cache_, sink_, progress_);
+    }
     drop_unencoded(stacks);
+    drop_unencoded(jobs);
     if (!give_up()) run_stacks(stacks);
+    if (!give_up()) run_fine_tunings(jobs);
     return summary_;
   }
 
@@ -154,8 +161,11 @@ class Executor {
     return place->second;
   }
 
-  std::set<std::size_t> encodings_of(const std::vector<Stack>& stacks) const {
+  std::set<std::size_t> needed_encodings(const std::vector<Stack>& stacks, const std::vector<FineTuneJob>& jobs) const {
     std::set<std::size_t> encodings;
+    for (const FineTuneJob& job : jobs) {
+      for (const std::size_t encoding : encodings_of(plan_, job)) encodings.insert(encoding);
+    }
     for (const Stack& stack : stacks) {
       for (const Unit& unit : stack.units) {
         const Cell& cell = plan_.cells[unit.cells[0]];
@@ -172,7 +182,6 @@ class Executor {
     context.device = options_.device;
     context.stop = options_.stop;
     context.log = log_of_plugin;
-    RawSpectra raw;
     double heads = 0;
     for (const Stack& stack : stacks) heads += static_cast<double>(stack.heads());
     progress_.begin("tune, evaluate", heads, "heads");
@@ -180,7 +189,7 @@ class Executor {
         worker_count(), options_.threads, stacks.size(),
         [&](std::size_t i) {
           context.check_stop();
-          run_stack(stacks[i], StackRunner(plan_, cache_, context, raw));
+          run_stack(stacks[i], StackRunner(plan_, cache_, context, raw_spectra_));
           progress_.advance(static_cast<double>(stacks[i].heads()));
         },
         [&] {
@@ -228,10 +237,52 @@ class Executor {
     report_timing(stack, result.timing);
   }
 
+  void drop_unencoded(std::vector<FineTuneJob>& jobs) {
+    std::erase_if(jobs, [&](const FineTuneJob& job) {
+      const Failure failure = missing_features(encodings_of(plan_, job));
+      if (failure.message.empty()) return false;
+      report(failed_job(plan_, job, options_.device, failure));
+      return true;
+    });
+  }
+
+  // Small encoders train fastest on few threads each, several at once; a GPU takes one at a time.
+  void run_fine_tunings(const std::vector<FineTuneJob>& jobs) {
+    if (jobs.empty()) return;
+    double rows = 0;
+    int threads = 1;
+    for (const FineTuneJob& job : jobs) {
+      rows += job_rows(plan_, job);
+      threads = std::max(threads, job_threads(plan_, job));
+    }
+    const int most = options_.device.is_cpu() ? std::max(1, options_.threads / threads) : 1;
+    SplitPool splits(plan_, uses_of_splits(plan_, jobs));
+    progress_.begin("fine-tune, evaluate", rows, plan_.sample_unit());
+    run_workers(
+        std::clamp(static_cast<int>(jobs.size()), 1, most), options_.threads, jobs.size(),
+        [&](std::size_t i) {
+          at::set_num_threads(job_threads(plan_, jobs[i]));
+          const StageContext context{cache_, progress_, options_.device, options_.stop};
+          report(options_.isolation != nullptr && options_.isolation->covers(plan_, jobs[i])
+                     ? options_.isolation->run_fine_tuning(plan_, jobs[i], options_.device, progress_)
+                     : run_fine_tune_job(plan_, jobs[i], splits, context, raw_spectra_));
+          forget_partial(plan_, jobs[i], cache_);
+        },
+        [&] {
+          const std::lock_guard lock(mutex_);
+          return give_up();
+        });
+    progress_.end();
+  }
+
   Failure missing_features(const Unit& unit) const {
     const Cell& cell = plan_.cells[unit.cells[0]];
     std::vector<std::size_t> needed = cell.tests;
     needed.push_back(cell.train);
+    return missing_features(needed);
+  }
+
+  Failure missing_features(const std::vector<std::size_t>& needed) const {
     for (const std::size_t encoding : needed) {
       const auto found = encoding_errors_.find(encoding);
       if (found != encoding_errors_.end()) return found->second;
@@ -252,6 +303,14 @@ class Executor {
         ++summary_.failures[cell.message];
       }
     }
+  }
+
+  void report(const FineTuneResult& result) {
+    std::vector<CellRecord> cells;
+    for (const auto& [cell, record] : result.cells) cells.push_back(record);
+    report(cells);
+    const std::lock_guard lock(mutex_);
+    for (const StageRecord& stage : result.stages) sink_.stage(stage);
   }
 
   void report_timing(const Stack& stack, const StackTiming& timing) {
@@ -281,6 +340,7 @@ class Executor {
   std::map<std::string, Built> built_;
   std::map<std::size_t, Failure> encoding_errors_;
   std::size_t all_stacks_ = 0;
+  RawSpectra raw_spectra_;
   std::mutex mutex_;  // of the sink and the summary
   ExecutionSummary summary_;
 };

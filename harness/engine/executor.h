@@ -1,5 +1,5 @@
 // Runs a plan: first every checkpoint with all the encodings it serves, several checkpoints at a time, then every
-// stack of heads. One failure costs the cells that depend on it and nothing else (DESIGN 7).
+// stack of heads, then what moves encoders. One failure costs the cells that depend on it and nothing else (DESIGN 7).
 #pragma once
 
 #include "cache/artifacts.h"

@@ -4,16 +4,27 @@
 
 #include <nmlbench/compat.h>
 #include <nmlbench/dense.h>
+#include <nmlbench/schedule.h>
 
+#include <algorithm>
 #include <cmath>
 
 #include <ATen/Parallel.h>
 
 namespace nmlbench {
 
-FlatOptimizer::FlatOptimizer(torch::nn::Module& module, const Optim& optim) : optim_(optim) {
+double schedule_factor(const Optim& optim, double step, double total, double steps_per_epoch) {
+  // one-cycle (Smith & Topin 2018) is a warm-up over the first 30 % unless the recipe says otherwise
+  const bool one_cycle = optim.schedule == "one-cycle";
+  const double warmup = one_cycle && optim.warmup == 0 ? 0.3 * total : optim.warmup * steps_per_epoch;
+  if (step < warmup) return (step + 1) / (warmup + 1);
+  if (optim.schedule == "constant") return 1.0;
+  const double progress = (step - warmup) / std::max(1.0, total - warmup);
+  return cosine_annealing(progress);
+}
+
+FlatOptimizer::FlatOptimizer(std::vector<torch::Tensor> parameters, const Optim& optim) : optim_(optim) {
   const torch::NoGradGuard no_grad;
-  std::vector<torch::Tensor> parameters = module.parameters();
   std::int64_t total = 0;
   for (const torch::Tensor& parameter : parameters) total += parameter.numel();
   const auto options = parameters.front().options().requires_grad(false);

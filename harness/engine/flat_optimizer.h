@@ -1,4 +1,4 @@
-// SGD, AdamW or LAMB over all parameters of a module at once: they are moved into one buffer, so that a step, gradient
+// SGD, AdamW or LAMB over many parameters at once: they are moved into one buffer, so that a step, gradient
 // clipping and an average of the weights are a handful of operations whatever the number of layers.
 #pragma once
 
@@ -11,10 +11,15 @@
 
 namespace nmlbench {
 
+// Share of the peak step size at `step` of `total`: a linear warm-up, then the schedule over what remains.
+double schedule_factor(const Optim& optim, double step, double total, double steps_per_epoch);
+
 class FlatOptimizer {
  public:
-  // Moves the module's parameters, and gradients to come, into flat buffers on their device.
-  FlatOptimizer(torch::nn::Module& module, const Optim& optim);
+  // Moves the parameters, and gradients to come, into flat buffers on their device. At least one, float32, on one
+  // device.
+  FlatOptimizer(std::vector<torch::Tensor> parameters, const Optim& optim);
+  FlatOptimizer(torch::nn::Module& module, const Optim& optim) : FlatOptimizer(module.parameters(), optim) {}
 
   void zero_grad() { gradients_.zero_(); }
   // One step of size `lr`: clips the gradient's norm to optim.clip, then as torch::optim::SGD (L2 penalty, momentum,

@@ -41,8 +41,18 @@ void expect(const json& answer) {
   if (answer.contains("error")) throw WorkerFailure(answer.at("error").get<Failure>(), false);
 }
 
-const ResolvedPlugin& tuner_of(const Plan& plan, std::size_t cell) {
+const ResolvedPlugin& tuner_of_cell(const Plan& plan, std::size_t cell) {
   return plan.tuners[plan.cells[cell].tuner];
+}
+
+// Whoever of these plugins it was.
+std::string suspects(const std::vector<const ResolvedPlugin*>& plugins) {
+  std::vector<std::string> names;
+  for (const ResolvedPlugin* plugin : plugins) {
+    const std::string name = name_of(*plugin);
+    if (std::find(names.begin(), names.end(), name) == names.end()) names.push_back(name);
+  }
+  return fmt::format("{}", fmt::join(names, " or "));
 }
 
 }  // namespace
@@ -70,14 +80,13 @@ bool Isolation::covers(const Plan& plan, const CheckpointJob& job) const {
   return !isolated_of(plan, job).empty();
 }
 
-// Whoever of the isolated plugins it was.
-std::string Isolation::suspects(const Plan& plan, const CheckpointJob& job) const {
-  std::vector<std::string> names;
-  for (const ResolvedPlugin* plugin : isolated_of(plan, job)) {
-    const std::string name = name_of(*plugin);
-    if (std::find(names.begin(), names.end(), name) == names.end()) names.push_back(name);
+std::vector<const ResolvedPlugin*> Isolation::isolated_of(const Plan& plan, const FineTuneJob& job) const {
+  const Cell& cell = plan.cells[job.cells.front()];
+  std::vector<const ResolvedPlugin*> all = isolated_of(plan, CheckpointJob{cell.checkpoint, cell.tests});
+  for (const ResolvedPlugin* plugin : {&plan.tuners[cell.tuner], &plan.splits[plan.tasks[cell.task].train].plugin}) {
+    if (covers(*plugin)) all.push_back(plugin);
   }
-  return fmt::format("{}", fmt::join(names, " or "));
+  return all;
 }
 
 std::unique_ptr<Isolation::Worker> Isolation::take_worker(const std::string& who) const {
@@ -210,14 +219,16 @@ std::int64_t Isolation::feature_dim(const Plan& plan, std::size_t checkpoint, st
 }
 
 NoiseRecord Isolation::known_noise(const Plan& plan, std::size_t checkpoint) {
-  return ask(suspects(plan, {checkpoint, {}}), {{"what", "noise"}, {"checkpoint", checkpoint}}).get<NoiseRecord>();
+  return ask(suspects(isolated_of(plan, CheckpointJob{checkpoint, {}})),
+             {{"what", "noise"}, {"checkpoint", checkpoint}})
+      .get<NoiseRecord>();
 }
 
 CheckpointJobResult Isolation::run_job(const Plan& plan, const CheckpointJob& job, const ArtifactCache& cache,
                                        ProgressListener& progress) {
   CheckpointJobResult result;
   try {
-    return ask(suspects(plan, job), {{"what", "job"}, {"job", job}}, &progress).get<CheckpointJobResult>();
+    return ask(suspects(isolated_of(plan, job)), {{"what", "job"}, {"job", job}}, &progress).get<CheckpointJobResult>();
   } catch (...) {
     const Failure failure = failure_of_current_exception();
     const Checkpoint& checkpoint = plan.checkpoints[job.checkpoint];
@@ -238,7 +249,7 @@ CheckpointJobResult Isolation::run_job(const Plan& plan, const CheckpointJob& jo
 
 std::int64_t Isolation::stack_bound(const Plan& plan, const std::vector<std::size_t>& cells, const HeadShape& shape) {
   try {
-    return ask(name_of(tuner_of(plan, cells.front())), {{"what", "bound"}, {"cells", cells}, {"shape", shape}})
+    return ask(name_of(tuner_of_cell(plan, cells.front())), {{"what", "bound"}, {"cells", cells}, {"shape", shape}})
         .get<std::int64_t>();
   } catch (...) {
     const std::string why = message_of_current_exception();
@@ -248,10 +259,21 @@ std::int64_t Isolation::stack_bound(const Plan& plan, const std::vector<std::siz
 }
 
 StackResult Isolation::run_stack(const Plan& plan, const Stack& stack, torch::Device device) {
-  const std::string who = name_of(tuner_of(plan, stack.first_cell()));
+  const std::string who = name_of(tuner_of_cell(plan, stack.first_cell()));
   return run_by_halves(plan, device, stack, [&](const Stack& part) {
     return ask(who, {{"what", "stack"}, {"stack", part}}).get<StackResult>();
   });
+}
+
+FineTuneResult Isolation::run_fine_tuning(const Plan& plan, const FineTuneJob& job, torch::Device device,
+                                          ProgressListener& progress) {
+  try {
+    return ask(suspects(isolated_of(plan, job)), {{"what", "fine-tune"}, {"job", job}}, &progress)
+        .get<FineTuneResult>();
+  } catch (...) {
+    const Failure failure = failure_of_current_exception();
+    return failed_job(plan, job, device, failure);
+  }
 }
 
 }  // namespace nmlbench

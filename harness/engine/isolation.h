@@ -3,6 +3,7 @@
 #pragma once
 
 #include "engine/checkpoint_job.h"
+#include "engine/fine_tune_job.h"
 #include "engine/told_inspector.h"
 #include "engine/tune.h"
 #include "engine/worker_process.h"
@@ -55,6 +56,8 @@ class Isolation : public Inspector {
   bool covers(const ResolvedPlugin& plugin) const;
   // The encoder, the noise or the data of these encodings are isolated.
   bool covers(const Plan& plan, const CheckpointJob& job) const;
+  // The tuner, or what makes or feeds its encoder, is isolated.
+  bool covers(const Plan& plan, const FineTuneJob& job) const { return !isolated_of(plan, job).empty(); }
 
   std::int64_t feature_dim(const Plan& plan, std::size_t checkpoint, std::size_t split);
   NoiseRecord known_noise(const Plan& plan, std::size_t checkpoint);
@@ -65,6 +68,9 @@ class Isolation : public Inspector {
   std::int64_t stack_bound(const Plan& plan, const std::vector<std::size_t>& cells, const HeadShape& shape);
   // Throws Interrupted only.
   StackResult run_stack(const Plan& plan, const Stack& stack, torch::Device device);
+  // Throws Interrupted only.
+  FineTuneResult run_fine_tuning(const Plan& plan, const FineTuneJob& job, torch::Device device,
+                                 ProgressListener& progress);
 
  private:
   struct Worker {
@@ -81,8 +87,8 @@ class Isolation : public Inspector {
   nlohmann::json ask_plugin(const char* what, const ResolvedPlugin& plugin, const nlohmann::json& about = {}) const;
   std::unique_ptr<Worker> take_worker(const std::string& who) const;
   void give_back(std::unique_ptr<Worker> worker) const;
-  std::string suspects(const Plan& plan, const CheckpointJob& job) const;
   std::vector<const ResolvedPlugin*> isolated_of(const Plan& plan, const CheckpointJob& job) const;
+  std::vector<const ResolvedPlugin*> isolated_of(const Plan& plan, const FineTuneJob& job) const;
 
   std::vector<std::string> libraries_;
   IsolationOptions options_;

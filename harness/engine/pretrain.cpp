@@ -5,6 +5,7 @@
 #include "engine/flat_optimizer.h"
 #include "engine/label_loss.h"
 #include "engine/mixing.h"
+#include "engine/partial_file.h"
 #include "engine/prepare.h"
 #include "engine/process.h"
 #include "engine/random_erasing.h"
@@ -13,15 +14,11 @@
 #include <nmlbench/captured.h>
 #include <nmlbench/compat.h>
 #include <nmlbench/dense.h>
-#include <nmlbench/schedule.h>
-#include <nmlbench/sealed.h>
 
 #include <chrono>
 #include <cmath>
 #include <functional>
-#include <future>
 #include <map>
-#include <sstream>
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
@@ -34,48 +31,18 @@ namespace {
 using nlohmann::json;
 using Clock = std::chrono::steady_clock;
 
-constexpr const char* kPartialFormat = "nmlbench-partial/1";
-
-// Through memory: LibTorch's own file writer ends the program when the disk is full.
-std::string bytes_of(torch::serialize::OutputArchive& archive) {
-  std::ostringstream bytes;
-  archive.save_to(bytes);
-  return bytes.str();
-}
-
-torch::serialize::InputArchive archive_of(std::string_view bytes, torch::Device device) {
-  torch::serialize::InputArchive archive;
-  archive.load_from(bytes.data(), bytes.size(), device);
-  return archive;
-}
-
-// `load` replaces the encoder's tensors by what `file` holds. When it cannot, because the file is another encoder's,
-// the encoder is as it was before, so that training may begin with it, and DamagedFile is thrown.
-void load_or_restore(Encoder& encoder, const std::filesystem::path& file, torch::Device device,
-                     const std::function<void()>& load) {
+// `load` replaces the encoder's tensors; when it throws, the encoder is as it was before.
+void load_or_restore(Encoder& encoder, torch::Device device, const std::function<void()>& load) {
   torch::serialize::OutputArchive before;
   encoder.save(before);
   const std::string bytes = bytes_of(before);
   try {
     load();
   } catch (...) {
-    const std::string why = message_of_current_exception();
-    if (current_exception_is_out_of_memory()) throw;
     torch::serialize::InputArchive archive = archive_of(bytes, device);
     encoder.load(archive);
-    throw DamagedFile(file, "does not fit the encoder: " + why);
+    throw;
   }
-}
-
-// Share of the peak step size at `step` of `total`: a linear warm-up, then the schedule over what remains.
-double schedule_factor(const Optim& optim, double step, double total, double steps_per_epoch) {
-  // one-cycle (Smith & Topin 2018) is a warm-up over the first 30 % unless the recipe says otherwise
-  const bool one_cycle = optim.schedule == "one-cycle";
-  const double warmup = one_cycle && optim.warmup == 0 ? 0.3 * total : optim.warmup * steps_per_epoch;
-  if (step < warmup) return (step + 1) / (warmup + 1);
-  if (optim.schedule == "constant") return 1.0;
-  const double progress = (step - warmup) / std::max(1.0, total - warmup);
-  return cosine_annealing(progress);
 }
 
 // "resnet-tiny, symmetric 0.3, seed 1"
@@ -114,7 +81,8 @@ class Trainer {
         draws_(static_cast<std::uint64_t>(checkpoint.seed)),
         data_(checkpoint.noise, splits(*checkpoint.split), splits, draws_.at("noise")),
         spec_(encoder.input()),
-        steps_per_epoch_(data_.size() / optim_.batch_size) {
+        steps_per_epoch_(data_.size() / optim_.batch_size),
+        partial_(context.cache, checkpoint.id) {
     if (steps_per_epoch_ == 0) {
       throw Error(fmt::format("optim.batch_size {} is larger than the {} samples to train on", optim_.batch_size,
                               data_.size()));
@@ -137,7 +105,7 @@ class Trainer {
       run_epoch(static_cast<std::int64_t>(facts_.loss_curve.size()));
       save_partial();
     }
-    wait_for_save();
+    partial_.wait();
     optimizer_->use_average();
     if (facts_.seconds > 0) facts_.images_per_second = facts_.images / facts_.seconds;
     return facts_;
@@ -250,17 +218,7 @@ class Trainer {
     archive.write("encoder", weights);
     archive.write("optimizer", state);
     archive.write("loss_curve", torch::tensor(facts_.loss_curve, torch::kFloat64), /*is_buffer=*/true);
-    wait_for_save();
-    save_ = std::async(std::launch::async, [&cache = context_.cache, &id = checkpoint_.id, bytes = bytes_of(archive)] {
-      const Staging staging = cache.stage();
-      const auto file = staging.folder() / "partial.pt";
-      write_file(file, sealed(kPartialFormat, bytes));
-      replace_file(file, cache.partial_file(id));
-    });
-  }
-
-  void wait_for_save() {
-    if (save_.valid()) save_.get();  // throws what the writing threw
+    partial_.save(archive);
   }
 
   void resume() {
@@ -269,25 +227,18 @@ class Trainer {
 
   // One that is damaged is thrown away.
   bool load_partial() {
-    const auto file = context_.cache.partial_file(checkpoint_.id);
-    if (!std::filesystem::exists(file)) return false;
-    try {
-      const std::string bytes = read_file(file);
-      const auto content = unsealed(kPartialFormat, bytes);
-      if (!content) throw DamagedFile(file, "is damaged or of another version");
-      load_or_restore(encoder_, file, context_.device, [&] { load_state(*content); });
-    } catch (const DamagedFile& damage) {
-      context_.cache.discard(file, damage);
-      return false;
-    }
+    const bool found = partial_.load(context_.device, [&](torch::serialize::InputArchive& archive) {
+      load_or_restore(encoder_, context_.device, [&] { load_state(archive); });
+    });
+    if (!found) return false;
     const auto epochs = static_cast<std::int64_t>(facts_.loss_curve.size());
     context_.progress.advance(static_cast<double>(epochs * steps_per_epoch_ * optim_.batch_size));
     spdlog::info("checkpoint {}: resumes after epoch {} of {}", checkpoint_.id.substr(0, 12), epochs, optim_.epochs);
     return true;
   }
 
-  void load_state(std::string_view bytes) {
-    torch::serialize::InputArchive archive = archive_of(bytes, context_.device), weights, state;
+  void load_state(torch::serialize::InputArchive& archive) {
+    torch::serialize::InputArchive weights, state;
     torch::Tensor losses;
     archive.read("encoder", weights);
     archive.read("optimizer", state);
@@ -311,7 +262,7 @@ class Trainer {
   Captured captured_;
   CheckpointFacts facts_;
   bool warm_ = false;
-  std::future<void> save_;  // last: it ends before what it uses
+  PartialFile partial_;
 };
 
 json to_json(const Plan& plan, const Checkpoint& checkpoint, const CheckpointFacts& facts) {
@@ -367,8 +318,7 @@ void publish(const Plan& plan, const Checkpoint& checkpoint, Encoder& encoder, c
   Staging staging = cache.stage();
   write_file(staging.folder() / kCheckpointFile, checkpoint_bytes(encoder, metadata_of(about)));
   cache.publish(ArtifactKind::checkpoint, checkpoint.id, std::move(staging), about);
-  std::error_code ignored;
-  std::filesystem::remove(cache.partial_file(checkpoint.id), ignored);
+  PartialFile(cache, checkpoint.id).remove();
 }
 
 }  // namespace

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "engine/checkpoint_job.h"
+#include "engine/fine_tune_job.h"
 #include "engine/stacks.h"
 #include "engine/tune.h"
 #include "plan/inspector.h"
@@ -104,6 +105,8 @@ NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(StackTiming, head_steps, fit_seconds, samples
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(StackResult, cells, timing)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(CheckpointJob, checkpoint, encodings, validate)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(CheckpointJobResult, stages, noise, errors)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(FineTuneJob, cells)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(FineTuneResult, cells, stages)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(SplitInfo, size, full_size, classes, kind, sample_shape, domain, class_names,
                                    training_classes, right_classes, sets, metrics, scores, fits_in_memory)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(SplitFacts, digest, info, only_label, error)

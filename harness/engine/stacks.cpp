@@ -56,6 +56,7 @@ std::vector<Stack> make_stacks(const Plan& plan, const std::function<HeadShape(c
   std::vector<std::vector<std::size_t>> groups;
   std::map<std::string, std::size_t> group_of;
   for (std::size_t i = 0; i < plan.cells.size(); ++i) {
+    if (plan.tuners[plan.cells[i].tuner].moves_encoder()) continue;
     const std::string key = shape_key(plan, plan.cells[i], shape_of(plan.cells[i]));
     const auto [place, is_new] = group_of.try_emplace(key, groups.size());
     if (is_new) groups.emplace_back();

@@ -33,8 +33,8 @@ struct HeadShape {
 // How many heads a stack may have: `cells`, all that could share it.
 using StackBound = std::function<std::int64_t(const std::vector<std::size_t>& cells)>;
 
-// Packs every cell of the plan, whether or not it is already done: the packing must not depend on where an earlier run
-// was stopped. Large training sets come first, so that the heads of a stack finish at about the same time.
+// Packs every cell of the plan that is a head on frozen features, whether or not it is already done: the packing must
+// not depend on where an earlier run was stopped. Large training sets come first, so that the heads of a stack finish at about the same time.
 std::vector<Stack> make_stacks(const Plan& plan, const std::function<HeadShape(const Cell&)>& shape_of,
                                const StackBound& bound);
 

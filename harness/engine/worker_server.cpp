@@ -108,6 +108,7 @@ class Server {
     if (what == "dim") return feature_dim(stages, request);
     if (what == "noise") return noise(stages, request.at("checkpoint").get<std::size_t>());
     if (what == "job") return job(stages, request.at("job").get<CheckpointJob>());
+    if (what == "fine-tune") return fine_tune(stages, request.at("job").get<FineTuneJob>());
     if (what == "bound") {
       StackSizer sizer(stages.plan, stages.cache, stages.device, stages.threads, nullptr);
       return sizer.bound(request.at("cells").get<std::vector<std::size_t>>(), request.at("shape").get<HeadShape>());
@@ -165,6 +166,12 @@ class Server {
     SplitPool splits(stages.plan, uses_of_splits(stages.plan, {job}, stages.cache));
     const StageContext context{stages.cache, progress_, stages.device, nullptr};
     return run_checkpoint_job(stages.plan, job, splits, context);
+  }
+
+  json fine_tune(Stages& stages, const FineTuneJob& job) {
+    SplitPool splits(stages.plan, uses_of_splits(stages.plan, {job}));
+    const StageContext context{stages.cache, progress_, stages.device, nullptr};
+    return run_fine_tune_job(stages.plan, job, splits, context, stages.raw);
   }
 
   ProgressSender progress_;

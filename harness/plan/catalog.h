@@ -37,6 +37,14 @@ struct ResolvedPlugin {
     return found == roles.end() ? "" : found->second;
   }
 
+  // A tuner that is handed the encoder, not its frozen features.
+  bool moves_encoder() const { return entry != nullptr && entry->make_encoder_tuner != nullptr; }
+  // A tuner that reads the frozen features of its training rows.
+  bool reads_training_features() const {
+    return !moves_encoder() ||
+           (roles.count(Role::first_head) > 0 && params.text(roles.at(Role::first_head)) == "probe");
+  }
+
   // "name@revision{canonical}": what goes into identity hashes.
   std::string identity() const { return name + "@" + std::to_string(revision) + canonical; }
 };

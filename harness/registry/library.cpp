@@ -86,12 +86,30 @@ void check_header(const PluginLibrary& library) {
 }
 
 void check_factories(const PluginEntry& entry, const std::string& name) {
-  const bool present[] = {entry.make_encoder != nullptr, entry.make_noise != nullptr, entry.make_tuner != nullptr,
+  const bool present[] = {entry.make_encoder != nullptr, entry.make_noise != nullptr,
+                          (entry.make_tuner != nullptr) != (entry.make_encoder_tuner != nullptr),
                           entry.make_dataset != nullptr};
+  const bool both_tuners = entry.make_tuner != nullptr && entry.make_encoder_tuner != nullptr;
   const auto kind = static_cast<std::size_t>(entry.kind);
   if (kind >= std::size(present)) throw Error(fmt::format("declares \"{}\" of an unknown kind ({})", name, kind));
-  if (!present[kind] || std::count(std::begin(present), std::end(present), true) != 1) {
+  if (both_tuners || !present[kind] || std::count(std::begin(present), std::end(present), true) != 1) {
     throw Error(fmt::format("declares \"{}\" without exactly the one factory of its kind", name));
+  }
+}
+
+// What the harness's loop reads.
+void check_loop_parameters(const PluginEntry& entry, const std::string& name) {
+  static constexpr ParamSpec kRead[] = {NMLBENCH_ENCODER_TUNER_PARAMS("1e-4", "random")};
+  const ParamSpec* end = entry.params + entry.param_count;
+  for (const ParamSpec& read : kRead) {
+    const bool declared = std::any_of(entry.params, end, [&](const ParamSpec& spec) {
+      return std::string_view(spec.name) == read.name && spec.type == read.type && spec.role == read.role;
+    });
+    if (declared) continue;
+    throw Error(
+        fmt::format("declares the encoder tuner \"{}\" without \"{}\"; put NMLBENCH_ENCODER_TUNER_PARAMS first "
+                    "in its kParams",
+                    name, read.name));
   }
 }
 
@@ -141,6 +159,7 @@ void check_entries(const PluginLibrary& library) {
     }
     check_factories(entry, name);
     check_parameters(entry, name);
+    if (entry.make_encoder_tuner != nullptr) check_loop_parameters(entry, name);
     if (!seen.insert({entry.kind, name}).second) {
       throw Error(fmt::format("declares the {} \"{}\" twice", kind_name(entry.kind), name));
     }

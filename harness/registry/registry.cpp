@@ -89,6 +89,15 @@ auto create(const ResolvedPlugin& plugin, const Params& params, Factory factory)
                           plugin.name, what));
 }
 
+// What the heads of a stack, or the cells of a fit, have in common.
+Params shared_params(const ResolvedPlugin& tuner) {
+  std::set<std::string> per_head;
+  for (std::uint64_t i = 0; i < tuner.entry->param_count; ++i) {
+    if (tuner.entry->params[i].varies_in_stack) per_head.insert(tuner.entry->params[i].name);
+  }
+  return tuner.params.shared_by_heads(per_head);
+}
+
 // What is not there nobody can write.
 bool others_can_write(const fs::path& path) {
   struct stat status {};
@@ -267,11 +276,10 @@ std::unique_ptr<NoiseModel> make_noise(const ResolvedPlugin& plugin) {
   return create(plugin, plugin.params, plugin.entry->make_noise);
 }
 std::unique_ptr<Tuner> make_tuner(const ResolvedPlugin& plugin) {
-  std::set<std::string> per_head;
-  for (std::uint64_t i = 0; i < plugin.entry->param_count; ++i) {
-    if (plugin.entry->params[i].varies_in_stack) per_head.insert(plugin.entry->params[i].name);
-  }
-  return create(plugin, plugin.params.shared_by_heads(per_head), plugin.entry->make_tuner);
+  return create(plugin, shared_params(plugin), plugin.entry->make_tuner);
+}
+std::unique_ptr<EncoderTuner> make_encoder_tuner(const ResolvedPlugin& plugin) {
+  return create(plugin, shared_params(plugin), plugin.entry->make_encoder_tuner);
 }
 
 }  // namespace nmlbench

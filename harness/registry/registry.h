@@ -81,5 +81,6 @@ std::unique_ptr<Dataset> make_dataset(const ResolvedPlugin& plugin);
 std::shared_ptr<Encoder> make_encoder(const ResolvedPlugin& plugin);
 std::unique_ptr<NoiseModel> make_noise(const ResolvedPlugin& plugin);
 std::unique_ptr<Tuner> make_tuner(const ResolvedPlugin& plugin);
+std::unique_ptr<EncoderTuner> make_encoder_tuner(const ResolvedPlugin& plugin);
 
 }  // namespace nmlbench

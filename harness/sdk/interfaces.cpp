@@ -2,8 +2,10 @@
 // dynamic_cast and catch work across plugins.
 #include <nmlbench/dataset.h>
 #include <nmlbench/encoder.h>
+#include <nmlbench/encoder_tuner.h>
 #include <nmlbench/error.h>
 #include <nmlbench/noise.h>
+#include <nmlbench/parameter_stack.h>
 #include <nmlbench/tuner.h>
 
 #include <torch/nn/functional/loss.h>
@@ -78,5 +80,16 @@ torch::Tensor NoiseModel::expected_transition(std::int64_t) const {
 
 TrainingSet::~TrainingSet() = default;
 Tuner::~Tuner() = default;
+
+EncoderTuner::~EncoderTuner() = default;
+LinearHead EncoderTuner::first_head(const StackShape& shape, const Stream& draws, const TrainingSet*,
+                                    const Context& context) {
+  const Stream init = draws.at("init").at("weight");
+  return {kaiming_uniform(init, {shape.classes, shape.dim}, shape.dim).to(context.device),
+          torch::zeros({shape.classes}, torch::dtype(torch::kFloat32).device(context.device))};
+}
+torch::Tensor EncoderTuner::loss(const torch::Tensor&, const torch::Tensor& logits, const torch::Tensor& labels) {
+  return torch::nn::functional::cross_entropy(logits, labels);
+}
 
 }  // namespace nmlbench

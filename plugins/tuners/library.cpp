@@ -1,3 +1,4 @@
+#include "fine_tuning.h"
 #include "knn.h"
 #include "linear_probe.h"
 #include "logistic.h"
@@ -8,6 +9,7 @@
 #include <nmlbench/plugin.h>
 
 #define NMLBENCH_PAPER "Chen et al., ICLR 2024, arXiv 2309.17002"
+#define NMLBENCH_FOLLOW_UP "Chen et al., arXiv 2403.06869"
 
 NMLBENCH_PLUGINS(
     "nmlbench-tuners", "0.1.0", "Apache-2.0", "",
@@ -26,4 +28,17 @@ NMLBENCH_PLUGINS(
     nmlbench::entry<nmlbench::plugins::Knn>("knn", 1, "weighted nearest neighbours by cosine similarity",
                                             "Wu et al. 2018, arXiv 1805.01978; Caron et al. 2021, "
                                             "arXiv 2104.14294"),
-    nmlbench::entry<nmlbench::plugins::NearestClassMean>("ncm", 1, "nearest class mean", "Mensink et al. 2013"));
+    nmlbench::entry<nmlbench::plugins::NearestClassMean>("ncm", 1, "nearest class mean", "Mensink et al. 2013"),
+    nmlbench::entry<nmlbench::plugins::FullFineTune>("full-finetune", 1,
+                                                     "moves all weights of the encoder, with a linear head",
+                                                     NMLBENCH_FOLLOW_UP),
+    nmlbench::entry<nmlbench::plugins::LpFt>("lp-ft", 1, "a linear probe, then all weights of the encoder from there",
+                                             "Kumar et al., ICLR 2022, arXiv 2202.10054"),
+    nmlbench::entry<nmlbench::plugins::WiseFt>(
+        "wise-ft", 1, "weights between the untouched encoder with its linear probe and the tuned one",
+        "Wortsman et al., CVPR 2022, arXiv 2109.01903"),
+    nmlbench::entry<nmlbench::plugins::BitFit>("bitfit", 1, "moves the biases of the encoder alone",
+                                               "Ben Zaken et al., ACL 2022, arXiv 2106.10199"),
+    nmlbench::entry<nmlbench::plugins::Lora>(
+        "lora", 1, "moves weights of the encoder by updates of low rank, merged for evaluation",
+        "Hu et al., ICLR 2022, arXiv 2106.09685; on MLP blocks: " NMLBENCH_FOLLOW_UP));

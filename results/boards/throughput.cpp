@@ -145,7 +145,7 @@ void add_stages(MethodCost& method, const std::vector<StageSpeed>& stages) {
   for (const StageSpeed& stage : stages) {
     if (!serves(stage, method)) continue;
     method.peak_bytes = std::max(method.peak_bytes, stage.peak_bytes);
-    if (stage.stage != "tune") continue;
+    if (stage.stage != "tune" || stage.unit != "head-steps") continue;  // others move encoders
     steps += stage.items;
     seconds += stage.seconds;
   }

@@ -39,14 +39,14 @@ void add_test(const std::string& suite, const std::string& name, std::function<v
                           [body = std::move(body)]() -> ::testing::Test* { return new CheckTest(body); });
 }
 
-const std::vector<Check>& checks_of(PluginKind kind) {
-  switch (kind) {
+const std::vector<Check>& checks_of(const PluginEntry& entry) {
+  switch (entry.kind) {
     case PluginKind::encoder:
       return encoder_checks();
     case PluginKind::noise:
       return noise_checks();
     case PluginKind::tuner:
-      return tuner_checks();
+      return entry.make_encoder_tuner != nullptr ? encoder_tuner_checks() : tuner_checks();
     default:
       return dataset_checks();
   }
@@ -98,7 +98,7 @@ void add_plugin(const Registry& registry, const Registry::Item& item, const std:
     return;
   }
   const Subject subject{registry.expand(entry.kind, ref).at(0)};
-  for (const Check& check : checks_of(entry.kind)) {
+  for (const Check& check : checks_of(entry)) {
     add_test(suite, check.name, [=] { check.run(subject); });
   }
 }

@@ -21,6 +21,7 @@ struct Check {
 const std::vector<Check>& encoder_checks();
 const std::vector<Check>& noise_checks();
 const std::vector<Check>& tuner_checks();
+const std::vector<Check>& encoder_tuner_checks();
 const std::vector<Check>& dataset_checks();
 
 }  // namespace nmlbench::conformance

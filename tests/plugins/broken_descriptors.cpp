@@ -40,7 +40,18 @@ class Nothing : public NoiseModel {
   }
 };
 
+#ifdef WRONG_loop
+class Mover : public EncoderTuner {
+ public:
+  static constexpr ParamSpec kParams[] = {real("lr", "0.1", "")};
+  explicit Mover(const Params&) {}
+};
+#endif
+
 constexpr PluginEntry entries[] = {
+#ifdef WRONG_loop
+    entry<Mover>("mover", 1, "", ""),
+#endif
 #ifdef WRONG_name
     entry<Nothing>("Not Kebab", 1, "", ""),
 #else

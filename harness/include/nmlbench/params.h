@@ -31,6 +31,7 @@ enum class Role : std::uint32_t {
   noise_ratio,    // noise models: the share of targets that is asked for, the `noise_ratio` of results
   epochs,         // tuners: passes over the training rows, for estimates
   batch_size,     // tuners: rows of a minibatch, for estimates and the size of stacks
+  first_head,     // tuners of encoders: "probe" where the head begins as a linear probe on frozen features
   data_folder,    // datasets: the folder or file with the data
   split,          // datasets: which part of them
   domain,         // datasets: which domain; names a test set

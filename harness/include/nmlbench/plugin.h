@@ -11,6 +11,7 @@
 
 #include <nmlbench/dataset.h>
 #include <nmlbench/encoder.h>
+#include <nmlbench/encoder_tuner.h>
 #include <nmlbench/noise.h>
 #include <nmlbench/params.h>
 #include <nmlbench/tuner.h>
@@ -53,11 +54,12 @@ struct PluginEntry {
   std::uint64_t param_count;
   const Preset* presets;
   std::uint64_t preset_count;
-  // The one that belongs to `kind`; the others are null. No I/O, threads or CUDA in constructors.
+  // The one that belongs to `kind`, of tuners one of two; the others are null. No I/O, threads or CUDA in constructors.
   std::unique_ptr<Dataset> (*make_dataset)(const Params&);
   std::shared_ptr<Encoder> (*make_encoder)(const Params&);
   std::unique_ptr<NoiseModel> (*make_noise)(const Params&);
   std::unique_ptr<Tuner> (*make_tuner)(const Params&);
+  std::unique_ptr<EncoderTuner> (*make_encoder_tuner)(const Params&);
 };
 
 // Fields up to `build_stamp` keep their place for ever: they are read before the rest is trusted.
@@ -91,6 +93,10 @@ template <typename T>
 std::unique_ptr<Tuner> make_tuner(const Params& p) {
   return std::make_unique<T>(p);
 }
+template <typename T>
+std::unique_ptr<EncoderTuner> make_encoder_tuner(const Params& p) {
+  return std::make_unique<T>(p);
+}
 }  // namespace detail
 
 // T has `static constexpr ParamSpec kParams[]` when it takes parameters, `static constexpr Preset kPresets[]` when it
@@ -119,8 +125,12 @@ constexpr PluginEntry entry(const char* name, std::uint32_t revision, const char
   } else if constexpr (std::is_base_of_v<NoiseModel, T>) {
     e.kind = PluginKind::noise;
     e.make_noise = &detail::make_noise<T>;
+  } else if constexpr (std::is_base_of_v<EncoderTuner, T>) {
+    e.kind = PluginKind::tuner;
+    e.make_encoder_tuner = &detail::make_encoder_tuner<T>;
   } else {
-    static_assert(std::is_base_of_v<Tuner, T>, "a plugin derives from Dataset, Encoder, NoiseModel or Tuner");
+    static_assert(std::is_base_of_v<Tuner, T>,
+                  "a plugin derives from Dataset, Encoder, NoiseModel, Tuner or EncoderTuner");
     e.kind = PluginKind::tuner;
     e.make_tuner = &detail::make_tuner<T>;
   }

@@ -1,6 +1,8 @@
 // torchscript: any model of images that somebody exported with torch.jit.save().
 #include "exported_model.h"
 
+#include <map>
+
 #include <caffe2/serialize/inline_container.h>
 #include <torch/script.h>
 
@@ -39,6 +41,35 @@ class TorchScript : public ExportedModel {
                       ": this LibTorch (" TORCH_VERSION ") cannot load it: " + first_line(error.what()));
     }
     module_.eval();
+    register_weights();
+  }
+
+  // The file's own tensors, under their names, for tuners that move the encoder.
+  void register_weights() {
+    std::map<std::string, torch::nn::Module*> modules;
+    const auto place = [&](const std::string& name) {
+      const std::size_t dot = name.rfind('.');
+      torch::nn::Module& owner = dot == std::string::npos ? *this : module_at(name.substr(0, dot), modules);
+      return std::pair<torch::nn::Module&, std::string>(owner, name.substr(dot + 1));
+    };
+    for (const auto& item : module_.named_parameters()) {
+      const auto& [owner, name] = place(item.name);
+      owner.register_parameter(name, item.value, /*requires_grad=*/false);
+    }
+    for (const auto& item : module_.named_buffers()) {
+      const auto& [owner, name] = place(item.name);
+      owner.register_buffer(name, item.value);
+    }
+  }
+
+  torch::nn::Module& module_at(const std::string& path, std::map<std::string, torch::nn::Module*>& modules) {
+    const auto known = modules.find(path);
+    if (known != modules.end()) return *known->second;
+    const std::size_t dot = path.rfind('.');
+    torch::nn::Module& parent = dot == std::string::npos ? *this : module_at(path.substr(0, dot), modules);
+    const auto child = parent.register_module(path.substr(dot + 1), std::make_shared<torch::nn::Module>());
+    modules.emplace(path, child.get());
+    return *child;
   }
 
   torch::Tensor run(const torch::Tensor& x) override {

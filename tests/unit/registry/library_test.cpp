@@ -46,7 +46,8 @@ INSTANTIATE_TEST_SUITE_P(Kinds, WrongDescriptor,
                                            Wrong{"size", "8 bytes"}, Wrong{"texts", "missing texts"},
                                            Wrong{"default", "default of \"ratio\""}, Wrong{"preset", "rate=0.3"},
                                            Wrong{"duplicate", "twice"}, Wrong{"name", "Not Kebab"},
-                                           Wrong{"role", "add .as(Role::noise_ratio)"}),
+                                           Wrong{"role", "add .as(Role::noise_ratio)"},
+                                           Wrong{"loop", "put NMLBENCH_ENCODER_TUNER_PARAMS first"}),
                          [](const auto& info) { return info.param.name; });
 
 TEST_P(WrongDescriptor, IsRefusedWithAReason) {
@@ -191,7 +192,7 @@ TEST(Library, AThrowingFactoryIsAnErrorWithThePluginsName) {
 
 TEST(Bundled, EveryPluginIsThere) {
   EXPECT_TRUE(testing::bundled().rejected().empty());
-  for (const char* name : {"linear-probe", "mlp", "nmtune"})
+  for (const char* name : {"linear-probe", "mlp", "nmtune", "full-finetune", "lora", "bitfit", "lp-ft", "wise-ft"})
     EXPECT_NE(testing::bundled().find(PluginKind::tuner, name), nullptr);
   for (const char* name : {"procedural", "idx", "cifar", "features"})
     EXPECT_NE(testing::bundled().find(PluginKind::dataset, name), nullptr);

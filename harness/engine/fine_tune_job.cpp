@@ -1,0 +1,361 @@
+#include "engine/fine_tune_job.h"
+
+#include "cache/feature_store.h"
+#include "engine/cell_records.h"
+#include "engine/checkpoint_job.h"
+#include "engine/fine_tune.h"
+#include "engine/process.h"
+#include "engine/sample_batch.h"
+#include "engine/training_rows.h"
+#include "plan/planned_cell.h"
+#include "registry/registry.h"
+
+#include <nmlbench/compat.h>
+#include <nmlbench/digest.h>
+
+#include <algorithm>
+#include <chrono>
+
+#include <ATen/Parallel.h>
+#include <fmt/format.h>
+#include <spdlog/spdlog.h>
+
+namespace nmlbench {
+namespace {
+
+using torch::Tensor;
+using Clock = std::chrono::steady_clock;
+
+constexpr std::int64_t kPredictBatch = 256;  // as encodings are made: kernels may round differently for other sizes
+
+const Cell& first_cell(const Plan& plan, const FineTuneJob& job) {
+  return plan.cells[job.cells.front()];
+}
+
+const ResolvedPlugin& tuner_of(const Plan& plan, const FineTuneJob& job) {
+  return plan.tuners[first_cell(plan, job).tuner];
+}
+
+// What cells of one fit have in common.
+std::string fit_id(const Plan& plan, const Cell& cell) {
+  const ResolvedPlugin& tuner = plan.tuners[cell.tuner];
+  Digest digest;
+  digest.update("fit/1").update(plan.checkpoints[cell.checkpoint].id).update(plan.encodings[cell.train].id);
+  digest.update(plan.tasks[cell.task].name).update(fmt::format("{} {}", cell.fraction, cell.seed));
+  digest.update(fmt::format("{}@{}{}", tuner.name, tuner.revision, tuner.stack_key));
+  return digest.hex();
+}
+
+// Rows that a fraction leaves of the training split, near enough for progress.
+double training_rows(const Plan& plan, const Cell& cell) {
+  return cell.fraction * static_cast<double>(plan.splits[plan.tasks[cell.task].train].facts.info.size);
+}
+
+double test_rows(const Plan& plan, const Cell& cell) {
+  double rows = 0;
+  for (const TestSet& test : plan.tasks[cell.task].tests) {
+    rows += static_cast<double>(plan.splits[test.split].facts.info.size);
+  }
+  return rows;
+}
+
+double time_since(Clock::time_point begin) {
+  return std::chrono::duration<double>(Clock::now() - begin).count();
+}
+
+// What one test set is predicted as.
+struct TestPredictions {
+  Tensor logits;    // float32 [N, C], CPU
+  Tensor features;  // float32 [R, D], CPU, of the spectrum's rows
+};
+
+class Runner {
+ public:
+  Runner(const Plan& plan, const FineTuneJob& job, SplitPool& splits, const StageContext& context, RawSpectra& raw)
+      : plan_(plan),
+        job_(job),
+        cell_(first_cell(plan, job)),
+        task_(plan.tasks[cell_.task]),
+        checkpoint_(plan.checkpoints[cell_.checkpoint]),
+        plugin_(tuner_of(plan, job)),
+        splits_(splits),
+        context_(context),
+        raw_(raw),
+        how_(read_fine_tuning(plugin_.params, plugin_.where)),
+        draws_(cell_draws(plan, cell_)) {}
+
+  FineTuneResult run() {
+    const ArtifactLock lock = context_.cache.lock(fit_id(plan_, cell_), context_.stop);
+    const Tf32Guard tf32(context_.device, /*allowed=*/false);
+    load_encoder();
+    fit();
+    for (const std::size_t index : job_.cells) measure(index);
+    add_stages();
+    return std::move(result_);
+  }
+
+ private:
+  void load_encoder() {
+    encoder_ = build_encoder(checkpoint_, input_of(plan_, checkpoint_, task_.train), context_.device);
+    if (!checkpoint_.trained()) return;
+    // as a rule it is in the cache; training depends on the number of threads
+    const int threads = at::get_num_threads();
+    at::set_num_threads(nmlbench::job_threads(checkpoint_, threads));
+    obtain_checkpoint(
+        plan_, checkpoint_, *encoder_, [&](std::size_t split) { return splits_.acquire(split); }, context_);
+    at::set_num_threads(threads);
+  }
+
+  void fit() {
+    split_ = splits_.acquire(task_.train);
+    classes_ = split_->info().classes;
+    rows_ = subset_rows(split_->labels(), cell_.fraction, subset_draws(plan_, cell_));
+    choose_augmentation();
+    tuner_ = make_encoder_tuner(plugin_);
+    const FineTuneRows rows{rows_.size(0), [this](const Tensor& places, const Stream& draws) {
+                              return labelled_batch(*split_, rows_.index_select(0, places), encoder_->input(),
+                                                    context_.device, how_.augmentation, draws);
+                            }};
+    TunedEncoder::Options options;
+    options.optim = how_.optim;
+    options.batch_statistics = how_.batch_statistics;
+    options.keeps_first_weights =
+        std::any_of(job_.cells.begin(), job_.cells.end(), [&](std::size_t cell) { return share_of(cell) != 1; });
+    const auto begin = Clock::now();
+    LinearHead head = first_head();
+    synchronize(context_.device);
+    if (how_.probes) probe_seconds_ = time_since(begin);
+    const Batch example = rows.batch(torch::arange(std::min<std::int64_t>(2, rows.size)), draws_.at("example"));
+    try {
+      tuned_.emplace(*encoder_, *tuner_, std::move(head), options, example, draws_);
+    } catch (const Error& error) {  // nothing can be moved as the tuner wants
+      throw Error(fmt::format("{}: {}: {}", plugin_.where.text(), plugin_.name, error.what()));
+    }
+    PartialFile partial(context_.cache, fit_id(plan_, cell_));
+    FineTuneHooks hooks;
+    hooks.partial = &partial;
+    hooks.stop = context_.stop;
+    hooks.advance = [this](double count) { context_.progress.advance(count); };
+    hooks.epoch = [this](std::int64_t epoch, double loss) {
+      context_.progress.epoch({cell_.id, name_for_people(), epoch, how_.optim.epochs, loss});
+    };
+    report_ = fine_tune(*tuned_, how_, rows, draws_, context_.device, hooks);
+    fit_peak_ = peak_bytes(context_.device);
+  }
+
+  void choose_augmentation() {
+    if (how_.task_views && task_.views.count > 0) how_.augmentation = task_.views.of(0);
+    const SampleKind kind = split_->info().kind;
+    const Augmentation& chosen = how_.augmentation;
+    if (kind == SampleKind::image || kind == SampleKind::image_text) return;
+    if (!chosen.shift && !chosen.crop && chosen.jitter == 0) return;
+    throw Error(fmt::format("{}: {}: `augment` and `jitter` change images, and the data are {}; remove them",
+                            plugin_.where.text(), plugin_.name, kind == SampleKind::text ? "texts" : "features"));
+  }
+
+  // "lora on vit, symmetric 0.3, task general, seed 1"
+  std::string name_for_people() const {
+    std::string encoder = checkpoint_.encoder_name();
+    if (!checkpoint_.noise_name().empty()) {
+      encoder += fmt::format(", {} {:g}", checkpoint_.noise_name(), checkpoint_.noise_ratio().value_or(0));
+    }
+    return fmt::format("{} on {}, task {}, seed {}", plugin_.name, encoder, task_.name, cell_.seed);
+  }
+
+  LinearHead first_head() {
+    Context context;
+    context.device = context_.device;
+    context.stop = context_.stop;
+    context.log = log_of_plugin;
+    const StackShape shape{1, 1, encoder_->feature_dim(), classes_};
+    LinearHead head;
+    if (how_.probes) {
+      const Features train = require_features(context_.cache, plan_.encodings[cell_.train].id);
+      const Views& views = task_.views;
+      const Tensor labels = train.y.slice(0, 0, train.y.size(0) / views.copies());
+      const std::vector<UnitRows> unit = {{train.x, labels, rows_, views.copies(), views.pairs}};
+      const StackRows frozen(unit, shape, context_.device);
+      head = tuner_->first_head(shape, draws_, &frozen, context);
+    } else {
+      head = tuner_->first_head(shape, draws_, nullptr, context);
+    }
+    if (!head.weight.defined() || head.weight.sizes() != torch::IntArrayRef({shape.classes, shape.dim}) ||
+        !head.bias.defined() || head.bias.sizes() != torch::IntArrayRef({shape.classes})) {
+      throw Error(fmt::format("bug in the tuner plugin: first_head() is no weight [{}, {}] and bias [{}]",
+                              shape.classes, shape.dim, shape.classes));
+    }
+    return head;
+  }
+
+  double share_of(std::size_t cell) const {
+    const double share = tuner_->tuned_share(plan_.tuners[plan_.cells[cell].tuner].params);
+    if (share >= 0 && share <= 1) return share;
+    throw Error(fmt::format("bug in the tuner plugin: its share of the tuned weights is {}, not in [0, 1]", share));
+  }
+
+  // What goes wrong here costs this cell alone.
+  void measure(std::size_t index) {
+    const auto begin = Clock::now();
+    const Cell& cell = plan_.cells[index];
+    CellRecord record = describe_cell(plan_, cell, context_.device);
+    record.loss_curve = report_.loss;
+    record.tune_seconds = (probe_seconds_ + report_.all_seconds) / static_cast<double>(job_.cells.size());
+    try {
+      tuned_->go_to(share_of(index));
+      for (std::size_t t = 0; t < task_.tests.size() && record.status != "failed"; ++t) measure_test(t, record);
+    } catch (...) {
+      const Failure failure = failure_of_current_exception();
+      fail(record, failure);
+    }
+    record.evaluate_seconds = time_since(begin);
+    evaluate_seconds_ += *record.evaluate_seconds;
+    result_.cells.emplace(index, std::move(record));
+  }
+
+  void measure_test(std::size_t test, CellRecord& record) {
+    const auto split = splits_.acquire(task_.tests[test].split);
+    const std::size_t encoding = cell_.tests[test];
+    const TestScorer scorer(plan_, task_, task_.tests[test], split->labels(), classes_);
+    const Tensor& rows = scorer.spectrum_rows();
+    const Features frozen = require_features(context_.cache, plan_.encodings[encoding].id);
+    const Spectrum raw = raw_.get(encoding, frozen.x.index_select(0, rows), plan_.analysis.center_rows);
+    TestPredictions predictions;
+    double done = 0;
+    with_smaller_batches(kPredictBatch, "evaluating", "samples", [&](std::int64_t batch) {
+      context_.progress.advance(-std::exchange(done, 0));  // of a try that did not fit
+      predictions = predict(*split, rows, batch, done);
+      predict_batch_ = batch;
+    });
+    tested_ += static_cast<double>(split->info().size);
+    scorer.score(predictions.logits, predictions.features, raw, record);
+  }
+
+  TestPredictions predict(const SplitData& split, const Tensor& spectrum_rows, std::int64_t batch, double& done) const {
+    const Tf32Guard tf32(context_.device, plan_.encode.precision == Precision::tf32);
+    const InputSpec input = encoder_->input();
+    const std::int64_t n = split.info().size;
+    std::vector<Tensor> logits, features;
+    for (std::int64_t begin = 0; begin < n; begin += batch) {
+      context_.check_stop();
+      const std::int64_t end = std::min(begin + batch, n);
+      const Prediction part = tuned_->predict(labelled_batch(split, torch::arange(begin, end), input, context_.device),
+                                              plan_.encode.precision);
+      logits.push_back(part.logits.cpu());
+      const Tensor wanted = spectrum_rows.masked_select((spectrum_rows >= begin) & (spectrum_rows < end)) - begin;
+      features.push_back(part.features.cpu().index_select(0, wanted));
+      context_.progress.advance(static_cast<double>(end - begin));
+      done += static_cast<double>(end - begin);
+    }
+    return {torch::cat(logits), torch::cat(features)};
+  }
+
+  void add_stages() {
+    StageRecord record;
+    record.encoder = checkpoint_.encoder_name();
+    record.encoder_params = encoder_params(checkpoint_);
+    record.recipe = recipe(checkpoint_);
+    record.tuner = plugin_.name;
+    record.tuner_params = plugin_.stack_key;
+    record.task = task_.name;
+    record.device = context_.device.str();
+    const auto add = [&](const char* stage, const char* unit, double items, double seconds, std::int64_t peak,
+                         std::int64_t batch) {
+      record.stage = stage;
+      record.unit = unit;
+      record.items = items;
+      record.seconds = seconds;
+      record.peak_bytes = peak;
+      record.batch = batch;
+      if (items > 0) result_.stages.push_back(record);
+    };
+    add("tune", split_->info().kind == SampleKind::text ? "samples" : "images", report_.rows, report_.seconds,
+        fit_peak_, std::min(rows_.size(0), how_.optim.batch_size));
+    add("evaluate", "samples", tested_, evaluate_seconds_, peak_bytes(context_.device), predict_batch_);
+  }
+
+  const Plan& plan_;
+  const FineTuneJob& job_;
+  const Cell& cell_;
+  const Task& task_;
+  const Checkpoint& checkpoint_;
+  const ResolvedPlugin& plugin_;
+  SplitPool& splits_;
+  const StageContext& context_;
+  RawSpectra& raw_;
+  FineTuning how_;
+  Stream draws_;
+  std::shared_ptr<Encoder> encoder_;
+  std::shared_ptr<const SplitData> split_;
+  std::int64_t classes_ = 0;
+  Tensor rows_;  // of the split, that the fit sees
+  std::unique_ptr<EncoderTuner> tuner_;
+  std::optional<TunedEncoder> tuned_;
+  FineTuneReport report_;
+  std::int64_t fit_peak_ = 0, predict_batch_ = 0;
+  double probe_seconds_ = 0, tested_ = 0, evaluate_seconds_ = 0;
+  FineTuneResult result_;
+};
+
+}  // namespace
+
+std::vector<FineTuneJob> fine_tune_jobs(const Plan& plan, const std::function<bool(std::size_t cell)>& wanted) {
+  std::vector<FineTuneJob> jobs;
+  std::map<std::string, std::size_t> job_of;
+  for (std::size_t i = 0; i < plan.cells.size(); ++i) {
+    if (!plan.tuners[plan.cells[i].tuner].moves_encoder() || !wanted(i)) continue;
+    const auto [place, is_new] = job_of.try_emplace(fit_id(plan, plan.cells[i]), jobs.size());
+    if (is_new) jobs.emplace_back();
+    jobs[place->second].cells.push_back(i);
+  }
+  return jobs;
+}
+
+int job_threads(const Plan& plan, const FineTuneJob& job) {
+  return static_cast<int>(tuner_of(plan, job).params.integer("threads"));
+}
+
+double job_rows(const Plan& plan, const FineTuneJob& job) {
+  const Cell& cell = first_cell(plan, job);
+  const auto epochs = static_cast<double>(tuner_of(plan, job).params.integer("epochs"));
+  return training_rows(plan, cell) * epochs + test_rows(plan, cell) * static_cast<double>(job.cells.size());
+}
+
+std::vector<std::size_t> encodings_of(const Plan& plan, const FineTuneJob& job) {
+  const Cell& cell = first_cell(plan, job);
+  std::vector<std::size_t> encodings = cell.tests;
+  if (tuner_of(plan, job).reads_training_features()) encodings.push_back(cell.train);
+  return encodings;
+}
+
+std::vector<std::size_t> uses_of_splits(const Plan& plan, const std::vector<FineTuneJob>& jobs) {
+  std::vector<std::size_t> uses(plan.splits.size());
+  for (const FineTuneJob& job : jobs) {
+    const Task& task = plan.tasks[first_cell(plan, job).task];
+    ++uses[task.train];
+    for (const TestSet& test : task.tests) uses[test.split] += job.cells.size();
+  }
+  return uses;
+}
+
+FineTuneResult run_fine_tune_job(const Plan& plan, const FineTuneJob& job, SplitPool& splits,
+                                 const StageContext& context, RawSpectra& raw) {
+  try {
+    return Runner(plan, job, splits, context, raw).run();
+  } catch (...) {
+    const Failure failure = failure_of_current_exception();
+    return failed_job(plan, job, context.device, failure);
+  }
+}
+
+FineTuneResult failed_job(const Plan& plan, const FineTuneJob& job, torch::Device device, const Failure& failure) {
+  FineTuneResult result;
+  for (const std::size_t cell : job.cells)
+    result.cells.emplace(cell, failed_cell(plan, plan.cells[cell], device, failure));
+  return result;
+}
+
+void forget_partial(const Plan& plan, const FineTuneJob& job, ArtifactCache& cache) {
+  PartialFile(cache, fit_id(plan, first_cell(plan, job))).remove();
+}
+
+}  // namespace nmlbench

@@ -1,0 +1,56 @@
+// Cells whose tuner moves the encoder, as stages: one fit for all that share it, each cell measured with its share of
+// the tuned weights.
+#pragma once
+
+#include "cache/artifacts.h"
+#include "engine/evaluate.h"
+#include "engine/pretrain.h"
+#include "engine/process.h"
+#include "engine/split_data.h"
+#include "plan/plan.h"
+
+#include <functional>
+#include <map>
+#include <string>
+#include <vector>
+
+namespace nmlbench {
+
+// One fit: a checkpoint, task, fraction, seed and tuner, whose cells differ in per_head() parameters alone.
+struct FineTuneJob {
+  std::vector<std::size_t> cells;  // Plan::cells that are wanted
+};
+
+struct FineTuneResult {
+  std::map<std::size_t, CellRecord> cells;  // Plan::cells -> 'done' or 'failed'
+  std::vector<StageRecord> stages;
+};
+
+// The jobs of those cells of the plan that are `wanted` and whose tuner moves the encoder.
+std::vector<FineTuneJob> fine_tune_jobs(const Plan& plan, const std::function<bool(std::size_t cell)>& wanted);
+
+// CPU threads of a job, part of its tuner's parameters.
+int job_threads(const Plan& plan, const FineTuneJob& job);
+
+// Rows to train on and to predict, for progress.
+double job_rows(const Plan& plan, const FineTuneJob& job);
+
+// The encodings that a job reads: of the test sets, for the spectra of frozen features, and of the training rows where
+// the head begins as a probe.
+std::vector<std::size_t> encodings_of(const Plan& plan, const FineTuneJob& job);
+
+// For a SplitPool: how often these jobs acquire each split.
+std::vector<std::size_t> uses_of_splits(const Plan& plan, const std::vector<FineTuneJob>& jobs);
+
+// On the calling thread's share of threads. A cell that fails is in the result; throws Interrupted only. The last epoch
+// stays in the cache until forget_partial(), so that a run killed while it measures does not train again.
+FineTuneResult run_fine_tune_job(const Plan& plan, const FineTuneJob& job, SplitPool& splits,
+                                 const StageContext& context, RawSpectra& raw);
+
+// The cells of a job, failed.
+FineTuneResult failed_job(const Plan& plan, const FineTuneJob& job, torch::Device device, const Failure& failure);
+
+// To be called when the job's cells are stored.
+void forget_partial(const Plan& plan, const FineTuneJob& job, ArtifactCache& cache);
+
+}  // namespace nmlbench
