@@ -3,6 +3,8 @@
 #include "engine/prepare.h"
 #include "registry/registry.h"
 
+#include <nmlbench/dense.h>
+
 #include <map>
 
 #include <fmt/format.h>
@@ -146,24 +148,21 @@ torch::Tensor CorruptedSplit::samples(const torch::Tensor& indices, torch::Devic
 }
 
 std::vector<Text> CorruptedSplit::texts(const torch::Tensor& indices) const {
-  return split_->texts(rows_.index_select(0, indices));
-}
-
-torch::Tensor CorruptedSplit::captions(const torch::Tensor& indices, torch::Device device) const {
-  if (!captions_.defined()) throw Error("bug in the harness: these data have no captions");
+  if (!captions_.defined()) return split_->texts(rows_.index_select(0, indices));
   const torch::Tensor owner = captions_.index_select(0, indices);
-  const torch::Tensor tokens = split_->captions(owner.clamp_min(0), device);
-  return tokens.masked_fill((owner == kNoCaption).unsqueeze(1).to(device), 0);
+  std::vector<Text> captions = split_->texts(owner.clamp_min(0));
+  for (std::size_t i = 0; i < captions.size(); ++i) {
+    if (dense_data<std::int64_t>(owner)[i] == kNoCaption) captions[i] = Text();
+  }
+  return captions;
 }
 
 // Another image's caption may say the same.
 torch::Tensor CorruptedSplit::changed_text(const torch::Tensor& indices) const {
-  torch::Tensor before = split_->captions(rows_.index_select(0, indices), torch::kCPU);
-  torch::Tensor after = captions(indices, torch::kCPU);
-  const std::int64_t length = std::max(before.size(1), after.size(1));
-  for (torch::Tensor* tokens : {&before, &after})
-    *tokens = torch::constant_pad_nd(*tokens, {0, length - tokens->size(1)});
-  return (before != after).any(1);
+  const std::vector<Text> before = split_->texts(rows_.index_select(0, indices)), after = texts(indices);
+  torch::Tensor changed = torch::empty({indices.size(0)}, torch::kBool);
+  for (std::size_t i = 0; i < before.size(); ++i) dense_data<bool>(changed)[i] = before[i].first != after[i].first;
+  return changed;
 }
 
 double CorruptedSplit::realised_rate() const {

@@ -30,10 +30,9 @@ class CorruptedSplit {
   const torch::Tensor& targets() const { return targets_; }
   // Samples at `indices` (int64 [B], CPU, in [0, M)), on the device; replaced ones come from their source, resized.
   torch::Tensor samples(const torch::Tensor& indices, torch::Device device) const;
-  // Texts at `indices`, as samples().
+  // Texts at `indices`, as samples(); of image-text pairs the captions that go with those images, "" where there is
+  // none.
   std::vector<Text> texts(const torch::Tensor& indices) const;
-  // Image-text pairs: the captions that go with those images, int64 [B, L]; zeros where there is none.
-  torch::Tensor captions(const torch::Tensor& indices, torch::Device device) const;
 
   // Samples with another label, a caption of another text or none, or another image, divided by M.
   double realised_rate() const;

@@ -180,19 +180,16 @@ class Trainer {
     return loss;
   }
 
-  // Replayed on a GPU, where the encoder allows it.
+  // Replayed on a GPU, where the encoder allows it and reads no texts, which are no tensors.
   torch::Tensor gradients(const Lesson& lesson) {
-    if (!encoder_.capturable() || !lesson.batch.x.defined()) return loss_and_gradients(lesson);
+    if (!encoder_.capturable() || !lesson.batch.texts.empty()) return loss_and_gradients(lesson);
     std::vector<torch::Tensor> inputs = {lesson.batch.x, lesson.batch.y};
-    for (const torch::Tensor& more : {lesson.batch.text, lesson.targets}) {
-      if (more.defined()) inputs.push_back(more);
-    }
+    if (lesson.targets.defined()) inputs.push_back(lesson.targets);
     return captured_(
-        [this, has_text = lesson.batch.text.defined()](const std::vector<torch::Tensor>& in) {
+        [this](const std::vector<torch::Tensor>& in) {
           Lesson copy;
           copy.batch.x = in[0];
           copy.batch.y = in[1];
-          if (has_text) copy.batch.text = in[2];
           if (needs_logits(optim_)) copy.targets = in.back();
           return loss_and_gradients(copy);
         },
@@ -227,14 +224,12 @@ class Trainer {
     Batch& batch = lesson.batch;
     batch.y = send(data_.targets().index_select(0, rows), context_.device);
     double share = 1;  // of its own target that a sample keeps
-    if (kind == SampleKind::text) {
-      batch.texts = data_.texts(rows);
-    } else {
+    if (kind == SampleKind::text || kind == SampleKind::image_text) batch.texts = data_.texts(rows);
+    if (kind != SampleKind::text) {
       const bool images = kind != SampleKind::feature;
       torch::Tensor samples = data_.samples(rows, context_.device);
       if (images) samples = augment(samples, optim_.augment, draws);
       batch.x = prepare(samples, spec_);
-      if (kind == SampleKind::image_text) batch.text = data_.captions(rows, context_.device);
       if (optim_.mixing.erasing > 0) batch.x = random_erasing(batch.x, optim_.mixing.erasing, draws.at("erasing"));
       const Mix mix =
           draw_mix(optim_.mixing, images ? batch.x.size(2) : 1, images ? batch.x.size(3) : 1, draws.at("mix"));

@@ -155,16 +155,6 @@ torch::Tensor SplitData::copy_on(torch::Device device) const {
   return copy_;
 }
 
-torch::Tensor SplitData::captions(const torch::Tensor& indices, torch::Device device) const {
-  const std::lock_guard lock(dataset_mutex_);
-  torch::Tensor tokens = dataset_->captions(indices, device);
-  if (tokens.scalar_type() != torch::kInt64 || tokens.dim() != 2 || tokens.size(0) != indices.size(0)) {
-    throw DataError(fmt::format("bug in the dataset plugin: captions() gave {} {}, expected int64 [{}, L]",
-                                c10::toString(tokens.scalar_type()), c10::str(tokens.sizes()), indices.size(0)));
-  }
-  return tokens;
-}
-
 std::vector<Text> SplitData::texts(const torch::Tensor& indices) const {
   const std::lock_guard lock(dataset_mutex_);
   std::vector<Text> texts = dataset_->texts(indices);

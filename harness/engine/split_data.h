@@ -28,9 +28,8 @@ class SplitData {
   torch::Tensor samples(const torch::Tensor& indices, torch::Device device) const;
   // Dataset::crops, checked: uint8 [B, C, H, W], CPU.
   torch::Tensor crops(const torch::Tensor& indices, const ChooseCrop& choose) const;
-  // int64 [B, L], token ids of the captions; only for image-text pairs.
-  torch::Tensor captions(const torch::Tensor& indices, torch::Device device) const;
-  // The texts at `indices` (int64 [B], CPU); only for SampleKind::text, which has no samples().
+  // The texts or captions at `indices` (int64 [B], CPU); only for SampleKind::text, which has no samples(), and
+  // image_text.
   std::vector<Text> texts(const torch::Tensor& indices) const;
 
  private:

@@ -25,9 +25,6 @@ torch::Tensor Dataset::crops(const torch::Tensor& indices, const ChooseCrop& cho
   }
   return out;
 }
-torch::Tensor Dataset::captions(const torch::Tensor&, torch::Device) {
-  throw Error("this dataset has no captions");
-}
 std::vector<Text> Dataset::texts(const torch::Tensor&) {
   throw Error("this dataset has no texts");
 }

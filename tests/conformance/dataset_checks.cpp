@@ -80,22 +80,17 @@ void two_objects_serve_the_same(const Subject& subject) {
   EXPECT_TRUE(torch::equal(one->samples(rows, torch::kCPU), two->samples(rows, torch::kCPU)));
 }
 
-void captions_are_tokens(const Subject& subject) {
+void captions_are_sentences(const Subject& subject) {
   const auto dataset = make_dataset(subject.plugin);
   const SplitInfo info = dataset->open();
   if (info.kind != SampleKind::image_text) GTEST_SKIP() << "has no captions";
   const torch::Tensor rows = torch::tensor({info.size - 1, std::int64_t{0}, info.size / 2}, torch::kInt64);
-  const torch::Tensor tokens = dataset->captions(rows, torch::kCPU);
-  ASSERT_EQ(tokens.scalar_type(), torch::kInt64);
-  ASSERT_EQ(tokens.dim(), 2);
-  ASSERT_EQ(tokens.size(0), 3);
-  EXPECT_FALSE((tokens < 0).any().item<bool>());
-  EXPECT_FALSE(((tokens.slice(1, 0, -1) == 0) & (tokens.slice(1, 1) != 0)).any().item<bool>())
-      << "padding stands before a token";
+  const std::vector<Text> captions = dataset->texts(rows);
+  ASSERT_EQ(captions.size(), 3U);
   for (std::int64_t i = 0; i < 3; ++i) {
-    const torch::Tensor alone = dataset->captions(rows.slice(0, i, i + 1), torch::kCPU)[0];
-    const std::int64_t shared = std::min(alone.size(0), tokens.size(1));
-    EXPECT_TRUE(torch::equal(alone.slice(0, 0, shared), tokens[i].slice(0, 0, shared))) << "row " << i;
+    const Text& caption = captions[static_cast<std::size_t>(i)];
+    EXPECT_FALSE(caption.second) << "row " << i << " has a second text";
+    EXPECT_EQ(written(dataset->texts(rows.slice(0, i, i + 1))), written({caption})) << "row " << i;
   }
 }
 
@@ -107,7 +102,7 @@ const std::vector<Check>& dataset_checks() {
       {"SamplesHaveTheDeclaredShape", samples_have_the_declared_shape},
       {"ASampleIsTheSameAloneAndInABatch", a_sample_is_the_same_alone_and_in_a_batch},
       {"TwoObjectsServeTheSame", two_objects_serve_the_same},
-      {"CaptionsAreTokens", captions_are_tokens}};
+      {"CaptionsAreSentences", captions_are_sentences}};
   return checks;
 }
 

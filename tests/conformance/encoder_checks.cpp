@@ -3,6 +3,8 @@
 
 #include <nmlbench/encoder.h>
 
+#include <algorithm>
+
 #include <gtest/gtest.h>
 #include <torch/nn.h>
 #include <torch/optim.h>
@@ -65,20 +67,13 @@ Batch make_batch(const Built& built, std::int64_t rows) {
   return batch;
 }
 
-// int64 [rows, 24]: words of random letters, of any length, as UTF-8 bytes + 1.
-torch::Tensor make_captions(std::int64_t rows) {
-  constexpr std::int64_t kLength = 24;
-  const torch::Tensor letters = Stream(5).integers({rows, kLength}, 26) + 'a' + 1;
-  const torch::Tensor spaces = Stream(6).integers({rows, kLength}, 5) == 0;
-  const torch::Tensor lengths = 3 + Stream(7).integers({rows, 1}, kLength - 2);
-  return letters.masked_fill(spaces, ' ' + 1).masked_fill(torch::arange(kLength) >= lengths, 0);
-}
-
 // What pre-training hands over.
 Batch training_batch(const Built& built, std::int64_t rows) {
   Batch batch = make_batch(built, rows);
   batch.y = Stream(4).integers({rows}, kInputClasses);
-  if (built.input.kind == SampleKind::image_text) batch.text = make_captions(rows);
+  if (built.input.kind != SampleKind::image_text) return batch;
+  batch.texts = make_texts(rows);
+  for (Text& caption : batch.texts) caption.second.reset();
   return batch;
 }
 
@@ -182,18 +177,18 @@ void captions_are_read(const Subject& subject) {
   built.encoder->train();
   Batch batch = training_batch(built, 8);
   const double own = built.encoder->pretrain_loss(batch).item<double>();
-  batch.text = batch.text.roll({1}, {0});
+  std::rotate(batch.texts.begin(), batch.texts.begin() + 1, batch.texts.end());
   EXPECT_NE(built.encoder->pretrain_loss(batch).item<double>(), own) << "with the captions of other images";
 }
 
-// caption-drop leaves zeros where a caption was.
+// caption-drop leaves an empty text where a caption was.
 void lost_captions_do_no_harm(const Subject& subject) {
   const Built built = build(subject);
   if (built.input.kind != SampleKind::image_text) GTEST_SKIP() << "needs no captions";
   built.encoder->train();
-  for (const std::int64_t lost : {1, 8}) {
+  for (const std::size_t lost : {1, 8}) {
     Batch batch = training_batch(built, 8);
-    batch.text.slice(0, 0, lost).zero_();
+    for (std::size_t i = 0; i < lost; ++i) batch.texts[i] = Text();
     const torch::Tensor loss = built.encoder->pretrain_loss(batch);
     EXPECT_TRUE(torch::isfinite(loss).item<bool>()) << lost << " of 8 captions lost";
     built.encoder->zero_grad();

@@ -1,4 +1,4 @@
-// Image-text pairs for tests: image i is flat and of grey level i, its caption the tokens [i + 1, 7].
+// Image-text pairs for tests: image i is flat and of grey level i, its caption "number i".
 #include <nmlbench/plugin.h>
 
 namespace {
@@ -23,8 +23,12 @@ class TinyPairs : public Dataset {
   torch::Tensor samples(const torch::Tensor& indices, torch::Device device) override {
     return indices.to(torch::kUInt8).view({-1, 1, 1, 1}).expand({-1, 3, 4, 4}).contiguous().to(device);
   }
-  torch::Tensor captions(const torch::Tensor& indices, torch::Device device) override {
-    return torch::stack({indices + 1, torch::full_like(indices, 7)}, 1).to(device);
+  std::vector<Text> texts(const torch::Tensor& indices) override {
+    std::vector<Text> captions;
+    for (std::int64_t i = 0; i < indices.size(0); ++i) {
+      captions.push_back({"number " + std::to_string(indices[i].item<std::int64_t>()), {}});
+    }
+    return captions;
   }
 
  private:

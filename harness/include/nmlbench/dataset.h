@@ -22,7 +22,7 @@ enum class SampleKind : std::uint32_t {
   text,        // a sentence, or a pair of them
 };
 
-// One sample of SampleKind::text, UTF-8.
+// One sample of SampleKind::text, or a caption, UTF-8.
 struct Text {
   std::string first;
   std::optional<std::string> second;  // of tasks on pairs: the hypothesis, the answer
@@ -90,10 +90,8 @@ class NMLBENCH_EXPORT Dataset {
   // order.
   virtual torch::Tensor rows() { return {}; }
 
-  // Token ids of the captions, int64 [B, L], zero padded; only for SampleKind::image_text.
-  virtual torch::Tensor captions(const torch::Tensor& indices, torch::Device device);
-
-  // The samples at `indices` (int64 [B], CPU): B texts; only for SampleKind::text.
+  // The samples at `indices` (int64 [B], CPU) as B texts; only for SampleKind::text and, as captions, which have no
+  // second text, image_text.
   virtual std::vector<Text> texts(const torch::Tensor& indices);
 };
 

@@ -54,10 +54,11 @@ struct InputSpec {
 };
 
 struct Batch {
-  torch::Tensor x;          // float32 [B, C, H, W] or [B, D], prepared as InputSpec asks, on the device
-  torch::Tensor y;          // int64 [B] pre-training targets; undefined while encoding
-  torch::Tensor text;       // int64 [B, L] caption tokens; undefined unless the data has captions
-  std::vector<Text> texts;  // B of them where samples are text, which the encoder's own tokenizer reads; x is undefined
+  torch::Tensor x;  // float32 [B, C, H, W] or [B, D], prepared as InputSpec asks, on the device
+  torch::Tensor y;  // int64 [B] pre-training targets; undefined while encoding
+  // For the encoder's own tokenizer: B of them where samples are text (x is undefined) and, in pre-training on
+  // image-text pairs, B captions, "" for an image that has lost its own.
+  std::vector<Text> texts;
 };
 
 class NMLBENCH_EXPORT Encoder : public torch::nn::Module {

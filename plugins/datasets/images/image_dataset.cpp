@@ -1,7 +1,6 @@
 #include "image_dataset.h"
 
 #include "content.h"
-#include "datasets/common/caption_tokens.h"
 #include "workers.h"
 
 #include <nmlbench/dense.h>
@@ -254,15 +253,14 @@ torch::Tensor ImageDataset::corrupted(const torch::Tensor& indices, const Serve&
   return corrupt_images(images, rows, params_.text("corruption"), params_.integer("severity"));
 }
 
-torch::Tensor ImageDataset::captions(const torch::Tensor& indices, torch::Device device) {
-  if (listing().captions.empty()) return Dataset::captions(indices, device);
-  torch::Tensor tokens = torch::zeros({indices.size(0), kCaptionTokens}, torch::kInt64);
-  auto* out = dense_data<std::int64_t>(tokens);
-  for (std::int64_t i = 0; i < indices.size(0); ++i, out += kCaptionTokens) {
-    const auto row = static_cast<std::size_t>(kept_[indices[i].item<std::int64_t>()].item<std::int64_t>());
-    write_caption_tokens(listing().captions[row], kCaptionTokens, out);
+std::vector<Text> ImageDataset::texts(const torch::Tensor& indices) {
+  if (listing().captions.empty()) return Dataset::texts(indices);
+  const torch::Tensor rows = kept_.index_select(0, indices);
+  std::vector<Text> captions;
+  for (std::int64_t i = 0; i < rows.size(0); ++i) {
+    captions.push_back({listing().captions[static_cast<std::size_t>(dense_data<std::int64_t>(rows)[i])], {}});
   }
-  return tokens.to(device);
+  return captions;
 }
 
 }  // namespace nmlbench::plugins

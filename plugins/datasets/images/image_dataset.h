@@ -47,8 +47,6 @@ inline constexpr std::int64_t kLargestServed = 4096;  // px, the largest `size`
 #define NMLBENCH_IMAGE_PARAMS(size, resize, pct, interpolation) \
   NMLBENCH_DECODE_PARAMS(size, resize, pct, interpolation), NMLBENCH_LABELLED_IMAGES_PARAMS
 
-inline constexpr std::int64_t kCaptionTokens = 128;
-
 class ImageDataset : public Dataset {
  public:
   explicit ImageDataset(const Params& params) : params_(params) {}
@@ -60,8 +58,7 @@ class ImageDataset : public Dataset {
   torch::Tensor samples(const torch::Tensor& indices, torch::Device device) final;
   // Out of the images as they are decoded; a corruption comes after.
   torch::Tensor crops(const torch::Tensor& indices, const ChooseCrop& choose) final;
-  // UTF-8 bytes + 1, at most kCaptionTokens of them: what an encoder without a vocabulary of its own can read.
-  torch::Tensor captions(const torch::Tensor& indices, torch::Device device) final;
+  std::vector<Text> texts(const torch::Tensor& indices) final;
 
  protected:
   // Finds the images without decoding them. Throws DataError.

@@ -1,6 +1,5 @@
 // The embedded data set: splits of the procedural image world.
 #include "captions.h"
-#include "datasets/common/caption_tokens.h"
 #include "world.h"
 
 #include <nmlbench/compat.h>
@@ -60,8 +59,7 @@ class Procedural : public Dataset {
       real("rotation", "0.5", "largest rotation of a sample").in("rad").range(0, 3.15),
       integer("occluders", "2", "discs in front of the scene").range(0, 3),
       real("pixel_noise", "0.04", "deviation of the camera's noise").range(0, 1),
-      boolean("captions", "false",
-              "image-text pairs: each image with a sentence on what it shows; UTF-8 bytes + 1 are its tokens"),
+      boolean("captions", "false", "image-text pairs: each image with a sentence on what it shows"),
   };
 
   explicit Procedural(const Params& params)
@@ -126,10 +124,14 @@ class Procedural : public Dataset {
     return send(images, device);
   }
 
-  torch::Tensor captions(const torch::Tensor& indices, torch::Device device) override {
-    if (!params_.boolean("captions")) return Dataset::captions(indices, device);
-    if (!tokens_.defined()) tokens_ = tokens_of(all_captions());
-    return tokens_.index_select(0, indices).to(device, torch::kInt64);
+  std::vector<Text> texts(const torch::Tensor& indices) override {
+    if (!params_.boolean("captions")) return Dataset::texts(indices);
+    if (captions_.empty()) captions_ = all_captions();
+    std::vector<Text> texts;
+    for (std::int64_t i = 0; i < indices.size(0); ++i) {
+      texts.push_back({captions_[static_cast<std::size_t>(dense_data<std::int64_t>(indices)[i])], {}});
+    }
+    return texts;
   }
 
  private:
@@ -189,26 +191,12 @@ class Procedural : public Dataset {
     return captions;
   }
 
-  // uint8 [N, L]: a byte + 1 for each, zeros up to the longest; captions are ASCII.
-  static torch::Tensor tokens_of(const std::vector<std::string>& captions) {
-    std::size_t longest = 0;
-    for (const std::string& caption : captions) longest = std::max(longest, caption.size());
-    torch::Tensor tokens =
-        torch::zeros({static_cast<std::int64_t>(captions.size()), static_cast<std::int64_t>(longest)}, torch::kUInt8);
-    auto* out = dense_data<std::uint8_t>(tokens);
-    for (const std::string& caption : captions) {
-      write_caption_tokens(caption, longest, out);
-      out += longest;
-    }
-    return tokens;
-  }
-
   Params params_;
   bool pretrain_;
   TaskInfo task_;
   std::int64_t classes_ = 0;
   std::int64_t per_class_ = 0;
-  torch::Tensor tokens_;  // of all captions; made when the first are asked for
+  std::vector<std::string> captions_;  // of all samples; made when the first are asked for
 };
 
 }  // namespace

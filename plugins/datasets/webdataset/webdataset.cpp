@@ -36,7 +36,7 @@ class WebDataset : public ImageDataset {
           .as(Role::classes)
           .range(0, 1e7),
       path("class_file", "", "text file with the classes in the order of their labels; \"\" sorts the names found"),
-      choice("caption", "none", "none|txt|json", "image-text pairs: where the text is; UTF-8 bytes + 1 are its tokens"),
+      choice("caption", "none", "none|txt|json", "image-text pairs: where the text is"),
       text("caption_field", "caption", "caption = \"json\": the field"),
       integer("shard_seed", "-1", "shuffles the order of the shards; -1 keeps them sorted by name").range(-1, 1e15),
       NMLBENCH_IMAGE_PARAMS("0", "squash", "0.875", "bilinear"),

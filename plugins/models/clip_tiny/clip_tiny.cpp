@@ -30,7 +30,8 @@ class ClipTiny : public Encoder {
       integer("text_width", "64", "width of the text tower").range(4, 1024),
       integer("text_layers", "2", "blocks of the text tower").range(1, 24),
       integer("text_heads", "4", "attention heads; a divisor of text_width").range(1, 64),
-      integer("context", "32", "words of a caption that are read; one of more than 8 bytes counts as several")
+      integer("context", "32",
+              "words of a caption that are read, of its first 128 bytes; one of more than 8 bytes counts as several")
           .in("words")
           .range(1, 1024),
       choice("features", "embedding", "embedding|trunk",
@@ -79,12 +80,12 @@ class ClipTiny : public Encoder {
   // InfoNCE among the images of the batch that have a caption. The others (caption-drop, an empty text) take no part in
   // it: they only count in the statistics of the batch normalisation.
   torch::Tensor pretrain_loss(const Batch& batch) override {
-    if (!batch.text.defined()) throw Error("clip-tiny was given no captions to pre-train on");
+    if (batch.texts.empty()) throw Error("clip-tiny was given no captions to pre-train on");
     const torch::Tensor image = project(trunk_->forward(batch.x), image_projection_);
-    const torch::Tensor text = project(text_tower_(batch.text), text_projection_);
+    const torch::Tensor text = project(text_tower_(batch.texts), text_projection_);
     // CLIP clamps the parameter after each step; here the optimiser is the harness's, so its use is clamped
     const torch::Tensor scale = log_scale_.clamp_max(std::log(100.0)).exp();
-    return info_nce(image, text, scale, (batch.text != 0).any(1));
+    return info_nce(image, text, scale, with_caption(batch.texts, image.device()));
   }
 
  private:

@@ -2,6 +2,11 @@
 
 #include "full_precision.h"
 
+#include <nmlbench/compat.h>
+#include <nmlbench/dense.h>
+
+#include <algorithm>
+
 namespace nmlbench::plugins {
 namespace {
 
@@ -30,6 +35,13 @@ Tensor info_nce(const Tensor& image, const Tensor& text, const Tensor& scale, co
   const Tensor by_text = cross_entropy_of_pairs(logits.t().masked_fill(unpaired.unsqueeze(0), kNever));
   const Tensor losses = (by_image + by_text).masked_fill(unpaired, 0) / 2;
   return losses.sum() / paired.sum().clamp_min(1);
+}
+
+Tensor with_caption(const std::vector<Text>& captions, torch::Device device) {
+  Tensor there = torch::empty({static_cast<std::int64_t>(captions.size())}, torch::kBool);
+  std::transform(captions.begin(), captions.end(), dense_data<bool>(there),
+                 [](const Text& caption) { return !caption.first.empty(); });
+  return send(there, device);
 }
 
 }  // namespace nmlbench::plugins

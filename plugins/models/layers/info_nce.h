@@ -1,7 +1,10 @@
 // The loss of contrastive image-text pre-training.
 #pragma once
 
+#include <nmlbench/dataset.h>
 #include <nmlbench/torch.h>
+
+#include <vector>
 
 namespace nmlbench::plugins {
 
@@ -13,5 +16,8 @@ namespace nmlbench::plugins {
 // for float64 embeddings): bfloat16 would round a logit of 100 by up to a quarter.
 torch::Tensor info_nce(const torch::Tensor& image, const torch::Tensor& text, const torch::Tensor& scale,
                        const torch::Tensor& paired);
+
+// bool [B]: which images have a caption. One that has lost it (caption-drop) has "".
+torch::Tensor with_caption(const std::vector<Text>& captions, torch::Device device);
 
 }  // namespace nmlbench::plugins

@@ -1,10 +1,11 @@
 #include "text_transformer.h"
 
+#include <nmlbench/compat.h>
 #include <nmlbench/dense.h>
-#include <nmlbench/error.h>
 
 #include <algorithm>
 #include <cmath>
+#include <string_view>
 
 #include <torch/nn.h>
 
@@ -14,13 +15,20 @@ namespace {
 using torch::Tensor;
 
 constexpr std::int64_t kVocabulary = 257;  // padding and 256 bytes
+constexpr auto kPlaces = static_cast<std::int64_t>(kWordBytes);
 
-constexpr std::int64_t kSpace = ' ' + 1;
+using Word = std::string_view;
 
-void check_tokens(std::int64_t least, std::int64_t largest) {
-  if (least >= 0 && largest < kVocabulary) return;
-  throw Error("a caption has the token " + std::to_string(least < 0 ? least : largest) +
-              ", and the text tower reads UTF-8 bytes + 1, which are 1 to 256 (0 is padding)");
+std::vector<Word> split_words(std::string_view caption, std::size_t most) {
+  std::vector<Word> words;
+  caption = caption.substr(0, kCaptionBytes);
+  while (words.size() < most) {
+    caption.remove_prefix(std::min(caption.find_first_not_of(' '), caption.size()));
+    if (caption.empty()) break;
+    words.push_back(caption.substr(0, std::min(caption.find(' '), kWordBytes)));
+    caption.remove_prefix(words.back().size());
+  }
+  return words;
 }
 
 bool ends_with(const std::string& text, const std::string& end) {
@@ -29,27 +37,25 @@ bool ends_with(const std::string& text, const std::string& end) {
 
 }  // namespace
 
-Tensor words_of(const Tensor& tokens, std::int64_t most) {
-  const Tensor letter = (tokens != 0) & (tokens != kSpace);
-  const Tensor place = torch::arange(tokens.size(1), tokens.options()).expand_as(tokens);
-  const Tensor last_break = std::get<0>(torch::cummax(place.masked_fill(letter, -1), 1));
-  const Tensor in_word = (place - last_break - 1).remainder(kWordBytes);
-  const Tensor word = (letter & (in_word == 0)).cumsum(1) - 1;
-  // three numbers at once: they wait for the device
-  const Tensor facts = torch::stack({word.max(), tokens.min(), tokens.max()}).cpu();
-  const auto* fact = dense_data<std::int64_t>(facts);
-  check_tokens(fact[1], fact[2]);
-  const std::int64_t count = std::clamp<std::int64_t>(fact[0] + 1, 1, most), end = count * kWordBytes;
-  // what is no letter, or of a word too many, goes into one column behind the words
-  const Tensor column = torch::where(letter & (word < count), word * kWordBytes + in_word, end);
-  return torch::zeros({tokens.size(0), end + 1}, tokens.options())
-      .scatter(1, column, tokens)
-      .slice(1, 0, end)
-      .reshape({tokens.size(0), count, kWordBytes});
+Tensor words_of(const std::vector<Text>& captions, std::size_t most) {
+  std::vector<std::vector<Word>> all;
+  std::size_t count = 1;
+  for (const Text& caption : captions)
+    count = std::max(count, all.emplace_back(split_words(caption.first, most)).size());
+  const auto sizes = {captions.size(), count, kWordBytes};
+  Tensor tokens = torch::zeros(std::vector<std::int64_t>(sizes.begin(), sizes.end()), torch::kInt64);
+  auto* out = dense_data<std::int64_t>(tokens);
+  for (std::size_t i = 0; i < all.size(); ++i) {
+    for (std::size_t w = 0; w < all[i].size(); ++w) {
+      std::transform(all[i][w].begin(), all[i][w].end(), out + (i * count + w) * kWordBytes,
+                     [](char c) { return static_cast<unsigned char>(c) + 1; });
+    }
+  }
+  return tokens;
 }
 
 TextTransformerImpl::TextTransformerImpl(const TextShape& shape) : shape_(shape) {
-  embedding_ = register_parameter("embedding", torch::empty({kWordBytes * kVocabulary, shape.width}));
+  embedding_ = register_parameter("embedding", torch::empty({kPlaces * kVocabulary, shape.width}));
   position_ = register_parameter("position", torch::empty({shape.context, shape.width}));
   for (std::int64_t i = 0; i < shape.layers; ++i) blocks_.push_back(add_block(i));
   norm_ = register_module("norm", torch::nn::LayerNorm(torch::nn::LayerNormOptions({shape.width})));
@@ -94,11 +100,12 @@ Tensor TextTransformerImpl::attend(Block& block, const Tensor& x, const Tensor& 
   return block.out(weights.matmul(qkv[2]).transpose(1, 2).reshape({b, l, shape_.width}));
 }
 
-Tensor TextTransformerImpl::forward(const Tensor& tokens) {
-  const Tensor words = words_of(tokens, shape_.context);  // [B, W, kWordBytes]
+Tensor TextTransformerImpl::forward(const std::vector<Text>& captions) {
+  const Tensor words =  // [B, W, kWordBytes]
+      send(words_of(captions, static_cast<std::size_t>(shape_.context)), embedding_.device());
   const std::int64_t b = words.size(0), w = words.size(1);
   const Tensor letter = words != 0, there = letter.select(2, 0);
-  const Tensor row = words + torch::arange(kWordBytes, words.options()) * kVocabulary;
+  const Tensor row = words + torch::arange(kPlaces, words.options()) * kVocabulary;
   const Tensor bytes = embedding_.index_select(0, row.flatten()).view({b, w, kWordBytes, -1});
   Tensor x = (bytes * letter.to(bytes.scalar_type()).unsqueeze(-1)).sum(2) + position_.slice(0, 0, w);
   // finite: a caption without words attends to nothing, and must not become NaN

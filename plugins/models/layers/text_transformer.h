@@ -1,6 +1,7 @@
 // A small transformer that reads captions word by word, from their bytes.
 #pragma once
 
+#include <nmlbench/dataset.h>
 #include <nmlbench/random.h>
 #include <nmlbench/torch.h>
 
@@ -12,12 +13,13 @@
 
 namespace nmlbench::plugins {
 
-inline constexpr std::int64_t kWordBytes = 8;
+inline constexpr std::size_t kWordBytes = 8;
+inline constexpr std::size_t kCaptionBytes = 128;  // of a caption that are read
 
-// Captions cut at spaces, longer words every kWordBytes bytes. tokens: int64 [B, L], UTF-8 bytes + 1, 0 is padding ->
-// int64 [B, W, kWordBytes], the tokens of each word and zeros after them; W is the largest number of words of a
-// caption, at least 1 and at most `most`: later words are left out. Throws Error for tokens outside [0, 256].
-torch::Tensor words_of(const torch::Tensor& tokens, std::int64_t most);
+// Captions cut at spaces, longer words every kWordBytes bytes: B of them -> int64 [B, W, kWordBytes], UTF-8 bytes + 1
+// and zeros after a word's end; W is the largest number of words of a caption, at least 1 and at most `most`: later
+// words are left out.
+torch::Tensor words_of(const std::vector<Text>& captions, std::size_t most);
 
 struct TextShape {
   std::int64_t width = 64;
@@ -40,9 +42,9 @@ class TextTransformerImpl : public torch::nn::Module {
   // registered this module as `name`.
   void initialise(const Stream& init, const std::string& name);
 
-  // tokens int64 [B, L] as words_of() takes them -> float32 [B, width]; zeros for a caption without words. The residual
-  // stream is float32 also under autocast.
-  torch::Tensor forward(const torch::Tensor& tokens);
+  // B captions -> float32 [B, width]; zeros for a caption without words. The residual stream is float32 also under
+  // autocast.
+  torch::Tensor forward(const std::vector<Text>& captions);
 
  private:
   struct Block {
