@@ -63,6 +63,9 @@ Encoder::~Encoder() = default;
 torch::Tensor Encoder::pretrain_logits(const Batch&) {
   return {};
 }
+ClassScores Encoder::zero_shot(const std::vector<std::vector<Text>>&) {
+  return nullptr;
+}
 torch::Tensor Encoder::pretrain_loss(const Batch& batch) {
   const torch::Tensor logits = pretrain_logits(batch);
   if (!logits.defined()) throw Error("this encoder cannot be pre-trained");

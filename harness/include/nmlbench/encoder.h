@@ -10,6 +10,7 @@
 #include <nmlbench/torch.h>
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -61,6 +62,9 @@ struct Batch {
   std::vector<Text> texts;
 };
 
+// Scores [B, classes] of images as features() gets them.
+using ClassScores = std::function<torch::Tensor(const Batch& batch)>;
+
 class NMLBENCH_EXPORT Encoder : public torch::nn::Module {
  public:
   ~Encoder() override;
@@ -89,6 +93,11 @@ class NMLBENCH_EXPORT Encoder : public torch::nn::Module {
 
   // Class scores [B, classes] of the pre-training head, for losses of recipes and clean labels; undefined without one.
   virtual torch::Tensor pretrain_logits(const Batch& batch);
+
+  // Of an encoder that learned from captions and has no such head: scores of classes by sentences about them, at least
+  // one for each class. Asked for in evaluation, for as long as the encoder lives; empty without that ability. Throws
+  // Error when there are no sentences, since the data do not name their classes.
+  virtual ClassScores zero_shot(const std::vector<std::vector<Text>>& prompts);
 };
 
 }  // namespace nmlbench

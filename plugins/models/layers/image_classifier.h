@@ -4,11 +4,9 @@
 
 #include "models/layers/draws.h"
 #include "models/layers/full_precision.h"
+#include "models/layers/image_input.h"
 #include "models/layers/stochastic_depth.h"
 #include "models/weights/load_weights.h"
-
-#include <nmlbench/encoder.h>
-#include <nmlbench/params.h>
 
 #include <string>
 #include <vector>
@@ -16,42 +14,6 @@
 #include <torch/nn/modules/linear.h>
 
 namespace nmlbench::plugins {
-
-inline constexpr char kImageNetMean[] = "0.485,0.456,0.406", kImageNetStd[] = "0.229,0.224,0.225";
-
-// Parameters that every family declares. How images are brought to its input, with the defaults of its usual weights:
-// what timm's `pretrained_cfg` states of others. Defaults of "0" and "" stand for the variant's own, its UsualInput.
-constexpr bool is_variants_own(const char* default_value) {
-  return default_value[0] == '0' && default_value[1] == '\0';
-}
-#define NMLBENCH_INPUT_PARAMS(size, crop_pct, interpolation, mean, std)                                                \
-  ::nmlbench::integer("size", size,                                                                                    \
-                      ::nmlbench::plugins::is_variants_own(size) ? "side of the images it sees; 0: the variant's"      \
-                                                                 : "side of the images it sees")                       \
-      .in("px")                                                                                                        \
-      .range(::nmlbench::plugins::is_variants_own(size) ? 0 : 8, 4096),                                                \
-      ::nmlbench::choice("resize", "crop", "squash|crop|crop-ceil",                                                    \
-                         "photographs: squashed, or the shorter side to size / crop_pct (rounded down, or up), then "  \
-                         "the centre"),                                                                                \
-      ::nmlbench::real("crop_pct", crop_pct,                                                                           \
-                       ::nmlbench::plugins::is_variants_own(crop_pct)                                                  \
-                           ? "crop, crop-ceil: side of the crop by the shorter side; 0: the variant's"                 \
-                           : "crop, crop-ceil: side of the crop by the shorter side")                                  \
-          .range(::nmlbench::plugins::is_variants_own(crop_pct) ? 0 : 0.06, 1),                                        \
-      ::nmlbench::choice("interpolation", interpolation, "bilinear|bicubic", "antialiased, as Pillow's"),              \
-      ::nmlbench::reals("mean", mean,                                                                                  \
-                        *mean == '\0' ? "subtracted from the colours, which are in [0, 1]; []: the variant's"          \
-                                      : "subtracted from the colours, which are in [0, 1]"),                           \
-      ::nmlbench::reals(                                                                                               \
-          "std", std, *std == '\0' ? "what colours are divided by; []: the variant's" : "what colours are divided by") \
-          .range(1e-6, 1e6)
-
-// The input of a variant's usual weights, where it differs among the variants of a family.
-struct UsualInput {
-  std::int64_t size = 0;
-  double crop_pct = 0;
-  std::vector<double> mean = {}, std = {};
-};
 
 inline constexpr ParamSpec kDropPathParam =
     real("drop_path", "0", "stochastic depth: share of samples that skip the last residual branch in pre-training")
@@ -63,14 +25,14 @@ class ImageClassifier : public Encoder {
   ImageClassifier(const char* name, const Params& params, const UsualInput& usual = {});
 
   void build(const InputInfo& input, const Stream& init) final;
-  InputSpec input() const final;
+  InputSpec input() const final { return input_.spec(); }
   torch::Tensor features(const Batch& batch) final;
   bool trainable() const final { return weights_.empty(); }
   torch::Tensor pretrain_logits(const Batch& batch) final;
   bool capturable() const final { return !drop_path_.active(); }
 
  protected:
-  std::int64_t size() const { return size_; }
+  std::int64_t size() const { return input_.size(); }
   const StochasticDepth& drop_path() const { return drop_path_; }
 
   // Registers the layers of the trunk. Throws Error for parameters that do not go together.
@@ -95,9 +57,7 @@ class ImageClassifier : public Encoder {
 
  private:
   const char* name_;
-  std::int64_t size_;
-  Preprocessing preprocessing_;
-  std::vector<double> mean_, std_;
+  ImageInput input_;
   std::string weights_;
   StochasticDepth drop_path_;
   torch::nn::Linear head_{nullptr};

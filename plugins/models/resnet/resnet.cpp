@@ -3,8 +3,7 @@
 //
 //   7x7 stem, 64 channels, halves the image; 3x3 max-pooling, halves it -> 4 stages of residual blocks, the later three
 //   halve it -> mean over pixels [B, 512 or 2048]
-#include "models/layers/batch_norm.h"
-#include "models/layers/conv.h"
+#include "models/layers/conv_norm.h"
 #include "models/layers/image_classifier.h"
 
 #include <nmlbench/plugin.h>
@@ -34,31 +33,6 @@ const ResNetVariant& resnet_variant(const std::string& name) {
   return variants.at(name);
 }
 
-// A convolution without bias and the batch normalisation after it.
-struct ConvNorm {
-  torch::nn::Conv2d conv{nullptr};
-  torch::nn::BatchNorm2d norm{nullptr};
-
-  ConvNorm() = default;
-  ConvNorm(std::int64_t in, std::int64_t out, std::int64_t kernel, std::int64_t stride)
-      : conv(torch::nn::Conv2dOptions(in, out, kernel).stride(stride).padding(kernel / 2).bias(false)), norm(out) {}
-
-  // relu(norm(conv(x)) + skip), as batch_norm() has it.
-  torch::Tensor operator()(const torch::Tensor& x, const torch::Tensor& skip = {}, bool relu = true) {
-    const std::int64_t stride = (*conv->options.stride())[0];
-    if (norm->is_training() || torch::GradMode::is_enabled()) {
-      return batch_norm(norm, convolve(x, conv->weight, stride), skip, relu);
-    }
-    // Where nothing is learned, the normalisation is one scale and shift of each channel, which the convolution takes
-    // into its weight and bias: a pass over memory less.
-    const torch::Tensor scale = norm->weight / (norm->running_var + norm->options.eps()).sqrt();
-    torch::Tensor y = torch::conv2d(x, conv->weight * scale.view({-1, 1, 1, 1}),
-                                    norm->bias - norm->running_mean * scale, stride, conv->weight.size(2) / 2);
-    if (skip.defined()) y += skip;
-    return relu ? y.relu_() : y;
-  }
-};
-
 class ResidualBlock : public torch::nn::Module {
  public:
   ResidualBlock(std::int64_t in, std::int64_t planes, std::int64_t stride, const ResNetVariant& variant) {
@@ -69,15 +43,11 @@ class ResidualBlock : public torch::nn::Module {
       layers_ = {ConvNorm(in, out, 3, stride), ConvNorm(out, out, 3, 1)};
     }
     for (std::size_t i = 0; i < layers_.size(); ++i) {
-      register_module("conv" + std::to_string(i + 1), layers_[i].conv);
-      register_module("bn" + std::to_string(i + 1), layers_[i].norm);
+      layers_[i].register_in(*this, "conv" + std::to_string(i + 1), "bn" + std::to_string(i + 1));
     }
     if (in != out || stride != 1) {
       skip_ = ConvNorm(in, out, 1, stride);
-      torch::nn::Sequential downsample;
-      downsample->push_back(skip_.conv);
-      downsample->push_back(skip_.norm);
-      register_module("downsample", downsample);
+      skip_.register_in(*register_module("downsample", std::make_shared<torch::nn::Module>()), "0", "1");
     }
   }
 
@@ -119,8 +89,7 @@ class ResNet : public ImageClassifier {
  private:
   void add_layers() override {
     stem_ = cifar_ ? ConvNorm(3, 64, 3, 1) : ConvNorm(3, 64, 7, 2);
-    register_module("conv1", stem_.conv);
-    register_module("bn1", stem_.norm);
+    stem_.register_in(*this, "conv1", "bn1");
     std::int64_t channels = 64;
     for (std::size_t stage = 0; stage < 4; ++stage) {
       const auto blocks = register_module("layer" + std::to_string(stage + 1), std::make_shared<torch::nn::Module>());

@@ -6,6 +6,7 @@
 //   layer of 4 D, each behind a LayerNorm -> LayerNorm -> the class token, or the mean over patches [B, D]
 #include "models/layers/attention.h"
 #include "models/layers/image_classifier.h"
+#include "models/layers/position_grid.h"
 
 #include <nmlbench/plugin.h>
 
@@ -163,18 +164,8 @@ class VisionTransformer : public ImageClassifier {
     return at_least_float(norm_(tokens.slice(1, others))).mean(1);
   }
 
-  // Positions of another image size: those of patches are resampled, as timm does (bicubic, antialiased).
   Tensor adapted(const std::string& name, const Tensor& theirs, torch::IntArrayRef ours) const override {
-    const std::int64_t prefix = registers_ > 0 ? 0 : 1, width = options_.shape.width;
-    const Tensor positions = theirs.dim() == 2 ? theirs.unsqueeze(0) : theirs;
-    if (name != "pos_embed" || positions.dim() != 3 || positions.size(2) != width) return {};
-    const std::int64_t patches = positions.size(1) - prefix;
-    const auto old =
-        static_cast<std::int64_t>(std::llround(std::sqrt(static_cast<double>(std::max<std::int64_t>(patches, 0)))));
-    if (old < 1 || old * old != patches) return {};
-    const Tensor grid = positions.slice(1, prefix).reshape({1, old, old, width}).permute({0, 3, 1, 2}).contiguous();
-    const Tensor resampled = torch::_upsample_bicubic2d_aa(grid, {side(), side()}, /*align_corners=*/false);
-    return torch::cat({positions.slice(1, 0, prefix), resampled.flatten(2).transpose(1, 2)}, 1).reshape(ours);
+    return name == "pos_embed" ? resampled_positions(theirs, /*others=*/registers_ > 0 ? 0 : 1, ours) : Tensor();
   }
 
   std::vector<Rename> renames() const override {
