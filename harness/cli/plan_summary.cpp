@@ -1,6 +1,7 @@
 #include "cli/plan_summary.h"
 
 #include "cli/live_view.h"
+#include "engine/encode.h"
 #include "results/store/store.h"
 
 #include <nmlbench/printable.h>
@@ -97,15 +98,18 @@ PlanSummary summarise(const Plan& plan, const ArtifactCache& cache, const KnownC
     }
   }
   const std::set<std::size_t> unread = unread_encodings(plan);
+  std::vector<std::size_t> missing;
   for (std::size_t i = 0; i < plan.encodings.size(); ++i) {
-    const Encoding& encoding = plan.encodings[i];
     if (unread.count(i) > 0) continue;
     ++summary.encodings.total;
-    if (cache.has(ArtifactKind::features, encoding.id)) {
+    if (cache.has(ArtifactKind::features, plan.encodings[i].id)) {
       ++summary.encodings.known;
     } else {
-      summary.encodings.work += static_cast<double>(plan.rows(encoding));
+      missing.push_back(i);
     }
+  }
+  for (const EncodingPass& pass : encoding_passes(plan, missing)) {
+    summary.encodings.work += static_cast<double>(plan.rows(plan.encodings[pass.front()]));
   }
   std::map<std::size_t, std::size_t> test_sets;  // of each task of the matrix
   for (const Task& task : plan.tasks) test_sets[task.spec] = task.tests.size();
@@ -153,12 +157,16 @@ std::string to_json_text(const Plan& plan, const PlanSummary& summary) {
                    {"fine_tune", stage_json(summary.fine_tunings, summary.sample_unit)}};
   out["encodings"] = json::array();
   for (const Encoding& encoding : plan.encodings) {
-    out["encodings"].push_back({{"id", encoding.id}, {"checkpoint", encoding.checkpoint}, {"split", encoding.split}});
+    out["encodings"].push_back({{"id", encoding.id},
+                                {"checkpoint", encoding.checkpoint},
+                                {"readout", encoding.readout},
+                                {"split", encoding.split}});
   }
   out["cells"] = json::array();
   for (const Cell& cell : plan.cells) {
     out["cells"].push_back({{"id", cell.id},
                             {"checkpoint", plan.checkpoints[cell.checkpoint].id},
+                            {"readout", cell.readout},
                             {"task", plan.tasks[cell.task].name},
                             {"fraction", cell.fraction},
                             {"tuner", plan.tuners[cell.tuner].name},

@@ -32,11 +32,11 @@ StageRecord stack_stage(const Plan& plan, const Stack& stack) {
     const Cell& cell = plan.cells[unit.cells.front()];
     tasks.insert(plan.tasks[cell.task].name);
     checkpoints.insert(cell.checkpoint);
+    params.insert(encoder_params(plan, cell));
   }
   for (const std::size_t index : checkpoints) {
     const Checkpoint& checkpoint = plan.checkpoints[index];
     encoders.insert(checkpoint.encoder_name());
-    params.insert(encoder_params(checkpoint));
     recipes.insert(recipe(checkpoint));
   }
   const auto shared = [](const std::set<std::string>& values) { return values.size() == 1 ? *values.begin() : ""; };
@@ -137,28 +137,41 @@ class Executor {
     return cells;
   }
 
-  // What building an encoder tells: D, or why it cannot be built for these data.
+  // What building an encoder tells: D, or why it cannot be built for these data, or with this readout.
   struct Built {
     std::int64_t dim = 0;
     Failure error;
   };
 
-  // Builds the encoder once for each kind of input.
   const Built& built(const Cell& cell) {
     const Checkpoint& checkpoint = plan_.checkpoints[cell.checkpoint];
     const std::size_t split = plan_.tasks[cell.task].train;
     const InputInfo input = input_of(plan_, checkpoint, split);
     const std::string key = fmt::format("{} {} {} {}", checkpoint.encoder.identity(), static_cast<int>(input.kind),
                                         fmt::join(input.sample_shape, "x"), input.classes);
-    const auto [place, is_new] = built_.try_emplace(key);
-    if (!is_new) return place->second;
-    try {
-      place->second.dim = isolated(checkpoint.encoder) ? options_.isolation->feature_dim(plan_, cell.checkpoint, split)
-                                                       : build_encoder(checkpoint, input, torch::kCPU)->feature_dim();
-    } catch (...) {
-      place->second.error = failure_of_current_exception();
+    std::map<std::string, Built>& of_readout = built_[key];
+    if (of_readout.count(plan_.encoder(cell).readout) == 0) build(cell.checkpoint, split, input, of_readout);
+    return of_readout.at(plan_.encoder(cell).readout);
+  }
+
+  // Builds the encoder once for each kind of input and asks it about each readout.
+  void build(std::size_t index, std::size_t split, const InputInfo& input, std::map<std::string, Built>& of_readout) {
+    const Checkpoint& checkpoint = plan_.checkpoints[index];
+    std::shared_ptr<Encoder> encoder;
+    for (std::size_t i = 0; i < checkpoint.readouts.size(); ++i) {
+      Built& built = of_readout[checkpoint.readouts[i].readout];
+      try {
+        if (isolated(checkpoint.encoder)) {
+          built.dim = options_.isolation->feature_dim(plan_, index, i, split);
+          continue;
+        }
+        if (!encoder) encoder = build_encoder(checkpoint, input, torch::kCPU);
+        set_readouts(*encoder, checkpoint, {i});
+        built.dim = encoder->feature_dim();
+      } catch (...) {
+        built.error = failure_of_current_exception();
+      }
     }
-    return place->second;
   }
 
   std::set<std::size_t> needed_encodings(const std::vector<Stack>& stacks, const std::vector<FineTuneJob>& jobs) const {
@@ -336,8 +349,8 @@ class Executor {
   ResultSink& sink_;
   ProgressListener& progress_;
 
-  std::set<std::size_t> pending_;  // Plan::cells
-  std::map<std::string, Built> built_;
+  std::set<std::size_t> pending_;                              // Plan::cells
+  std::map<std::string, std::map<std::string, Built>> built_;  // of an encoder and its input, by readout
   std::map<std::size_t, Failure> encoding_errors_;
   std::size_t all_stacks_ = 0;
   RawSpectra raw_spectra_;

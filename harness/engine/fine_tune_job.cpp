@@ -97,6 +97,7 @@ class Runner {
  private:
   void load_encoder() {
     encoder_ = build_encoder(checkpoint_, input_of(plan_, checkpoint_, task_.train), context_.device);
+    set_readouts(*encoder_, checkpoint_, {cell_.readout});
     if (!checkpoint_.trained()) return;
     // as a rule it is in the cache; training depends on the number of threads
     const int threads = at::get_num_threads();

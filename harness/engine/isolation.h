@@ -59,7 +59,7 @@ class Isolation : public Inspector {
   // The tuner, or what makes or feeds its encoder, is isolated.
   bool covers(const Plan& plan, const FineTuneJob& job) const { return !isolated_of(plan, job).empty(); }
 
-  std::int64_t feature_dim(const Plan& plan, std::size_t checkpoint, std::size_t split);
+  std::int64_t feature_dim(const Plan& plan, std::size_t checkpoint, std::size_t readout, std::size_t split);
   NoiseRecord known_noise(const Plan& plan, std::size_t checkpoint);
   // Throws Interrupted only. When the worker dies, each encoding is tried alone.
   CheckpointJobResult run_job(const Plan& plan, const CheckpointJob& job, const ArtifactCache& cache,

@@ -154,7 +154,9 @@ class Server {
   static json feature_dim(Stages& stages, const json& request) {
     const Checkpoint& checkpoint = stages.plan.checkpoints.at(request.at("checkpoint").get<std::size_t>());
     const InputInfo input = input_of(stages.plan, checkpoint, request.at("split").get<std::size_t>());
-    return build_encoder(checkpoint, input, torch::kCPU)->feature_dim();
+    const std::shared_ptr<Encoder> encoder = build_encoder(checkpoint, input, torch::kCPU);
+    set_readouts(*encoder, checkpoint, {request.at("readout").get<std::size_t>()});
+    return encoder->feature_dim();
   }
 
   static json noise(Stages& stages, std::size_t checkpoint) {

@@ -26,9 +26,10 @@ json stated_json(const Stated& stated) {
 
 json params_with_files(const ResolvedPlugin& plugin) {
   json params = json::parse(plugin.canonical);
+  const json readout = plugin.readout.empty() ? json::object() : json::parse(plugin.readout);
   for (const auto& [name, value] : plugin.params.values()) {
     const auto* path = std::get_if<std::string>(&value);  // other text is canonical
-    if (path == nullptr || path->empty() || params.contains(name)) continue;
+    if (path == nullptr || path->empty() || params.contains(name) || readout.contains(name)) continue;
     params[name] = std::filesystem::path(*path).filename().string();
   }
   return params;
@@ -40,6 +41,9 @@ json canonical(const Plan& plan, const MatrixSpec& spec) {
     splits.push_back({{"data", split.plugin.identity()}, {"digest", split.facts.digest}});
   for (const Checkpoint& c : plan.checkpoints) {
     json entry = {{"id", c.id}, {"encoder", c.encoder.identity()}, {"seed", c.seed}};
+    for (const ResolvedPlugin& read : c.readouts) {
+      if (!read.readout.empty()) entry["readouts"].push_back(json::parse(read.readout));
+    }
     if (c.trained()) {
       entry["split"] = *c.split;
       entry["noise"] = noise_identities(c);

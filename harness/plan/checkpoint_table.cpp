@@ -154,7 +154,8 @@ void CheckpointTable::add_one(Checkpoint checkpoint, std::vector<std::int64_t> c
   std::vector<std::string> parts = parts_of(checkpoint, /*content=*/obstacle.empty());
   if (!obstacle.empty()) add_paths(checkpoint.encoder, parts);  // several may be missing
   checkpoint.id = identity_hash("checkpoint/1", parts);
-  if (!ids_.insert(checkpoint.id).second) return;
+  const auto [known, is_new] = index_of_.try_emplace(checkpoint.id, plan_.checkpoints.size());
+  if (!is_new) return add_readout(plan_.checkpoints[known->second], checkpoint.encoder);
   if (checkpoint.validation) {
     const Split& split = plan_.splits[checkpoint.validation->test.split];
     checkpoint.validation->id = identity_hash(
@@ -162,7 +163,15 @@ void CheckpointTable::add_one(Checkpoint checkpoint, std::vector<std::int64_t> c
   }
   notes_.push_back({identity_hash("checkpoint", parts_of(checkpoint, /*content=*/false)), std::move(obstacle),
                     std::move(cell_seeds)});
+  checkpoint.readouts = {checkpoint.encoder};
   plan_.checkpoints.push_back(std::move(checkpoint));
+}
+
+// What else is read from the weights of a checkpoint that is there.
+void CheckpointTable::add_readout(Checkpoint& checkpoint, const ResolvedPlugin& encoder) {
+  const bool known = std::any_of(checkpoint.readouts.begin(), checkpoint.readouts.end(),
+                                 [&](const ResolvedPlugin& other) { return other.readout == encoder.readout; });
+  if (!known) checkpoint.readouts.push_back(encoder);
 }
 
 // Weights that are not there cost the cells that want them.

@@ -59,6 +59,7 @@ struct Stated {
 struct Checkpoint {
   std::string id;
   ResolvedPlugin encoder;
+  std::vector<ResolvedPlugin> readouts;  // the encoder with each readout that cells want; the first is `encoder`
   std::optional<Stated> stated;
   std::optional<std::size_t> split;  // Plan::splits it is trained on; none: weights as built
   std::vector<NoiseStep> noise;      // applied in this order; one step `clean` when the matrix names none
@@ -80,10 +81,12 @@ struct Checkpoint {
   std::optional<double> noise_ratio() const;
 };
 
-// The frozen features of one split under one checkpoint: all its samples, or all of each view after another.
+// The frozen features of one split under one checkpoint and readout: of all its samples, or of all of each view after
+// another.
 struct Encoding {
   std::string id;
   std::size_t checkpoint = 0;
+  std::size_t readout = 0;  // Checkpoint::readouts
   std::size_t split = 0;
   Views views;
 };
@@ -103,6 +106,7 @@ struct Cell {
   std::string id;
   std::string coordinates;  // hash of the identity without content digests: survives a repaired file
   std::size_t checkpoint = 0;
+  std::size_t readout = 0;  // Checkpoint::readouts
   std::size_t task = 0;
   double fraction = 1.0;
   std::size_t tuner = 0;
@@ -123,10 +127,12 @@ struct Plan {
   std::vector<Encoding> encodings;
   std::vector<Task> tasks;
   std::vector<ResolvedPlugin> tuners;
-  std::vector<Cell> cells;                   // by checkpoint, task, fraction, tuner, seed
+  std::vector<Cell> cells;                   // by checkpoint, readout, task, fraction, tuner, seed
   std::vector<std::string> cells_elsewhere;  // ids of the cells of other shards
   bool keep_predictions = true;              // in the records; part of no identity
 
+  // The encoder of a cell, with its readout.
+  const ResolvedPlugin& encoder(const Cell& cell) const { return checkpoints[cell.checkpoint].readouts[cell.readout]; }
   // Rows that an encoding has.
   std::int64_t rows(const Encoding& encoding) const {
     return splits[encoding.split].facts.info.size * encoding.views.copies();

@@ -4,6 +4,15 @@
 
 namespace nmlbench {
 
+std::string encoder_params(const Plan& plan, const Cell& cell) {
+  const std::string& readout = plan.encoder(cell).readout;
+  const std::string params = encoder_params(plan.checkpoints[cell.checkpoint]);
+  if (readout.empty()) return params;
+  auto all = nlohmann::json::parse(params);
+  all.update(nlohmann::json::parse(readout));
+  return all.dump();
+}
+
 std::string encoder_params(const Checkpoint& checkpoint) {
   // what is stated tells checkpoints apart, whose files differ; else the files do
   return checkpoint.stated ? checkpoint.encoder.canonical : params_with_files(checkpoint.encoder).dump();
@@ -21,7 +30,7 @@ CellRecord planned_cell(const Plan& plan, const Cell& cell) {
   record.coordinates = cell.coordinates;
   record.matrix = plan.matrix;
   record.encoder = checkpoint.encoder_name();
-  record.encoder_params = encoder_params(checkpoint);
+  record.encoder_params = encoder_params(plan, cell);
   record.pretrain_dataset = pretrain_dataset(plan, checkpoint);
   record.noise = checkpoint.noise_name();
   record.noise_ratio = checkpoint.noise_ratio();

@@ -11,6 +11,8 @@ CellRecord planned_cell(const Plan& plan, const Cell& cell);
 
 // What results say of a checkpoint: its encoder's parameters, JSON, and how it was trained, "" where it was not.
 std::string encoder_params(const Checkpoint& checkpoint);
+// With the readout of the cell's features.
+std::string encoder_params(const Plan& plan, const Cell& cell);
 std::string recipe(const Checkpoint& checkpoint);
 
 }  // namespace nmlbench

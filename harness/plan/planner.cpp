@@ -59,30 +59,43 @@ class Planner {
     }
   }
 
-  std::size_t add_encoding(std::size_t checkpoint, std::size_t split, const Views& views = {}) {
-    const auto [place, is_new] = encoding_of_.try_emplace({checkpoint, split, views.canonical}, plan_.encodings.size());
+  std::size_t add_encoding(std::size_t checkpoint, std::size_t readout, std::size_t split, const Views& views = {}) {
+    const auto [place, is_new] =
+        encoding_of_.try_emplace({checkpoint, readout, split, views.canonical}, plan_.encodings.size());
     if (is_new) {
       const Split& data = plan_.splits[split];
       std::vector<std::string> parts = {plan_.checkpoints[checkpoint].id, data.plugin.name,
                                         std::to_string(data.plugin.revision), data.facts.digest,
                                         name_of(spec_.encode.precision)};
       if (views.count > 0) parts.push_back(views.canonical);
-      plan_.encodings.push_back({identity_hash("encoding/1", parts), checkpoint, split, views});
+      add_readout(checkpoint, readout, parts);
+      plan_.encodings.push_back({identity_hash("encoding/1", parts), checkpoint, readout, split, views});
     }
     return place->second;
   }
 
+  // The default is no part of identities, so that a parameter that an encoder gets later changes none.
+  void add_readout(std::size_t checkpoint, std::size_t readout, std::vector<std::string>& parts) const {
+    const std::string& id = plan_.checkpoints[checkpoint].readouts[readout].readout_id;
+    if (!id.empty()) parts.push_back("readout " + id);
+  }
+
   void add_cells(std::size_t checkpoint) {
+    for (std::size_t i = 0; i < plan_.checkpoints[checkpoint].readouts.size(); ++i) add_cells(checkpoint, i);
+  }
+
+  void add_cells(std::size_t checkpoint, std::size_t readout) {
     for (std::size_t spec = 0; spec < spec_.tasks.size(); ++spec) {
       const std::size_t task = tasks_.at(spec, checkpoint);
       // also without tuners: `nmlbench features` wants them
-      add_encoding(checkpoint, plan_.tasks[task].train, plan_.tasks[task].views);
-      for (const TestSet& test : plan_.tasks[task].tests) add_encoding(checkpoint, test.split);
+      add_encoding(checkpoint, readout, plan_.tasks[task].train, plan_.tasks[task].views);
+      for (const TestSet& test : plan_.tasks[task].tests) add_encoding(checkpoint, readout, test.split);
       for (const double fraction : spec_.tasks[spec].fractions) {
         for (std::size_t tuner = 0; tuner < plan_.tuners.size(); ++tuner) {
           for (const std::int64_t seed : checkpoints_.notes(checkpoint).seeds) {
             Cell cell;
             cell.checkpoint = checkpoint;
+            cell.readout = readout;
             cell.task = task;
             cell.fraction = fraction;
             cell.tuner = tuner;
@@ -96,8 +109,10 @@ class Planner {
 
   void add_cell(Cell cell) {
     const Task& task = plan_.tasks[cell.task];
-    cell.train = add_encoding(cell.checkpoint, task.train, task.views);
-    for (const TestSet& test : task.tests) cell.tests.push_back(add_encoding(cell.checkpoint, test.split));
+    cell.train = add_encoding(cell.checkpoint, cell.readout, task.train, task.views);
+    for (const TestSet& test : task.tests) {
+      cell.tests.push_back(add_encoding(cell.checkpoint, cell.readout, test.split));
+    }
     cell.obstacle = checkpoints_.notes(cell.checkpoint).obstacle;
     if (cell.obstacle.empty()) cell.obstacle = other_width(plan_.checkpoints[cell.checkpoint], task);
     cell.id = identity_hash("cell/1", cell_parts(cell, /*content=*/true));
@@ -150,6 +165,7 @@ class Planner {
         plan_.analysis.center_rows ? "row" : "column",
         std::to_string(plan_.analysis.max_rows)};
     if (task.views.count > 0) parts.push_back(task.views.canonical);
+    if (!content) add_readout(cell.checkpoint, cell.readout, parts);
     if (keeps_more(plan_.splits[task.train].facts.info.size, cell.fraction)) parts.emplace_back("decimal fraction");
     for (std::size_t i = 0; i < task.tests.size(); ++i) {
       const TestSet& test = task.tests[i];
@@ -181,7 +197,8 @@ class Planner {
   NoiseTable noises_;
   CheckpointTable checkpoints_;
   TaskMaker tasks_;
-  std::map<std::tuple<std::size_t, std::size_t, std::string>, std::size_t> encoding_of_;  // with the views
+  // Checkpoint, readout, split, views.
+  std::map<std::tuple<std::size_t, std::size_t, std::size_t, std::string>, std::size_t> encoding_of_;
   std::map<std::pair<std::int64_t, double>, bool> keeps_more_;
   std::map<std::string, std::optional<std::int64_t>> width_of_;  // encoder and shape of its samples
 };

@@ -60,6 +60,9 @@ void require_texts(const InputInfo& input, const std::string& encoder) {
 }
 
 Encoder::~Encoder() = default;
+void Encoder::set_readouts(const std::vector<Params>&) {
+  throw Error("bug in the encoder plugin: it has parameters of Role::readout and does not override set_readouts()");
+}
 torch::Tensor Encoder::pretrain_logits(const Batch&) {
   return {};
 }

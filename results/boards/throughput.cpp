@@ -130,14 +130,15 @@ bool has_all(const std::string& object, const std::string& part) {
   return true;
 }
 
-// What a stage run does not say (of earlier versions) contradicts nothing.
+// What a stage run does not say (of earlier versions) contradicts nothing. Of parameters it leaves out those that
+// differ among what it served: an encoding the readouts, a stack what its heads vary.
 bool serves(const StageSpeed& stage, const MethodCost& method) {
   const auto agree = [](const KeyValue& of_stage, const KeyValue& of_method) {
-    return of_stage.text.empty() || of_stage == of_method;
+    return of_stage.text.empty() || has_all(of_method.text, of_stage.text);
   };
   return stage.encoder == method.encoder && stage.tuner == method.tuner && stage.device == method.device &&
-         agree(stage.encoder_params, method.encoder_params) && agree(stage.recipe, method.recipe) &&
-         (stage.tuner_params.text.empty() || has_all(method.tuner_params.text, stage.tuner_params.text));
+         agree(stage.encoder_params, method.encoder_params) && agree(stage.tuner_params, method.tuner_params) &&
+         (stage.recipe.text.empty() || stage.recipe == method.recipe);
 }
 
 void add_stages(MethodCost& method, const std::vector<StageSpeed>& stages) {

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <nmlbench/dataset.h>
+#include <nmlbench/params.h>
 #include <nmlbench/random.h>
 #include <nmlbench/torch.h>
 
@@ -80,6 +81,12 @@ class NMLBENCH_EXPORT Encoder : public torch::nn::Module {
 
   // The representation [B, D], float, that tuners receive.
   virtual torch::Tensor features(const Batch& batch) = 0;
+
+  // Of encoders with parameters of Role::readout, a must there: from now on features() are those of each of `readouts`
+  // side by side, from one pass over the network, and feature_dim() is their width. `readouts`: this encoder's
+  // parameters with other values of that role; at least one. Valid after build(), which those values concern as little
+  // as pre-training. Throws Error for values that do not fit the network.
+  virtual void set_readouts(const std::vector<Params>& readouts);
 
   // False for encoders without weights to learn (pixels, identity, a frozen import).
   virtual bool trainable() const { return true; }

@@ -3,13 +3,13 @@
 namespace nmlbench::plugins {
 
 ImageClassifier::ImageClassifier(const char* name, const Params& params, const UsualInput& usual)
-    : name_(name),
+    : LayeredEncoder(name, params),
       input_(name, params, usual),
       weights_(params.text("weights")),
       drop_path_(params.real("drop_path")) {}
 
 void ImageClassifier::build(const InputInfo& input, const Stream& init) {
-  require_images(input, name_);
+  require_images(input, plugin_name());
   input_.require_colours();
   add_layers();
   if (weights_.empty()) {
@@ -25,14 +25,24 @@ void ImageClassifier::build(const InputInfo& input, const Stream& init) {
   use_channels_last(*this);
 }
 
-torch::Tensor ImageClassifier::features(const Batch& batch) {
-  return by_rows(*this, batch.x, [this](const torch::Tensor& x) { return pooled(x); });
+torch::Tensor ImageClassifier::pooled(const torch::Tensor& state, std::int64_t, const std::string& pooling) {
+  return pooling == "max" ? at_least_float(state).amax({2, 3}) : at_least_float(state).mean({2, 3});
+}
+
+torch::Tensor ImageClassifier::encode(const torch::Tensor& x, const std::vector<Readout>& readouts) {
+  return by_rows(*this, x, [&](const torch::Tensor& rows) {
+    HiddenStates states(readouts);
+    run(rows, states);
+    return read(readouts, [&](std::int64_t layer, const std::string& pooling) {
+      return pooled(states.at(layer), layer, pooling);
+    });
+  });
 }
 
 torch::Tensor ImageClassifier::pretrain_logits(const Batch& batch) {
-  if (head_.is_empty()) throw Error(std::string(name_) + " was built without pre-training classes");
+  if (head_.is_empty()) throw Error(std::string(plugin_name()) + " was built without pre-training classes");
   if (is_training()) drop_path_.next_step();
-  return torch::linear(features(batch), head_->weight.flatten(1), head_->bias);
+  return torch::linear(encode(batch.x, of_head()), head_->weight.flatten(1), head_->bias);
 }
 
 }  // namespace nmlbench::plugins

@@ -75,6 +75,7 @@ class ResNet : public ImageClassifier {
       choice("stem", "imagenet", "imagenet|cifar",
              "cifar: a 3x3 convolution that halves nothing and no pooling, for images of about 32 px"),
       NMLBENCH_INPUT_PARAMS("224", "0.875", "bilinear", kImageNetMean, kImageNetStd),
+      NMLBENCH_STAGE_READOUT_PARAMS("0 the stem before pooling, n after n of 4 stages"),
       kWeightsParam,
       kDropPathParam,
   };
@@ -84,9 +85,12 @@ class ResNet : public ImageClassifier {
         variant_(resnet_variant(params.text("variant"))),
         cifar_(params.text("stem") == "cifar") {}
 
-  std::int64_t feature_dim() const override { return variant_.bottleneck ? 2048 : 512; }
-
  private:
+  std::int64_t width(std::int64_t layer) const override {
+    return layer == 0 ? 64 : (32 << layer) * (variant_.bottleneck ? 4 : 1);
+  }
+  std::int64_t last_layer() const override { return 4; }
+
   void add_layers() override {
     stem_ = cifar_ ? ConvNorm(3, 64, 3, 1) : ConvNorm(3, 64, 7, 2);
     stem_.register_in(*this, "conv1", "bn1");
@@ -112,21 +116,23 @@ class ResNet : public ImageClassifier {
         const auto fan_out = static_cast<double>(weight.size(0) * weight.size(2) * weight.size(3));
         draw_normal(weight, init.at(item.key()), std::sqrt(2 / fan_out));
       } else if (item.key().rfind("fc.", 0) == 0) {
-        draw_uniform(weight, init.at(item.key()), 1 / std::sqrt(static_cast<double>(feature_dim())));
+        draw_uniform(weight, init.at(item.key()), 1 / std::sqrt(static_cast<double>(head_width())));
       }
     }
     const torch::NoGradGuard no_grad;
     for (const auto& block : blocks_) block->last_scale().zero_();
   }
 
-  torch::Tensor pooled(const torch::Tensor& x) override {
+  void run(const torch::Tensor& x, HiddenStates& states) override {
     torch::Tensor y = stem_(x);
-    if (!cifar_) y = torch::max_pool2d(y, 3, 2, 1);
-    const auto count = static_cast<std::int64_t>(blocks_.size());
-    for (std::int64_t i = 0; i < count; ++i) {
-      y = blocks_[static_cast<std::size_t>(i)]->forward(y, drop_path(), i, count);
+    std::size_t block = 0;
+    for (std::int64_t stage = 0; states.take(stage, y); ++stage) {
+      if (stage == 0 && !cifar_) y = torch::max_pool2d(y, 3, 2, 1);
+      for (std::int64_t i = 0; i < variant_.depths[static_cast<std::size_t>(stage)]; ++i, ++block) {
+        y = blocks_[block]->forward(y, drop_path(), static_cast<std::int64_t>(block),
+                                    static_cast<std::int64_t>(blocks_.size()));
+      }
     }
-    return at_least_float(y).mean({2, 3});
   }
 
   // timm and torchvision call everything so; Hugging Face numbers stages and layers from 0.
