@@ -2,7 +2,7 @@
 """The tuner `logistic` against scikit-learn's LogisticRegression: a sweep of C as DINOv3 does it (45 values, 10^linspace(-6, 5, 45), L-BFGS in
 float64, tol = 1e-12, max_iter = 1000), both whole programs, in turns.
 
-usage: logistic.py [--pairs N] [--rows N] [--features D] [--classes K] [--values N] [--program build/nmlbench] [--sklearn PYTHON]
+usage: logistic.py [--pairs N] [--rows N] [--features D] [--classes K] [--values N] [--threads N] [--program build/nmlbench] [--sklearn PYTHON]
 
 Features are rectified mixtures of correlated Gaussians. Ours reads them from the cache, fits, measures loss and calibration of each head on the same rows and
 writes a database; the peer (this file called with --peer by a Python that has scikit-learn) reads them, fits one C after the other, and measures the loss. Wall
@@ -65,10 +65,11 @@ def peer(values):
         print(c, -model.predict_log_proba(x)[numpy.arange(len(y)), y].mean(), int(numpy.max(model.n_iter_)), flush=True)
 
 
-def timed(command, folder):
+def timed(command, folder, threads=""):
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     begin = time.perf_counter()
-    out = subprocess.run(command, cwd=folder, check=True, stdout=subprocess.PIPE, text=True, env=dict(os.environ, OMP_WAIT_POLICY="passive")).stdout
+    out = subprocess.run(command, cwd=folder, check=True, stdout=subprocess.PIPE, text=True,
+                         env=dict(os.environ, OMP_WAIT_POLICY="passive", **({"OMP_NUM_THREADS": threads, "OPENBLAS_NUM_THREADS": threads} if threads else {}))).stdout
     wall = time.perf_counter() - begin
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     return wall, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime, out
@@ -86,6 +87,7 @@ def main():
     parser.add_argument("--features", type=int, default=512)
     parser.add_argument("--classes", type=int, default=20)
     parser.add_argument("--values", type=int, default=45)
+    parser.add_argument("--threads", default="1", help="of scikit-learn; ours has all cores, one for each stack")
     parser.add_argument("--program", default="build/nmlbench")
     parser.add_argument("--sklearn", default=sys.executable)
     parser.add_argument("--peer", action="store_true", help=argparse.SUPPRESS)
@@ -106,7 +108,7 @@ def main():
                 for old in folder.glob(f"{kind}.sqlite*"):
                     old.unlink()
                 times[kind].append(timed(ours(kind), folder)[:2])
-            *spent, printed = timed(theirs, folder)
+            *spent, printed = timed(theirs, folder, options.threads)
             times["scikit-learn"].append(spent)
         lines = [line.split() for line in printed.splitlines()]
         print(f"{options.rows} x {options.features}, {options.classes} classes, {options.values} values of C; scikit-learn: "
