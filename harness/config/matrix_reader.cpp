@@ -178,6 +178,8 @@ PretrainSpec read_pretrain(TomlTable table) {
   } else {
     spec.optim.where = spec.where;
   }
+  spec.zero_shot.where = spec.where;
+  if (table.has("zero_shot")) spec.zero_shot = read_parameters(table, "zero_shot");
   for (const char* key : {"dataset", "optim", "stated", "validation"}) table.find(key);
   table.reject_unknown();
   if (!spec.dataset && (!spec.noise.empty() || !spec.optim.values.empty())) {
@@ -188,6 +190,9 @@ PretrainSpec read_pretrain(TomlTable table) {
   if (spec.validation && !spec.dataset) {
     throw ConfigError(spec.validation->where,
                       "measures the head that pre-training leaves, and there is no `dataset` to pre-train on");
+  }
+  if (!spec.zero_shot.values.empty() && !spec.validation) {
+    throw ConfigError(spec.zero_shot.where, "is about classes of a `validation` set, and there is none; add it");
   }
   if (spec.dataset && spec.stated) {
     throw ConfigError(spec.stated->where,

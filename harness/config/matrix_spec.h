@@ -35,6 +35,7 @@ struct PretrainSpec {
   std::vector<NoiseSpec> noise;         // applied in this order; empty: clean
   PluginRef optim;                      // parameters of the training recipe; `plugin` is empty
   std::optional<PluginRef> validation;  // clean labels of the pre-training task, for the upstream accuracy
+  PluginRef zero_shot;                  // parameters of sentences about its classes; `plugin` is empty
   Location where;
 };
 

@@ -43,7 +43,8 @@ class CheckpointTable {
 
  private:
   void add_trained(const PretrainSpec& pretrain, const ResolvedPlugin& encoder);
-  std::optional<TestSet> validation_of(const PretrainSpec& pretrain, const ResolvedPlugin& encoder, std::size_t train);
+  std::optional<Validation> validation_of(const PretrainSpec& pretrain, const ResolvedPlugin& encoder,
+                                          std::size_t train);
   void add_as_built(const ResolvedPlugin& encoder, bool has_weights);
   void add_stated(const PretrainSpec& pretrain);
   void add_one(Checkpoint checkpoint, std::vector<std::int64_t> cell_seeds);

@@ -9,6 +9,7 @@
 #include "plan/inspector.h"
 #include "plan/optim.h"
 #include "plan/views.h"
+#include "plan/zero_shot.h"
 
 #include <nmlbench/random.h>
 
@@ -45,8 +46,9 @@ struct TestSet {
 
 // What the head of a checkpoint's pre-training is measured on. Part of no identity but its own.
 struct Validation {
-  TestSet test;    // its name is that of the data, "procedural(split=test)"
-  std::string id;  // of what is measured
+  TestSet test;        // its name is that of the data, "procedural(split=test)"
+  ZeroShot zero_shot;  // of an encoder that learned from captions and has no head
+  std::string id;      // of what is measured
 };
 
 // How a checkpoint came about elsewhere, as the matrix states it; what is empty is not known.
