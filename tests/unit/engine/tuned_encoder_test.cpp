@@ -88,7 +88,7 @@ void expect_losses(const json& golden, const json& expected) {
                              texts ? SampleKind::text : SampleKind::image);
   const auto tuner = make_encoder_tuner(
       plugin(PluginKind::tuner, expected.at("tuner").get<std::string>(), values_of(expected.at("params"))));
-  const auto lr = golden.at("lr").get<double>();
+  const auto lr = expected.at("lr").get<double>();
   TunedEncoder tuned(*encoder, *tuner, filled_head(encoder->feature_dim()),
                      options_for(lr, golden.at("weight_decay").get<double>()), golden_batch(golden, texts, 0),
                      Stream(1));
