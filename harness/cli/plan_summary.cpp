@@ -1,6 +1,8 @@
 #include "cli/plan_summary.h"
 
 #include "cli/live_view.h"
+#include "plan/planned_cell.h"
+#include "plan/trials.h"
 #include "results/store/store.h"
 
 #include <nmlbench/printable.h>
@@ -23,9 +25,18 @@ double head_steps(const Plan& plan, const Cell& cell) {
   const ResolvedPlugin& tuner = plan.tuners[cell.tuner];
   const std::string epochs = tuner.parameter(Role::epochs), batch_size = tuner.parameter(Role::batch_size);
   if (epochs.empty() || batch_size.empty()) return 0;
-  const auto rows = static_cast<double>(plan.splits[plan.tasks[cell.task].train].facts.info.size) * cell.fraction;
+  double share = cell.fraction;
+  if (cell.part) share *= plan.selection->share_kept();
+  const auto rows = static_cast<double>(plan.splits[plan.tasks[cell.task].train].facts.info.size) * share;
   const auto batch = static_cast<double>(tuner.params.integer(batch_size));
   return static_cast<double>(tuner.params.integer(epochs)) * std::ceil(rows / batch);
+}
+
+// Of the trials before one of its candidates can be chosen.
+double steps_to_choose(const Plan& plan, const Cell& cell) {
+  double steps = 0;
+  for (const Cell& trial : trials_of(plan, cell)) steps += head_steps(plan, trial);
+  return steps;
 }
 
 json stage_json(const StageCount& stage, const std::string& unit) {
@@ -97,7 +108,7 @@ PlanSummary summarise(const Plan& plan, const ArtifactCache& cache, const KnownC
       continue;
     }
     if (known.failed.count(cell.id) > 0) ++summary.failed_before;
-    summary.cells.work += head_steps(plan, cell);
+    summary.cells.work += head_steps(plan, cell) + steps_to_choose(plan, cell);
     for (const std::string& obstacle : obstacles_of(plan, cell)) ++summary.obstacles[obstacle];
   }
   return summary;
@@ -135,7 +146,7 @@ std::string to_json_text(const Plan& plan, const PlanSummary& summary) {
                             {"task", plan.tasks[cell.task].name},
                             {"fraction", cell.fraction},
                             {"tuner", plan.tuners[cell.tuner].name},
-                            {"tuner_params", json::parse(plan.tuners[cell.tuner].canonical)},
+                            {"tuner_params", json::parse(tuner_params(plan, cell))},
                             {"seed", cell.seed}});
   }
   return out.dump(2) + "\n";

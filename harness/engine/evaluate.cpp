@@ -4,7 +4,7 @@
 #include "engine/cell_records.h"
 #include "engine/class_map.h"
 #include "engine/metrics.h"
-#include "engine/process.h"
+#include "engine/predict.h"
 
 #include <nmlbench/dense.h>
 #include <nmlbench/digest.h>
@@ -19,53 +19,6 @@
 
 namespace nmlbench {
 namespace {
-
-constexpr std::int64_t kEvaluateRows = 512;  // test rows in one prediction, unless memory wants fewer
-
-void check_logits(const torch::Tensor& logits, const std::vector<std::int64_t>& expected) {
-  if (!logits.defined() || logits.sizes() != torch::IntArrayRef(expected)) {
-    throw Error(fmt::format("bug in the tuner plugin: predict() gave logits {}, expected [{}]",
-                            logits.defined() ? c10::str(logits.sizes()) : "undefined", fmt::join(expected, ", ")));
-  }
-}
-
-// What units predict on one test set.
-struct TestOutput {
-  torch::Tensor logits;    // float32 [H, N, C], CPU
-  torch::Tensor features;  // float32 [H, R, D'], CPU, rows of the spectrum; undefined when heads do not change them
-};
-
-TestOutput predict_in_batches(Tuner& tuner, std::int64_t first_unit, const StackShape& shape,
-                              const std::vector<Features>& tests, const torch::Tensor& spectrum_rows,
-                              std::int64_t batch, const Context& context) {
-  const torch::NoGradGuard no_grad;
-  const std::int64_t n = tests.front().x.size(0);
-  const std::int64_t heads = static_cast<std::int64_t>(tests.size()) * shape.heads_per_unit;
-  std::vector<torch::Tensor> logits, features;
-  for (std::int64_t begin = 0; begin < n; begin += batch) {
-    context.check_stop();
-    const std::int64_t end = std::min(begin + batch, n);
-    std::vector<torch::Tensor> x;
-    for (const Features& test : tests) x.push_back(test.x.slice(0, begin, end));
-    const Prediction prediction = tuner.predict(torch::stack(x).to(context.device), first_unit);
-    check_logits(prediction.logits, {heads, end - begin, shape.classes});
-    logits.push_back(prediction.logits.to(torch::kCPU, torch::kFloat32));
-    if (!prediction.features.defined()) continue;
-    const torch::Tensor wanted = spectrum_rows.masked_select((spectrum_rows >= begin) & (spectrum_rows < end)) - begin;
-    features.push_back(prediction.features.to(torch::kCPU, torch::kFloat32).index_select(1, wanted));
-  }
-  return {torch::cat(logits, 1), features.empty() ? torch::Tensor() : torch::cat(features, 1)};
-}
-
-// In smaller batches when memory is short: a row's prediction does not depend on its batch.
-TestOutput predict_all(Tuner& tuner, std::int64_t first_unit, const StackShape& shape,
-                       const std::vector<Features>& tests, const torch::Tensor& spectrum_rows, const Context& context) {
-  TestOutput output;
-  with_smaller_batches(kEvaluateRows, "evaluating", "rows", [&](std::int64_t batch) {
-    output = predict_in_batches(tuner, first_unit, shape, tests, spectrum_rows, batch, context);
-  });
-  return output;
-}
 
 // The spectrum of each head's features [H, R, D']; none for a head whose features are not finite.
 std::vector<Spectrum> tuned_spectra(const torch::Tensor& features, bool center_rows) {
@@ -213,10 +166,13 @@ void Evaluator::measure_test(const Stack& stack, std::size_t first, std::size_t 
                                 test.name, info.classes - 1, shape.classes));
   }
   std::vector<Features> tests;
+  std::vector<torch::Tensor> samples;
   for (std::size_t unit = first; unit < last; ++unit) {
     tests.push_back(require_features(cache_, plan_.encodings[encoding_of(unit)].id));
     if (groups.empty()) tests.back().y = training_labels(tests.back().y, test.classes, shape.classes, test.name);
+    samples.push_back(tests.back().x);
   }
+  const bool has_spectra = plan_.analysis.max_rows > 0;
   const torch::Tensor rows = spectrum_rows(tests[0].x.size(0), plan_.analysis.max_rows);
   const auto scored_classes = groups.empty() ? shape.classes : static_cast<std::int64_t>(groups.size());
   std::optional<ScoredLabels> labels;
@@ -224,13 +180,14 @@ void Evaluator::measure_test(const Stack& stack, std::size_t first, std::size_t 
     const torch::Tensor units = first_rows(info.sets, tests[0].y.size(0));
     labels.emplace(task, test, plan_.splits[test.split], tests[0].y.index_select(0, units), scored_classes);
   }
-  const TestOutput output = predict_all(tuner, static_cast<std::int64_t>(first), shape, tests, rows, context_);
+  const StackOutput output = predict_all(tuner, static_cast<std::int64_t>(first), shape, samples, rows, context_);
 
   std::vector<Spectrum> tuned;
   if (output.features.defined()) tuned = tuned_spectra(output.features, center_rows);
   const auto g = static_cast<std::size_t>(shape.heads_per_unit);
   for (std::size_t u = 0; u < tests.size(); ++u) {
-    const Spectrum raw = raw_.get(encoding_of(first + u), tests[u].x.index_select(0, rows), center_rows);
+    Spectrum raw;
+    if (has_spectra) raw = raw_.get(encoding_of(first + u), tests[u].x.index_select(0, rows), center_rows);
     for (std::size_t h = u * g; h < (u + 1) * g; ++h) {
       CellRecord& record = records[first * g + h];
       if (record.status == "failed") continue;
@@ -244,6 +201,7 @@ void Evaluator::measure_test(const Stack& stack, std::size_t first, std::size_t 
       const Metrics metrics = score(answers, tests[u].y, info);
       if (labels) record.predictions.push_back(labels->row(metrics));
       write_metrics(record, test, metrics, asked_metrics(info, test, metrics, answers), own, raw, scored_classes);
+      if (!has_spectra) continue;
       record.spectra.push_back(to_row(raw, test.name, "raw", center_rows, rows.size(0)));
       if (!tuned.empty()) record.spectra.push_back(to_row(own, test.name, "tuned", center_rows, rows.size(0)));
     }
