@@ -2,6 +2,8 @@
 
 #include "cli/live_view.h"
 #include "engine/encode.h"
+#include "plan/planned_cell.h"
+#include "plan/trials.h"
 #include "results/store/store.h"
 
 #include <nmlbench/printable.h>
@@ -20,7 +22,8 @@ namespace {
 using nlohmann::json;
 
 double training_rows(const Plan& plan, const Cell& cell) {
-  return static_cast<double>(plan.splits[plan.tasks[cell.task].train].facts.info.size) * cell.fraction;
+  const double kept = cell.part ? plan.selection->share_kept() : 1;  // of a trial
+  return static_cast<double>(plan.splits[plan.tasks[cell.task].train].facts.info.size) * cell.fraction * kept;
 }
 
 // Steps of a head that trains for `epochs` in batches, when its tuner has such parameters.
@@ -48,6 +51,13 @@ std::set<std::size_t> unread_encodings(const Plan& plan) {
   }
   for (const std::size_t encoding : read) unread.erase(encoding);
   return unread;
+}
+
+// Of the trials before one of its candidates can be chosen.
+double steps_to_choose(const Plan& plan, const Cell& cell) {
+  double steps = 0;
+  for (const Cell& trial : trials_of(plan, cell)) steps += head_steps(plan, trial);
+  return steps;
 }
 
 json stage_json(const StageCount& stage, const std::string& unit) {
@@ -123,7 +133,7 @@ PlanSummary summarise(const Plan& plan, const ArtifactCache& cache, const KnownC
       continue;
     }
     if (known.failed.count(cell.id) > 0) ++summary.failed_before;
-    stage.work += moves_encoder ? trained_rows(plan, cell) : head_steps(plan, cell);
+    stage.work += moves_encoder ? trained_rows(plan, cell) : head_steps(plan, cell) + steps_to_choose(plan, cell);
     for (const std::string& obstacle : obstacles_of(plan, cell)) ++summary.obstacles[obstacle];
   }
   return summary;
@@ -170,7 +180,7 @@ std::string to_json_text(const Plan& plan, const PlanSummary& summary) {
                             {"task", plan.tasks[cell.task].name},
                             {"fraction", cell.fraction},
                             {"tuner", plan.tuners[cell.tuner].name},
-                            {"tuner_params", json::parse(plan.tuners[cell.tuner].canonical)},
+                            {"tuner_params", json::parse(tuner_params(plan, cell))},
                             {"seed", cell.seed}});
   }
   return out.dump(2) + "\n";

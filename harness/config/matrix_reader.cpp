@@ -299,6 +299,7 @@ MatrixSpec read_matrix(const MatrixSource& source) {
   for (TomlTable& table : root.tables("tuner")) spec.tuners.push_back(table.self_as_plugin());
   for (TomlTable& table : root.tables("exclude")) spec.excludes.push_back(read_exclude(std::move(table)));
 
+  if (root.find("selection") != nullptr) spec.selection = read_parameters(root, "selection");
   TomlTable encode = root.table("encode");
   spec.encode.precision = precision_named(encode.choice_or("precision", kPrecisions, "fp32"));
   encode.reject_unknown();

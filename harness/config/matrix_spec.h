@@ -79,6 +79,7 @@ struct MatrixSpec {
   std::vector<TaskSpec> tasks;
   std::vector<PluginRef> tuners;
   std::vector<ExcludeSpec> excludes;
+  std::optional<PluginRef> selection;  // how a tuner's candidates are chosen from; `plugin` is empty
   EncodeSpec encode;
   AnalysisSpec analysis;
   bool overridden = false;  // --set may have narrowed an axis that an [[exclude]] speaks of

@@ -249,7 +249,8 @@ CheckpointJobResult Isolation::run_job(const Plan& plan, const CheckpointJob& jo
 
 std::int64_t Isolation::stack_bound(const Plan& plan, const std::vector<std::size_t>& cells, const HeadShape& shape) {
   try {
-    return ask(name_of(tuner_of_cell(plan, cells.front())), {{"what", "bound"}, {"cells", cells}, {"shape", shape}})
+    return ask(name_of(tuner_of_cell(plan, cells.front())),
+               {{"what", "bound"}, {"trials", plan.trials}, {"cells", cells}, {"shape", shape}})
         .get<std::int64_t>();
   } catch (...) {
     const std::string why = message_of_current_exception();
@@ -261,7 +262,12 @@ std::int64_t Isolation::stack_bound(const Plan& plan, const std::vector<std::siz
 StackResult Isolation::run_stack(const Plan& plan, const Stack& stack, torch::Device device) {
   const std::string who = name_of(tuner_of_cell(plan, stack.first_cell()));
   return run_by_halves(plan, device, stack, [&](const Stack& part) {
-    return ask(who, {{"what", "stack"}, {"stack", part}}).get<StackResult>();
+    std::vector<std::size_t> tuners;  // a cell with a grid has the one that was chosen here
+    for (const Unit& unit : part.units) {
+      for (const std::size_t cell : unit.cells) tuners.push_back(plan.cells[cell].tuner);
+    }
+    return ask(who, {{"what", "stack"}, {"trials", plan.trials}, {"stack", part}, {"tuners", tuners}})
+        .get<StackResult>();
   });
 }
 

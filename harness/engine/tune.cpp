@@ -3,6 +3,7 @@
 #include "cache/feature_store.h"
 #include "engine/cell_records.h"
 #include "engine/process.h"
+#include "engine/selection.h"
 #include "engine/training_rows.h"
 #include "plan/class_match.h"
 #include "registry/registry.h"
@@ -106,6 +107,7 @@ struct StackRunner::Loaded {
   Stack stack;
   StackShape shape;
   std::vector<UnitRows> rows;
+  std::vector<torch::Tensor> held_out;  // int64 [n] of each unit; undefined where it trains on all
   std::vector<HeadSpec> heads;
   std::vector<CellRecord> records;
 
@@ -141,6 +143,7 @@ void StackRunner::check_widths(const Features& train, const Cell& cell) const {
 
 StackRunner::Loaded StackRunner::load(const Stack& stack) const {
   std::vector<UnitRows> rows;
+  std::vector<torch::Tensor> held_out;
   std::int64_t classes = 0;
   for (const Unit& unit : stack.units) {
     const Features train = require_features(cache_, plan_.encodings[unit.train].id);
@@ -149,8 +152,11 @@ StackRunner::Loaded StackRunner::load(const Stack& stack) const {
     const Views& views = plan_.encodings[unit.train].views;
     const torch::Tensor labels = train.y.slice(0, 0, train.y.size(0) / views.copies());
     check_widths(train, cell);
-    rows.push_back(
-        {train.x, labels, subset_rows(labels, cell.fraction, subset_draws(plan_, cell)), views.copies(), views.pairs});
+    const Stream draws = subset_draws(plan_, cell);
+    const HeldOut parts = cell.part ? hold_out(labels, cell.fraction, draws, *plan_.selection, *cell.part)
+                                    : HeldOut{subset_rows(labels, cell.fraction, draws), {}};
+    rows.push_back({train.x, labels, parts.kept, views.copies(), views.pairs});
+    held_out.push_back(parts.held_out);
   }
   std::vector<std::size_t> order(stack.units.size());
   std::iota(order.begin(), order.end(), std::size_t{0});
@@ -162,6 +168,7 @@ StackRunner::Loaded StackRunner::load(const Stack& stack) const {
   for (const std::size_t i : order) {
     loaded.stack.units.push_back(stack.units[i]);
     loaded.rows.push_back(rows[i]);
+    loaded.held_out.push_back(held_out[i]);
     for (const std::size_t index : stack.units[i].cells) {
       const Cell& cell = plan_.cells[index];
       loaded.heads.push_back({plan_.tuners[cell.tuner].params, cell_draws(plan_, cell)});
@@ -192,7 +199,9 @@ StackResult StackRunner::run(const Stack& stack) {
 
   begin = Clock::now();
   result.timing.samples =
-      Evaluator(plan_, cache_, context_, raw_).measure(loaded.stack, *tuner, loaded.shape, loaded.records);
+      plan_.trials && loaded.held_out.front().defined()
+          ? score_held_out(plan_, cache_, context_, loaded.stack, loaded.held_out, *tuner, loaded.shape, loaded.records)
+          : Evaluator(plan_, cache_, context_, raw_).measure(loaded.stack, *tuner, loaded.shape, loaded.records);
   synchronize(context_.device);
   result.timing.evaluate_seconds = seconds_since(begin);
   result.timing.peak_bytes = peak_bytes(context_.device);

@@ -7,6 +7,7 @@
 #include "engine/records_json.h"
 #include "engine/stack_size.h"
 #include "engine/told_inspector.h"
+#include "plan/trials.h"
 #include "registry/inspector.h"
 #include "registry/registry.h"
 
@@ -80,7 +81,15 @@ struct Stages {
     context.log = log_of_plugin;
   }
 
+  // The plan that a request is about: the matrix's own, or that of its trials.
+  Plan& plan_of(const json& request) {
+    if (!request.at("trials").get<bool>()) return plan;
+    if (!trials) trials = trials_of(plan).plan;
+    return *trials;
+  }
+
   Plan plan;
+  std::optional<Plan> trials;
   ArtifactCache cache;
   torch::Device device;
   int threads;
@@ -110,10 +119,10 @@ class Server {
     if (what == "job") return job(stages, request.at("job").get<CheckpointJob>());
     if (what == "fine-tune") return fine_tune(stages, request.at("job").get<FineTuneJob>());
     if (what == "bound") {
-      StackSizer sizer(stages.plan, stages.cache, stages.device, stages.threads, nullptr);
+      StackSizer sizer(stages.plan_of(request), stages.cache, stages.device, stages.threads, nullptr);
       return sizer.bound(request.at("cells").get<std::vector<std::size_t>>(), request.at("shape").get<HeadShape>());
     }
-    return StackRunner(stages.plan, stages.cache, stages.context, stages.raw).run(request.at("stack").get<Stack>());
+    return stack(stages, request);
   }
 
  private:
@@ -157,6 +166,16 @@ class Server {
     const std::shared_ptr<Encoder> encoder = build_encoder(checkpoint, input, torch::kCPU);
     set_readouts(*encoder, checkpoint, {request.at("readout").get<std::size_t>()});
     return encoder->feature_dim();
+  }
+
+  static json stack(Stages& stages, const json& request) {
+    const Stack stack = request.at("stack").get<Stack>();
+    Plan& plan = stages.plan_of(request);
+    auto tuner = request.at("tuners").begin();
+    for (const Unit& unit : stack.units) {
+      for (const std::size_t cell : unit.cells) plan.cells.at(cell).tuner = (tuner++)->get<std::size_t>();
+    }
+    return StackRunner(plan, stages.cache, stages.context, stages.raw).run(stack);
   }
 
   static json noise(Stages& stages, std::size_t checkpoint) {

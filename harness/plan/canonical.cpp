@@ -65,7 +65,7 @@ json canonical(const Plan& plan, const MatrixSpec& spec) {
     if (plan.tasks[t].views.count > 0) tasks.back()["views"] = json::parse(plan.tasks[t].views.canonical);
   }
   for (const ResolvedPlugin& tuner : plan.tuners) tuners.push_back(tuner.identity());
-  return {
+  json all = {
       {"name", spec.name},
       {"seeds", spec.seeds},
       {"splits", std::move(splits)},
@@ -74,6 +74,11 @@ json canonical(const Plan& plan, const MatrixSpec& spec) {
       {"tuners", std::move(tuners)},
       {"encode", {{"precision", name_of(spec.encode.precision)}}},
       {"analysis", {{"center", spec.analysis.center_rows ? "row" : "column"}, {"max_rows", spec.analysis.max_rows}}}};
+  if (!plan.grids.empty()) {
+    all["selection"] = json::parse(plan.selection->canonical);
+    for (const Grid& grid : plan.grids) all["grids"].push_back(grid.candidates);
+  }
+  return all;
 }
 
 }  // namespace nmlbench

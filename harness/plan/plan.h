@@ -8,6 +8,7 @@
 #include "plan/catalog.h"
 #include "plan/inspector.h"
 #include "plan/optim.h"
+#include "plan/selection.h"
 #include "plan/views.h"
 #include "plan/zero_shot.h"
 
@@ -103,6 +104,12 @@ struct Task {
   std::string params;  // JSON of the parameters of its data and views, {"train.per_class": 80, ..}, for people
 };
 
+// A tuner with candidates, of which Plan::selection takes one for each cell.
+struct Grid {
+  std::vector<std::size_t> candidates;  // Plan::tuners, two or more, as in plan/candidates.h
+  std::string params;                   // canonical JSON: those that candidates differ in are lists
+};
+
 // One head: tuned on a task's training features, measured on all its test sets.
 struct Cell {
   std::string id;
@@ -111,7 +118,9 @@ struct Cell {
   std::size_t readout = 0;  // Checkpoint::readouts
   std::size_t task = 0;
   double fraction = 1.0;
-  std::size_t tuner = 0;
+  std::size_t tuner = 0;             // Plan::tuners; of a grid the first, until one is chosen
+  std::optional<std::size_t> grid;   // Plan::grids; none: nothing is chosen
+  std::optional<std::int64_t> part;  // of the training rows that is held out from it; none: it trains on all
   std::int64_t seed = 0;
   std::size_t train = 0;           // Plan::encodings
   std::vector<std::size_t> tests;  // Plan::encodings, in the task's order
@@ -129,9 +138,12 @@ struct Plan {
   std::vector<Encoding> encodings;
   std::vector<Task> tasks;
   std::vector<ResolvedPlugin> tuners;
+  std::optional<Selection> selection;
+  std::vector<Grid> grids;
   std::vector<Cell> cells;                   // by checkpoint, readout, task, fraction, tuner, seed
   std::vector<std::string> cells_elsewhere;  // ids of the cells of other shards
   bool keep_predictions = true;              // in the records; part of no identity
+  bool trials = false;                       // its cells are trials of another plan's (plan/trials.h)
 
   // The encoder of a cell, with its readout.
   const ResolvedPlugin& encoder(const Cell& cell) const { return checkpoints[cell.checkpoint].readouts[cell.readout]; }

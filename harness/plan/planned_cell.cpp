@@ -22,9 +22,12 @@ std::string recipe(const Checkpoint& checkpoint) {
   return checkpoint.trained() ? checkpoint.optim.canonical : "";
 }
 
+const std::string& tuner_params(const Plan& plan, const Cell& cell) {
+  return cell.grid ? plan.grids[*cell.grid].params : plan.tuners[cell.tuner].canonical;
+}
+
 CellRecord planned_cell(const Plan& plan, const Cell& cell) {
   const Checkpoint& checkpoint = plan.checkpoints[cell.checkpoint];
-  const ResolvedPlugin& tuner = plan.tuners[cell.tuner];
   CellRecord record;
   record.cell_id = cell.id;
   record.coordinates = cell.coordinates;
@@ -41,8 +44,9 @@ CellRecord planned_cell(const Plan& plan, const Cell& cell) {
   record.checkpoint_id = checkpoint.id;
   record.task = plan.tasks[cell.task].name;
   record.fraction = cell.fraction;
-  record.tuner = tuner.name;
-  record.tuner_params = tuner.canonical;
+  record.tuner = plan.tuners[cell.tuner].name;
+  record.tuner_params = tuner_params(plan, cell);
+  if (cell.grid) record.selection = plan.selection->canonical;
   record.seed = cell.seed;
   return record;
 }

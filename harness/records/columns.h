@@ -138,6 +138,8 @@ inline constexpr CellColumn kCellColumns[] = {
      "top-1 accuracy of the encoder's own head on clean labels of its pre-training task (`validation`); null where it "
      "was not measured",
      7},
+    {"selection", ColumnType::json, Home::cells, Use::axis, true, InViews::both, &CellRecord::selection,
+     "by which rule its tuner's parameters were chosen from a grid, JSON; empty when nothing was chosen", 8},
 };
 
 constexpr bool is_numeric(const CellColumn& column) {

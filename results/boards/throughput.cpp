@@ -22,7 +22,8 @@ namespace nmlbench {
 
 namespace {
 
-const std::vector<std::string> kMethodColumns{"encoder", "encoder_params", "recipe", "tuner", "tuner_params", "device"};
+const std::vector<std::string> kMethodColumns{"encoder",      "encoder_params", "recipe",   "tuner",
+                                              "tuner_params", "device",         "selection"};
 
 // What may be asked of cells: everything that is not a test set's.
 std::vector<std::string> names_of_cell_fields() {
@@ -120,12 +121,14 @@ void add_cost(MethodCost& method, const Cost& cost) {
   if (*method.seconds_per_cell > 0.0) method.cells_per_hour = 3600.0 / *method.seconds_per_cell;
 }
 
-// Whether a JSON object has all that `part` has.
+// Whether a JSON object has all that `part` has, be it as one of a list of candidates.
 bool has_all(const std::string& object, const std::string& part) {
   const nlohmann::json whole = nlohmann::json::parse(object, nullptr, false);
   const nlohmann::json wanted = nlohmann::json::parse(part, nullptr, false);
   for (const auto& [name, value] : wanted.items()) {
-    if (!whole.is_object() || !whole.contains(name) || whole[name] != value) return false;
+    if (!whole.is_object() || !whole.contains(name)) return false;
+    const nlohmann::json& have = whole[name];
+    if (have != value && !(have.is_array() && std::find(have.begin(), have.end(), value) != have.end())) return false;
   }
   return true;
 }
@@ -197,6 +200,7 @@ ThroughputBoard build(const Store& store, const ThroughputQuery& query) {
     method.tuner = row.key[3].text;
     method.tuner_params = row.key[4];
     method.device = row.key[5].text;
+    method.selection = row.key[6];
     method.cells = static_cast<std::int64_t>(row.cells);
     method.id = row.id;
     method.ood = row.ood;

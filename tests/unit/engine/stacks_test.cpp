@@ -2,6 +2,7 @@
 
 #include "engine/stack_size.h"
 
+#include <numeric>
 #include <set>
 
 #include <gtest/gtest.h>
@@ -36,9 +37,15 @@ Plan make_plan_of(std::size_t checkpoints, std::int64_t seeds) {
   return plan;
 }
 
+std::vector<std::size_t> cells_of(const Plan& plan) {
+  std::vector<std::size_t> cells(plan.cells.size());
+  std::iota(cells.begin(), cells.end(), std::size_t{0});
+  return cells;
+}
+
 std::vector<Stack> stacks_of(const Plan& plan, std::int64_t bound) {
   return make_stacks(
-      plan,
+      plan, cells_of(plan),
       [](const Cell&) {
         return HeadShape{8, 3};
       },
@@ -106,7 +113,7 @@ TEST(Stacks, MixTrainingSetsOfDifferentSizes) {
 TEST(Stacks, OtherShapesAreOtherStacks) {
   const Plan plan = make_plan_of(3, 1);
   const auto stacks = make_stacks(
-      plan,
+      plan, cells_of(plan),
       [](const Cell& cell) {
         return HeadShape{cell.checkpoint == 2 ? 16 : 8, 3};
       },

@@ -46,11 +46,14 @@ void expect_one_line(const std::string& message) {
 
 TEST_F(StoreTest, ViewsKeepTheContractColumns) {
   Store::open(file("a.sqlite"));
-  EXPECT_THAT(columns("v_results"),
-              ElementsAre("cell_id", "matrix", "encoder", "pretrain_dataset", "noise", "noise_ratio", "task",
-                          "fraction", "tuner", "tuner_params", "seed", "test_set", "test_kind", "metric", "value",
-                          "status", "device", "created_at", "encoder_params", "message", "recipe", "pretrain_params",
-                          "task_params", "protocol", "superseded", "realised_rate", "provenance", "upstream_accuracy"));
+  EXPECT_THAT(
+      columns("v_results"),
+      ElementsAre("cell_id", "matrix", "encoder", "pretrain_dataset", "noise", "noise_ratio", "task", "fraction",
+                  "tuner", "tuner_params", "seed", "test_set", "test_kind", "metric", "value", "status", "device",
+                  "created_at", "encoder_params", "message", "recipe", "pretrain_params", "task_params", "protocol",
+                  "superseded", "realised_rate", "provenance", "upstream_accuracy", "selection"));
+  EXPECT_THAT(columns("v_selection"),
+              ElementsAre("cell_id", "candidate", "params", "accuracy", "loss", "status", "message", "chosen"));
   EXPECT_THAT(columns("v_throughput"),
               ElementsAre("stage", "encoder", "tuner", "task", "device", "items", "unit", "seconds", "per_second",
                           "peak_bytes", "batch", "encoder_params", "recipe", "tuner_params", "cache_bytes"));
