@@ -1,6 +1,7 @@
 #include "cli/plan_summary.h"
 
 #include "cli/live_view.h"
+#include "plan/noise_names.h"
 #include "results/store/store.h"
 
 #include <nmlbench/printable.h>
@@ -133,6 +134,8 @@ std::string to_json_text(const Plan& plan, const PlanSummary& summary) {
     out["cells"].push_back({{"id", cell.id},
                             {"checkpoint", plan.checkpoints[cell.checkpoint].id},
                             {"task", plan.tasks[cell.task].name},
+                            {"task_noise", cell.noise ? name_of_noise(plan.task_noises[*cell.noise]) : ""},
+                            {"task_noise_ratio", cell.noise ? ratio_of_noise(plan.task_noises[*cell.noise]) : 0.0},
                             {"fraction", cell.fraction},
                             {"tuner", plan.tuners[cell.tuner].name},
                             {"tuner_params", json::parse(plan.tuners[cell.tuner].canonical)},

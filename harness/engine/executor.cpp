@@ -173,6 +173,10 @@ class Executor {
     context.stop = options_.stop;
     context.log = log_of_plugin;
     RawSpectra raw;
+    TaskLabelTable labels([this](std::size_t cell) {
+      return options_.isolation != nullptr ? options_.isolation->task_labels(plan_, cell)
+                                           : draw_task_labels(plan_, plan_.cells[cell]);
+    });
     double heads = 0;
     for (const Stack& stack : stacks) heads += static_cast<double>(stack.heads());
     progress_.begin("tune, evaluate", heads, "heads");
@@ -180,7 +184,7 @@ class Executor {
         worker_count(), options_.threads, stacks.size(),
         [&](std::size_t i) {
           context.check_stop();
-          run_stack(stacks[i], StackRunner(plan_, cache_, context, raw));
+          run_stack(stacks[i], StackRunner(plan_, cache_, context, raw, labels));
           progress_.advance(static_cast<double>(stacks[i].heads()));
         },
         [&] {

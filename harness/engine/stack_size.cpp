@@ -39,8 +39,8 @@ std::int64_t heads_per_unit(const Plan& plan, const std::vector<std::size_t>& ce
   const Cell& first = plan.cells[cells.front()];
   return std::count_if(cells.begin(), cells.end(), [&](std::size_t index) {
     const Cell& cell = plan.cells[index];
-    return cell.train == first.train && cell.task == first.task && cell.fraction == first.fraction &&
-           cell.seed == first.seed;
+    return cell.train == first.train && cell.task == first.task && cell.noise == first.noise &&
+           cell.fraction == first.fraction && cell.seed == first.seed;
   });
 }
 

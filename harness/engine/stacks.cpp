@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <map>
+#include <optional>
 #include <tuple>
 #include <utility>
 
@@ -23,10 +24,11 @@ double training_rows(const Plan& plan, const Unit& unit) {
 
 std::vector<Unit> make_units(const Plan& plan, const std::vector<std::size_t>& cells) {
   std::vector<Unit> units;
-  std::map<std::tuple<std::size_t, std::size_t, double, std::int64_t>, std::size_t> unit_of;
+  std::map<std::tuple<std::size_t, std::size_t, std::optional<std::size_t>, double, std::int64_t>, std::size_t> unit_of;
   for (const std::size_t index : cells) {
     const Cell& cell = plan.cells[index];
-    const auto [place, is_new] = unit_of.try_emplace({cell.train, cell.task, cell.fraction, cell.seed}, units.size());
+    const auto [place, is_new] =
+        unit_of.try_emplace({cell.train, cell.task, cell.noise, cell.fraction, cell.seed}, units.size());
     if (is_new) units.push_back({cell.train, {}});
     units[place->second].cells.push_back(index);
   }

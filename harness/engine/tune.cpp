@@ -138,16 +138,18 @@ void StackRunner::check_widths(const Features& train, const Cell& cell) const {
 
 StackRunner::Loaded StackRunner::load(const Stack& stack) const {
   std::vector<UnitRows> rows;
+  std::vector<std::optional<double>> realised_rates;
   std::int64_t classes = 0;
   for (const Unit& unit : stack.units) {
     const Features train = require_features(cache_, plan_.encodings[unit.train].id);
     const Cell& cell = plan_.cells[unit.cells.front()];
     classes = train.classes;
     const Views& views = plan_.encodings[unit.train].views;
-    const torch::Tensor labels = train.y.slice(0, 0, train.y.size(0) / views.copies());
     check_widths(train, cell);
-    rows.push_back(
-        {train.x, labels, subset_rows(labels, cell.fraction, subset_draws(plan_, cell)), views.copies(), views.pairs});
+    const CellRows own =
+        rows_of_cell(plan_, unit.cells.front(), train.y.slice(0, 0, train.y.size(0) / views.copies()), labels_);
+    rows.push_back({train.x, own.labels, own.rows, views.copies(), views.pairs});
+    realised_rates.push_back(own.realised_rate);
   }
   std::vector<std::size_t> order(stack.units.size());
   std::iota(order.begin(), order.end(), std::size_t{0});
@@ -163,6 +165,7 @@ StackRunner::Loaded StackRunner::load(const Stack& stack) const {
       const Cell& cell = plan_.cells[index];
       loaded.heads.push_back({plan_.tuners[cell.tuner].params, cell_draws(plan_, cell)});
       loaded.records.push_back(describe_cell(plan_, cell, context_.device));
+      loaded.records.back().task_realised_rate = realised_rates[i];
     }
   }
   return loaded;

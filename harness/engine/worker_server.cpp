@@ -86,6 +86,7 @@ struct Stages {
   int threads;
   Context context;
   RawSpectra raw;
+  TaskLabelTable labels{[this](std::size_t cell) { return draw_task_labels(plan, plan.cells[cell]); }};
 };
 
 class Server {
@@ -103,16 +104,20 @@ class Server {
     if (what == "feature_dim") {
       return PluginInspector().feature_dim(plugin(request.at("plugin")), request.at("about").get<SplitInfo>());
     }
-    if (what == "needs_source") return PluginInspector().needs_source(plugin(request.at("plugin")));
+    if (what == "noise_facts") return PluginInspector().noise(plugin(request.at("plugin")));
     Stages& stages = stages_.value();
     if (what == "dim") return feature_dim(stages, request);
     if (what == "noise") return noise(stages, request.at("checkpoint").get<std::size_t>());
+    if (what == "task-labels") {
+      return draw_task_labels(stages.plan, stages.plan.cells.at(request.at("cell").get<std::size_t>()));
+    }
     if (what == "job") return job(stages, request.at("job").get<CheckpointJob>());
     if (what == "bound") {
       StackSizer sizer(stages.plan, stages.cache, stages.device, stages.threads, nullptr);
       return sizer.bound(request.at("cells").get<std::vector<std::size_t>>(), request.at("shape").get<HeadShape>());
     }
-    return StackRunner(stages.plan, stages.cache, stages.context, stages.raw).run(request.at("stack").get<Stack>());
+    return StackRunner(stages.plan, stages.cache, stages.context, stages.raw, stages.labels)
+        .run(request.at("stack").get<Stack>());
   }
 
  private:

@@ -28,7 +28,7 @@ struct Split {
   bool is_text() const { return facts.info.kind == SampleKind::text; }
 };
 
-// One noise model of a checkpoint's list.
+// One noise model of a list, of a checkpoint's or a task's.
 struct NoiseStep {
   ResolvedPlugin model;
   std::optional<std::size_t> source;  // Plan::splits that its replacement samples come from
@@ -94,6 +94,8 @@ struct Task {
   std::size_t spec = 0;   // MatrixSpec::tasks
   std::size_t train = 0;  // Plan::splits
   Views views;            // of the training images
+  // Of the training labels, an axis: Plan::task_noises, or none where nothing is changed.
+  std::vector<std::optional<std::size_t>> noises;
   std::vector<TestSet> tests;
   std::string params;  // JSON of the parameters of its data and views, {"train.per_class": 80, ..}, for people
 };
@@ -104,6 +106,7 @@ struct Cell {
   std::string coordinates;  // hash of the identity without content digests: survives a repaired file
   std::size_t checkpoint = 0;
   std::size_t task = 0;
+  std::optional<std::size_t> noise;  // Plan::task_noises; none: the labels are the data's own
   double fraction = 1.0;
   std::size_t tuner = 0;
   std::int64_t seed = 0;
@@ -122,8 +125,9 @@ struct Plan {
   std::vector<Checkpoint> checkpoints;
   std::vector<Encoding> encodings;
   std::vector<Task> tasks;
+  std::vector<std::vector<NoiseStep>> task_noises;  // each applied in its order
   std::vector<ResolvedPlugin> tuners;
-  std::vector<Cell> cells;                   // by checkpoint, task, fraction, tuner, seed
+  std::vector<Cell> cells;                   // by checkpoint, task, noise, fraction, tuner, seed
   std::vector<std::string> cells_elsewhere;  // ids of the cells of other shards
   bool keep_predictions = true;              // in the records; part of no identity
 
@@ -162,5 +166,7 @@ std::int64_t subset_size(std::int64_t n, double fraction);
 Stream cell_draws(const Plan& plan, const Cell& cell);
 // The draws that pick the training rows: without the fraction, so that smaller fractions are subsets of larger ones.
 Stream subset_draws(const Plan& plan, const Cell& cell);
+// The draws of a task's noise, likewise: one sample has one label in every fraction.
+Stream task_noise_draws(const Plan& plan, const Cell& cell);
 
 }  // namespace nmlbench
