@@ -2,6 +2,7 @@
 
 #include "cli/live_view.h"
 #include "engine/encode.h"
+#include "plan/noise_names.h"
 #include "plan/planned_cell.h"
 #include "plan/trials.h"
 #include "results/store/store.h"
@@ -178,6 +179,8 @@ std::string to_json_text(const Plan& plan, const PlanSummary& summary) {
                             {"checkpoint", plan.checkpoints[cell.checkpoint].id},
                             {"readout", cell.readout},
                             {"task", plan.tasks[cell.task].name},
+                            {"task_noise", cell.noise ? name_of_noise(plan.task_noises[*cell.noise]) : ""},
+                            {"task_noise_ratio", cell.noise ? ratio_of_noise(plan.task_noises[*cell.noise]) : 0.0},
                             {"fraction", cell.fraction},
                             {"tuner", plan.tuners[cell.tuner].name},
                             {"tuner_params", json::parse(tuner_params(plan, cell))},

@@ -83,19 +83,19 @@ NoiseSpec read_noise_model(TomlTable table) {
   return spec;
 }
 
-// { plugin = "...", ... } or a list of such tables.
-std::vector<NoiseSpec> read_noise(TomlTable& pretrain) {
+// { plugin = "...", ... } or a list of such tables: of a [[pretrain]] or a [[task]].
+std::vector<NoiseSpec> read_noise(TomlTable& owner) {
   std::vector<NoiseSpec> models;
-  const toml::node* node = pretrain.find("noise");
+  const toml::node* node = owner.find("noise");
   if (node == nullptr) return models;
   if (node->is_array()) {
-    for (TomlTable& table : pretrain.tables("noise")) models.push_back(read_noise_model(std::move(table)));
+    for (TomlTable& table : owner.tables("noise")) models.push_back(read_noise_model(std::move(table)));
     if (models.empty()) {
-      throw ConfigError(location_of(*node, pretrain.key("noise")),
+      throw ConfigError(location_of(*node, owner.key("noise")),
                         "the list of noise models is empty; leave `noise` out for clean targets");
     }
   } else {
-    models.push_back(read_noise_model(pretrain.table("noise")));
+    models.push_back(read_noise_model(owner.table("noise")));
   }
   return models;
 }
@@ -234,6 +234,7 @@ TaskSpec read_task(TomlTable table) {
   }
   table.find("fraction");
   if (table.has("views")) spec.views = read_parameters(table, "views");
+  spec.noise = read_noise(table);
   for (TomlTable& test : table.tables("test")) spec.tests.push_back(read_test(std::move(test)));
   if (spec.tests.empty()) throw ConfigError(spec.where, "has no [[task.test]], so nothing would be measured");
   table.reject_unknown();

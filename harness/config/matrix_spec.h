@@ -51,6 +51,7 @@ struct TaskSpec {
   PluginRef train;
   std::optional<PluginRef> views;  // parameters of the augmented training images; `plugin` is empty
   std::vector<double> fractions;   // of the training rows, per class, in (0, 1]
+  std::vector<NoiseSpec> noise;    // of the training labels, as in PretrainSpec
   std::vector<TestSpec> tests;
   Location where;
 };

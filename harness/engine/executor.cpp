@@ -31,7 +31,11 @@ class Executor {
         sink_(sink),
         progress_(progress),
         packer_(options, cache),
-        selector_(plan, cache, options.device, options.reuse_choices) {
+        selector_(plan, cache, options.device, options.reuse_choices),
+        labels_([this](const Plan& of, std::size_t cell) {
+          return options_.isolation != nullptr ? options_.isolation->task_labels(of, cell)
+                                               : draw_task_labels(of, of.cells[cell]);
+        }) {
     context_.device = options.device;
     context_.stop = options.stop;
     context_.log = log_of_plugin;
@@ -186,7 +190,7 @@ class Executor {
     if (is_isolated(options_, plan.tuners[plan.cells[stack.first_cell()].tuner])) {
       return options_.isolation->run_stack(plan, stack, options_.device);
     }
-    StackRunner runner(plan, cache_, context_, raw_);
+    StackRunner runner(plan, cache_, context_, raw_, labels_);
     return run_by_halves(plan, options_.device, stack, [&](const Stack& part) { return runner.run(part); });
   }
 
@@ -255,7 +259,7 @@ class Executor {
     if (options_.isolation != nullptr && options_.isolation->covers(plan_, job)) {
       return options_.isolation->run_fine_tuning(plan_, job, options_.device, progress_);
     }
-    return run_fine_tune_job(plan_, job, splits, {cache_, progress_, options_.device, options_.stop}, raw_);
+    return run_fine_tune_job(plan_, job, splits, {cache_, progress_, options_.device, options_.stop}, raw_, labels_);
   }
 
   void take_fit(const FineTuneResult& result) {
@@ -306,6 +310,7 @@ class Executor {
   Selector selector_;
   Context context_;
   RawSpectra raw_;
+  TaskLabelTable labels_;
 
   std::set<std::size_t> pending_;  // Plan::cells
   std::map<std::size_t, Failure> encoding_errors_;

@@ -49,6 +49,8 @@ namespace nmlbench {
 
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Preprocessing, resize, crop_pct, interpolation)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(InputSpec, native, channels, height, width, mean, std, preprocessing)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(NoiseFacts, corrupts_pairs, replaces_samples)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(TaskLabels, labels, kept)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Failure, message, transient)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(MetricRow, test_set, test_kind, metric, value)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(SpectrumRow, test_set, space, center, rows, values)

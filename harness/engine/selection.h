@@ -4,6 +4,7 @@
 #include "cache/artifacts.h"
 #include "engine/process.h"
 #include "engine/stacks.h"
+#include "engine/task_labels.h"
 #include "plan/trials.h"
 #include "records/records.h"
 
@@ -26,10 +27,11 @@ struct Choice {
   double tune_seconds = 0, evaluate_seconds = 0;  // of the trials
 };
 
-// Writes what the fitted trials of a stack score on the rows that were held out of each unit (int64 [n], ascending)
-// into `records`, one for each head. Returns how many rows were predicted, over all heads.
+// Writes what the fitted trials of a stack score on the rows that were held out of each unit, with the labels that
+// heads are given, noise and all, into `records`, one for each head. Returns how many rows were predicted, over all
+// heads.
 double score_held_out(const Plan& trials, const ArtifactCache& cache, const Context& context, const Stack& stack,
-                      const std::vector<torch::Tensor>& held_out, Tuner& tuner, const StackShape& shape,
+                      const std::vector<CellRows>& rows, Tuner& tuner, const StackShape& shape,
                       std::vector<CellRecord>& records);
 
 // Collects the records of trials and chooses for each cell when its last one is there. Choices are kept in the cache,

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <map>
+#include <optional>
 #include <tuple>
 #include <utility>
 
@@ -21,9 +22,9 @@ double training_rows(const Plan& plan, const Unit& unit) {
   return cell.fraction * static_cast<double>(plan.splits[plan.tasks[cell.task].train].facts.info.size);
 }
 
-// What decides a head's rows and their order.
+// What decides a head's rows, their labels and their order.
 auto rows_key(const Cell& cell) {
-  return std::tuple(cell.train, cell.task, cell.fraction, cell.seed, cell.part.value_or(-1));
+  return std::tuple(cell.train, cell.task, cell.noise, cell.fraction, cell.seed, cell.part.value_or(-1));
 }
 
 std::vector<Unit> make_units(const Plan& plan, const std::vector<std::size_t>& cells) {

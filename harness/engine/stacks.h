@@ -9,8 +9,8 @@
 
 namespace nmlbench {
 
-// Heads on the same rows in the same order: one checkpoint's encoding of a task's training split, one fraction, one
-// seed, one part held out.
+// Heads on the same rows and labels in the same order: one checkpoint's encoding of a task's training split, one noise
+// of its labels, one fraction, one seed, one part held out.
 struct Unit {
   std::size_t train = 0;           // Plan::encodings
   std::vector<std::size_t> cells;  // Plan::cells, one per head

@@ -73,32 +73,27 @@ HeldOut hold_out(const torch::Tensor& labels, double fraction, const Stream& dra
 }
 
 RowPool::RowPool(const std::vector<UnitRows>& units, torch::Device device) {
-  std::map<const void*, std::pair<std::int64_t, std::int64_t>> placed;  // where x and y of some features begin
-  std::vector<const UnitRows*> distinct;
+  std::map<const void*, std::int64_t> x_placed, y_placed;  // where some features, and some labels, begin
+  std::vector<std::pair<torch::Tensor, std::int64_t>> all_x, all_y;
   std::int64_t x_rows = 0, y_rows = 0, subset_rows = 0;
   places_ = torch::empty({5, static_cast<std::int64_t>(units.size())}, torch::kInt64);
   std::vector<torch::Tensor> subsets;
   for (std::size_t i = 0; i < units.size(); ++i) {
     const UnitRows& unit = units[i];
-    const auto [at, is_new] = placed.try_emplace(dense_data<float>(unit.x), x_rows, y_rows);
-    if (is_new) {
-      distinct.push_back(&unit);
-      x_rows += unit.x.size(0);
-      y_rows += unit.y.size(0);
-    }
+    const auto [x_at, x_is_new] = x_placed.try_emplace(dense_data<float>(unit.x), x_rows);
+    if (x_is_new) all_x.emplace_back(unit.x, std::exchange(x_rows, x_rows + unit.x.size(0)));
+    const auto [y_at, y_is_new] = y_placed.try_emplace(dense_data<std::int64_t>(unit.y), y_rows);
+    if (y_is_new) all_y.emplace_back(unit.y, std::exchange(y_rows, y_rows + unit.y.size(0)));
     places_.select(1, static_cast<std::int64_t>(i))
-        .copy_(torch::tensor({at->second.first, at->second.second, unit.y.size(0), subset_rows, unit.rows.size(0)}));
+        .copy_(torch::tensor({x_at->second, y_at->second, unit.y.size(0), subset_rows, unit.rows.size(0)}));
     subset_rows += unit.rows.size(0);
     subsets.push_back(unit.rows);
   }
   subset_ = torch::cat(subsets);
   x_ = torch::empty({x_rows, units.front().x.size(1)}, torch::dtype(torch::kFloat32).device(device));
   y_ = torch::empty({y_rows}, torch::dtype(torch::kInt64).device(device));
-  for (const UnitRows* unit : distinct) {
-    const auto [first_x, first_y] = placed.at(dense_data<float>(unit->x));
-    x_.narrow(0, first_x, unit->x.size(0)).copy_(unit->x);
-    y_.narrow(0, first_y, unit->y.size(0)).copy_(unit->y);
-  }
+  for (const auto& [x, first] : all_x) x_.narrow(0, first, x.size(0)).copy_(x);
+  for (const auto& [y, first] : all_y) y_.narrow(0, first, y.size(0)).copy_(y);
 }
 
 std::pair<torch::Tensor, torch::Tensor> RowPool::gather(std::int64_t first_unit, const torch::Tensor& rows) const {

@@ -107,7 +107,7 @@ struct StackRunner::Loaded {
   Stack stack;
   StackShape shape;
   std::vector<UnitRows> rows;
-  std::vector<torch::Tensor> held_out;  // int64 [n] of each unit; undefined where it trains on all
+  std::vector<CellRows> own;  // the same
   std::vector<HeadSpec> heads;
   std::vector<CellRecord> records;
 
@@ -143,20 +143,17 @@ void StackRunner::check_widths(const Features& train, const Cell& cell) const {
 
 StackRunner::Loaded StackRunner::load(const Stack& stack) const {
   std::vector<UnitRows> rows;
-  std::vector<torch::Tensor> held_out;
+  std::vector<CellRows> own;
   std::int64_t classes = 0;
   for (const Unit& unit : stack.units) {
     const Features train = require_features(cache_, plan_.encodings[unit.train].id);
     const Cell& cell = plan_.cells[unit.cells.front()];
     classes = train.classes;
     const Views& views = plan_.encodings[unit.train].views;
-    const torch::Tensor labels = train.y.slice(0, 0, train.y.size(0) / views.copies());
     check_widths(train, cell);
-    const Stream draws = subset_draws(plan_, cell);
-    const HeldOut parts = cell.part ? hold_out(labels, cell.fraction, draws, *plan_.selection, *cell.part)
-                                    : HeldOut{subset_rows(labels, cell.fraction, draws), {}};
-    rows.push_back({train.x, labels, parts.kept, views.copies(), views.pairs});
-    held_out.push_back(parts.held_out);
+    own.push_back(
+        rows_of_cell(plan_, unit.cells.front(), train.y.slice(0, 0, train.y.size(0) / views.copies()), labels_));
+    rows.push_back({train.x, own.back().labels, own.back().rows, views.copies(), views.pairs});
   }
   std::vector<std::size_t> order(stack.units.size());
   std::iota(order.begin(), order.end(), std::size_t{0});
@@ -168,11 +165,12 @@ StackRunner::Loaded StackRunner::load(const Stack& stack) const {
   for (const std::size_t i : order) {
     loaded.stack.units.push_back(stack.units[i]);
     loaded.rows.push_back(rows[i]);
-    loaded.held_out.push_back(held_out[i]);
+    loaded.own.push_back(own[i]);
     for (const std::size_t index : stack.units[i].cells) {
       const Cell& cell = plan_.cells[index];
       loaded.heads.push_back({plan_.tuners[cell.tuner].params, cell_draws(plan_, cell)});
       loaded.records.push_back(describe_cell(plan_, cell, context_.device));
+      loaded.records.back().task_realised_rate = own[i].realised_rate;
     }
   }
   return loaded;
@@ -199,8 +197,8 @@ StackResult StackRunner::run(const Stack& stack) {
 
   begin = Clock::now();
   result.timing.samples =
-      plan_.trials && loaded.held_out.front().defined()
-          ? score_held_out(plan_, cache_, context_, loaded.stack, loaded.held_out, *tuner, loaded.shape, loaded.records)
+      plan_.trials && loaded.own.front().held_out.defined()
+          ? score_held_out(plan_, cache_, context_, loaded.stack, loaded.own, *tuner, loaded.shape, loaded.records)
           : Evaluator(plan_, cache_, context_, raw_).measure(loaded.stack, *tuner, loaded.shape, loaded.records);
   synchronize(context_.device);
   result.timing.evaluate_seconds = seconds_since(begin);

@@ -95,6 +95,7 @@ struct Stages {
   int threads;
   Context context;
   RawSpectra raw;
+  TaskLabelTable labels{[](const Plan& of, std::size_t cell) { return draw_task_labels(of, of.cells[cell]); }};
 };
 
 class Server {
@@ -112,10 +113,14 @@ class Server {
     if (what == "feature_dim") {
       return PluginInspector().feature_dim(plugin(request.at("plugin")), request.at("about").get<SplitInfo>());
     }
-    if (what == "needs_source") return PluginInspector().needs_source(plugin(request.at("plugin")));
+    if (what == "noise_facts") return PluginInspector().noise(plugin(request.at("plugin")));
     Stages& stages = stages_.value();
     if (what == "dim") return feature_dim(stages, request);
     if (what == "noise") return noise(stages, request.at("checkpoint").get<std::size_t>());
+    if (what == "task-labels") {
+      const Plan& plan = stages.plan_of(request);
+      return draw_task_labels(plan, plan.cells.at(request.at("cell").get<std::size_t>()));
+    }
     if (what == "job") return job(stages, request.at("job").get<CheckpointJob>());
     if (what == "fine-tune") return fine_tune(stages, request.at("job").get<FineTuneJob>());
     if (what == "bound") {
@@ -175,7 +180,7 @@ class Server {
     for (const Unit& unit : stack.units) {
       for (const std::size_t cell : unit.cells) plan.cells.at(cell).tuner = (tuner++)->get<std::size_t>();
     }
-    return StackRunner(plan, stages.cache, stages.context, stages.raw).run(stack);
+    return StackRunner(plan, stages.cache, stages.context, stages.raw, stages.labels).run(stack);
   }
 
   static json noise(Stages& stages, std::size_t checkpoint) {
@@ -192,7 +197,7 @@ class Server {
   json fine_tune(Stages& stages, const FineTuneJob& job) {
     SplitPool splits(stages.plan, uses_of_splits(stages.plan, {job}));
     const StageContext context{stages.cache, progress_, stages.device, nullptr};
-    return run_fine_tune_job(stages.plan, job, splits, context, stages.raw);
+    return run_fine_tune_job(stages.plan, job, splits, context, stages.raw, stages.labels);
   }
 
   ProgressSender progress_;

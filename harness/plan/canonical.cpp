@@ -6,9 +6,9 @@ namespace {
 using nlohmann::json;
 
 // One text, or a list of them for a composition.
-json noise_identities(const Checkpoint& checkpoint) {
+json noise_identities(const std::vector<NoiseStep>& noise) {
   json identities = json::array();
-  for (const NoiseStep& step : checkpoint.noise) {
+  for (const NoiseStep& step : noise) {
     identities.push_back(step.model.identity());
     if (step.source) identities.back() = {{"model", step.model.identity()}, {"source", *step.source}};
   }
@@ -46,7 +46,7 @@ json canonical(const Plan& plan, const MatrixSpec& spec) {
     }
     if (c.trained()) {
       entry["split"] = *c.split;
-      entry["noise"] = noise_identities(c);
+      entry["noise"] = noise_identities(c.noise);
       entry["optim"] = json::parse(c.optim.canonical);
       if (c.validation) entry["validation"] = c.validation->test.split;
     }
@@ -62,6 +62,9 @@ json canonical(const Plan& plan, const MatrixSpec& spec) {
                      {"train", plan.tasks[t].train},
                      {"fraction", spec.tasks[plan.tasks[t].spec].fractions},
                      {"test", std::move(tests)}});
+    for (const std::optional<std::size_t>& noise : plan.tasks[t].noises) {
+      if (noise) tasks.back()["noise"].push_back(noise_identities(plan.task_noises[*noise]));
+    }
     if (plan.tasks[t].views.count > 0) tasks.back()["views"] = json::parse(plan.tasks[t].views.canonical);
   }
   for (const ResolvedPlugin& tuner : plan.tuners) tuners.push_back(tuner.identity());

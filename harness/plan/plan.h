@@ -30,7 +30,7 @@ struct Split {
   bool is_text() const { return facts.info.kind == SampleKind::text; }
 };
 
-// One noise model of a checkpoint's list.
+// One noise model of a list, of a checkpoint's or a task's.
 struct NoiseStep {
   ResolvedPlugin model;
   std::optional<std::size_t> source;  // Plan::splits that its replacement samples come from
@@ -100,6 +100,8 @@ struct Task {
   std::size_t spec = 0;   // MatrixSpec::tasks
   std::size_t train = 0;  // Plan::splits
   Views views;            // of the training images
+  // Of the training labels, an axis: Plan::task_noises, or none where nothing is changed.
+  std::vector<std::optional<std::size_t>> noises;
   std::vector<TestSet> tests;
   std::string params;  // JSON of the parameters of its data and views, {"train.per_class": 80, ..}, for people
 };
@@ -117,6 +119,7 @@ struct Cell {
   std::size_t checkpoint = 0;
   std::size_t readout = 0;  // Checkpoint::readouts
   std::size_t task = 0;
+  std::optional<std::size_t> noise;  // Plan::task_noises; none: the labels are the data's own
   double fraction = 1.0;
   std::size_t tuner = 0;             // Plan::tuners; of a grid the first, until one is chosen
   std::optional<std::size_t> grid;   // Plan::grids; none: nothing is chosen
@@ -137,10 +140,12 @@ struct Plan {
   std::vector<Checkpoint> checkpoints;
   std::vector<Encoding> encodings;
   std::vector<Task> tasks;
+  std::vector<std::vector<NoiseStep>> task_noises;  // each applied in its order
+  std::vector<std::string> task_noise_ids;          // of each of them, a content hash
   std::vector<ResolvedPlugin> tuners;
   std::optional<Selection> selection;
   std::vector<Grid> grids;
-  std::vector<Cell> cells;                   // by checkpoint, readout, task, fraction, tuner, seed
+  std::vector<Cell> cells;                   // by checkpoint, readout, task, noise, fraction, tuner, seed
   std::vector<std::string> cells_elsewhere;  // ids of the cells of other shards
   bool keep_predictions = true;              // in the records; part of no identity
   bool trials = false;                       // its cells are trials of another plan's (plan/trials.h)
@@ -182,5 +187,7 @@ std::int64_t subset_size(std::int64_t n, double fraction);
 Stream cell_draws(const Plan& plan, const Cell& cell);
 // The draws that pick the training rows: without the fraction, so that smaller fractions are subsets of larger ones.
 Stream subset_draws(const Plan& plan, const Cell& cell);
+// The draws of a task's noise, likewise: one sample has one label in every fraction.
+Stream task_noise_draws(const Plan& plan, const Cell& cell);
 
 }  // namespace nmlbench

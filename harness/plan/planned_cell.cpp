@@ -1,6 +1,7 @@
 #include "plan/planned_cell.h"
 
 #include "plan/canonical.h"
+#include "plan/noise_names.h"
 
 namespace nmlbench {
 
@@ -43,6 +44,10 @@ CellRecord planned_cell(const Plan& plan, const Cell& cell) {
   record.protocol = plan.protocol;
   record.checkpoint_id = checkpoint.id;
   record.task = plan.tasks[cell.task].name;
+  if (cell.noise) {
+    record.task_noise = name_of_noise(plan.task_noises[*cell.noise]);
+    record.task_noise_ratio = ratio_of_noise(plan.task_noises[*cell.noise]);
+  }
   record.fraction = cell.fraction;
   record.tuner = plan.tuners[cell.tuner].name;
   record.tuner_params = tuner_params(plan, cell);

@@ -6,6 +6,7 @@
 #include "plan/plan.h"
 #include "plan/preprocessing.h"
 #include "plan/split_table.h"
+#include "plan/task_noise.h"
 #include "plan/tasks.h"
 #include "plan/tuner_table.h"
 
@@ -30,7 +31,8 @@ class Planner {
         noises_(catalog, inspector, splits_, preprocessing_, plan_.splits),
         checkpoints_(spec, catalog, inspector, splits_, preprocessing_, noises_, plan_),
         tasks_(spec, inspector, splits_, preprocessing_, plan_),
-        tuners_(spec, catalog, plan_) {}
+        tuners_(spec, catalog, plan_),
+        task_noises_(catalog, inspector, plan_) {}
 
   Plan make() {
     plan_.matrix = spec_.name;
@@ -42,6 +44,7 @@ class Planner {
                          .dump();
     for (const PretrainSpec& pretrain : spec_.pretrains) checkpoints_.add(pretrain);
     tuners_.fill();
+    for (const TaskSpec& task : spec_.tasks) noises_of_task_.push_back(task_noises_.axis(task));
     for (std::size_t checkpoint = 0; checkpoint < plan_.checkpoints.size(); ++checkpoint) add_cells(checkpoint);
     if (!spec_.overridden && !plan_.tuners.empty()) excluder_.require_use();
     plan_.canonical = canonical(plan_, spec_).dump();
@@ -80,20 +83,29 @@ class Planner {
       // also without tuners: `nmlbench features` wants them
       add_encoding(checkpoint, readout, plan_.tasks[task].train, plan_.tasks[task].views);
       for (const TestSet& test : plan_.tasks[task].tests) add_encoding(checkpoint, readout, test.split);
-      for (const double fraction : spec_.tasks[spec].fractions) {
-        for (const Method& method : tuners_.methods()) {
-          for (const std::int64_t seed : checkpoints_.notes(checkpoint).seeds) {
-            Cell cell;
-            cell.checkpoint = checkpoint;
-            cell.readout = readout;
-            cell.task = task;
-            cell.fraction = fraction;
-            cell.tuner = method.tuner;
-            cell.grid = method.grid;
-            cell.seed = seed;
-            if (!excluder_.excludes(plan_, cell)) add_cell(std::move(cell));
-          }
+      plan_.tasks[task].noises = noises_of_task_[spec];
+      for (const std::optional<std::size_t>& noise : noises_of_task_[spec]) {
+        for (const double fraction : spec_.tasks[spec].fractions) {
+          Cell cell;
+          cell.checkpoint = checkpoint;
+          cell.readout = readout;
+          cell.task = task;
+          cell.noise = noise;
+          cell.fraction = fraction;
+          add_heads(std::move(cell));
         }
+      }
+    }
+  }
+
+  // A cell for each tuner and seed.
+  void add_heads(Cell cell) {
+    for (const Method& method : tuners_.methods()) {
+      cell.tuner = method.tuner;
+      cell.grid = method.grid;
+      for (const std::int64_t seed : checkpoints_.notes(cell.checkpoint).seeds) {
+        cell.seed = seed;
+        if (!excluder_.excludes(plan_, cell)) add_cell(cell);
       }
     }
   }
@@ -172,6 +184,7 @@ class Planner {
         std::to_string(plan_.analysis.max_rows)};
     if (task.views.count > 0) parts.push_back(task.views.canonical);
     if (!content) add_readout(cell.checkpoint, cell.readout, parts);
+    if (cell.noise) task_noises_.add_parts(*cell.noise, content, parts);
     if (keeps_more(plan_.splits[task.train].facts.info.size, cell.fraction)) parts.emplace_back("decimal fraction");
     for (std::size_t i = 0; i < task.tests.size(); ++i) {
       const TestSet& test = task.tests[i];
@@ -214,6 +227,8 @@ class Planner {
   TunerTable tuners_;
   // Checkpoint, readout, split, views.
   std::map<std::tuple<std::size_t, std::size_t, std::size_t, std::string>, std::size_t> encoding_of_;
+  TaskNoiseTable task_noises_;
+  std::vector<std::vector<std::optional<std::size_t>>> noises_of_task_;  // of MatrixSpec::tasks
   std::map<std::pair<std::int64_t, double>, bool> keeps_more_;
   std::map<std::string, std::optional<std::int64_t>> width_of_;  // encoder and shape of its samples
 };

@@ -71,6 +71,9 @@ struct CellRecord {
   std::optional<double> noise_ratio;
   std::string checkpoint_id;
   std::string task;
+  std::string task_noise;                    // of the task's training labels; "": none
+  double task_noise_ratio = 0.0;             // as asked for
+  std::optional<double> task_realised_rate;  // share of the rows trained on whose label it changed
   double fraction = 1.0;
   std::string tuner;
   std::string tuner_params;  // canonical JSON

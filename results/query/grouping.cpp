@@ -242,8 +242,8 @@ CoverageFields coverage_fields(const Observations& data, const std::vector<Field
   CoverageFields fields;
   std::vector<Field> grouped;  // who is grouped by a parameter is grouped by settings
   for (const Field field : columns) grouped.push_back(data.origin(field));
-  for (const Field field :
-       {Field::matrix, Field::task, Field::test_set, Field::test_kind, Field::seed, Field::fraction}) {
+  for (const Field field : {Field::matrix, Field::task, Field::test_set, Field::test_kind, Field::seed, Field::fraction,
+                            Field::task_noise, Field::task_noise_ratio}) {
     if (contains(grouped, field)) {
       fields.shared.push_back(field);
     } else if (field != Field::matrix) {

@@ -105,7 +105,7 @@ const std::vector<std::string>& migrations() {
     const std::map<int, More> more = {{5, {kMigration5Sql, kRecipesOfOldCells}},
                                       {6, {kMigration6Sql, ""}},
                                       {7, {kMigration7Sql, ""}},
-                                      {8, {kMigration8Sql, ""}}};
+                                      {8, {"", kMigration8Sql}}};
     int newest = more.rbegin()->first;
     for (const CellColumn& column : kCellColumns) newest = std::max(newest, column.since);
     for (int version = kScriptedVersions + 1; version <= newest; ++version) {

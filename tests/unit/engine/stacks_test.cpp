@@ -63,6 +63,20 @@ std::multiset<std::size_t> all_cells(const std::vector<Stack>& stacks) {
   return cells;
 }
 
+TEST(Stacks, UnitsShareLabels) {
+  Plan plan = make_plan_of(1, 1);
+  plan.cells.push_back(plan.cells[0]);
+  plan.cells.back().noise = 0;
+  const auto stacks = stacks_of(plan, 100);
+  ASSERT_EQ(stacks.size(), 3U);  // the noisy head is alone in its unit, where two share the clean one
+  EXPECT_EQ(all_cells(stacks).size(), 4U);
+  for (const Stack& stack : stacks) {
+    for (const Unit& unit : stack.units) {
+      for (const std::size_t cell : unit.cells) EXPECT_EQ(plan.cells[cell].noise, plan.cells[unit.cells[0]].noise);
+    }
+  }
+}
+
 TEST(Stacks, HoldEveryCellOnceAndUnitsShareFeatures) {
   const Plan plan = make_plan_of(3, 2);
   const auto stacks = stacks_of(plan, 100);

@@ -38,7 +38,9 @@ class FakeInspector : public Inspector {
   std::optional<std::int64_t> feature_dim(const ResolvedPlugin&, const SplitInfo& samples) const override {
     return c10::multiply_integers(samples.sample_shape);
   }
-  std::optional<bool> needs_source(const ResolvedPlugin& noise) const override { return noise.name == "web"; }
+  std::optional<NoiseFacts> noise(const ResolvedPlugin& model) const override {
+    return NoiseFacts{model.name.starts_with("caption"), model.name == "web"};
+  }
   std::string files(const ResolvedPlugin& plugin) const override {
     if (no_weights && plugin.kind == PluginKind::encoder) throw ConfigError(plugin.where, "no such file");
     return plugin.params.has("labels") ? plugin.params.text("labels") : "";
