@@ -8,7 +8,7 @@
 namespace nmlbench::plugins {
 namespace {
 
-constexpr std::int64_t kBlock = 16384;  // training rows that are compared at once: bounds memory
+constexpr std::int64_t kRowsAtOnce = 16384;  // training rows that are compared at once: bounds memory
 
 struct Neighbours {
   torch::Tensor similarity;  // float32 [B, k], falling
@@ -28,8 +28,8 @@ std::map<std::int64_t, Neighbours> neighbours(const torch::Tensor& queries, cons
                                               const torch::Tensor& labels, const std::vector<Params>& heads) {
   std::map<std::int64_t, Neighbours> found;
   for (const Params& head : heads) found[head.integer("k")];
-  for (std::int64_t begin = 0; begin < rows.size(0); begin += kBlock) {
-    const std::int64_t end = std::min(begin + kBlock, rows.size(0));
+  for (std::int64_t begin = 0; begin < rows.size(0); begin += kRowsAtOnce) {
+    const std::int64_t end = std::min(begin + kRowsAtOnce, rows.size(0));
     const torch::Tensor similarity = queries.mm(rows.slice(0, begin, end).t());
     const torch::Tensor label = labels.slice(0, begin, end).unsqueeze(0).expand_as(similarity);
     for (auto& [k, best] : found) {
@@ -55,7 +55,7 @@ torch::Tensor log_votes(const Neighbours& nearest, std::int64_t classes, const P
 
 std::int64_t Knn::bytes_per_head(const StackShape& shape) const {
   constexpr std::int64_t kQueries = 512;  // similarities to a block of training rows, and what topk() makes of them
-  return kQueries * (kBlock * static_cast<std::int64_t>(sizeof(float)) + shape.classes);
+  return kQueries * (kRowsAtOnce * static_cast<std::int64_t>(sizeof(float)) + shape.classes);
 }
 
 UnitFit Knn::fit_unit(std::int64_t unit, const UnitData& data, const std::vector<Params>& heads, const Context&) {

@@ -7,13 +7,13 @@ namespace nmlbench::plugins {
 namespace {
 
 // Logits of a head at a time: what fits into a cache, or what a GPU has memory for.
-constexpr std::int64_t kBlock = std::int64_t{1} << 17, kBlockOfDevices = std::int64_t{1} << 21;
+constexpr std::int64_t kBlockOfCpus = std::int64_t{1} << 17, kBlockOfDevices = std::int64_t{1} << 21;
 constexpr std::int64_t kLeastRows = 256;
 constexpr double kLeastVariance = 1e-10;  // of a class's indicator, where all predictions are certain
 
 // The same for any number of heads: how sums are split up is part of their rounding.
 std::int64_t rows_of_block(std::int64_t classes, bool on_cpu) {
-  return std::max(kLeastRows, (on_cpu ? kBlock : kBlockOfDevices) / classes);
+  return std::max(kLeastRows, (on_cpu ? kBlockOfCpus : kBlockOfDevices) / classes);
 }
 
 }  // namespace
