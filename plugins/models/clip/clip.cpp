@@ -63,7 +63,8 @@ class Clip : public Encoder {
            "transformers; \"\": none, so that words are read byte by byte"),
       integer("context", "77", "of a text that are read, both marks included").in("tokens").range(3, 4096),
       choice("features", "embedding", "embedding|trunk",
-             "frozen features: the joint embedding, not normalised (encode_image), or what its projection takes"),
+             "frozen features: the joint embedding, not normalised (encode_image), or what its projection takes")
+          .as(Role::readout),
       NMLBENCH_INPUT_PARAMS("0", "1", "bicubic", kClipMean, kClipStd),
       kWeightsParam,
   };
@@ -74,8 +75,9 @@ class Clip : public Encoder {
         quick_gelu_(params.text("activation") == "quick-gelu"),
         merges_(params.path("merges")),
         context_(params.integer("context")),
-        from_trunk_(params.text("features") == "trunk"),
-        weights_(params.text("weights")) {}
+        weights_(params.text("weights")) {
+    set_readouts({params});
+  }
 
   void build(const InputInfo& input, const Stream& init) override {
     require_images(input, "clip");
@@ -100,12 +102,25 @@ class Clip : public Encoder {
   }
 
   InputSpec input() const override { return input_.spec(); }
-  std::int64_t feature_dim() const override { return from_trunk_ ? trunk_width() : shape_.embedding; }
+  std::int64_t feature_dim() const override {
+    std::int64_t columns = 0;
+    for (const bool trunk : from_trunk_) columns += trunk ? trunk_width() : shape_.embedding;
+    return columns;
+  }
+  void set_readouts(const std::vector<Params>& readouts) final {
+    from_trunk_.clear();
+    for (const Params& params : readouts) from_trunk_.push_back(params.text("features") == "trunk");
+  }
   bool trainable() const override { return weights_.empty(); }
 
   // Of the image alone.
   Tensor features(const Batch& batch) override {
-    return by_rows(*this, batch.x, [&](const Tensor& x) { return from_trunk_ ? image_->trunk(x) : embed(x); });
+    return by_rows(*this, batch.x, [&](const Tensor& x) {
+      const Tensor trunk = image_->trunk(x);
+      std::vector<Tensor> parts;
+      for (const bool from_trunk : from_trunk_) parts.push_back(from_trunk ? trunk : image_->project(trunk));
+      return torch::cat(parts, 1);
+    });
   }
 
   // Among the images of the batch that have a caption. The others (caption-drop, an empty text) take no part in it:
@@ -175,7 +190,7 @@ class Clip : public Encoder {
   bool quick_gelu_;
   std::filesystem::path merges_;
   std::int64_t context_;
-  bool from_trunk_;
+  std::vector<bool> from_trunk_;  // of each readout
   std::string weights_;
   std::shared_ptr<ImageTower> image_;
   std::optional<TextTower> text_;
