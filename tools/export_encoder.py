@@ -10,7 +10,8 @@ A function of yours is called with the path of --weights or None and gives (modu
 module from images [B, C, size, size] to features [B, D]; tools/efficientnet_lite.py is an example.
 
 The file is TorchScript: `encoder = { plugin = "torchscript", path = "resnet50.pt" }` runs it without Python. Attention is
-written out in operators that LibTorch 1.13 has. Needs PyTorch and the library that the model is named after.
+written out in operators that LibTorch 1.13 has. With -o NAME.onnx it is an ONNX file for the encoder `onnx`. Needs PyTorch
+and the library that the model is named after; for .onnx also onnx and onnxruntime.
 """
 import argparse
 import json
@@ -126,6 +127,30 @@ def open_model(options):
     return Pooled().eval(), plain(of_transformers(transformers.AutoImageProcessor.from_pretrained(name)))
 
 
+def script_trace(model, x, file):
+    """(the trace, a function that writes it to `file` with what it wants of images)."""
+    import torch
+    traced = torch.jit.trace(model, x, check_trace=False)
+    return traced, lambda about: torch.jit.save(traced, file, _extra_files={"nmlbench.json": about})
+
+
+def onnx_trace(model, x, file):
+    """The same as an ONNX file, run by ONNX Runtime."""
+    import onnx
+    import onnxruntime
+    import torch
+    torch.onnx.export(model, (x,), file, input_names=["images"], output_names=["features"], dynamo=False,
+                      dynamic_axes={"images": {0: "rows"}, "features": {0: "rows"}})
+    session = onnxruntime.InferenceSession(file, providers=["CPUExecutionProvider"])
+
+    def write(about):
+        graph = onnx.load(file)
+        graph.metadata_props.add(key="nmlbench.json", value=about)
+        onnx.save(graph, file)
+
+    return lambda images: torch.from_numpy(session.run(None, {"images": images.numpy()})[0]), write
+
+
 def export(options):
     """Writes the file; returns what it says of images."""
     import torch
@@ -138,11 +163,13 @@ def export(options):
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise UserError(f"{options.model}: cannot be opened: {reason}") from error
     shape = (about["channels"], about["size"], about["size"])
+    partial = options.output + ".partial"
+    trace = onnx_trace if options.output.endswith(".onnx") else script_trace
     with torch.no_grad():
-        traced = torch.jit.trace(model, torch.rand(2, *shape), check_trace=False)
+        run, write_with = trace(model, torch.rand(2, *shape), partial)
         for rows in (1, 5):  # a trace may have noted the number of its rows
             x = torch.rand(rows, *shape)
-            wanted, got = model(x), traced(x)
+            wanted, got = model(x), run(x)
             if wanted.dim() != 2 or len(wanted) != rows:
                 raise UserError(f"{options.model}: gives {list(wanted.shape)} for {rows} images; features [B, D] are needed")
             if not torch.allclose(wanted, got, rtol=1e-4, atol=1e-5):
@@ -150,8 +177,7 @@ def export(options):
                                 "what it sees")
     about = {**about, "model": options.model, "weights": options.weights and os.path.basename(options.weights),
              "random_init": options.random_init, "dim": wanted.shape[1]}
-    partial = options.output + ".partial"
-    torch.jit.save(traced, partial, _extra_files={"nmlbench.json": json.dumps(about)})
+    write_with(json.dumps(about))
     os.replace(partial, options.output)
     return about
 
@@ -162,7 +188,7 @@ def read_options(arguments):
     parser.add_argument("--weights", help="a checkpoint; default: the library's own")
     parser.add_argument("--random-init", action="store_true", help="random weights, to try things")
     parser.add_argument("--pool", choices=["cls", "mean"], default="cls", help="of transformers")
-    parser.add_argument("-o", "--output", required=True, help="the file to write, .pt")
+    parser.add_argument("-o", "--output", required=True, help="the file to write, .pt or .onnx")
     options = parser.parse_args(arguments)
     options.text = False
     if options.weights and options.random_init:
@@ -177,7 +203,8 @@ def write(arguments):
     about = export(options)
     print(f"{options.output}: {about['dim']} features of images of {about['size']} px ({about['resize']}, crop_pct "
           f"{about['crop_pct']:g}, {about['interpolation']})")
-    print(f"encoder = {{ plugin = \"torchscript\", path = {json.dumps(options.output)} }}")
+    plugin = "onnx" if options.output.endswith(".onnx") else "torchscript"
+    print(f"encoder = {{ plugin = \"{plugin}\", path = {json.dumps(options.output)} }}")
 
 
 def main(arguments):

@@ -74,14 +74,14 @@ def regularisers(z, f, weights, top_k):
 class HeadTrainer:
     """One head and its optimiser; `step` is one minibatch."""
 
-    def __init__(self, name, dim, classes, total_steps, lr=None):
+    def __init__(self, name, dim, classes, total_steps, lr=None, weight_decay=1e-4):
         default_lr, self.weights, self.top_k = TUNERS[name]
         self.lr = default_lr if lr is None else lr
         self.total_steps = total_steps
         self.steps = 0
         self.probe = name == "linear-probe"
         self.model = make_linear(dim, classes) if self.probe else Mlp(dim, classes)
-        self.optimizer = torch.optim.AdamW(self.model.parameters(), lr=self.lr, weight_decay=1e-4)
+        self.optimizer = torch.optim.AdamW(self.model.parameters(), lr=self.lr, weight_decay=weight_decay)
 
     def loss(self, f, labels):
         if self.probe:
@@ -100,10 +100,10 @@ class HeadTrainer:
         self.steps += 1
 
 
-def train_head(name, x, y, classes, epochs, seed, batch=64, lr=None):
+def train_head(name, x, y, classes, epochs, seed, batch=64, lr=None, weight_decay=1e-4):
     """Trains one head on features x [N, D] and labels y [N]; returns it in evaluation mode."""
     torch.manual_seed(seed)
-    trainer = HeadTrainer(name, x.shape[1], classes, epochs * math.ceil(len(x) / batch), lr)
+    trainer = HeadTrainer(name, x.shape[1], classes, epochs * math.ceil(len(x) / batch), lr, weight_decay)
     for _ in range(epochs):
         for rows in torch.randperm(len(x)).split(batch):
             if len(rows) > 1:  # batch normalisation needs two

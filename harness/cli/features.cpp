@@ -66,6 +66,13 @@ std::map<std::size_t, std::string> name_splits(const Plan& plan) {
   return names;
 }
 
+// "_pooling=mean,layer=-2" for a readout that is not the default.
+std::string suffix_of(const ResolvedPlugin& encoder) {
+  std::string suffix = encoder.readout_id.empty() ? "" : "_" + encoder.readout_id;
+  std::replace(suffix.begin(), suffix.end(), '/', '_');
+  return suffix;
+}
+
 json describe(const Plan& plan, const Checkpoint& checkpoint) {
   json entry = {{"id", checkpoint.id}, {"encoder", checkpoint.encoder.identity()}, {"seed", checkpoint.seed}};
   if (checkpoint.trained()) {
@@ -101,7 +108,8 @@ int write_features(const Globals& globals, const MatrixOptions& options, const f
   for (const Encoding& encoding : plan.encodings) {
     const Checkpoint& checkpoint = plan.checkpoints[encoding.checkpoint];
     const Features features = require_features(cache, encoding.id);
-    const std::string stem = checkpoint.id + "/" + names.at(encoding.split);
+    const ResolvedPlugin& read = checkpoint.readouts[encoding.readout];
+    const std::string stem = checkpoint.id + "/" + names.at(encoding.split) + suffix_of(read);
     fs::create_directories(out / checkpoint.id);
     write_npy(out / (stem + "_x.npy"), features.x);
     write_npy(out / (stem + "_y.npy"), features.y);
@@ -113,6 +121,7 @@ int write_features(const Globals& globals, const MatrixOptions& options, const f
                                {"rows", features.x.size(0)},
                                {"dim", features.x.size(1)},
                                {"classes", features.classes}});
+    if (!read.readout.empty()) entry["splits"].back()["readout"] = json::parse(read.readout);
   }
   json index = {{"matrix", plan.matrix}, {"checkpoints", json::array()}};
   for (auto& [id, entry] : checkpoints) index["checkpoints"].push_back(std::move(entry));
@@ -125,11 +134,12 @@ int write_features(const Globals& globals, const MatrixOptions& options, const f
 }  // namespace
 
 void add_features(CLI::App& app, Globals& globals, Action& action) {
-  auto* verb = app.add_subcommand("features", "Write the frozen features of every checkpoint x split as .npy files");
+  auto* verb =
+      app.add_subcommand("features", "Write the frozen features of every checkpoint x readout x split as .npy files");
   auto options = std::make_shared<MatrixOptions>();
   auto out = std::make_shared<fs::path>();
   add_matrix_options(*verb, *options);
-  verb->add_option("-o,--out", *out, "Folder for CHECKPOINT/SPLIT_x.npy, _y.npy and index.json")->required();
+  verb->add_option("-o,--out", *out, "Folder for CHECKPOINT/SPLIT[_READOUT]_x.npy, _y.npy and index.json")->required();
   verb->callback([&globals, &action, options, out] {
     action = [&globals, options, out] { return write_features(globals, *options, *out); };
   });

@@ -1,6 +1,10 @@
 #include "cli/plan_summary.h"
 
 #include "cli/live_view.h"
+#include "engine/encode.h"
+#include "plan/noise_names.h"
+#include "plan/planned_cell.h"
+#include "plan/trials.h"
 #include "results/store/store.h"
 
 #include <nmlbench/printable.h>
@@ -19,7 +23,8 @@ namespace {
 using nlohmann::json;
 
 double training_rows(const Plan& plan, const Cell& cell) {
-  return static_cast<double>(plan.splits[plan.tasks[cell.task].train].facts.info.size) * cell.fraction;
+  const double kept = cell.part ? plan.selection->share_kept() : 1;  // of a trial
+  return static_cast<double>(plan.splits[plan.tasks[cell.task].train].facts.info.size) * cell.fraction * kept;
 }
 
 // Steps of a head that trains for `epochs` in batches, when its tuner has such parameters.
@@ -47,6 +52,13 @@ std::set<std::size_t> unread_encodings(const Plan& plan) {
   }
   for (const std::size_t encoding : read) unread.erase(encoding);
   return unread;
+}
+
+// Of the trials before one of its candidates can be chosen.
+double steps_to_choose(const Plan& plan, const Cell& cell) {
+  double steps = 0;
+  for (const Cell& trial : trials_of(plan, cell)) steps += head_steps(plan, trial);
+  return steps;
 }
 
 json stage_json(const StageCount& stage, const std::string& unit) {
@@ -97,15 +109,18 @@ PlanSummary summarise(const Plan& plan, const ArtifactCache& cache, const KnownC
     }
   }
   const std::set<std::size_t> unread = unread_encodings(plan);
+  std::vector<std::size_t> missing;
   for (std::size_t i = 0; i < plan.encodings.size(); ++i) {
-    const Encoding& encoding = plan.encodings[i];
     if (unread.count(i) > 0) continue;
     ++summary.encodings.total;
-    if (cache.has(ArtifactKind::features, encoding.id)) {
+    if (cache.has(ArtifactKind::features, plan.encodings[i].id)) {
       ++summary.encodings.known;
     } else {
-      summary.encodings.work += static_cast<double>(plan.rows(encoding));
+      missing.push_back(i);
     }
+  }
+  for (const EncodingPass& pass : encoding_passes(plan, missing)) {
+    summary.encodings.work += static_cast<double>(plan.rows(plan.encodings[pass.front()]));
   }
   std::map<std::size_t, std::size_t> test_sets;  // of each task of the matrix
   for (const Task& task : plan.tasks) test_sets[task.spec] = task.tests.size();
@@ -119,7 +134,7 @@ PlanSummary summarise(const Plan& plan, const ArtifactCache& cache, const KnownC
       continue;
     }
     if (known.failed.count(cell.id) > 0) ++summary.failed_before;
-    stage.work += moves_encoder ? trained_rows(plan, cell) : head_steps(plan, cell);
+    stage.work += moves_encoder ? trained_rows(plan, cell) : head_steps(plan, cell) + steps_to_choose(plan, cell);
     for (const std::string& obstacle : obstacles_of(plan, cell)) ++summary.obstacles[obstacle];
   }
   return summary;
@@ -153,16 +168,22 @@ std::string to_json_text(const Plan& plan, const PlanSummary& summary) {
                    {"fine_tune", stage_json(summary.fine_tunings, summary.sample_unit)}};
   out["encodings"] = json::array();
   for (const Encoding& encoding : plan.encodings) {
-    out["encodings"].push_back({{"id", encoding.id}, {"checkpoint", encoding.checkpoint}, {"split", encoding.split}});
+    out["encodings"].push_back({{"id", encoding.id},
+                                {"checkpoint", encoding.checkpoint},
+                                {"readout", encoding.readout},
+                                {"split", encoding.split}});
   }
   out["cells"] = json::array();
   for (const Cell& cell : plan.cells) {
     out["cells"].push_back({{"id", cell.id},
                             {"checkpoint", plan.checkpoints[cell.checkpoint].id},
+                            {"readout", cell.readout},
                             {"task", plan.tasks[cell.task].name},
+                            {"task_noise", cell.noise ? name_of_noise(plan.task_noises[*cell.noise]) : ""},
+                            {"task_noise_ratio", cell.noise ? ratio_of_noise(plan.task_noises[*cell.noise]) : 0.0},
                             {"fraction", cell.fraction},
                             {"tuner", plan.tuners[cell.tuner].name},
-                            {"tuner_params", json::parse(plan.tuners[cell.tuner].canonical)},
+                            {"tuner_params", json::parse(tuner_params(plan, cell))},
                             {"seed", cell.seed}});
   }
   return out.dump(2) + "\n";

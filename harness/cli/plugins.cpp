@@ -59,6 +59,7 @@ json to_json(const PluginEntry& entry, const LoadedLibrary& library) {
     if (!allowed(spec).empty()) item["allowed"] = allowed(spec);
     if (*spec.unit != '\0') item["unit"] = spec.unit;
     if (spec.varies_in_stack) item["per_head"] = true;
+    if (spec.role == Role::readout) item["readout"] = true;
     params.push_back(std::move(item));
   }
   for (std::uint64_t i = 0; i < entry.preset_count; ++i) presets[entry.presets[i].name] = entry.presets[i].values;

@@ -149,6 +149,7 @@ std::vector<CellRecord> compute_again(const Globals& globals, const VerifyOption
   if (options.from == From::encode) link_checkpoints(planned.plan, ArtifactCache(cache_root(globals)), cache.root());
   ExecutorOptions engine;
   static_cast<EngineOptions&>(engine) = engine_options(own, options.how, planned);
+  engine.reuse_choices = false;
   Collector collector;
   NoProgress progress;
   execute(planned.plan, engine, cache, collector, progress);
@@ -172,6 +173,7 @@ class Verdict {
       add(cell, fmt::format("recorded as done, failed now: {}", cell.message));
     } else {
       compare_metrics(store, cell);
+      compare_candidates(recorded_candidates(store, cell.cell_id), cell);
     }
     false_cells_ += differences_.size() > before ? 1 : 0;
   }
@@ -235,6 +237,28 @@ class Verdict {
       ++rows_;
       if (*differing > 0) {
         add(cell, fmt::format("predictions on {}: {} of {} samples", row.test_set, *differing, row.samples));
+      }
+    }
+  }
+
+  void compare_candidates(const std::vector<CandidateRow>& recorded, const CellRecord& cell) {
+    rows_ += cell.candidates.size();
+    if (recorded.size() != cell.candidates.size()) {
+      add(cell, fmt::format("{} candidates recorded, {} computed", recorded.size(), cell.candidates.size()));
+      return;
+    }
+    const auto outcome = [](const CandidateRow& row) { return row.status + (row.chosen ? ", chosen" : ""); };
+    for (std::size_t i = 0; i < recorded.size(); ++i) {
+      const CandidateRow &then = recorded[i], &now = cell.candidates[i];
+      const std::string name = fmt::format("candidate {} {}", now.candidate, now.params);
+      if (outcome(then) != outcome(now)) {
+        add(cell, fmt::format("{}: recorded {}, computed {}", name, outcome(then), outcome(now)));
+      }
+      for (const auto& [metric, member] :
+           {std::pair{"accuracy", &CandidateRow::accuracy}, std::pair{"loss", &CandidateRow::loss}}) {
+        if (same(then.*member, now.*member)) continue;
+        add(cell, fmt::format("{} of {}: recorded {}, computed {}", metric, name, value_text(then.*member),
+                              value_text(now.*member)));
       }
     }
   }

@@ -310,7 +310,7 @@ class Expander {
   }
 
   DeclaredValues finish(std::map<std::string, ParamValue> values) const {
-    json canonical = json::object(), stack = json::object();
+    json canonical = json::object(), stack = json::object(), readout;
     std::vector<std::pair<std::string, std::string>> differences;
     for (const ParamSpec& spec : specs()) {
       if (!spec.affects_result) continue;
@@ -320,11 +320,16 @@ class Expander {
         differences.emplace_back(spec.name, short_text(spec, value));
       }
       if (spec.type == ParamType::path) continue;
+      if (spec.role == Role::readout) {
+        readout[spec.name] = to_json(value);
+        continue;
+      }
       canonical[spec.name] = to_json(value);
       if (!spec.varies_in_stack) stack[spec.name] = canonical[spec.name];
     }
     if (declaration_.preset_count > 0) stack.erase("preset");  // its values speak for themselves
-    return {Params(std::move(values)), canonical.dump(), stack.dump(), std::move(differences)};
+    return {Params(std::move(values)), canonical.dump(), readout.is_null() ? "" : readout.dump(), stack.dump(),
+            std::move(differences)};
   }
 
   const Declaration& declaration_;

@@ -26,6 +26,7 @@ struct DeclaredValues {
   // JSON object of the parameters that affect results: keys sorted, shortest numbers, without paths (the digests of
   // the data they lead to stand for them).
   std::string canonical;
+  std::string readout;  // JSON object of the parameters of Role::readout, which `canonical` leaves out; "" without any
   std::string stack_key;  // the same without the per-head parameters
   // What the user chose otherwise than the declaration or the preset: name and value as text, in the order of the
   // declaration; a path by its file name. Names a variant for people.

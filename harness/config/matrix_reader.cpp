@@ -83,19 +83,19 @@ NoiseSpec read_noise_model(TomlTable table) {
   return spec;
 }
 
-// { plugin = "...", ... } or a list of such tables.
-std::vector<NoiseSpec> read_noise(TomlTable& pretrain) {
+// { plugin = "...", ... } or a list of such tables: of a [[pretrain]] or a [[task]].
+std::vector<NoiseSpec> read_noise(TomlTable& owner) {
   std::vector<NoiseSpec> models;
-  const toml::node* node = pretrain.find("noise");
+  const toml::node* node = owner.find("noise");
   if (node == nullptr) return models;
   if (node->is_array()) {
-    for (TomlTable& table : pretrain.tables("noise")) models.push_back(read_noise_model(std::move(table)));
+    for (TomlTable& table : owner.tables("noise")) models.push_back(read_noise_model(std::move(table)));
     if (models.empty()) {
-      throw ConfigError(location_of(*node, pretrain.key("noise")),
+      throw ConfigError(location_of(*node, owner.key("noise")),
                         "the list of noise models is empty; leave `noise` out for clean targets");
     }
   } else {
-    models.push_back(read_noise_model(pretrain.table("noise")));
+    models.push_back(read_noise_model(owner.table("noise")));
   }
   return models;
 }
@@ -178,6 +178,8 @@ PretrainSpec read_pretrain(TomlTable table) {
   } else {
     spec.optim.where = spec.where;
   }
+  spec.zero_shot.where = spec.where;
+  if (table.has("zero_shot")) spec.zero_shot = read_parameters(table, "zero_shot");
   for (const char* key : {"dataset", "optim", "stated", "validation"}) table.find(key);
   table.reject_unknown();
   if (!spec.dataset && (!spec.noise.empty() || !spec.optim.values.empty())) {
@@ -188,6 +190,9 @@ PretrainSpec read_pretrain(TomlTable table) {
   if (spec.validation && !spec.dataset) {
     throw ConfigError(spec.validation->where,
                       "measures the head that pre-training leaves, and there is no `dataset` to pre-train on");
+  }
+  if (!spec.zero_shot.values.empty() && !spec.validation) {
+    throw ConfigError(spec.zero_shot.where, "is about classes of a `validation` set, and there is none; add it");
   }
   if (spec.dataset && spec.stated) {
     throw ConfigError(spec.stated->where,
@@ -229,6 +234,7 @@ TaskSpec read_task(TomlTable table) {
   }
   table.find("fraction");
   if (table.has("views")) spec.views = read_parameters(table, "views");
+  spec.noise = read_noise(table);
   for (TomlTable& test : table.tables("test")) spec.tests.push_back(read_test(std::move(test)));
   if (spec.tests.empty()) throw ConfigError(spec.where, "has no [[task.test]], so nothing would be measured");
   table.reject_unknown();
@@ -294,6 +300,7 @@ MatrixSpec read_matrix(const MatrixSource& source) {
   for (TomlTable& table : root.tables("tuner")) spec.tuners.push_back(table.self_as_plugin());
   for (TomlTable& table : root.tables("exclude")) spec.excludes.push_back(read_exclude(std::move(table)));
 
+  if (root.find("selection") != nullptr) spec.selection = read_parameters(root, "selection");
   TomlTable encode = root.table("encode");
   spec.encode.precision = precision_named(encode.choice_or("precision", kPrecisions, "fp32"));
   encode.reject_unknown();

@@ -35,6 +35,7 @@ struct PretrainSpec {
   std::vector<NoiseSpec> noise;         // applied in this order; empty: clean
   PluginRef optim;                      // parameters of the training recipe; `plugin` is empty
   std::optional<PluginRef> validation;  // clean labels of the pre-training task, for the upstream accuracy
+  PluginRef zero_shot;                  // parameters of sentences about its classes; `plugin` is empty
   Location where;
 };
 
@@ -50,6 +51,7 @@ struct TaskSpec {
   PluginRef train;
   std::optional<PluginRef> views;  // parameters of the augmented training images; `plugin` is empty
   std::vector<double> fractions;   // of the training rows, per class, in (0, 1]
+  std::vector<NoiseSpec> noise;    // of the training labels, as in PretrainSpec
   std::vector<TestSpec> tests;
   Location where;
 };
@@ -78,6 +80,7 @@ struct MatrixSpec {
   std::vector<TaskSpec> tasks;
   std::vector<PluginRef> tuners;
   std::vector<ExcludeSpec> excludes;
+  std::optional<PluginRef> selection;  // how a tuner's candidates are chosen from; `plugin` is empty
   EncodeSpec encode;
   AnalysisSpec analysis;
   bool overridden = false;  // --set may have narrowed an axis that an [[exclude]] speaks of

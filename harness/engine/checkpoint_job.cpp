@@ -60,14 +60,7 @@ class JobRunner {
         return std::move(result_);
       }
     }
-    for (const std::size_t encoding : job_.encodings) {
-      try {
-        encode(encoding, encoder);
-      } catch (...) {
-        const Failure failure = failure_of_current_exception();
-        result_.errors[encoding] = failure;
-      }
-    }
+    for (const EncodingPass& pass : encoding_passes(plan_, job_.encodings)) encode_or_fail(pass, encoder);
     return std::move(result_);
   }
 
@@ -114,17 +107,32 @@ class JobRunner {
     }
   }
 
-  void encode(std::size_t index, std::shared_ptr<Encoder> encoder) {
-    const Encoding& encoding = plan_.encodings[index];
-    if (!encoder) {
-      encoder = build_encoder(checkpoint_, input_of(plan_, checkpoint_, encoding.split), context_.device);
+  // One readout that fails costs the others of its pass the time alone.
+  void encode_or_fail(const EncodingPass& pass, const std::shared_ptr<Encoder>& encoder) {
+    try {
+      encode(pass, encoder);
+    } catch (...) {
+      const Failure failure = failure_of_current_exception();
+      if (pass.size() == 1) {
+        result_.errors[pass.front()] = failure;
+        return;
+      }
+      for (const std::size_t encoding : pass) encode_or_fail({encoding}, encoder);
     }
-    const std::shared_ptr<const SplitData> split = splits_.acquire(encoding.split);
-    const EncodeTiming timing = encode_split(encoding, *encoder, *split, plan_.encode.precision, context_);
-    if (timing.images > 0) {
-      result_.stages.push_back(
-          stage_of("encode", checkpoint_, split->info(), context_.device, timing.images, timing.seconds, timing.batch));
-      result_.stages.back().cache_bytes = context_.cache.bytes(ArtifactKind::features, encoding.id);
+  }
+
+  void encode(const EncodingPass& pass, std::shared_ptr<Encoder> encoder) {
+    const Encoding& first = plan_.encodings[pass.front()];
+    if (!encoder) {
+      encoder = build_encoder(checkpoint_, input_of(plan_, checkpoint_, first.split), context_.device);
+    }
+    const std::shared_ptr<const SplitData> split = splits_.acquire(first.split);
+    const EncodeTiming timing = encode_split(plan_, pass, *encoder, *split, context_);
+    if (timing.images == 0) return;
+    result_.stages.push_back(
+        stage_of("encode", checkpoint_, split->info(), context_.device, timing.images, timing.seconds, timing.batch));
+    for (const std::size_t encoding : pass) {
+      result_.stages.back().cache_bytes += context_.cache.bytes(ArtifactKind::features, plan_.encodings[encoding].id);
     }
   }
 
@@ -151,8 +159,8 @@ double job_images(const Plan& plan, const CheckpointJob& job, const ArtifactCach
     const std::int64_t steps = plan.splits[*checkpoint.split].facts.info.size / batch;  // whole ones
     images += static_cast<double>(steps * batch * checkpoint.optim.epochs);
   }
-  for (const std::size_t encoding : job.encodings) {
-    images += static_cast<double>(plan.rows(plan.encodings[encoding]));
+  for (const EncodingPass& pass : encoding_passes(plan, job.encodings)) {
+    images += static_cast<double>(plan.rows(plan.encodings[pass.front()]));
   }
   if (job.validate) images += static_cast<double>(plan.splits[checkpoint.validation->test.split].facts.info.size);
   return images;
@@ -169,7 +177,7 @@ std::vector<std::size_t> uses_of_splits(const Plan& plan, const std::vector<Chec
         if (step.source) ++uses[*step.source];
       }
     }
-    for (const std::size_t encoding : job.encodings) ++uses[plan.encodings[encoding].split];
+    for (const EncodingPass& pass : encoding_passes(plan, job.encodings)) ++uses[plan.encodings[pass.front()].split];
     if (job.validate) ++uses[checkpoint.validation->test.split];
   }
   return uses;

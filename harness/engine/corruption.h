@@ -1,4 +1,4 @@
-// Applies noise models to the training split of a checkpoint, and measures what they really did.
+// Applies noise models to the training split of a checkpoint, or of a task, and measures what they really did.
 #pragma once
 
 #include "engine/split_data.h"
@@ -28,6 +28,8 @@ class CorruptedSplit {
   std::int64_t size() const { return rows_.size(0); }       // M
   // int64 [M], class labels.
   const torch::Tensor& targets() const { return targets_; }
+  // int64 [M], ascending: the samples of the split that stay.
+  const torch::Tensor& rows() const { return rows_; }
   // Samples at `indices` (int64 [B], CPU, in [0, M)), on the device; replaced ones come from their source, resized.
   torch::Tensor samples(const torch::Tensor& indices, torch::Device device) const;
   // Texts at `indices`, as samples(); of image-text pairs the captions that go with those images, "" where there is

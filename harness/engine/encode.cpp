@@ -9,6 +9,8 @@
 
 #include <algorithm>
 #include <chrono>
+#include <map>
+#include <tuple>
 #include <utility>
 
 #include <fmt/format.h>
@@ -58,9 +60,20 @@ Batch batch_of(const SplitData& split, const torch::Tensor& samples, std::int64_
   return batch;
 }
 
-// All views into `out` [views * N, D], `batch` rows at a time; `done` counts them.
+// Copies features [B, sum of all D] into the rows from `row` on of each `out` [rows, D], which take their columns in
+// turn.
+void copy_rows(const torch::Tensor& features, std::int64_t row, const std::vector<torch::Tensor>& outs) {
+  std::int64_t column = 0;
+  for (const torch::Tensor& out : outs) {
+    out.narrow(0, row, features.size(0)).copy_(features.narrow(1, column, out.size(1)));
+    column += out.size(1);
+  }
+}
+
+// All views into `outs`, each [views * N, D], `batch` rows at a time; `done` counts them.
 EncodeTiming encode_rows(Encoder& encoder, const SplitData& split, const Views& views, Precision precision,
-                         std::int64_t batch, const torch::Tensor& out, const StageContext& context, double& done) {
+                         std::int64_t batch, const std::vector<torch::Tensor>& outs, const StageContext& context,
+                         double& done) {
   using Clock = std::chrono::steady_clock;
   const InputSpec spec = encoder.input();
   const std::int64_t n = split.info().size;
@@ -75,9 +88,9 @@ EncodeTiming encode_rows(Encoder& encoder, const SplitData& split, const Views& 
       if (split.info().kind != SampleKind::text) samples = samples_of(split, views, view, first, last, context.device);
       for (std::int64_t row = first; row < last; row += batch) {
         const std::int64_t end = std::min(row + batch, last);
-        out.slice(0, view * n + row, view * n + end)
-            .copy_(encode_batch(encoder, batch_of(split, samples, first, row, end, spec), end - row, precision,
-                                context.device));
+        copy_rows(encode_batch(encoder, batch_of(split, samples, first, row, end, spec), end - row, precision,
+                               context.device),
+                  view * n + row, outs);
         if (view == 0 && row == 0) {  // warm-up
           synchronize(context.device);
           begin = Clock::now();
@@ -93,25 +106,61 @@ EncodeTiming encode_rows(Encoder& encoder, const SplitData& split, const Views& 
   return timing;
 }
 
+// One for each encoding of a pass, whose readouts the encoder has afterwards.
+std::vector<FeatureWriter> writers_of(const Plan& plan, const EncodingPass& pass, Encoder& encoder, std::int64_t rows,
+                                      ArtifactCache& cache) {
+  const Checkpoint& checkpoint = plan.checkpoints[plan.encodings[pass.front()].checkpoint];
+  std::vector<FeatureWriter> writers;
+  std::vector<std::size_t> readouts;
+  for (const std::size_t encoding : pass) {
+    readouts.push_back(plan.encodings[encoding].readout);
+    set_readouts(encoder, checkpoint, {readouts.back()});
+    writers.emplace_back(cache, rows, encoder.feature_dim());
+  }
+  set_readouts(encoder, checkpoint, readouts);
+  return writers;
+}
+
 }  // namespace
 
-EncodeTiming encode_split(const Encoding& encoding, Encoder& encoder, const SplitData& split, Precision precision,
+std::vector<EncodingPass> encoding_passes(const Plan& plan, const std::vector<std::size_t>& encodings) {
+  std::vector<EncodingPass> passes;
+  std::map<std::tuple<std::size_t, std::size_t, std::string>, std::size_t> pass_of;
+  for (const std::size_t index : encodings) {
+    const Encoding& encoding = plan.encodings[index];
+    const auto [place, is_new] =
+        pass_of.try_emplace({encoding.checkpoint, encoding.split, encoding.views.canonical}, passes.size());
+    if (is_new) passes.emplace_back();
+    passes[place->second].push_back(index);
+  }
+  return passes;
+}
+
+EncodeTiming encode_split(const Plan& plan, const EncodingPass& pass, Encoder& encoder, const SplitData& split,
                           const StageContext& context) {
   const torch::NoGradGuard no_grad;
+  const Precision precision = plan.encode.precision;
   const Tf32Guard tf32(context.device, precision == Precision::tf32);
   encoder.eval();
-  const std::int64_t copies = encoding.views.copies();
-  FeatureWriter writer(context.cache, copies * split.info().size, encoder.feature_dim());
+  const Views& views = plan.encodings[pass.front()].views;
+  std::vector<FeatureWriter> writers =
+      writers_of(plan, pass, encoder, views.copies() * split.info().size, context.cache);
+  std::vector<torch::Tensor> outs;
+  for (FeatureWriter& writer : writers) outs.push_back(writer.x());
   EncodeTiming timing;
   double done = 0;
   with_smaller_batches(kEncodeBatch, "encoding", "samples", [&](std::int64_t batch) {
     context.progress.advance(-std::exchange(done, 0));  // of a try that did not fit
-    timing = encode_rows(encoder, split, encoding.views, precision, batch, writer.x(), context, done);
+    timing = encode_rows(encoder, split, views, precision, batch, outs, context, done);
   });
-  if (!torch::isfinite(writer.x()).all().item<bool>()) {
-    throw Error("the features contain NaN or infinity; the checkpoint or the data are broken");
+  outs.clear();  // files are not published while they are mapped
+  for (std::size_t i = 0; i < pass.size(); ++i) {
+    if (!torch::isfinite(writers[i].x()).all().item<bool>()) {
+      throw Error("the features contain NaN or infinity; the checkpoint or the data are broken");
+    }
+    const std::string& id = plan.encodings[pass[i]].id;
+    writers[i].publish(id, split.labels().repeat({views.copies()}), split.info().classes, {{"encoding", id}});
   }
-  writer.publish(encoding.id, split.labels().repeat({copies}), split.info().classes, {{"encoding", encoding.id}});
   return timing;
 }
 

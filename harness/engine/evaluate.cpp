@@ -4,7 +4,7 @@
 #include "engine/cell_records.h"
 #include "engine/class_map.h"
 #include "engine/metrics.h"
-#include "engine/process.h"
+#include "engine/predict.h"
 
 #include <nmlbench/dense.h>
 #include <nmlbench/digest.h>
@@ -19,53 +19,6 @@
 
 namespace nmlbench {
 namespace {
-
-constexpr std::int64_t kEvaluateRows = 512;  // test rows in one prediction, unless memory wants fewer
-
-void check_logits(const torch::Tensor& logits, const std::vector<std::int64_t>& expected) {
-  if (!logits.defined() || logits.sizes() != torch::IntArrayRef(expected)) {
-    throw Error(fmt::format("bug in the tuner plugin: predict() gave logits {}, expected [{}]",
-                            logits.defined() ? c10::str(logits.sizes()) : "undefined", fmt::join(expected, ", ")));
-  }
-}
-
-// What units predict on one test set.
-struct TestOutput {
-  torch::Tensor logits;    // float32 [H, N, C], CPU
-  torch::Tensor features;  // float32 [H, R, D'], CPU, rows of the spectrum; undefined when heads do not change them
-};
-
-TestOutput predict_in_batches(Tuner& tuner, std::int64_t first_unit, const StackShape& shape,
-                              const std::vector<Features>& tests, const torch::Tensor& spectrum_rows,
-                              std::int64_t batch, const Context& context) {
-  const torch::NoGradGuard no_grad;
-  const std::int64_t n = tests.front().x.size(0);
-  const std::int64_t heads = static_cast<std::int64_t>(tests.size()) * shape.heads_per_unit;
-  std::vector<torch::Tensor> logits, features;
-  for (std::int64_t begin = 0; begin < n; begin += batch) {
-    context.check_stop();
-    const std::int64_t end = std::min(begin + batch, n);
-    std::vector<torch::Tensor> x;
-    for (const Features& test : tests) x.push_back(test.x.slice(0, begin, end));
-    const Prediction prediction = tuner.predict(torch::stack(x).to(context.device), first_unit);
-    check_logits(prediction.logits, {heads, end - begin, shape.classes});
-    logits.push_back(prediction.logits.to(torch::kCPU, torch::kFloat32));
-    if (!prediction.features.defined()) continue;
-    const torch::Tensor wanted = spectrum_rows.masked_select((spectrum_rows >= begin) & (spectrum_rows < end)) - begin;
-    features.push_back(prediction.features.to(torch::kCPU, torch::kFloat32).index_select(1, wanted));
-  }
-  return {torch::cat(logits, 1), features.empty() ? torch::Tensor() : torch::cat(features, 1)};
-}
-
-// In smaller batches when memory is short: a row's prediction does not depend on its batch.
-TestOutput predict_all(Tuner& tuner, std::int64_t first_unit, const StackShape& shape,
-                       const std::vector<Features>& tests, const torch::Tensor& spectrum_rows, const Context& context) {
-  TestOutput output;
-  with_smaller_batches(kEvaluateRows, "evaluating", "rows", [&](std::int64_t batch) {
-    output = predict_in_batches(tuner, first_unit, shape, tests, spectrum_rows, batch, context);
-  });
-  return output;
-}
 
 SpectrumRow to_row(const Spectrum& spectrum, const std::string& test_set, const char* space, bool center_rows,
                    std::int64_t rows) {
@@ -188,11 +141,13 @@ void TestScorer::score(const torch::Tensor& logits, const torch::Tensor& tuned, 
   if (!torch::isfinite(logits).all().item<bool>() || (tuned.defined() && !torch::isfinite(tuned).all().item<bool>())) {
     return fail(record, {fmt::format("the predictions on test set \"{}\" are not finite", test_.name)});
   }
-  const Spectrum own = tuned.defined() ? feature_spectrum(tuned, center_rows) : raw;
+  const bool has_spectra = rows_.size(0) > 0;
+  const Spectrum own = tuned.defined() && has_spectra ? feature_spectrum(tuned, center_rows) : raw;
   const torch::Tensor answers = map_classes(logits, info_.training_classes);
   const Metrics metrics = metrics_of(answers, labels_, info_);
   if (kept_) record.predictions.push_back(kept_->row(metrics));
   write_metrics(record, test_, metrics, asked_metrics(info_, test_, metrics, answers), own, raw, scored_classes_);
+  if (!has_spectra) return;
   record.spectra.push_back(to_row(raw, test_.name, "raw", center_rows, rows_.size(0)));
   if (tuned.defined()) record.spectra.push_back(to_row(own, test_.name, "tuned", center_rows, rows_.size(0)));
 }
@@ -230,17 +185,22 @@ void Evaluator::measure_test(const Stack& stack, std::size_t first, std::size_t 
   };
   const Task& task = plan_.tasks[plan_.cells[stack.units[first].cells.front()].task];
   std::vector<Features> tests;
+  std::vector<torch::Tensor> samples;
   for (std::size_t unit = first; unit < last; ++unit) {
     tests.push_back(require_features(cache_, plan_.encodings[encoding_of(unit)].id));
+    samples.push_back(tests.back().x);
   }
   // samples and labels are those of one split, whatever encoded them
   const TestScorer scorer(plan_, task, task.tests[test_index], tests[0].y, shape.classes);
   const torch::Tensor& rows = scorer.spectrum_rows();
-  const TestOutput output = predict_all(tuner, static_cast<std::int64_t>(first), shape, tests, rows, context_);
+  const StackOutput output = predict_all(tuner, static_cast<std::int64_t>(first), shape, samples, rows, context_);
 
   const auto g = static_cast<std::size_t>(shape.heads_per_unit);
   for (std::size_t u = 0; u < tests.size(); ++u) {
-    const Spectrum raw = raw_.get(encoding_of(first + u), tests[u].x.index_select(0, rows), plan_.analysis.center_rows);
+    Spectrum raw;
+    if (rows.size(0) > 0) {
+      raw = raw_.get(encoding_of(first + u), tests[u].x.index_select(0, rows), plan_.analysis.center_rows);
+    }
     for (std::size_t h = u * g; h < (u + 1) * g; ++h) {
       CellRecord& record = records[first * g + h];
       if (record.status == "failed") continue;

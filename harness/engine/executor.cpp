@@ -1,16 +1,15 @@
 #include "engine/executor.h"
 
 #include "engine/cell_records.h"
-#include "engine/checkpoint_job.h"
 #include "engine/encodings.h"
 #include "engine/fine_tune_job.h"
 #include "engine/isolation.h"
+#include "engine/packer.h"
 #include "engine/process.h"
-#include "engine/stack_size.h"
+#include "engine/selection.h"
 #include "engine/stacks.h"
 #include "engine/tune.h"
 #include "engine/workers.h"
-#include "plan/planned_cell.h"
 
 #include <algorithm>
 #include <map>
@@ -18,65 +17,55 @@
 #include <set>
 
 #include <ATen/Parallel.h>
-#include <fmt/format.h>
-#include <spdlog/spdlog.h>
 
 namespace nmlbench {
 namespace {
-
-// What all heads of a stack share, and "" for what they do not.
-StageRecord stack_stage(const Plan& plan, const Stack& stack) {
-  std::set<std::size_t> checkpoints;
-  std::set<std::string> tasks, encoders, params, recipes;
-  for (const Unit& unit : stack.units) {
-    const Cell& cell = plan.cells[unit.cells.front()];
-    tasks.insert(plan.tasks[cell.task].name);
-    checkpoints.insert(cell.checkpoint);
-  }
-  for (const std::size_t index : checkpoints) {
-    const Checkpoint& checkpoint = plan.checkpoints[index];
-    encoders.insert(checkpoint.encoder_name());
-    params.insert(encoder_params(checkpoint));
-    recipes.insert(recipe(checkpoint));
-  }
-  const auto shared = [](const std::set<std::string>& values) { return values.size() == 1 ? *values.begin() : ""; };
-  const ResolvedPlugin& tuner = plan.tuners[plan.cells[stack.first_cell()].tuner];
-  StageRecord record;
-  record.encoder = shared(encoders);
-  record.encoder_params = shared(params);
-  record.recipe = shared(recipes);
-  record.tuner = tuner.name;
-  record.tuner_params = tuner.stack_key;
-  record.task = shared(tasks);
-  return record;
-}
 
 class Executor {
  public:
   Executor(const Plan& plan, const ExecutorOptions& options, ArtifactCache& cache, ResultSink& sink,
            ProgressListener& progress)
-      : plan_(plan), options_(options), cache_(cache), sink_(sink), progress_(progress) {}
+      : plan_(plan),
+        options_(options),
+        cache_(cache),
+        sink_(sink),
+        progress_(progress),
+        packer_(options, cache),
+        selector_(plan, cache, options.device, options.reuse_choices),
+        labels_([this](const Plan& of, std::size_t cell) {
+          return options_.isolation != nullptr ? options_.isolation->task_labels(of, cell)
+                                               : draw_task_labels(of, of.cells[cell]);
+        }) {
+    context_.device = options.device;
+    context_.stop = options.stop;
+    context_.log = log_of_plugin;
+  }
 
   ExecutionSummary run() {
     sort_cells();
-    std::vector<Stack> stacks;
-    if (!pending_.empty()) stacks = wanted_stacks();
-    std::vector<FineTuneJob> jobs = fine_tune_jobs(plan_, [&](std::size_t cell) { return pending_.count(cell) > 0; });
-    if (!give_up()) {
-      encoding_errors_ = make_encodings(plan_, needed_encodings(stacks, jobs), options_, cache_, sink_, progress_);
+    const Trials& all_trials = selector_.trials();
+    const auto cell_of_trial = [&](std::size_t trial) { return all_trials.of[trial].cell; };
+    Work cells{plan_, [&](std::size_t cell) { return pending_.count(cell) > 0; }};
+    Work trials{all_trials.plan, [&](std::size_t trial) {
+                  return pending_.count(cell_of_trial(trial)) > 0 && selector_.needs_trials(cell_of_trial(trial));
+                }};
+    if (!pending_.empty()) {
+      cells.add(packer_.pack(plan_, able(plan_, [](std::size_t cell) { return cell; })));
+      trials.add(packer_.pack(all_trials.plan, able(all_trials.plan, cell_of_trial)));
     }
-    drop_unencoded(stacks);
-    drop_unencoded(jobs);
-    if (!give_up()) run_stacks(stacks);
-    if (!give_up()) run_fine_tunings(jobs);
+    if (!give_up()) {
+      encoding_errors_ = make_encodings(plan_, encodings_of({&cells, &trials}), options_, cache_, sink_, progress_);
+    }
+    fail_unencoded();
+    for (Work* work : {&cells, &trials}) drop_unencoded(*work);
+    if (!give_up()) run_stacks(trials, "select", [&](StackResult& result) { take_trials(result); });
+    if (!give_up()) cells.add(packer_.pack(plan_, chosen_cells()));
+    if (!give_up()) run_stacks(cells, "tune, evaluate", [&](StackResult& result) { take_cells(result); });
+    if (!give_up()) run_fine_tunings(fine_tune_jobs(plan_, cells.wanted));
     return summary_;
   }
 
  private:
-  bool isolated(const ResolvedPlugin& plugin) const {
-    return options_.isolation != nullptr && options_.isolation->covers(plugin);
-  }
-
   bool give_up() const { return options_.fail_fast && summary_.failed > 0; }
 
   // Cells that are there already, that cannot run, and that are to run.
@@ -86,7 +75,7 @@ class Executor {
       const Cell& cell = plan_.cells[i];
       if (!options_.wanted(cell)) {
         ++summary_.skipped;
-      } else if (const Failure obstacle = obstacle_of(cell); obstacle.message.empty()) {
+      } else if (const Failure obstacle = packer_.obstacle_of(plan_, cell); obstacle.message.empty()) {
         pending_.insert(i);
       } else {
         failed.push_back(failed_cell(plan_, cell, options_.device, obstacle));
@@ -97,100 +86,92 @@ class Executor {
     report(failed);
   }
 
-  // Why this cell cannot run: data that cannot be read, or an encoder that refuses them; else without a message.
-  Failure obstacle_of(const Cell& cell) {
-    const std::string of_data = plan_.obstacle(cell);
-    return of_data.empty() ? built(cell).error : Failure{of_data, names_transient_reason(of_data)};
+  // Of the cells, or trials, of a plan those that can run, whether or not there is anything left to do for them:
+  // packing must not depend on it. Cells with a grid come later, and those that move the encoder have no stack.
+  std::vector<std::size_t> able(const Plan& plan, const std::function<std::size_t(std::size_t)>& cell_of) {
+    std::vector<std::size_t> able;
+    std::map<std::size_t, bool> known;  // of plan_.cells
+    for (std::size_t i = 0; i < plan.cells.size(); ++i) {
+      if (plan.cells[i].grid || plan.tuners[plan.cells[i].tuner].moves_encoder()) continue;
+      const auto [cell, is_new] = known.try_emplace(cell_of(i));
+      if (is_new) cell->second = packer_.obstacle_of(plan_, plan_.cells[cell->first]).message.empty();
+      if (cell->second) able.push_back(i);
+    }
+    return able;
   }
 
-  // Packed from all cells; what cannot run and what has nothing left to do is dropped afterwards.
-  std::vector<Stack> wanted_stacks() {
-    // cells that cannot run have no shape; they are dropped below
-    const auto shape_of = [&](const Cell& cell) {
-      if (!obstacle_of(cell).message.empty()) return HeadShape{};
-      return HeadShape{built(cell).dim, plan_.splits[plan_.tasks[cell.task].train].facts.info.classes};
-    };
-    StackSizer sizer(plan_, cache_, options_.device, options_.threads, options_.stop);
-    std::vector<Stack> stacks = make_stacks(plan_, shape_of, [&](const std::vector<std::size_t>& cells) {
-      if (options_.stack_heads > 0) return options_.stack_heads;
-      const HeadShape shape = shape_of(plan_.cells[cells.front()]);
-      if (shape.dim == 0) return std::int64_t{1};
-      return isolated(plan_.tuners[plan_.cells[cells.front()].tuner])
-                 ? options_.isolation->stack_bound(plan_, cells, shape)
-                 : sizer.bound(cells, shape);
-    });
-    all_stacks_ = stacks.size();
-    for (Stack& stack : stacks) {
-      std::erase_if(stack.units,
-                    [&](const Unit& unit) { return !obstacle_of(plan_.cells[unit.cells[0]]).message.empty(); });
-    }
-    std::erase_if(stacks, [&](const Stack& stack) { return pending_of(stack).empty(); });
-    return stacks;
-  }
-
-  std::vector<std::size_t> pending_of(const Stack& stack) const {
-    std::vector<std::size_t> cells;
-    for (const Unit& unit : stack.units) {
-      std::copy_if(unit.cells.begin(), unit.cells.end(), std::back_inserter(cells),
-                   [&](std::size_t cell) { return pending_.count(cell) > 0; });
-    }
-    return cells;
-  }
-
-  // What building an encoder tells: D, or why it cannot be built for these data.
-  struct Built {
-    std::int64_t dim = 0;
-    Failure error;
-  };
-
-  // Builds the encoder once for each kind of input.
-  const Built& built(const Cell& cell) {
-    const Checkpoint& checkpoint = plan_.checkpoints[cell.checkpoint];
-    const std::size_t split = plan_.tasks[cell.task].train;
-    const InputInfo input = input_of(plan_, checkpoint, split);
-    const std::string key = fmt::format("{} {} {} {}", checkpoint.encoder.identity(), static_cast<int>(input.kind),
-                                        fmt::join(input.sample_shape, "x"), input.classes);
-    const auto [place, is_new] = built_.try_emplace(key);
-    if (!is_new) return place->second;
-    try {
-      place->second.dim = isolated(checkpoint.encoder) ? options_.isolation->feature_dim(plan_, cell.checkpoint, split)
-                                                       : build_encoder(checkpoint, input, torch::kCPU)->feature_dim();
-    } catch (...) {
-      place->second.error = failure_of_current_exception();
-    }
-    return place->second;
-  }
-
-  std::set<std::size_t> needed_encodings(const std::vector<Stack>& stacks, const std::vector<FineTuneJob>& jobs) const {
-    std::set<std::size_t> encodings;
-    for (const FineTuneJob& job : jobs) {
-      for (const std::size_t encoding : encodings_of(plan_, job)) encodings.insert(encoding);
-    }
-    for (const Stack& stack : stacks) {
-      for (const Unit& unit : stack.units) {
-        const Cell& cell = plan_.cells[unit.cells[0]];
-        encodings.insert(cell.train);
-        encodings.insert(cell.tests.begin(), cell.tests.end());
-      }
-    }
+  // Plan::encodings that a cell, or a trial, reads. Both number the tuners alike.
+  std::vector<std::size_t> features_of(const Cell& cell) const {
+    std::vector<std::size_t> encodings = cell.tests;
+    if (plan_.tuners[cell.tuner].reads_training_features()) encodings.push_back(cell.train);
     return encodings;
   }
 
-  void run_stacks(const std::vector<Stack>& stacks) {
-    if (stacks.empty()) return;
-    Context context;
-    context.device = options_.device;
-    context.stop = options_.stop;
-    context.log = log_of_plugin;
+  // Until one is chosen, no stack has the cells of grids.
+  std::set<std::size_t> encodings_of(const std::vector<const Work*>& all) const {
+    std::set<std::size_t> encodings;
+    const auto add = [&](const Cell& cell) {
+      for (const std::size_t encoding : features_of(cell)) encodings.insert(encoding);
+    };
+    for (const Work* work : all) {
+      for (const Stack& stack : work->stacks) {
+        for (const Unit& unit : stack.units) add(work->plan.cells[unit.cells.front()]);
+      }
+    }
+    for (const std::size_t cell : pending_) add(plan_.cells[cell]);
+    return encodings;
+  }
+
+  // Why the features of a cell are not there, or without a message.
+  Failure missing_features(const Cell& cell) const {
+    for (const std::size_t encoding : features_of(cell)) {
+      const auto found = encoding_errors_.find(encoding);
+      if (found != encoding_errors_.end()) return found->second;
+    }
+    return {};
+  }
+
+  void fail_unencoded() {
+    std::vector<CellRecord> failed;
+    std::erase_if(pending_, [&](std::size_t index) {
+      const Cell& cell = plan_.cells[index];
+      Failure failure = missing_features(cell);
+      for (const Cell& trial : trials_of(plan_, cell)) {
+        if (failure.message.empty()) failure = missing_features(trial);
+      }
+      if (!failure.message.empty()) failed.push_back(failed_cell(plan_, cell, options_.device, failure));
+      return !failure.message.empty();
+    });
+    report(failed);
+  }
+
+  // The rest of their stacks runs.
+  void drop_unencoded(Work& work) const {
+    for (Stack& stack : work.stacks) {
+      std::erase_if(stack.units, [&](const Unit& unit) {
+        return !missing_features(work.plan.cells[unit.cells.front()]).message.empty();
+      });
+    }
+    work.drop_idle();
+  }
+
+  // `take`: [one thread at a time].
+  void run_stacks(const Work& work, const char* phase, const std::function<void(StackResult&)>& take) {
+    if (work.stacks.empty()) return;
     double heads = 0;
-    for (const Stack& stack : stacks) heads += static_cast<double>(stack.heads());
-    progress_.begin("tune, evaluate", heads, "heads");
+    for (const Stack& stack : work.stacks) heads += static_cast<double>(stack.heads());
+    progress_.begin(phase, heads, "heads");
     run_workers(
-        worker_count(), options_.threads, stacks.size(),
+        worker_count(work.packed), options_.threads, work.stacks.size(),
         [&](std::size_t i) {
-          context.check_stop();
-          run_stack(stacks[i], StackRunner(plan_, cache_, context, raw_spectra_));
-          progress_.advance(static_cast<double>(stacks[i].heads()));
+          context_.check_stop();
+          StackResult result = run_stack(work.plan, work.stacks[i]);
+          {
+            const std::lock_guard lock(mutex_);
+            take(result);
+            report_timing(work.plan, work.stacks[i], result.timing);
+          }
+          progress_.advance(static_cast<double>(work.stacks[i].heads()));
         },
         [&] {
           const std::lock_guard lock(mutex_);
@@ -200,50 +181,52 @@ class Executor {
   }
 
   // Like the packing, it depends on the whole plan and not on what is left to do.
-  int worker_count() const {
+  int worker_count(std::size_t stacks) const {
     if (!options_.device.is_cpu()) return 1;
-    return static_cast<int>(std::clamp<std::size_t>(all_stacks_, 1, static_cast<std::size_t>(options_.threads)));
+    return static_cast<int>(std::clamp<std::size_t>(stacks, 1, static_cast<std::size_t>(options_.threads)));
   }
 
-  // Units whose features could not be made fail; the rest of their stacks runs.
-  void drop_unencoded(std::vector<Stack>& stacks) {
-    std::vector<CellRecord> failed;
-    for (Stack& stack : stacks) {
-      std::erase_if(stack.units, [&](const Unit& unit) {
-        const Failure failure = missing_features(unit);
-        const bool missing = !failure.message.empty();
-        for (const std::size_t cell : unit.cells) {
-          if (missing && pending_.count(cell) > 0) {
-            failed.push_back(failed_cell(plan_, plan_.cells[cell], options_.device, failure));
-          }
-        }
-        return missing;
-      });
+  StackResult run_stack(const Plan& plan, const Stack& stack) {
+    if (is_isolated(options_, plan.tuners[plan.cells[stack.first_cell()].tuner])) {
+      return options_.isolation->run_stack(plan, stack, options_.device);
     }
-    std::erase_if(stacks, [&](const Stack& stack) { return pending_of(stack).empty(); });
-    report(failed);
+    StackRunner runner(plan, cache_, context_, raw_, labels_);
+    return run_by_halves(plan, options_.device, stack, [&](const Stack& part) { return runner.run(part); });
   }
 
-  void run_stack(const Stack& stack, StackRunner runner) {
-    StackResult result =
-        isolated(plan_.tuners[plan_.cells[stack.first_cell()].tuner])
-            ? options_.isolation->run_stack(plan_, stack, options_.device)
-            : run_by_halves(plan_, options_.device, stack, [&](const Stack& part) { return runner.run(part); });
+  void take_trials(StackResult& result) {
+    for (auto& [trial, record] : result.cells) {
+      if (selector_.needs_trials(selector_.trials().of[trial].cell)) selector_.take(trial, std::move(record));
+    }
+  }
+
+  // Cells with a grid that got their tuner; where none can be chosen the cell has failed.
+  std::vector<std::size_t> chosen_cells() {
+    std::vector<std::size_t> cells;
+    std::vector<CellRecord> failed;
+    for (const std::size_t cell : pending_) {
+      if (!plan_.cells[cell].grid) continue;
+      const Choice& choice = selector_.choice(cell);
+      if (choice.tuner) {
+        plan_.cells[cell].tuner = *choice.tuner;
+        cells.push_back(cell);
+      } else {
+        failed.push_back(failed_cell(plan_, plan_.cells[cell], options_.device, choice.failure));
+        selector_.describe(cell, failed.back());
+      }
+    }
+    report(failed);
+    return cells;
+  }
+
+  void take_cells(StackResult& result) {
     std::vector<CellRecord> wanted;
     for (auto& [cell, record] : result.cells) {
-      if (pending_.count(cell) > 0) wanted.push_back(std::move(record));
+      if (pending_.count(cell) == 0) continue;
+      if (plan_.cells[cell].grid) selector_.describe(cell, record);
+      wanted.push_back(std::move(record));
     }
     report(wanted);
-    report_timing(stack, result.timing);
-  }
-
-  void drop_unencoded(std::vector<FineTuneJob>& jobs) {
-    std::erase_if(jobs, [&](const FineTuneJob& job) {
-      const Failure failure = missing_features(encodings_of(plan_, job));
-      if (failure.message.empty()) return false;
-      report(failed_job(plan_, job, options_.device, failure));
-      return true;
-    });
   }
 
   // Small encoders train fastest on few threads each, several at once; a GPU takes one at a time.
@@ -262,10 +245,7 @@ class Executor {
         std::clamp(static_cast<int>(jobs.size()), 1, most), options_.threads, jobs.size(),
         [&](std::size_t i) {
           at::set_num_threads(job_threads(plan_, jobs[i]));
-          const StageContext context{cache_, progress_, options_.device, options_.stop};
-          report(options_.isolation != nullptr && options_.isolation->covers(plan_, jobs[i])
-                     ? options_.isolation->run_fine_tuning(plan_, jobs[i], options_.device, progress_)
-                     : run_fine_tune_job(plan_, jobs[i], splits, context, raw_spectra_));
+          take_fit(run_fine_tuning(jobs[i], splits));
           forget_partial(plan_, jobs[i], cache_);
         },
         [&] {
@@ -275,24 +255,23 @@ class Executor {
     progress_.end();
   }
 
-  Failure missing_features(const Unit& unit) const {
-    const Cell& cell = plan_.cells[unit.cells[0]];
-    std::vector<std::size_t> needed = cell.tests;
-    needed.push_back(cell.train);
-    return missing_features(needed);
+  FineTuneResult run_fine_tuning(const FineTuneJob& job, SplitPool& splits) {
+    if (options_.isolation != nullptr && options_.isolation->covers(plan_, job)) {
+      return options_.isolation->run_fine_tuning(plan_, job, options_.device, progress_);
+    }
+    return run_fine_tune_job(plan_, job, splits, {cache_, progress_, options_.device, options_.stop}, raw_, labels_);
   }
 
-  Failure missing_features(const std::vector<std::size_t>& needed) const {
-    for (const std::size_t encoding : needed) {
-      const auto found = encoding_errors_.find(encoding);
-      if (found != encoding_errors_.end()) return found->second;
-    }
-    return {};
+  void take_fit(const FineTuneResult& result) {
+    std::vector<CellRecord> cells;
+    for (const auto& [cell, record] : result.cells) cells.push_back(record);
+    const std::lock_guard lock(mutex_);
+    report(cells);
+    for (const StageRecord& stage : result.stages) sink_.stage(stage);
   }
 
   void report(const std::vector<CellRecord>& cells) {
     if (cells.empty()) return;
-    const std::lock_guard lock(mutex_);
     sink_.cells(cells);
     for (const CellRecord& cell : cells) {
       if (cell.status == "done") {
@@ -305,20 +284,11 @@ class Executor {
     }
   }
 
-  void report(const FineTuneResult& result) {
-    std::vector<CellRecord> cells;
-    for (const auto& [cell, record] : result.cells) cells.push_back(record);
-    report(cells);
-    const std::lock_guard lock(mutex_);
-    for (const StageRecord& stage : result.stages) sink_.stage(stage);
-  }
-
-  void report_timing(const Stack& stack, const StackTiming& timing) {
-    StageRecord record = stack_stage(plan_, stack);
+  void report_timing(const Plan& plan, const Stack& stack, const StackTiming& timing) {
+    StageRecord record = describe_stack(plan, stack);
     record.device = options_.device.str();
     record.peak_bytes = timing.peak_bytes;
     record.batch = timing.heads;
-    const std::lock_guard lock(mutex_);
     const auto sink = [&](const char* stage, const char* unit, double items, double seconds) {
       record.stage = stage;
       record.unit = unit;
@@ -330,18 +300,21 @@ class Executor {
     sink("evaluate", "samples", timing.samples, timing.evaluate_seconds);
   }
 
-  const Plan& plan_;
+  Plan plan_;  // cells with a grid get their tuner when it is chosen
   const ExecutorOptions& options_;
   ArtifactCache& cache_;
   ResultSink& sink_;
   ProgressListener& progress_;
 
+  Packer packer_;
+  Selector selector_;
+  Context context_;
+  RawSpectra raw_;
+  TaskLabelTable labels_;
+
   std::set<std::size_t> pending_;  // Plan::cells
-  std::map<std::string, Built> built_;
   std::map<std::size_t, Failure> encoding_errors_;
-  std::size_t all_stacks_ = 0;
-  RawSpectra raw_spectra_;
-  std::mutex mutex_;  // of the sink and the summary
+  std::mutex mutex_;  // of the sink, the selector and the summary, while stacks run
   ExecutionSummary summary_;
 };
 

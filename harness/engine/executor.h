@@ -16,6 +16,7 @@ namespace nmlbench {
 
 struct ExecutorOptions : EngineOptions {
   std::function<bool(const Cell&)> wanted = [](const Cell&) { return true; };  // false: already in the database
+  bool reuse_choices = true;     // of candidates ([selection]), where the cache has them
   std::int64_t stack_heads = 0;  // heads of a stack at most; 0: as many as measurement says are fast
 };
 

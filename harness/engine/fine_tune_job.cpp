@@ -42,6 +42,7 @@ std::string fit_id(const Plan& plan, const Cell& cell) {
   Digest digest;
   digest.update("fit/1").update(plan.checkpoints[cell.checkpoint].id).update(plan.encodings[cell.train].id);
   digest.update(plan.tasks[cell.task].name).update(fmt::format("{} {}", cell.fraction, cell.seed));
+  if (cell.noise) digest.update(plan.task_noise_ids[*cell.noise]);
   digest.update(fmt::format("{}@{}{}", tuner.name, tuner.revision, tuner.stack_key));
   return digest.hex();
 }
@@ -71,7 +72,8 @@ struct TestPredictions {
 
 class Runner {
  public:
-  Runner(const Plan& plan, const FineTuneJob& job, SplitPool& splits, const StageContext& context, RawSpectra& raw)
+  Runner(const Plan& plan, const FineTuneJob& job, SplitPool& splits, const StageContext& context, RawSpectra& raw,
+         TaskLabelTable& labels)
       : plan_(plan),
         job_(job),
         cell_(first_cell(plan, job)),
@@ -81,6 +83,7 @@ class Runner {
         splits_(splits),
         context_(context),
         raw_(raw),
+        labels_(labels),
         how_(read_fine_tuning(plugin_.params, plugin_.where)),
         draws_(cell_draws(plan, cell_)) {}
 
@@ -97,6 +100,7 @@ class Runner {
  private:
   void load_encoder() {
     encoder_ = build_encoder(checkpoint_, input_of(plan_, checkpoint_, task_.train), context_.device);
+    set_readouts(*encoder_, checkpoint_, {cell_.readout});
     if (!checkpoint_.trained()) return;
     // as a rule it is in the cache; training depends on the number of threads
     const int threads = at::get_num_threads();
@@ -109,12 +113,15 @@ class Runner {
   void fit() {
     split_ = splits_.acquire(task_.train);
     classes_ = split_->info().classes;
-    rows_ = subset_rows(split_->labels(), cell_.fraction, subset_draws(plan_, cell_));
+    own_ = rows_of_cell(plan_, job_.cells.front(), split_->labels(), labels_);
     choose_augmentation();
     tuner_ = make_encoder_tuner(plugin_);
-    const FineTuneRows rows{rows_.size(0), [this](const Tensor& places, const Stream& draws) {
-                              return labelled_batch(*split_, rows_.index_select(0, places), encoder_->input(),
-                                                    context_.device, how_.augmentation, draws);
+    const FineTuneRows rows{own_.rows.size(0), [this](const Tensor& places, const Stream& draws) {
+                              const Tensor chosen = own_.rows.index_select(0, places);
+                              Batch batch = sample_batch(*split_, chosen, encoder_->input(), context_.device,
+                                                         how_.augmentation, draws);
+                              batch.y = send(own_.labels.index_select(0, chosen), context_.device);
+                              return batch;
                             }};
     TunedEncoder::Options options;
     options.optim = how_.optim;
@@ -172,8 +179,7 @@ class Runner {
     if (how_.probes) {
       const Features train = require_features(context_.cache, plan_.encodings[cell_.train].id);
       const Views& views = task_.views;
-      const Tensor labels = train.y.slice(0, 0, train.y.size(0) / views.copies());
-      const std::vector<UnitRows> unit = {{train.x, labels, rows_, views.copies(), views.pairs}};
+      const std::vector<UnitRows> unit = {{train.x, own_.labels, own_.rows, views.copies(), views.pairs}};
       const StackRows frozen(unit, shape, context_.device);
       head = tuner_->first_head(shape, draws_, &frozen, context);
     } else {
@@ -199,6 +205,7 @@ class Runner {
     const Cell& cell = plan_.cells[index];
     CellRecord record = describe_cell(plan_, cell, context_.device);
     record.loss_curve = report_.loss;
+    record.task_realised_rate = own_.realised_rate;
     record.tune_seconds = (probe_seconds_ + report_.all_seconds) / static_cast<double>(job_.cells.size());
     try {
       tuned_->go_to(share_of(index));
@@ -238,7 +245,7 @@ class Runner {
     for (std::int64_t begin = 0; begin < n; begin += batch) {
       context_.check_stop();
       const std::int64_t end = std::min(begin + batch, n);
-      const Prediction part = tuned_->predict(labelled_batch(split, torch::arange(begin, end), input, context_.device),
+      const Prediction part = tuned_->predict(sample_batch(split, torch::arange(begin, end), input, context_.device),
                                               plan_.encode.precision);
       logits.push_back(part.logits.cpu());
       const Tensor wanted = spectrum_rows.masked_select((spectrum_rows >= begin) & (spectrum_rows < end)) - begin;
@@ -269,7 +276,7 @@ class Runner {
       if (items > 0) result_.stages.push_back(record);
     };
     add("tune", split_->info().kind == SampleKind::text ? "samples" : "images", report_.rows, report_.seconds,
-        fit_peak_, std::min(rows_.size(0), how_.optim.batch_size));
+        fit_peak_, std::min(own_.rows.size(0), how_.optim.batch_size));
     add("evaluate", "samples", tested_, evaluate_seconds_, peak_bytes(context_.device), predict_batch_);
   }
 
@@ -282,12 +289,13 @@ class Runner {
   SplitPool& splits_;
   const StageContext& context_;
   RawSpectra& raw_;
+  TaskLabelTable& labels_;
   FineTuning how_;
   Stream draws_;
   std::shared_ptr<Encoder> encoder_;
   std::shared_ptr<const SplitData> split_;
   std::int64_t classes_ = 0;
-  Tensor rows_;  // of the split, that the fit sees
+  CellRows own_;  // what the fit sees of it
   std::unique_ptr<EncoderTuner> tuner_;
   std::optional<TunedEncoder> tuned_;
   FineTuneReport report_;
@@ -338,9 +346,9 @@ std::vector<std::size_t> uses_of_splits(const Plan& plan, const std::vector<Fine
 }
 
 FineTuneResult run_fine_tune_job(const Plan& plan, const FineTuneJob& job, SplitPool& splits,
-                                 const StageContext& context, RawSpectra& raw) {
+                                 const StageContext& context, RawSpectra& raw, TaskLabelTable& labels) {
   try {
-    return Runner(plan, job, splits, context, raw).run();
+    return Runner(plan, job, splits, context, raw, labels).run();
   } catch (...) {
     const Failure failure = failure_of_current_exception();
     return failed_job(plan, job, context.device, failure);

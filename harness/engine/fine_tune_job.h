@@ -7,6 +7,7 @@
 #include "engine/pretrain.h"
 #include "engine/process.h"
 #include "engine/split_data.h"
+#include "engine/task_labels.h"
 #include "plan/plan.h"
 
 #include <functional>
@@ -16,7 +17,7 @@
 
 namespace nmlbench {
 
-// One fit: a checkpoint, task, fraction, seed and tuner, whose cells differ in per_head() parameters alone.
+// One fit: a checkpoint, task, noise, fraction, seed and tuner, whose cells differ in per_head() parameters alone.
 struct FineTuneJob {
   std::vector<std::size_t> cells;  // Plan::cells that are wanted
 };
@@ -45,7 +46,7 @@ std::vector<std::size_t> uses_of_splits(const Plan& plan, const std::vector<Fine
 // On the calling thread's share of threads. A cell that fails is in the result; throws Interrupted only. The last epoch
 // stays in the cache until forget_partial(), so that a run killed while it measures does not train again.
 FineTuneResult run_fine_tune_job(const Plan& plan, const FineTuneJob& job, SplitPool& splits,
-                                 const StageContext& context, RawSpectra& raw);
+                                 const StageContext& context, RawSpectra& raw, TaskLabelTable& labels);
 
 // The cells of a job, failed.
 FineTuneResult failed_job(const Plan& plan, const FineTuneJob& job, torch::Device device, const Failure& failure);

@@ -45,16 +45,6 @@ const ResolvedPlugin& tuner_of_cell(const Plan& plan, std::size_t cell) {
   return plan.tuners[plan.cells[cell].tuner];
 }
 
-// Whoever of these plugins it was.
-std::string suspects(const std::vector<const ResolvedPlugin*>& plugins) {
-  std::vector<std::string> names;
-  for (const ResolvedPlugin* plugin : plugins) {
-    const std::string name = name_of(*plugin);
-    if (std::find(names.begin(), names.end(), name) == names.end()) names.push_back(name);
-  }
-  return fmt::format("{}", fmt::join(names, " or "));
-}
-
 }  // namespace
 
 bool Isolation::covers(const ResolvedPlugin& plugin) const {
@@ -62,7 +52,7 @@ bool Isolation::covers(const ResolvedPlugin& plugin) const {
   return options_.which == IsolationOptions::Which::all;
 }
 
-std::vector<const ResolvedPlugin*> Isolation::isolated_of(const Plan& plan, const CheckpointJob& job) const {
+std::vector<const ResolvedPlugin*> Isolation::plugins_of(const Plan& plan, const CheckpointJob& job) {
   const Checkpoint& checkpoint = plan.checkpoints[job.checkpoint];
   std::vector<const ResolvedPlugin*> all = {&checkpoint.encoder};
   if (checkpoint.trained()) all.push_back(&plan.splits[*checkpoint.split].plugin);
@@ -72,21 +62,37 @@ std::vector<const ResolvedPlugin*> Isolation::isolated_of(const Plan& plan, cons
   }
   for (const std::size_t encoding : job.encodings) all.push_back(&plan.splits[plan.encodings[encoding].split].plugin);
   if (job.validate) all.push_back(&plan.splits[checkpoint.validation->test.split].plugin);
-  std::erase_if(all, [&](const ResolvedPlugin* plugin) { return !covers(*plugin); });
   return all;
 }
 
 bool Isolation::covers(const Plan& plan, const CheckpointJob& job) const {
-  return !isolated_of(plan, job).empty();
+  return !suspects(plugins_of(plan, job)).empty();
 }
 
-std::vector<const ResolvedPlugin*> Isolation::isolated_of(const Plan& plan, const FineTuneJob& job) const {
+std::vector<const ResolvedPlugin*> Isolation::plugins_of(const Plan& plan, const FineTuneJob& job) {
   const Cell& cell = plan.cells[job.cells.front()];
-  std::vector<const ResolvedPlugin*> all = isolated_of(plan, CheckpointJob{cell.checkpoint, cell.tests});
-  for (const ResolvedPlugin* plugin : {&plan.tuners[cell.tuner], &plan.splits[plan.tasks[cell.task].train].plugin}) {
-    if (covers(*plugin)) all.push_back(plugin);
+  std::vector<const ResolvedPlugin*> all = plugins_of(plan, CheckpointJob{cell.checkpoint, cell.tests});
+  all.push_back(&plan.tuners[cell.tuner]);
+  all.push_back(&plan.splits[plan.tasks[cell.task].train].plugin);
+  if (cell.noise) {
+    for (const NoiseStep& step : plan.task_noises[*cell.noise]) all.push_back(&step.model);
   }
   return all;
+}
+
+bool Isolation::covers(const Plan& plan, const FineTuneJob& job) const {
+  return !suspects(plugins_of(plan, job)).empty();
+}
+
+// Whoever of the isolated plugins it was.
+std::string Isolation::suspects(const std::vector<const ResolvedPlugin*>& plugins) const {
+  std::vector<std::string> names;
+  for (const ResolvedPlugin* plugin : plugins) {
+    if (!covers(*plugin)) continue;
+    const std::string name = name_of(*plugin);
+    if (std::find(names.begin(), names.end(), name) == names.end()) names.push_back(name);
+  }
+  return fmt::format("{}", fmt::join(names, " or "));
 }
 
 std::unique_ptr<Isolation::Worker> Isolation::take_worker(const std::string& who) const {
@@ -193,8 +199,8 @@ std::optional<std::int64_t> Isolation::feature_dim(const ResolvedPlugin& encoder
   return ask_encoder_or_noise<std::int64_t>("feature_dim", encoder, samples);
 }
 
-std::optional<bool> Isolation::needs_source(const ResolvedPlugin& noise) const {
-  return covers(noise) ? ask_encoder_or_noise<bool>("needs_source", noise) : inspector_.needs_source(noise);
+std::optional<NoiseFacts> Isolation::noise(const ResolvedPlugin& model) const {
+  return covers(model) ? ask_encoder_or_noise<NoiseFacts>("noise_facts", model) : inspector_.noise(model);
 }
 
 void Isolation::plan_with(const Recipe& recipe, const Plan& plan) {
@@ -212,15 +218,22 @@ void Isolation::plan_with(const Recipe& recipe, const Plan& plan) {
                    {"cells", digest_of_cells(plan)}};
 }
 
-std::int64_t Isolation::feature_dim(const Plan& plan, std::size_t checkpoint, std::size_t split) {
+std::int64_t Isolation::feature_dim(const Plan& plan, std::size_t checkpoint, std::size_t readout, std::size_t split) {
   return ask(name_of(plan.checkpoints[checkpoint].encoder),
-             {{"what", "dim"}, {"checkpoint", checkpoint}, {"split", split}})
+             {{"what", "dim"}, {"checkpoint", checkpoint}, {"readout", readout}, {"split", split}})
       .get<std::int64_t>();
 }
 
+TaskLabels Isolation::task_labels(const Plan& plan, std::size_t cell) {
+  std::vector<const ResolvedPlugin*> needed = {&plan.splits[plan.tasks[plan.cells[cell].task].train].plugin};
+  for (const NoiseStep& step : plan.task_noises[plan.cells[cell].noise.value()]) needed.push_back(&step.model);
+  const std::string who = suspects(needed);
+  if (who.empty()) return draw_task_labels(plan, plan.cells[cell]);
+  return ask(who, {{"what", "task-labels"}, {"trials", plan.trials}, {"cell", cell}}).get<TaskLabels>();
+}
+
 NoiseRecord Isolation::known_noise(const Plan& plan, std::size_t checkpoint) {
-  return ask(suspects(isolated_of(plan, CheckpointJob{checkpoint, {}})),
-             {{"what", "noise"}, {"checkpoint", checkpoint}})
+  return ask(suspects(plugins_of(plan, CheckpointJob{checkpoint, {}})), {{"what", "noise"}, {"checkpoint", checkpoint}})
       .get<NoiseRecord>();
 }
 
@@ -228,7 +241,7 @@ CheckpointJobResult Isolation::run_job(const Plan& plan, const CheckpointJob& jo
                                        ProgressListener& progress) {
   CheckpointJobResult result;
   try {
-    return ask(suspects(isolated_of(plan, job)), {{"what", "job"}, {"job", job}}, &progress).get<CheckpointJobResult>();
+    return ask(suspects(plugins_of(plan, job)), {{"what", "job"}, {"job", job}}, &progress).get<CheckpointJobResult>();
   } catch (...) {
     const Failure failure = failure_of_current_exception();
     const Checkpoint& checkpoint = plan.checkpoints[job.checkpoint];
@@ -249,7 +262,8 @@ CheckpointJobResult Isolation::run_job(const Plan& plan, const CheckpointJob& jo
 
 std::int64_t Isolation::stack_bound(const Plan& plan, const std::vector<std::size_t>& cells, const HeadShape& shape) {
   try {
-    return ask(name_of(tuner_of_cell(plan, cells.front())), {{"what", "bound"}, {"cells", cells}, {"shape", shape}})
+    return ask(name_of(tuner_of_cell(plan, cells.front())),
+               {{"what", "bound"}, {"trials", plan.trials}, {"cells", cells}, {"shape", shape}})
         .get<std::int64_t>();
   } catch (...) {
     const std::string why = message_of_current_exception();
@@ -261,15 +275,19 @@ std::int64_t Isolation::stack_bound(const Plan& plan, const std::vector<std::siz
 StackResult Isolation::run_stack(const Plan& plan, const Stack& stack, torch::Device device) {
   const std::string who = name_of(tuner_of_cell(plan, stack.first_cell()));
   return run_by_halves(plan, device, stack, [&](const Stack& part) {
-    return ask(who, {{"what", "stack"}, {"stack", part}}).get<StackResult>();
+    std::vector<std::size_t> tuners;  // a cell with a grid has the one that was chosen here
+    for (const Unit& unit : part.units) {
+      for (const std::size_t cell : unit.cells) tuners.push_back(plan.cells[cell].tuner);
+    }
+    return ask(who, {{"what", "stack"}, {"trials", plan.trials}, {"stack", part}, {"tuners", tuners}})
+        .get<StackResult>();
   });
 }
 
 FineTuneResult Isolation::run_fine_tuning(const Plan& plan, const FineTuneJob& job, torch::Device device,
                                           ProgressListener& progress) {
   try {
-    return ask(suspects(isolated_of(plan, job)), {{"what", "fine-tune"}, {"job", job}}, &progress)
-        .get<FineTuneResult>();
+    return ask(suspects(plugins_of(plan, job)), {{"what", "fine-tune"}, {"job", job}}, &progress).get<FineTuneResult>();
   } catch (...) {
     const Failure failure = failure_of_current_exception();
     return failed_job(plan, job, device, failure);

@@ -4,6 +4,7 @@
 
 #include "engine/checkpoint_job.h"
 #include "engine/fine_tune_job.h"
+#include "engine/task_labels.h"
 #include "engine/told_inspector.h"
 #include "engine/tune.h"
 #include "engine/worker_process.h"
@@ -38,7 +39,7 @@ class Isolation : public Inspector {
   std::optional<bool> trainable(const ResolvedPlugin& encoder) const override;
   std::optional<InputSpec> input(const ResolvedPlugin& encoder) const override;
   std::optional<std::int64_t> feature_dim(const ResolvedPlugin& encoder, const SplitInfo& samples) const override;
-  std::optional<bool> needs_source(const ResolvedPlugin& noise) const override;
+  std::optional<NoiseFacts> noise(const ResolvedPlugin& model) const override;
   std::string files(const ResolvedPlugin& plugin) const override { return inspector_.files(plugin); }
 
   // How workers come to the same plan. Once, before any stage.
@@ -57,10 +58,12 @@ class Isolation : public Inspector {
   // The encoder, the noise or the data of these encodings are isolated.
   bool covers(const Plan& plan, const CheckpointJob& job) const;
   // The tuner, or what makes or feeds its encoder, is isolated.
-  bool covers(const Plan& plan, const FineTuneJob& job) const { return !isolated_of(plan, job).empty(); }
+  bool covers(const Plan& plan, const FineTuneJob& job) const;
 
-  std::int64_t feature_dim(const Plan& plan, std::size_t checkpoint, std::size_t split);
+  std::int64_t feature_dim(const Plan& plan, std::size_t checkpoint, std::size_t readout, std::size_t split);
   NoiseRecord known_noise(const Plan& plan, std::size_t checkpoint);
+  // In a worker where the noise of the cell's task, or the data, are isolated.
+  TaskLabels task_labels(const Plan& plan, std::size_t cell);
   // Throws Interrupted only. When the worker dies, each encoding is tried alone.
   CheckpointJobResult run_job(const Plan& plan, const CheckpointJob& job, const ArtifactCache& cache,
                               ProgressListener& progress);
@@ -87,8 +90,10 @@ class Isolation : public Inspector {
   nlohmann::json ask_plugin(const char* what, const ResolvedPlugin& plugin, const nlohmann::json& about = {}) const;
   std::unique_ptr<Worker> take_worker(const std::string& who) const;
   void give_back(std::unique_ptr<Worker> worker) const;
-  std::vector<const ResolvedPlugin*> isolated_of(const Plan& plan, const CheckpointJob& job) const;
-  std::vector<const ResolvedPlugin*> isolated_of(const Plan& plan, const FineTuneJob& job) const;
+  // The isolated ones among them, for messages; "" when there is none.
+  std::string suspects(const std::vector<const ResolvedPlugin*>& plugins) const;
+  static std::vector<const ResolvedPlugin*> plugins_of(const Plan& plan, const CheckpointJob& job);
+  static std::vector<const ResolvedPlugin*> plugins_of(const Plan& plan, const FineTuneJob& job);
 
   std::vector<std::string> libraries_;
   IsolationOptions options_;

@@ -353,6 +353,17 @@ std::shared_ptr<Encoder> build_encoder(const Checkpoint& checkpoint, const Input
   return encoder;
 }
 
+void set_readouts(Encoder& encoder, const Checkpoint& checkpoint, const std::vector<std::size_t>& readouts) {
+  if (checkpoint.encoder.readout.empty()) return;  // the plugin declares none
+  std::vector<Params> params;
+  for (const std::size_t readout : readouts) params.push_back(checkpoint.readouts[readout].params);
+  try {
+    encoder.set_readouts(params);
+  } catch (const Error& error) {
+    throw Error(fmt::format("{}: {}", checkpoint.encoder.where.text(), error.what()));
+  }
+}
+
 CheckpointFacts obtain_checkpoint(const Plan& plan, const Checkpoint& checkpoint, Encoder& encoder,
                                   const SplitSource& splits, const StageContext& context) {
   const ArtifactLock lock = context.cache.lock(checkpoint.id, context.stop);

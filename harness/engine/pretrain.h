@@ -46,6 +46,10 @@ torch::Tensor epoch_order(std::int64_t samples, std::int64_t repeats, const Stre
 // the place in the matrix when the encoder refuses such data.
 std::shared_ptr<Encoder> build_encoder(const Checkpoint& checkpoint, const InputInfo& input, torch::Device device);
 
+// From now on its features are those of these readouts (Checkpoint::readouts), side by side; at least one. Throws Error
+// with the place in the matrix when its network has no such layer.
+void set_readouts(Encoder& encoder, const Checkpoint& checkpoint, const std::vector<std::size_t>& readouts);
+
 // Trains and publishes the checkpoint of `plan`, or loads it when the cache has it; `encoder` holds its weights
 // afterwards. Throws Error when the loss is not finite, Interrupted when stopped.
 CheckpointFacts obtain_checkpoint(const Plan& plan, const Checkpoint& checkpoint, Encoder& encoder,

@@ -49,10 +49,14 @@ namespace nmlbench {
 
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Preprocessing, resize, crop_pct, interpolation)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(InputSpec, native, channels, height, width, mean, std, preprocessing)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(NoiseFacts, corrupts_pairs, replaces_samples)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(TaskLabels, labels, kept)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Failure, message, transient)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(MetricRow, test_set, test_kind, metric, value)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(SpectrumRow, test_set, space, center, rows, values)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(ConfusionRow, test_set, classes, counts)
+
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(CandidateRow, candidate, params, status, message, chosen, accuracy, loss)
 
 inline void to_json(nlohmann::json& out, const PredictionRow& row) {
   out = {{"test_set", row.test_set},
@@ -72,11 +76,8 @@ inline void from_json(const nlohmann::json& in, PredictionRow& row) {
 }
 
 inline void to_json(nlohmann::json& out, const CellRecord& cell) {
-  out = {{"metrics", cell.metrics},
-         {"spectra", cell.spectra},
-         {"confusion", cell.confusion},
-         {"predictions", cell.predictions},
-         {"loss_curve", cell.loss_curve}};
+  out = {{"metrics", cell.metrics},         {"spectra", cell.spectra},       {"confusion", cell.confusion},
+         {"predictions", cell.predictions}, {"loss_curve", cell.loss_curve}, {"candidates", cell.candidates}};
   for (const CellColumn& column : kCellColumns) {
     visit_member(column, cell, [&](const auto& value) { out[std::string(column.name)] = value; });
   }
@@ -87,6 +88,7 @@ inline void from_json(const nlohmann::json& in, CellRecord& cell) {
   in.at("confusion").get_to(cell.confusion);
   in.at("predictions").get_to(cell.predictions);
   in.at("loss_curve").get_to(cell.loss_curve);
+  in.at("candidates").get_to(cell.candidates);
   for (const CellColumn& column : kCellColumns) {
     visit_member(column, cell, [&](auto& value) { in.at(std::string(column.name)).get_to(value); });
   }

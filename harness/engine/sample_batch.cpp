@@ -17,10 +17,9 @@ torch::Tensor augmented_images(const SplitData& split, const torch::Tensor& rows
   return send(augment(split.crops(rows, choose), augmentation, draws), device);
 }
 
-Batch labelled_batch(const SplitData& split, const torch::Tensor& rows, const InputSpec& spec, torch::Device device,
-                     const Augmentation& augmentation, const Stream& draws) {
+Batch sample_batch(const SplitData& split, const torch::Tensor& rows, const InputSpec& spec, torch::Device device,
+                   const Augmentation& augmentation, const Stream& draws) {
   Batch batch;
-  batch.y = send(split.labels().index_select(0, rows), device);
   switch (split.info().kind) {
     case SampleKind::text:
       batch.texts = split.texts(rows);

@@ -14,9 +14,9 @@ namespace nmlbench {
 torch::Tensor augmented_images(const SplitData& split, const torch::Tensor& rows, const Augmentation& augmentation,
                                const Stream& draws, torch::Device device);
 
-// The samples at `rows` (int64 [B], CPU) as the encoder takes them, with their labels; augmented where that is asked
-// for, which features and texts know nothing of.
-Batch labelled_batch(const SplitData& split, const torch::Tensor& rows, const InputSpec& spec, torch::Device device,
-                     const Augmentation& augmentation = {}, const Stream& draws = Stream(0));
+// The samples at `rows` (int64 [B], CPU) as the encoder takes them, without labels; augmented where that is asked for,
+// which features and texts know nothing of.
+Batch sample_batch(const SplitData& split, const torch::Tensor& rows, const InputSpec& spec, torch::Device device,
+                   const Augmentation& augmentation = {}, const Stream& draws = Stream(0));
 
 }  // namespace nmlbench

@@ -92,7 +92,7 @@ std::vector<std::int64_t> batch_shape(const SplitInfo& info, std::int64_t rows) 
 
 }  // namespace
 
-SplitData::SplitData(const ResolvedPlugin& plugin) : dataset_(make_dataset(plugin)) {
+SplitData::SplitData(const ResolvedPlugin& plugin, bool all_samples) : dataset_(make_dataset(plugin)) {
   info_ = dataset_->open();
   if (info_.size <= 0 || info_.classes <= 0) {
     throw DataError(fmt::format("dataset {}: the split is empty", plugin.name));
@@ -102,7 +102,7 @@ SplitData::SplitData(const ResolvedPlugin& plugin) : dataset_(make_dataset(plugi
   check_scoring(labels_, info_, plugin.name);
   check_measures(info_, plugin.name);
   rows_ = rows_of(*dataset_, info_, plugin.name);
-  if (!info_.fits_in_memory || info_.kind == SampleKind::text) return;
+  if (!all_samples || !info_.fits_in_memory || info_.kind == SampleKind::text) return;
   const auto type = info_.kind == SampleKind::feature ? torch::kFloat32 : torch::kUInt8;
   resident_ = torch::empty(batch_shape(info_, info_.size), torch::dtype(type));
   for (std::int64_t begin = 0; begin < info_.size; begin += kReadChunk) {

@@ -15,8 +15,8 @@ namespace nmlbench {
 // [any-thread]
 class SplitData {
  public:
-  // Opens the split and, when it says that it fits in memory, reads all samples. Throws DataError.
-  explicit SplitData(const ResolvedPlugin& plugin);
+  // Opens the split and, when it says that it fits in memory and all are wanted, reads all samples. Throws DataError.
+  explicit SplitData(const ResolvedPlugin& plugin, bool all_samples = true);
 
   const SplitInfo& info() const { return info_; }
   // int64 [N], checked to lie in [0, classes).

@@ -37,11 +37,8 @@ constexpr int kWarmUpSteps = 2;            // in the second one a GPU's step is 
 // Heads that see the same rows.
 std::int64_t heads_per_unit(const Plan& plan, const std::vector<std::size_t>& cells) {
   const Cell& first = plan.cells[cells.front()];
-  return std::count_if(cells.begin(), cells.end(), [&](std::size_t index) {
-    const Cell& cell = plan.cells[index];
-    return cell.train == first.train && cell.task == first.task && cell.fraction == first.fraction &&
-           cell.seed == first.seed;
-  });
+  return std::count_if(cells.begin(), cells.end(),
+                       [&](std::size_t index) { return see_the_same_rows(plan.cells[index], first); });
 }
 
 std::string measurement_id(const ResolvedPlugin& tuner, const StackShape& unit, torch::Device device) {

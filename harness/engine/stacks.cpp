@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <map>
+#include <optional>
 #include <tuple>
 #include <utility>
 
@@ -21,12 +22,17 @@ double training_rows(const Plan& plan, const Unit& unit) {
   return cell.fraction * static_cast<double>(plan.splits[plan.tasks[cell.task].train].facts.info.size);
 }
 
+// What decides a head's rows, their labels and their order.
+auto rows_key(const Cell& cell) {
+  return std::tuple(cell.train, cell.task, cell.noise, cell.fraction, cell.seed, cell.part.value_or(-1));
+}
+
 std::vector<Unit> make_units(const Plan& plan, const std::vector<std::size_t>& cells) {
   std::vector<Unit> units;
-  std::map<std::tuple<std::size_t, std::size_t, double, std::int64_t>, std::size_t> unit_of;
+  std::map<decltype(rows_key(Cell())), std::size_t> unit_of;
   for (const std::size_t index : cells) {
     const Cell& cell = plan.cells[index];
-    const auto [place, is_new] = unit_of.try_emplace({cell.train, cell.task, cell.fraction, cell.seed}, units.size());
+    const auto [place, is_new] = unit_of.try_emplace(rows_key(cell), units.size());
     if (is_new) units.push_back({cell.train, {}});
     units[place->second].cells.push_back(index);
   }
@@ -51,12 +57,15 @@ std::vector<Unit> split_unit(const Unit& unit, std::int64_t max_heads) {
 
 }  // namespace
 
-std::vector<Stack> make_stacks(const Plan& plan, const std::function<HeadShape(const Cell&)>& shape_of,
-                               const StackBound& bound) {
+bool see_the_same_rows(const Cell& a, const Cell& b) {
+  return rows_key(a) == rows_key(b);
+}
+
+std::vector<Stack> make_stacks(const Plan& plan, const std::vector<std::size_t>& cells,
+                               const std::function<HeadShape(const Cell&)>& shape_of, const StackBound& bound) {
   std::vector<std::vector<std::size_t>> groups;
   std::map<std::string, std::size_t> group_of;
-  for (std::size_t i = 0; i < plan.cells.size(); ++i) {
-    if (plan.tuners[plan.cells[i].tuner].moves_encoder()) continue;
+  for (const std::size_t i : cells) {
     const std::string key = shape_key(plan, plan.cells[i], shape_of(plan.cells[i]));
     const auto [place, is_new] = group_of.try_emplace(key, groups.size());
     if (is_new) groups.emplace_back();

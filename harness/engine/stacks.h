@@ -9,8 +9,8 @@
 
 namespace nmlbench {
 
-// Heads on the same rows in the same order: one checkpoint's encoding of a task's training split, one fraction, one
-// seed.
+// Heads on the same rows and labels in the same order: one checkpoint's encoding of a task's training split, one noise
+// of its labels, one fraction, one seed, one part held out.
 struct Unit {
   std::size_t train = 0;           // Plan::encodings
   std::vector<std::size_t> cells;  // Plan::cells, one per head
@@ -33,9 +33,13 @@ struct HeadShape {
 // How many heads a stack may have: `cells`, all that could share it.
 using StackBound = std::function<std::int64_t(const std::vector<std::size_t>& cells)>;
 
-// Packs every cell of the plan that is a head on frozen features, whether or not it is already done: the packing must
-// not depend on where an earlier run was stopped. Large training sets come first, so that the heads of a stack finish at about the same time.
-std::vector<Stack> make_stacks(const Plan& plan, const std::function<HeadShape(const Cell&)>& shape_of,
-                               const StackBound& bound);
+// Packs `cells` of the plan. They should be there whether or not they are already done: the packing must not depend on
+// where an earlier run was stopped. Large training sets come first, so that the heads of a stack finish at about the
+// same time.
+std::vector<Stack> make_stacks(const Plan& plan, const std::vector<std::size_t>& cells,
+                               const std::function<HeadShape(const Cell&)>& shape_of, const StackBound& bound);
+
+// Whether two cells are heads of one unit when they share a stack.
+bool see_the_same_rows(const Cell& a, const Cell& b);
 
 }  // namespace nmlbench

@@ -44,9 +44,9 @@ std::optional<std::int64_t> NotingInspector::feature_dim(const ResolvedPlugin& e
   return answer;
 }
 
-std::optional<bool> NotingInspector::needs_source(const ResolvedPlugin& noise) const {
-  const std::optional<bool> answer = inner_.needs_source(noise);
-  answers_[key("needs_source", noise)] = answer;
+std::optional<NoiseFacts> NotingInspector::noise(const ResolvedPlugin& model) const {
+  const std::optional<NoiseFacts> answer = inner_.noise(model);
+  answers_[key("noise_facts", model)] = answer;
   return answer;
 }
 
@@ -74,8 +74,8 @@ std::optional<InputSpec> ToldInspector::input(const ResolvedPlugin& encoder) con
 std::optional<std::int64_t> ToldInspector::feature_dim(const ResolvedPlugin& encoder, const SplitInfo& samples) const {
   return answer(dim_of(samples), encoder).get<std::optional<std::int64_t>>();
 }
-std::optional<bool> ToldInspector::needs_source(const ResolvedPlugin& noise) const {
-  return answer("needs_source", noise).get<std::optional<bool>>();
+std::optional<NoiseFacts> ToldInspector::noise(const ResolvedPlugin& model) const {
+  return answer("noise_facts", model).get<std::optional<NoiseFacts>>();
 }
 std::string ToldInspector::files(const ResolvedPlugin& plugin) const {
   return answer("files", plugin).get<std::string>();

@@ -22,7 +22,7 @@ class NotingInspector : public Inspector {
   std::optional<bool> trainable(const ResolvedPlugin& encoder) const override;
   std::optional<InputSpec> input(const ResolvedPlugin& encoder) const override;
   std::optional<std::int64_t> feature_dim(const ResolvedPlugin& encoder, const SplitInfo& samples) const override;
-  std::optional<bool> needs_source(const ResolvedPlugin& noise) const override;
+  std::optional<NoiseFacts> noise(const ResolvedPlugin& model) const override;
   std::string files(const ResolvedPlugin& plugin) const override;
 
  private:
@@ -38,7 +38,7 @@ class ToldInspector : public Inspector {
   std::optional<bool> trainable(const ResolvedPlugin& encoder) const override;
   std::optional<InputSpec> input(const ResolvedPlugin& encoder) const override;
   std::optional<std::int64_t> feature_dim(const ResolvedPlugin& encoder, const SplitInfo& samples) const override;
-  std::optional<bool> needs_source(const ResolvedPlugin& noise) const override;
+  std::optional<NoiseFacts> noise(const ResolvedPlugin& model) const override;
   std::string files(const ResolvedPlugin& plugin) const override;
 
  private:

@@ -4,6 +4,7 @@
 
 #include <nmlbench/compat.h>
 #include <nmlbench/dense.h>
+#include <nmlbench/share.h>
 
 #include <algorithm>
 #include <map>
@@ -12,50 +13,87 @@
 
 namespace nmlbench {
 
-torch::Tensor subset_rows(const torch::Tensor& labels, double fraction, const Stream& draws) {
-  if (fraction >= 1.0) return torch::arange(labels.size(0));
-  std::vector<torch::Tensor> chosen;
+namespace {
+
+// Calls visit(label, rows) for each class that occurs: its rows in the order in which fractions of `draws` take them.
+template <typename Visit>
+void for_each_class(const torch::Tensor& labels, const Stream& draws, const Visit& visit) {
   const torch::Tensor by_class = labels.argsort(/*stable=*/true, /*dim=*/0, /*descending=*/false);
   const auto [classes, inverse, counts] = torch::_unique2(labels, /*sorted=*/true, false, /*return_counts=*/true);
   const auto* label = dense_data<std::int64_t>(classes);
   const auto* count = dense_data<std::int64_t>(counts);
   for (std::int64_t i = 0, first = 0; i < classes.size(0); first += count[i], ++i) {
-    const std::int64_t n = count[i];
-    const torch::Tensor rows = by_class.narrow(0, first, n);  // ascending
-    const auto keep = subset_size(n, fraction);
-    const torch::Tensor order = draws.at("subset").at(label[i]).permutation(n);
-    chosen.push_back(rows.index_select(0, order.slice(0, 0, keep)));
+    const torch::Tensor rows = by_class.narrow(0, first, count[i]);  // ascending
+    visit(label[i], rows.index_select(0, draws.at("subset").at(label[i]).permutation(count[i])));
   }
-  return std::get<0>(torch::cat(chosen).sort());
+}
+
+torch::Tensor ascending(const std::vector<torch::Tensor>& rows) {
+  return rows.empty() ? torch::empty({0}, torch::kInt64) : std::get<0>(torch::cat(rows).sort());
+}
+
+// How many of the first n rows of a class are held out: a share, rounded down, at least one, and never the only row.
+// With n it rises by no more than one.
+std::int64_t held_out_of_first(std::int64_t n, double share) {
+  return n < 2 ? 0 : std::max<std::int64_t>(1, floor_of_share(share, n));
+}
+
+bool is_held_out(std::int64_t place, std::int64_t label, std::int64_t rows, const Selection& selection,
+                 std::int64_t part) {
+  if (rows < 2) return false;
+  // classes begin with different folds, so that those with few rows do not all fill the first ones
+  if (selection.rule == Selection::Rule::folds) return (place + label) % selection.folds == part;
+  return held_out_of_first(place + 1, selection.holdout) > held_out_of_first(place, selection.holdout);
+}
+
+}  // namespace
+
+torch::Tensor subset_rows(const torch::Tensor& labels, double fraction, const Stream& draws) {
+  if (fraction >= 1.0) return torch::arange(labels.size(0));
+  std::vector<torch::Tensor> chosen;
+  for_each_class(labels, draws, [&](std::int64_t, const torch::Tensor& rows) {
+    chosen.push_back(rows.slice(0, 0, subset_size(rows.size(0), fraction)));
+  });
+  return ascending(chosen);
+}
+
+HeldOut hold_out(const torch::Tensor& labels, double fraction, const Stream& draws, const Selection& selection,
+                 std::int64_t part) {
+  std::vector<torch::Tensor> kept, held_out;
+  for_each_class(labels, draws, [&](std::int64_t label, const torch::Tensor& rows) {
+    const std::int64_t n = subset_size(rows.size(0), fraction);
+    std::vector<std::int64_t> places[2];
+    for (std::int64_t place = 0; place < n; ++place) {
+      places[is_held_out(place, label, n, selection, part) ? 1 : 0].push_back(place);
+    }
+    kept.push_back(rows.index_select(0, torch::tensor(places[0], torch::kInt64)));
+    held_out.push_back(rows.index_select(0, torch::tensor(places[1], torch::kInt64)));
+  });
+  return {ascending(kept), ascending(held_out)};
 }
 
 RowPool::RowPool(const std::vector<UnitRows>& units, torch::Device device) {
-  std::map<const void*, std::pair<std::int64_t, std::int64_t>> placed;  // where x and y of some features begin
-  std::vector<const UnitRows*> distinct;
+  std::map<const void*, std::int64_t> x_placed, y_placed;  // where some features, and some labels, begin
+  std::vector<std::pair<torch::Tensor, std::int64_t>> all_x, all_y;
   std::int64_t x_rows = 0, y_rows = 0, subset_rows = 0;
   places_ = torch::empty({5, static_cast<std::int64_t>(units.size())}, torch::kInt64);
   std::vector<torch::Tensor> subsets;
   for (std::size_t i = 0; i < units.size(); ++i) {
     const UnitRows& unit = units[i];
-    const auto [at, is_new] = placed.try_emplace(dense_data<float>(unit.x), x_rows, y_rows);
-    if (is_new) {
-      distinct.push_back(&unit);
-      x_rows += unit.x.size(0);
-      y_rows += unit.y.size(0);
-    }
+    const auto [x_at, x_is_new] = x_placed.try_emplace(dense_data<float>(unit.x), x_rows);
+    if (x_is_new) all_x.emplace_back(unit.x, std::exchange(x_rows, x_rows + unit.x.size(0)));
+    const auto [y_at, y_is_new] = y_placed.try_emplace(dense_data<std::int64_t>(unit.y), y_rows);
+    if (y_is_new) all_y.emplace_back(unit.y, std::exchange(y_rows, y_rows + unit.y.size(0)));
     places_.select(1, static_cast<std::int64_t>(i))
-        .copy_(torch::tensor({at->second.first, at->second.second, unit.y.size(0), subset_rows, unit.rows.size(0)}));
+        .copy_(torch::tensor({x_at->second, y_at->second, unit.y.size(0), subset_rows, unit.rows.size(0)}));
     subset_rows += unit.rows.size(0);
     subsets.push_back(unit.rows);
   }
   subset_ = torch::cat(subsets);
   x_ = torch::empty({x_rows, units.front().x.size(1)}, torch::dtype(torch::kFloat32).device(device));
   y_ = torch::empty({y_rows}, torch::dtype(torch::kInt64).device(device));
-  for (const UnitRows* unit : distinct) {
-    const auto [first_x, first_y] = placed.at(dense_data<float>(unit->x));
-    x_.narrow(0, first_x, unit->x.size(0)).copy_(unit->x);
-    y_.narrow(0, first_y, unit->y.size(0)).copy_(unit->y);
-  }
+  for (const auto& [x, first] : all_x) x_.narrow(0, first, x.size(0)).copy_(x);
+  for (const auto& [y, first] : all_y) y_.narrow(0, first, y.size(0)).copy_(y);
 }
 
 std::pair<torch::Tensor, torch::Tensor> RowPool::gather(std::int64_t first_unit, const torch::Tensor& rows) const {

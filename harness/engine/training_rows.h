@@ -1,6 +1,8 @@
 // The rows of a training split that a cell sees, and how a stack reads them.
 #pragma once
 
+#include "plan/selection.h"
+
 #include <nmlbench/random.h>
 #include <nmlbench/tuner.h>
 
@@ -13,6 +15,15 @@ namespace nmlbench {
 // A class-stratified subset: int(n_c * fraction) rows of each class, at least one of those that occur (PAPER.md,
 // "Fractions are per class"). Same draws: a smaller fraction is a subset of a larger one. int64, ascending.
 torch::Tensor subset_rows(const torch::Tensor& labels, double fraction, const Stream& draws);
+
+// The rows of such a subset that a candidate is fitted on, and those that it is scored on. int64, ascending.
+struct HeldOut {
+  torch::Tensor kept, held_out;
+};
+// Part `part` of those that `selection` holds out, stratified (docs/PROTOCOL.md, "Selection"). Same draws: what a
+// smaller fraction keeps (holds out) is a subset of what a larger one does.
+HeldOut hold_out(const torch::Tensor& labels, double fraction, const Stream& draws, const Selection& selection,
+                 std::int64_t part);
 
 // The training rows of one unit.
 struct UnitRows {

@@ -3,6 +3,7 @@
 #include "cache/feature_store.h"
 #include "engine/cell_records.h"
 #include "engine/process.h"
+#include "engine/selection.h"
 #include "engine/training_rows.h"
 #include "plan/class_match.h"
 #include "registry/registry.h"
@@ -27,8 +28,9 @@ double seconds_since(Clock::time_point begin) {
   return std::chrono::duration<double>(Clock::now() - begin).count();
 }
 
-// The loss curves [E, H] of the heads, into their records; a head whose loss is not finite has failed.
-void write_curves(const torch::Tensor& loss, std::vector<CellRecord>& records) {
+// The loss curves [E, H] of the heads, into their records; a head whose loss is not finite has failed. `in_epochs`: the
+// tuner trains in epochs; else E is 1 at most.
+void write_curves(const torch::Tensor& loss, bool in_epochs, std::vector<CellRecord>& records) {
   if (loss.dim() != 2 || loss.size(1) != static_cast<std::int64_t>(records.size())) {
     throw Error(fmt::format("bug in the tuner plugin: fit() reports losses {}, expected [epochs, {}]",
                             c10::str(loss.sizes()), records.size()));
@@ -40,10 +42,12 @@ void write_curves(const torch::Tensor& loss, std::vector<CellRecord>& records) {
     const float* first = dense_data<float>(by_head) + static_cast<std::int64_t>(h) * epochs;
     curve.assign(first, first + epochs);
     const auto bad = std::find_if(curve.begin(), curve.end(), [](float v) { return !std::isfinite(v); });
-    if (bad != curve.end()) {
-      fail(records[h],
-           {fmt::format("training diverged: the loss of epoch {} is {}; lower lr", bad - curve.begin() + 1, *bad)});
-    }
+    if (bad == curve.end()) continue;
+    fail(records[h],
+         {in_epochs
+              ? fmt::format("training diverged: the loss of epoch {} is {}; lower lr", bad - curve.begin() + 1, *bad)
+              : fmt::format("the fit gave no numbers: its training loss is {}; are features finite, and not huge?",
+                            *bad)});
   }
 }
 
@@ -103,6 +107,7 @@ struct StackRunner::Loaded {
   Stack stack;
   StackShape shape;
   std::vector<UnitRows> rows;
+  std::vector<CellRows> own;  // the same
   std::vector<HeadSpec> heads;
   std::vector<CellRecord> records;
 
@@ -138,16 +143,17 @@ void StackRunner::check_widths(const Features& train, const Cell& cell) const {
 
 StackRunner::Loaded StackRunner::load(const Stack& stack) const {
   std::vector<UnitRows> rows;
+  std::vector<CellRows> own;
   std::int64_t classes = 0;
   for (const Unit& unit : stack.units) {
     const Features train = require_features(cache_, plan_.encodings[unit.train].id);
     const Cell& cell = plan_.cells[unit.cells.front()];
     classes = train.classes;
     const Views& views = plan_.encodings[unit.train].views;
-    const torch::Tensor labels = train.y.slice(0, 0, train.y.size(0) / views.copies());
     check_widths(train, cell);
-    rows.push_back(
-        {train.x, labels, subset_rows(labels, cell.fraction, subset_draws(plan_, cell)), views.copies(), views.pairs});
+    own.push_back(
+        rows_of_cell(plan_, unit.cells.front(), train.y.slice(0, 0, train.y.size(0) / views.copies()), labels_));
+    rows.push_back({train.x, own.back().labels, own.back().rows, views.copies(), views.pairs});
   }
   std::vector<std::size_t> order(stack.units.size());
   std::iota(order.begin(), order.end(), std::size_t{0});
@@ -159,10 +165,12 @@ StackRunner::Loaded StackRunner::load(const Stack& stack) const {
   for (const std::size_t i : order) {
     loaded.stack.units.push_back(stack.units[i]);
     loaded.rows.push_back(rows[i]);
+    loaded.own.push_back(own[i]);
     for (const std::size_t index : stack.units[i].cells) {
       const Cell& cell = plan_.cells[index];
       loaded.heads.push_back({plan_.tuners[cell.tuner].params, cell_draws(plan_, cell)});
       loaded.records.push_back(describe_cell(plan_, cell, context_.device));
+      loaded.records.back().task_realised_rate = own[i].realised_rate;
     }
   }
   return loaded;
@@ -171,7 +179,8 @@ StackRunner::Loaded StackRunner::load(const Stack& stack) const {
 StackResult StackRunner::run(const Stack& stack) {
   const Tf32Guard tf32(context_.device, /*allowed=*/false);
   Loaded loaded = load(stack);
-  const std::unique_ptr<Tuner> tuner = make_tuner(plan_.tuners[plan_.cells[stack.first_cell()].tuner]);
+  const ResolvedPlugin& resolved = plan_.tuners[plan_.cells[stack.first_cell()].tuner];
+  const std::unique_ptr<Tuner> tuner = make_tuner(resolved);
   tuner->init(loaded.shape, loaded.heads, context_.device);
 
   StackResult result;
@@ -184,11 +193,13 @@ StackResult StackRunner::run(const Stack& stack) {
   synchronize(context_.device);
   result.timing.fit_seconds = seconds_since(begin);
   result.timing.head_steps = static_cast<double>(report.head_steps);
-  write_curves(report.loss, loaded.records);
+  write_curves(report.loss, !resolved.parameter(Role::epochs).empty(), loaded.records);
 
   begin = Clock::now();
   result.timing.samples =
-      Evaluator(plan_, cache_, context_, raw_).measure(loaded.stack, *tuner, loaded.shape, loaded.records);
+      plan_.trials && loaded.own.front().held_out.defined()
+          ? score_held_out(plan_, cache_, context_, loaded.stack, loaded.own, *tuner, loaded.shape, loaded.records)
+          : Evaluator(plan_, cache_, context_, raw_).measure(loaded.stack, *tuner, loaded.shape, loaded.records);
   synchronize(context_.device);
   result.timing.evaluate_seconds = seconds_since(begin);
   result.timing.peak_bytes = peak_bytes(context_.device);

@@ -5,6 +5,7 @@
 #include "cache/feature_store.h"
 #include "engine/evaluate.h"
 #include "engine/stacks.h"
+#include "engine/task_labels.h"
 
 #include <nmlbench/context.h>
 #include <nmlbench/tuner.h>
@@ -39,8 +40,9 @@ StackResult run_by_halves(const Plan& plan, torch::Device device, const Stack& s
 
 class StackRunner {
  public:
-  StackRunner(const Plan& plan, const ArtifactCache& cache, const Context& context, RawSpectra& raw)
-      : plan_(plan), cache_(cache), context_(context), raw_(raw) {}
+  StackRunner(const Plan& plan, const ArtifactCache& cache, const Context& context, RawSpectra& raw,
+              TaskLabelTable& labels)
+      : plan_(plan), cache_(cache), context_(context), raw_(raw), labels_(labels) {}
 
   // All heads at once; throws whatever the tuner throws.
   StackResult run(const Stack& stack);
@@ -54,6 +56,7 @@ class StackRunner {
   const ArtifactCache& cache_;
   const Context& context_;
   RawSpectra& raw_;
+  TaskLabelTable& labels_;
 };
 
 }  // namespace nmlbench

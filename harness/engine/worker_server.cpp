@@ -7,6 +7,7 @@
 #include "engine/records_json.h"
 #include "engine/stack_size.h"
 #include "engine/told_inspector.h"
+#include "plan/trials.h"
 #include "registry/inspector.h"
 #include "registry/registry.h"
 
@@ -80,12 +81,21 @@ struct Stages {
     context.log = log_of_plugin;
   }
 
+  // The plan that a request is about: the matrix's own, or that of its trials.
+  Plan& plan_of(const json& request) {
+    if (!request.at("trials").get<bool>()) return plan;
+    if (!trials) trials = trials_of(plan).plan;
+    return *trials;
+  }
+
   Plan plan;
+  std::optional<Plan> trials;
   ArtifactCache cache;
   torch::Device device;
   int threads;
   Context context;
   RawSpectra raw;
+  TaskLabelTable labels{[](const Plan& of, std::size_t cell) { return draw_task_labels(of, of.cells[cell]); }};
 };
 
 class Server {
@@ -103,17 +113,21 @@ class Server {
     if (what == "feature_dim") {
       return PluginInspector().feature_dim(plugin(request.at("plugin")), request.at("about").get<SplitInfo>());
     }
-    if (what == "needs_source") return PluginInspector().needs_source(plugin(request.at("plugin")));
+    if (what == "noise_facts") return PluginInspector().noise(plugin(request.at("plugin")));
     Stages& stages = stages_.value();
     if (what == "dim") return feature_dim(stages, request);
     if (what == "noise") return noise(stages, request.at("checkpoint").get<std::size_t>());
+    if (what == "task-labels") {
+      const Plan& plan = stages.plan_of(request);
+      return draw_task_labels(plan, plan.cells.at(request.at("cell").get<std::size_t>()));
+    }
     if (what == "job") return job(stages, request.at("job").get<CheckpointJob>());
     if (what == "fine-tune") return fine_tune(stages, request.at("job").get<FineTuneJob>());
     if (what == "bound") {
-      StackSizer sizer(stages.plan, stages.cache, stages.device, stages.threads, nullptr);
+      StackSizer sizer(stages.plan_of(request), stages.cache, stages.device, stages.threads, nullptr);
       return sizer.bound(request.at("cells").get<std::vector<std::size_t>>(), request.at("shape").get<HeadShape>());
     }
-    return StackRunner(stages.plan, stages.cache, stages.context, stages.raw).run(request.at("stack").get<Stack>());
+    return stack(stages, request);
   }
 
  private:
@@ -154,7 +168,19 @@ class Server {
   static json feature_dim(Stages& stages, const json& request) {
     const Checkpoint& checkpoint = stages.plan.checkpoints.at(request.at("checkpoint").get<std::size_t>());
     const InputInfo input = input_of(stages.plan, checkpoint, request.at("split").get<std::size_t>());
-    return build_encoder(checkpoint, input, torch::kCPU)->feature_dim();
+    const std::shared_ptr<Encoder> encoder = build_encoder(checkpoint, input, torch::kCPU);
+    set_readouts(*encoder, checkpoint, {request.at("readout").get<std::size_t>()});
+    return encoder->feature_dim();
+  }
+
+  static json stack(Stages& stages, const json& request) {
+    const Stack stack = request.at("stack").get<Stack>();
+    Plan& plan = stages.plan_of(request);
+    auto tuner = request.at("tuners").begin();
+    for (const Unit& unit : stack.units) {
+      for (const std::size_t cell : unit.cells) plan.cells.at(cell).tuner = (tuner++)->get<std::size_t>();
+    }
+    return StackRunner(plan, stages.cache, stages.context, stages.raw, stages.labels).run(stack);
   }
 
   static json noise(Stages& stages, std::size_t checkpoint) {
@@ -171,7 +197,7 @@ class Server {
   json fine_tune(Stages& stages, const FineTuneJob& job) {
     SplitPool splits(stages.plan, uses_of_splits(stages.plan, {job}));
     const StageContext context{stages.cache, progress_, stages.device, nullptr};
-    return run_fine_tune_job(stages.plan, job, splits, context, stages.raw);
+    return run_fine_tune_job(stages.plan, job, splits, context, stages.raw, stages.labels);
   }
 
   ProgressSender progress_;

@@ -5,9 +5,9 @@ namespace nmlbench {
 
 // Requests, by their "what"; an answer has "answer", or "error" and "no_memory".
 //   load          libraries                                    the plugins, tried by the program before
-//   split, trainable, needs_source   plugin                    what planning asks of a plugin (plan/inspector.h)
+//   split, trainable, noise_facts    plugin                    what planning asks of a plugin (plan/inspector.h)
 //   plan          file, set, shard, answers, device, ...       plans the same matrix, told what plugins have answered
-//   dim, noise, job, bound, stack                              stages of the plan
+//   dim, noise, task-labels, job, bound, stack                 stages of the plan
 // Log lines and progress go the same way, as messages with "event". Ends the process when the other side is gone.
 [[noreturn]] void serve_worker(int socket);
 

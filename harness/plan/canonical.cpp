@@ -6,9 +6,9 @@ namespace {
 using nlohmann::json;
 
 // One text, or a list of them for a composition.
-json noise_identities(const Checkpoint& checkpoint) {
+json noise_identities(const std::vector<NoiseStep>& noise) {
   json identities = json::array();
-  for (const NoiseStep& step : checkpoint.noise) {
+  for (const NoiseStep& step : noise) {
     identities.push_back(step.model.identity());
     if (step.source) identities.back() = {{"model", step.model.identity()}, {"source", *step.source}};
   }
@@ -26,9 +26,10 @@ json stated_json(const Stated& stated) {
 
 json params_with_files(const ResolvedPlugin& plugin) {
   json params = json::parse(plugin.canonical);
+  const json readout = plugin.readout.empty() ? json::object() : json::parse(plugin.readout);
   for (const auto& [name, value] : plugin.params.values()) {
     const auto* path = std::get_if<std::string>(&value);  // other text is canonical
-    if (path == nullptr || path->empty() || params.contains(name)) continue;
+    if (path == nullptr || path->empty() || params.contains(name) || readout.contains(name)) continue;
     params[name] = std::filesystem::path(*path).filename().string();
   }
   return params;
@@ -40,9 +41,12 @@ json canonical(const Plan& plan, const MatrixSpec& spec) {
     splits.push_back({{"data", split.plugin.identity()}, {"digest", split.facts.digest}});
   for (const Checkpoint& c : plan.checkpoints) {
     json entry = {{"id", c.id}, {"encoder", c.encoder.identity()}, {"seed", c.seed}};
+    for (const ResolvedPlugin& read : c.readouts) {
+      if (!read.readout.empty()) entry["readouts"].push_back(json::parse(read.readout));
+    }
     if (c.trained()) {
       entry["split"] = *c.split;
-      entry["noise"] = noise_identities(c);
+      entry["noise"] = noise_identities(c.noise);
       entry["optim"] = json::parse(c.optim.canonical);
       if (c.validation) entry["validation"] = c.validation->test.split;
     }
@@ -58,10 +62,13 @@ json canonical(const Plan& plan, const MatrixSpec& spec) {
                      {"train", plan.tasks[t].train},
                      {"fraction", spec.tasks[plan.tasks[t].spec].fractions},
                      {"test", std::move(tests)}});
+    for (const std::optional<std::size_t>& noise : plan.tasks[t].noises) {
+      if (noise) tasks.back()["noise"].push_back(noise_identities(plan.task_noises[*noise]));
+    }
     if (plan.tasks[t].views.count > 0) tasks.back()["views"] = json::parse(plan.tasks[t].views.canonical);
   }
   for (const ResolvedPlugin& tuner : plan.tuners) tuners.push_back(tuner.identity());
-  return {
+  json all = {
       {"name", spec.name},
       {"seeds", spec.seeds},
       {"splits", std::move(splits)},
@@ -70,6 +77,11 @@ json canonical(const Plan& plan, const MatrixSpec& spec) {
       {"tuners", std::move(tuners)},
       {"encode", {{"precision", name_of(spec.encode.precision)}}},
       {"analysis", {{"center", spec.analysis.center_rows ? "row" : "column"}, {"max_rows", spec.analysis.max_rows}}}};
+  if (!plan.grids.empty()) {
+    all["selection"] = json::parse(plan.selection->canonical);
+    for (const Grid& grid : plan.grids) all["grids"].push_back(grid.candidates);
+  }
+  return all;
 }
 
 }  // namespace nmlbench

@@ -21,10 +21,13 @@ struct ResolvedPlugin {
   std::uint32_t revision = 0;
   std::string library;  // file name
   std::string library_version;
-  bool outside = false;   // the library is not one of the program's own
-  Params params;          // all declared parameters, defaults and presets filled in
-  std::string canonical;  // JSON object of the parameters that affect results, keys sorted, shortest numbers
-  std::string stack_key;  // tuners: the same without the per-head parameters; heads with equal keys may stack
+  bool outside = false;  // the library is not one of the program's own
+  Params params;         // all declared parameters, defaults and presets filled in
+  // JSON object of the parameters that affect results, but for paths and readouts; keys sorted, shortest numbers.
+  std::string canonical;
+  std::string readout;     // encoders: the same of the parameters of Role::readout; "" without such
+  std::string readout_id;  // those of them that are not the default: "pooling=mean,layer=-2"
+  std::string stack_key;   // tuners: the same without the per-head parameters; heads with equal keys may stack
   // Name and value of the parameters that the user chose otherwise than the default or preset; paths by file name.
   std::vector<std::pair<std::string, std::string>> differences;
   std::map<Role, std::string> roles;  // names of the parameters that mean something to the harness

@@ -55,6 +55,24 @@ void add_paths(const ResolvedPlugin& encoder, std::vector<std::string>& parts) {
   }
 }
 
+bool learns_from_captions(const Split& train) {
+  return train.facts.error.empty() && train.facts.info.kind == SampleKind::image_text;
+}
+
+// Why there are no sentences about the classes of the validation set, or "".
+std::string read_prompts(const PretrainSpec& pretrain, const Split& validation, ZeroShot& zero_shot) {
+  try {
+    zero_shot = read_zero_shot(pretrain.zero_shot);
+  } catch (const DataError& error) {
+    return error.what();
+  }
+  const std::int64_t classes = validation.facts.info.classes;
+  const auto names = static_cast<std::int64_t>(zero_shot.class_names.size());
+  if (names == 0 || names == classes) return "";
+  return fmt::format("{}: class_names has {} names, and {} has {} classes", pretrain.zero_shot.where.text(), names,
+                     data_of(validation), classes);
+}
+
 }  // namespace
 
 void CheckpointTable::add(const PretrainSpec& pretrain) {
@@ -78,7 +96,7 @@ void CheckpointTable::add_trained(const PretrainSpec& pretrain, const ResolvedPl
   const PluginRef data = preprocessing_.fitted(*pretrain.dataset, encoder);
   for (const ResolvedPlugin& dataset : catalog_.expand(PluginKind::dataset, data)) {
     const std::size_t split = splits_.add(dataset);
-    const std::optional<TestSet> validation = validation_of(pretrain, encoder, split);
+    const std::optional<Validation> validation = validation_of(pretrain, encoder, split);
     if (plan_.splits[split].is_text()) reject_for_texts(pretrain, optims);
     for (const std::vector<NoiseStep>& noise : noises) {
       for (const Optim& optim : optims) {
@@ -89,7 +107,7 @@ void CheckpointTable::add_trained(const PretrainSpec& pretrain, const ResolvedPl
           checkpoint.noise = noise;
           checkpoint.optim = optim;
           checkpoint.seed = seed;
-          if (validation) checkpoint.validation = {*validation, ""};
+          checkpoint.validation = validation;
           add_one(std::move(checkpoint), {seed});
         }
       }
@@ -98,15 +116,23 @@ void CheckpointTable::add_trained(const PretrainSpec& pretrain, const ResolvedPl
 }
 
 // An obstacle is told, and costs the accuracy alone.
-std::optional<TestSet> CheckpointTable::validation_of(const PretrainSpec& pretrain, const ResolvedPlugin& encoder,
-                                                      std::size_t train) {
+std::optional<Validation> CheckpointTable::validation_of(const PretrainSpec& pretrain, const ResolvedPlugin& encoder,
+                                                         std::size_t train) {
   if (!pretrain.validation) return std::nullopt;
-  TestSet test;
+  Validation validation;
+  TestSet& test = validation.test;
   test.split = splits_.add(splits_.only(preprocessing_.fitted(*pretrain.validation, encoder)));
   const Split& split = plan_.splits[test.split];
   test.name = variant(split.plugin);
   ClassMatch match = match_classes(plan_.splits[train], split);
   test.classes = std::move(match.classes);
+  // An encoder that learned from captions scores classes of any name; one with a head of its own says what that lacks.
+  if (learns_from_captions(plan_.splits[train])) {
+    match.obstacle = read_prompts(pretrain, split, validation.zero_shot);
+  } else if (!pretrain.zero_shot.values.empty() && plan_.splits[train].facts.error.empty()) {
+    throw ConfigError(pretrain.zero_shot.where,
+                      "is for encoders that learn from captions, and the data to pre-train on have none; remove it");
+  }
   test.obstacle = split.facts.error.empty() ? std::move(match.obstacle) : split.facts.error;
   if (test.obstacle.empty() && !(split.facts.info.sets.empty() && split.facts.info.right_classes.empty())) {
     test.obstacle = fmt::format(
@@ -114,7 +140,7 @@ std::optional<TestSet> CheckpointTable::validation_of(const PretrainSpec& pretra
         "label for each",
         split.plugin.where.text(), data_of(split));
   }
-  return test;
+  return validation;
 }
 
 // Random weights depend on the seed; an encoder without weights is the same under every seed.
@@ -154,15 +180,29 @@ void CheckpointTable::add_one(Checkpoint checkpoint, std::vector<std::int64_t> c
   std::vector<std::string> parts = parts_of(checkpoint, /*content=*/obstacle.empty());
   if (!obstacle.empty()) add_paths(checkpoint.encoder, parts);  // several may be missing
   checkpoint.id = identity_hash("checkpoint/1", parts);
-  if (!ids_.insert(checkpoint.id).second) return;
+  const auto [known, is_new] = index_of_.try_emplace(checkpoint.id, plan_.checkpoints.size());
+  if (!is_new) return add_readout(plan_.checkpoints[known->second], checkpoint.encoder);
   if (checkpoint.validation) {
-    const Split& split = plan_.splits[checkpoint.validation->test.split];
-    checkpoint.validation->id = identity_hash(
-        "upstream/1", {checkpoint.id, split.plugin.identity(), split.facts.digest, name_of(spec_.encode.precision)});
+    Validation& validation = *checkpoint.validation;
+    const Split& split = plan_.splits[validation.test.split];
+    std::vector<std::string> about = {checkpoint.id, split.plugin.identity(), split.facts.digest,
+                                      name_of(spec_.encode.precision)};
+    for (const auto& sentences : {validation.zero_shot.prompts, validation.zero_shot.class_names}) {
+      about.insert(about.end(), sentences.begin(), sentences.end());
+    }
+    validation.id = identity_hash("upstream/1", about);
   }
   notes_.push_back({identity_hash("checkpoint", parts_of(checkpoint, /*content=*/false)), std::move(obstacle),
                     std::move(cell_seeds)});
+  checkpoint.readouts = {checkpoint.encoder};
   plan_.checkpoints.push_back(std::move(checkpoint));
+}
+
+// What else is read from the weights of a checkpoint that is there.
+void CheckpointTable::add_readout(Checkpoint& checkpoint, const ResolvedPlugin& encoder) {
+  const bool known = std::any_of(checkpoint.readouts.begin(), checkpoint.readouts.end(),
+                                 [&](const ResolvedPlugin& other) { return other.readout == encoder.readout; });
+  if (!known) checkpoint.readouts.push_back(encoder);
 }
 
 // Weights that are not there cost the cells that want them.

@@ -10,7 +10,6 @@
 #include <cstdint>
 #include <map>
 #include <optional>
-#include <set>
 #include <string>
 #include <vector>
 
@@ -44,10 +43,12 @@ class CheckpointTable {
 
  private:
   void add_trained(const PretrainSpec& pretrain, const ResolvedPlugin& encoder);
-  std::optional<TestSet> validation_of(const PretrainSpec& pretrain, const ResolvedPlugin& encoder, std::size_t train);
+  std::optional<Validation> validation_of(const PretrainSpec& pretrain, const ResolvedPlugin& encoder,
+                                          std::size_t train);
   void add_as_built(const ResolvedPlugin& encoder, bool has_weights);
   void add_stated(const PretrainSpec& pretrain);
   void add_one(Checkpoint checkpoint, std::vector<std::int64_t> cell_seeds);
+  static void add_readout(Checkpoint& checkpoint, const ResolvedPlugin& encoder);
   std::string missing_weights(const ResolvedPlugin& encoder) const;
   std::vector<std::string> parts_of(const Checkpoint& checkpoint, bool content);
   void reject_noise_of_one_name(const Checkpoint& checkpoint);
@@ -59,7 +60,7 @@ class CheckpointTable {
   PreprocessingTable& preprocessing_;
   NoiseTable& noises_;
   Plan& plan_;
-  std::set<std::string> ids_;
+  std::map<std::string, std::size_t> index_of_;                    // id -> Plan::checkpoints
   std::map<std::string, std::vector<std::string>> noise_of_name_;  // name and ratio -> identity
   std::vector<CheckpointNotes> notes_;
 };

@@ -16,6 +16,12 @@ struct SplitFacts {
   std::string error;
 };
 
+// What a noise model changes besides class labels (NoiseModel).
+struct NoiseFacts {
+  bool corrupts_pairs = false;
+  bool replaces_samples = false;  // by those of a dataset that the matrix names as `source`
+};
+
 class Inspector {
  public:
   virtual ~Inspector() = default;
@@ -33,8 +39,8 @@ class Inspector {
   // to learn. Nothing: it cannot take them, or could not be made; its cells fail with the reason.
   virtual std::optional<std::int64_t> feature_dim(const ResolvedPlugin& encoder, const SplitInfo& samples) const = 0;
 
-  // True for noise models that take samples from another dataset (NoiseModel::replaces_samples). Nothing: as above.
-  virtual std::optional<bool> needs_source(const ResolvedPlugin& noise) const = 0;
+  // Nothing: as above.
+  virtual std::optional<NoiseFacts> noise(const ResolvedPlugin& model) const = 0;
 
   // Digest of every file that a path parameter names, "" when there is none. Throws ConfigError when one is missing.
   virtual std::string files(const ResolvedPlugin& plugin) const = 0;

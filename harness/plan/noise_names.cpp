@@ -38,12 +38,44 @@ const std::string& Checkpoint::encoder_name() const {
   return stated && !stated->encoder.empty() ? stated->encoder : encoder.name;
 }
 
-std::string Checkpoint::noise_name() const {
-  if (stated) return stated->noise;
+std::string name_of_noise(const std::vector<NoiseStep>& noise) {
   const bool several_ratios = std::count_if(noise.begin(), noise.end(), has_ratio) > 1;
   std::vector<std::string> names;
   for (const NoiseStep& step : noise) names.push_back(variant(step, several_ratios));
   return fmt::format("{}", fmt::join(names, "+"));
+}
+
+double ratio_of_noise(const std::vector<NoiseStep>& noise) {
+  std::vector<double> ratios;
+  for (const NoiseStep& step : noise) {
+    if (has_ratio(step)) ratios.push_back(ratio_of(step));
+  }
+  if (ratios.size() == 1) return ratios.front();
+  double untouched = 1.0;
+  for (const double ratio : ratios) untouched *= 1.0 - ratio;
+  return 1.0 - untouched;
+}
+
+std::vector<std::vector<NoiseStep>> noise_product(const std::vector<std::vector<NoiseStep>>& before,
+                                                  const std::vector<NoiseStep>& steps) {
+  std::vector<std::vector<NoiseStep>> product;
+  for (const std::vector<NoiseStep>& list : before) {
+    for (const NoiseStep& step : steps) {
+      product.push_back(list);
+      product.back().push_back(step);
+    }
+  }
+  return product;
+}
+
+bool changes_nothing(const std::vector<NoiseStep>& noise) {
+  return std::all_of(noise.begin(), noise.end(), [](const NoiseStep& step) {
+    return step.model.name == "clean" || (has_ratio(step) && ratio_of(step) == 0);
+  });
+}
+
+std::string Checkpoint::noise_name() const {
+  return stated ? stated->noise : name_of_noise(noise);
 }
 
 std::string Checkpoint::noise_models() const {
@@ -54,14 +86,7 @@ std::string Checkpoint::noise_models() const {
 
 std::optional<double> Checkpoint::noise_ratio() const {
   if (!trained()) return stated ? stated->noise_ratio : std::nullopt;
-  std::vector<double> ratios;
-  for (const NoiseStep& step : noise) {
-    if (has_ratio(step)) ratios.push_back(ratio_of(step));
-  }
-  if (ratios.size() == 1) return ratios.front();
-  double untouched = 1.0;
-  for (const double ratio : ratios) untouched *= 1.0 - ratio;
-  return 1.0 - untouched;
+  return ratio_of_noise(noise);
 }
 
 }  // namespace nmlbench

@@ -1,5 +1,7 @@
 #include "plan/noise_table.h"
 
+#include "plan/noise_names.h"
+
 #include <nmlbench/share.h>
 
 #include <cmath>
@@ -13,17 +15,7 @@ std::vector<std::vector<NoiseStep>> NoiseTable::expand(std::vector<NoiseSpec> mo
                                                        const ResolvedPlugin& encoder) {
   if (models.empty()) models.push_back({{"clean", {}, where}, std::nullopt});
   std::vector<std::vector<NoiseStep>> product = {{}};
-  for (const NoiseSpec& spec : models) {
-    std::vector<std::vector<NoiseStep>> longer;
-    const std::vector<NoiseStep> steps = axis(spec, encoder);
-    for (const std::vector<NoiseStep>& before : product) {
-      for (const NoiseStep& step : steps) {
-        longer.push_back(before);
-        longer.back().push_back(step);
-      }
-    }
-    product = std::move(longer);
-  }
+  for (const NoiseSpec& spec : models) product = noise_product(product, axis(spec, encoder));
   return product;
 }
 
@@ -36,13 +28,13 @@ std::vector<NoiseStep> NoiseTable::axis(const NoiseSpec& spec, const ResolvedPlu
     source_name = variant(splits_[*source].plugin);
   }
   for (ResolvedPlugin& model : catalog_.expand(PluginKind::noise, spec.model)) {
-    const std::optional<bool> needs = inspector_.needs_source(model);
-    if (needs == true && !source) {
+    const std::optional<NoiseFacts> facts = inspector_.noise(model);
+    if (facts && facts->replaces_samples && !source) {
       throw ConfigError(model.where, fmt::format("noise {} takes samples from another dataset and none is given; add "
                                                  "source = {{ plugin = \"NAME\", ... }}",
                                                  model.name));
     }
-    if (needs == false && source) {
+    if (facts && !facts->replaces_samples && source) {
       throw ConfigError(spec.source->where, fmt::format("noise {} takes no `source`; remove it", model.name));
     }
     steps.push_back({std::move(model), source, source_name});

@@ -105,6 +105,10 @@ Stream subset_draws(const Plan& plan, const Cell& cell) {
   return Stream(static_cast<std::uint64_t>(cell.seed)).at("task").at(plan.tasks[cell.task].name);
 }
 
+Stream task_noise_draws(const Plan& plan, const Cell& cell) {
+  return subset_draws(plan, cell).at("noise");
+}
+
 Stream cell_draws(const Plan& plan, const Cell& cell) {
   return subset_draws(plan, cell).at("fraction").at(fmt::format("{}", cell.fraction));
 }

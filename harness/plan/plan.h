@@ -8,7 +8,9 @@
 #include "plan/catalog.h"
 #include "plan/inspector.h"
 #include "plan/optim.h"
+#include "plan/selection.h"
 #include "plan/views.h"
+#include "plan/zero_shot.h"
 
 #include <nmlbench/random.h>
 
@@ -28,7 +30,7 @@ struct Split {
   bool is_text() const { return facts.info.kind == SampleKind::text; }
 };
 
-// One noise model of a checkpoint's list.
+// One noise model of a list, of a checkpoint's or a task's.
 struct NoiseStep {
   ResolvedPlugin model;
   std::optional<std::size_t> source;  // Plan::splits that its replacement samples come from
@@ -45,8 +47,9 @@ struct TestSet {
 
 // What the head of a checkpoint's pre-training is measured on. Part of no identity but its own.
 struct Validation {
-  TestSet test;    // its name is that of the data, "procedural(split=test)"
-  std::string id;  // of what is measured
+  TestSet test;        // its name is that of the data, "procedural(split=test)"
+  ZeroShot zero_shot;  // of an encoder that learned from captions and has no head
+  std::string id;      // of what is measured
 };
 
 // How a checkpoint came about elsewhere, as the matrix states it; what is empty is not known.
@@ -59,6 +62,7 @@ struct Stated {
 struct Checkpoint {
   std::string id;
   ResolvedPlugin encoder;
+  std::vector<ResolvedPlugin> readouts;  // the encoder with each readout that cells want; the first is `encoder`
   std::optional<Stated> stated;
   std::optional<std::size_t> split;  // Plan::splits it is trained on; none: weights as built
   std::vector<NoiseStep> noise;      // applied in this order; one step `clean` when the matrix names none
@@ -80,10 +84,12 @@ struct Checkpoint {
   std::optional<double> noise_ratio() const;
 };
 
-// The frozen features of one split under one checkpoint: all its samples, or all of each view after another.
+// The frozen features of one split under one checkpoint and readout: of all its samples, or of all of each view after
+// another.
 struct Encoding {
   std::string id;
   std::size_t checkpoint = 0;
+  std::size_t readout = 0;  // Checkpoint::readouts
   std::size_t split = 0;
   Views views;
 };
@@ -94,8 +100,16 @@ struct Task {
   std::size_t spec = 0;   // MatrixSpec::tasks
   std::size_t train = 0;  // Plan::splits
   Views views;            // of the training images
+  // Of the training labels, an axis: Plan::task_noises, or none where nothing is changed.
+  std::vector<std::optional<std::size_t>> noises;
   std::vector<TestSet> tests;
   std::string params;  // JSON of the parameters of its data and views, {"train.per_class": 80, ..}, for people
+};
+
+// A tuner with candidates, of which Plan::selection takes one for each cell.
+struct Grid {
+  std::vector<std::size_t> candidates;  // Plan::tuners, two or more, as in plan/candidates.h
+  std::string params;                   // canonical JSON: those that candidates differ in are lists
 };
 
 // One head: tuned on a task's training features, measured on all its test sets.
@@ -103,9 +117,13 @@ struct Cell {
   std::string id;
   std::string coordinates;  // hash of the identity without content digests: survives a repaired file
   std::size_t checkpoint = 0;
+  std::size_t readout = 0;  // Checkpoint::readouts
   std::size_t task = 0;
+  std::optional<std::size_t> noise;  // Plan::task_noises; none: the labels are the data's own
   double fraction = 1.0;
-  std::size_t tuner = 0;
+  std::size_t tuner = 0;             // Plan::tuners; of a grid the first, until one is chosen
+  std::optional<std::size_t> grid;   // Plan::grids; none: nothing is chosen
+  std::optional<std::int64_t> part;  // of the training rows that is held out from it; none: it trains on all
   std::int64_t seed = 0;
   std::size_t train = 0;           // Plan::encodings
   std::vector<std::size_t> tests;  // Plan::encodings, in the task's order
@@ -122,11 +140,18 @@ struct Plan {
   std::vector<Checkpoint> checkpoints;
   std::vector<Encoding> encodings;
   std::vector<Task> tasks;
+  std::vector<std::vector<NoiseStep>> task_noises;  // each applied in its order
+  std::vector<std::string> task_noise_ids;          // of each of them, a content hash
   std::vector<ResolvedPlugin> tuners;
-  std::vector<Cell> cells;                   // by checkpoint, task, fraction, tuner, seed
+  std::optional<Selection> selection;
+  std::vector<Grid> grids;
+  std::vector<Cell> cells;                   // by checkpoint, readout, task, noise, fraction, tuner, seed
   std::vector<std::string> cells_elsewhere;  // ids of the cells of other shards
   bool keep_predictions = true;              // in the records; part of no identity
+  bool trials = false;                       // its cells are trials of another plan's (plan/trials.h)
 
+  // The encoder of a cell, with its readout.
+  const ResolvedPlugin& encoder(const Cell& cell) const { return checkpoints[cell.checkpoint].readouts[cell.readout]; }
   // Rows that an encoding has.
   std::int64_t rows(const Encoding& encoding) const {
     return splits[encoding.split].facts.info.size * encoding.views.copies();
@@ -162,5 +187,7 @@ std::int64_t subset_size(std::int64_t n, double fraction);
 Stream cell_draws(const Plan& plan, const Cell& cell);
 // The draws that pick the training rows: without the fraction, so that smaller fractions are subsets of larger ones.
 Stream subset_draws(const Plan& plan, const Cell& cell);
+// The draws of a task's noise, likewise: one sample has one label in every fraction.
+Stream task_noise_draws(const Plan& plan, const Cell& cell);
 
 }  // namespace nmlbench

@@ -6,7 +6,9 @@
 #include "plan/plan.h"
 #include "plan/preprocessing.h"
 #include "plan/split_table.h"
+#include "plan/task_noise.h"
 #include "plan/tasks.h"
+#include "plan/tuner_table.h"
 
 #include <algorithm>
 #include <map>
@@ -22,14 +24,15 @@ class Planner {
  public:
   Planner(const MatrixSpec& spec, const Catalog& catalog, const Inspector& inspector)
       : spec_(spec),
-        catalog_(catalog),
         inspector_(inspector),
         excluder_(spec.excludes),
         splits_(catalog, inspector, plan_.splits),
         preprocessing_(catalog, inspector),
         noises_(catalog, inspector, splits_, preprocessing_, plan_.splits),
         checkpoints_(spec, catalog, inspector, splits_, preprocessing_, noises_, plan_),
-        tasks_(spec, inspector, splits_, preprocessing_, plan_) {}
+        tasks_(spec, inspector, splits_, preprocessing_, plan_),
+        tuners_(spec, catalog, plan_),
+        task_noises_(catalog, inspector, plan_) {}
 
   Plan make() {
     plan_.matrix = spec_.name;
@@ -40,7 +43,8 @@ class Planner {
                                     {"max_rows", spec_.analysis.max_rows}}
                          .dump();
     for (const PretrainSpec& pretrain : spec_.pretrains) checkpoints_.add(pretrain);
-    for (const PluginRef& tuner : spec_.tuners) add_tuners(tuner);
+    tuners_.fill();
+    for (const TaskSpec& task : spec_.tasks) noises_of_task_.push_back(task_noises_.axis(task));
     for (std::size_t checkpoint = 0; checkpoint < plan_.checkpoints.size(); ++checkpoint) add_cells(checkpoint);
     if (!spec_.overridden && !plan_.tuners.empty()) excluder_.require_use();
     plan_.canonical = canonical(plan_, spec_).dump();
@@ -48,61 +52,91 @@ class Planner {
   }
 
  private:
-  void add_tuners(const PluginRef& ref) {
-    for (ResolvedPlugin& tuner : catalog_.expand(PluginKind::tuner, ref)) {
-      for (const ResolvedPlugin& other : plan_.tuners) {
-        if (other.identity() == tuner.identity()) {
-          throw ConfigError(ref.where, fmt::format("tuner {} {} is there twice", tuner.name, tuner.canonical));
-        }
-      }
-      plan_.tuners.push_back(std::move(tuner));
-    }
-  }
-
-  std::size_t add_encoding(std::size_t checkpoint, std::size_t split, const Views& views = {}) {
-    const auto [place, is_new] = encoding_of_.try_emplace({checkpoint, split, views.canonical}, plan_.encodings.size());
+  std::size_t add_encoding(std::size_t checkpoint, std::size_t readout, std::size_t split, const Views& views = {}) {
+    const auto [place, is_new] =
+        encoding_of_.try_emplace({checkpoint, readout, split, views.canonical}, plan_.encodings.size());
     if (is_new) {
       const Split& data = plan_.splits[split];
       std::vector<std::string> parts = {plan_.checkpoints[checkpoint].id, data.plugin.name,
                                         std::to_string(data.plugin.revision), data.facts.digest,
                                         name_of(spec_.encode.precision)};
       if (views.count > 0) parts.push_back(views.canonical);
-      plan_.encodings.push_back({identity_hash("encoding/1", parts), checkpoint, split, views});
+      add_readout(checkpoint, readout, parts);
+      plan_.encodings.push_back({identity_hash("encoding/1", parts), checkpoint, readout, split, views});
     }
     return place->second;
   }
 
+  // The default is no part of identities, so that a parameter that an encoder gets later changes none.
+  void add_readout(std::size_t checkpoint, std::size_t readout, std::vector<std::string>& parts) const {
+    const std::string& id = plan_.checkpoints[checkpoint].readouts[readout].readout_id;
+    if (!id.empty()) parts.push_back("readout " + id);
+  }
+
   void add_cells(std::size_t checkpoint) {
+    for (std::size_t i = 0; i < plan_.checkpoints[checkpoint].readouts.size(); ++i) add_cells(checkpoint, i);
+  }
+
+  void add_cells(std::size_t checkpoint, std::size_t readout) {
     for (std::size_t spec = 0; spec < spec_.tasks.size(); ++spec) {
       const std::size_t task = tasks_.at(spec, checkpoint);
       // also without tuners: `nmlbench features` wants them
-      add_encoding(checkpoint, plan_.tasks[task].train, plan_.tasks[task].views);
-      for (const TestSet& test : plan_.tasks[task].tests) add_encoding(checkpoint, test.split);
-      for (const double fraction : spec_.tasks[spec].fractions) {
-        for (std::size_t tuner = 0; tuner < plan_.tuners.size(); ++tuner) {
-          for (const std::int64_t seed : checkpoints_.notes(checkpoint).seeds) {
-            Cell cell;
-            cell.checkpoint = checkpoint;
-            cell.task = task;
-            cell.fraction = fraction;
-            cell.tuner = tuner;
-            cell.seed = seed;
-            if (!excluder_.excludes(plan_, cell)) add_cell(std::move(cell));
-          }
+      add_encoding(checkpoint, readout, plan_.tasks[task].train, plan_.tasks[task].views);
+      for (const TestSet& test : plan_.tasks[task].tests) add_encoding(checkpoint, readout, test.split);
+      plan_.tasks[task].noises = noises_of_task_[spec];
+      for (const std::optional<std::size_t>& noise : noises_of_task_[spec]) {
+        for (const double fraction : spec_.tasks[spec].fractions) {
+          Cell cell;
+          cell.checkpoint = checkpoint;
+          cell.readout = readout;
+          cell.task = task;
+          cell.noise = noise;
+          cell.fraction = fraction;
+          add_heads(std::move(cell));
         }
+      }
+    }
+  }
+
+  // A cell for each tuner and seed.
+  void add_heads(Cell cell) {
+    for (const Method& method : tuners_.methods()) {
+      cell.tuner = method.tuner;
+      cell.grid = method.grid;
+      for (const std::int64_t seed : checkpoints_.notes(cell.checkpoint).seeds) {
+        cell.seed = seed;
+        if (!excluder_.excludes(plan_, cell)) add_cell(cell);
       }
     }
   }
 
   void add_cell(Cell cell) {
     const Task& task = plan_.tasks[cell.task];
-    cell.train = add_encoding(cell.checkpoint, task.train, task.views);
-    for (const TestSet& test : task.tests) cell.tests.push_back(add_encoding(cell.checkpoint, test.split));
+    cell.train = add_encoding(cell.checkpoint, cell.readout, task.train, task.views);
+    for (const TestSet& test : task.tests) {
+      cell.tests.push_back(add_encoding(cell.checkpoint, cell.readout, test.split));
+    }
+    if (cell.grid) prepare_selection(cell);
     cell.obstacle = checkpoints_.notes(cell.checkpoint).obstacle;
     if (cell.obstacle.empty()) cell.obstacle = other_width(plan_.checkpoints[cell.checkpoint], task);
     cell.id = identity_hash("cell/1", cell_parts(cell, /*content=*/true));
     cell.coordinates = identity_hash("cell", cell_parts(cell, /*content=*/false));
     plan_.cells.push_back(std::move(cell));
+  }
+
+  // What has to be there for its candidates to be scored.
+  void prepare_selection(Cell& cell) {
+    const Task& task = plan_.tasks[cell.task];
+    const Selection& selection = *plan_.selection;
+    if (selection.parts() > 0) add_encoding(cell.checkpoint, cell.readout, task.train);
+    if (selection.rule == Selection::Rule::holdout && !selection.refit) cell.part = 0;
+    const bool has_id =
+        std::any_of(task.tests.begin(), task.tests.end(), [](const TestSet& test) { return !test.ood; });
+    if (selection.rule == Selection::Rule::oracle && !has_id) {
+      throw ConfigError(
+          spec_.tasks[task.spec].where,
+          fmt::format("task \"{}\" has no test set of kind id, by which rule = \"oracle\" chooses", task.name));
+    }
   }
 
   // An encoder without anything to learn (pixels) may make features of another width of images of another size.
@@ -137,19 +171,20 @@ class Planner {
 
   std::vector<std::string> cell_parts(const Cell& cell, bool content) {
     const Task& task = plan_.tasks[cell.task];
-    const ResolvedPlugin& tuner = plan_.tuners[cell.tuner];
     std::vector<std::string> parts = {
         spec_.name,
         content ? plan_.encodings[cell.train].id : checkpoints_.notes(cell.checkpoint).coordinates,
         plan_.splits[task.train].plugin.identity(),
         task.name,
         fmt::format("{}", cell.fraction),
-        tuner.identity(),
-        content ? inspector_.files(tuner) : "",
+        tuner_identity(plan_, {cell.tuner, cell.grid}),
+        content ? files_of_tuner(cell) : "",
         std::to_string(cell.seed),
         plan_.analysis.center_rows ? "row" : "column",
         std::to_string(plan_.analysis.max_rows)};
     if (task.views.count > 0) parts.push_back(task.views.canonical);
+    if (!content) add_readout(cell.checkpoint, cell.readout, parts);
+    if (cell.noise) task_noises_.add_parts(*cell.noise, content, parts);
     if (keeps_more(plan_.splits[task.train].facts.info.size, cell.fraction)) parts.emplace_back("decimal fraction");
     for (std::size_t i = 0; i < task.tests.size(); ++i) {
       const TestSet& test = task.tests[i];
@@ -158,6 +193,15 @@ class Planner {
       if (!test.classes.empty()) parts.push_back(fmt::format("classes {}", fmt::join(test.classes, " ")));
     }
     return parts;
+  }
+
+  std::string files_of_tuner(const Cell& cell) const {
+    if (!cell.grid) return inspector_.files(plan_.tuners[cell.tuner]);
+    std::string files;
+    for (const std::size_t candidate : plan_.grids[*cell.grid].candidates) {
+      files += inspector_.files(plan_.tuners[candidate]) + "\n";
+    }
+    return files;
   }
 
   // Whether subset_size() is above the product in binary, which counted once, for some class that is not larger than
@@ -172,7 +216,6 @@ class Planner {
   }
 
   const MatrixSpec& spec_;
-  const Catalog& catalog_;
   const Inspector& inspector_;
   Excluder excluder_;
   Plan plan_;
@@ -181,7 +224,11 @@ class Planner {
   NoiseTable noises_;
   CheckpointTable checkpoints_;
   TaskMaker tasks_;
-  std::map<std::tuple<std::size_t, std::size_t, std::string>, std::size_t> encoding_of_;  // with the views
+  TunerTable tuners_;
+  // Checkpoint, readout, split, views.
+  std::map<std::tuple<std::size_t, std::size_t, std::size_t, std::string>, std::size_t> encoding_of_;
+  TaskNoiseTable task_noises_;
+  std::vector<std::vector<std::optional<std::size_t>>> noises_of_task_;  // of MatrixSpec::tasks
   std::map<std::pair<std::int64_t, double>, bool> keeps_more_;
   std::map<std::string, std::optional<std::int64_t>> width_of_;  // encoder and shape of its samples
 };

@@ -138,6 +138,15 @@ inline constexpr CellColumn kCellColumns[] = {
      "top-1 accuracy of the encoder's own head on clean labels of its pre-training task (`validation`); null where it "
      "was not measured",
      7},
+    {"selection", ColumnType::json, Home::cells, Use::axis, true, InViews::both, &CellRecord::selection,
+     "by which rule its tuner's parameters were chosen from a grid, JSON; empty when nothing was chosen", 8},
+    {"task_noise_ratio", ColumnType::real, Home::cells, Use::axis, true, InViews::both, &CellRecord::task_noise_ratio,
+     "share of noisy training labels of the task that was asked for; 0 without noise", 8},
+    {"task_noise", ColumnType::text, Home::cells, Use::axis, true, InViews::both, &CellRecord::task_noise,
+     "noise model of the task's training labels; empty without one", 8},
+    {"task_realised_rate", ColumnType::real, Home::cells, Use::axis, false, InViews::both,
+     &CellRecord::task_realised_rate, "share of the rows trained on whose label that noise changed; null without it",
+     8},
 };
 
 constexpr bool is_numeric(const CellColumn& column) {

@@ -48,6 +48,16 @@ struct ConfusionRow {
   std::vector<std::array<std::int64_t, 3>> counts;  // {label, predicted class, samples} of the pairs that occur, sorted
 };
 
+// One candidate of the grid that a cell's tuner was chosen from. Scores are means over the rows that it was scored on.
+struct CandidateRow {
+  std::int64_t candidate = 0;  // from 1, in written order
+  std::string params;          // JSON: those in which candidates differ
+  std::string status;          // "done" | "failed" | "not tried", when the rule asks for no scores
+  std::string message;         // why it failed
+  bool chosen = false;
+  std::optional<double> accuracy, loss;
+};
+
 // One cell of the matrix, finished or failed.
 struct CellRecord {
   std::string cell_id;      // content hash
@@ -61,9 +71,13 @@ struct CellRecord {
   std::optional<double> noise_ratio;
   std::string checkpoint_id;
   std::string task;
+  std::string task_noise;                    // of the task's training labels; "": none
+  double task_noise_ratio = 0.0;             // as asked for
+  std::optional<double> task_realised_rate;  // share of the rows trained on whose label it changed
   double fraction = 1.0;
   std::string tuner;
   std::string tuner_params;  // canonical JSON
+  std::string selection;     // JSON: the rule by which one of several candidates is chosen; "" with one
   std::int64_t seed = 0;
   std::string recipe, pretrain_params;  // JSON; "" without pre-training here
   std::string task_params, protocol;    // JSON
@@ -77,6 +91,7 @@ struct CellRecord {
   std::vector<ConfusionRow> confusion;
   std::vector<PredictionRow> predictions;  // none when they are not kept
   std::vector<float> loss_curve;           // mean training loss of each epoch
+  std::vector<CandidateRow> candidates;    // none without a grid
   // The cell's share of its stack's time, device-synchronised; empty where it was not measured.
   std::optional<double> tune_seconds, evaluate_seconds;
 };

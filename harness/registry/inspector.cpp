@@ -64,8 +64,9 @@ std::optional<std::int64_t> PluginInspector::feature_dim(const ResolvedPlugin& e
   }
 }
 
-std::optional<bool> PluginInspector::needs_source(const ResolvedPlugin& noise) const {
-  return make_noise(noise)->replaces_samples();
+std::optional<NoiseFacts> PluginInspector::noise(const ResolvedPlugin& model) const {
+  const std::unique_ptr<NoiseModel> object = make_noise(model);
+  return NoiseFacts{object->corrupts_pairs(), object->replaces_samples()};
 }
 
 std::string PluginInspector::files(const ResolvedPlugin& plugin) const {

@@ -123,7 +123,11 @@ void check_parameters(const PluginEntry& entry, const std::string& name) {
     if (!names.insert(spec.name).second) {
       throw Error(fmt::format("declares parameter \"{}\" of \"{}\" twice", spec.name, name));
     }
-    if (spec.role != Role::none && !roles.insert(spec.role).second) {
+    if (spec.role == Role::readout && (entry.kind != PluginKind::encoder || spec.type == ParamType::path)) {
+      throw Error(fmt::format("makes parameter \"{}\" of \"{}\" a readout, which only encoders have, and no paths are",
+                              spec.name, name));
+    }
+    if (spec.role != Role::none && spec.role != Role::readout && !roles.insert(spec.role).second) {
       throw Error(fmt::format("gives parameter \"{}\" of \"{}\" a role that another one has", spec.name, name));
     }
     if (entry.kind == PluginKind::noise && spec.role == Role::none && std::string_view(spec.name) == "ratio") {

@@ -98,6 +98,18 @@ Params shared_params(const ResolvedPlugin& tuner) {
   return tuner.params.shared_by_heads(per_head);
 }
 
+// "pooling=mean,layer=-2": the differences that are of readouts.
+std::string readout_id(const PluginEntry& entry, const std::vector<std::pair<std::string, std::string>>& differences) {
+  const ParamSpec* end = entry.params + entry.param_count;
+  std::vector<std::string> parts;
+  for (const auto& [name, value] : differences) {
+    const ParamSpec* spec =
+        std::find_if(entry.params, end, [&, &name = name](const ParamSpec& s) { return s.name == name; });
+    if (spec != end && spec->role == Role::readout) parts.push_back(name + "=" + value);
+  }
+  return fmt::format("{}", fmt::join(parts, ","));
+}
+
 // What is not there nobody can write.
 bool others_can_write(const fs::path& path) {
   struct stat status {};
@@ -254,11 +266,13 @@ std::vector<ResolvedPlugin> Registry::expand(PluginKind kind, const PluginRef& r
     plugin.params = std::move(values.params);
     plugin.canonical = std::move(values.canonical);
     plugin.stack_key = std::move(values.stack_key);
+    plugin.readout = std::move(values.readout);
     plugin.differences = std::move(values.differences);
     for (std::uint64_t i = 0; i < item->entry->param_count; ++i) {
       const ParamSpec& spec = item->entry->params[i];
       if (spec.role != Role::none) plugin.roles.emplace(spec.role, spec.name);
     }
+    plugin.readout_id = readout_id(*item->entry, plugin.differences);
     plugin.entry = item->entry;
     plugin.where = ref.where;
     result.push_back(std::move(plugin));

@@ -60,8 +60,14 @@ void require_texts(const InputInfo& input, const std::string& encoder) {
 }
 
 Encoder::~Encoder() = default;
+void Encoder::set_readouts(const std::vector<Params>&) {
+  throw Error("bug in the encoder plugin: it has parameters of Role::readout and does not override set_readouts()");
+}
 torch::Tensor Encoder::pretrain_logits(const Batch&) {
   return {};
+}
+ClassScores Encoder::zero_shot(const std::vector<std::vector<Text>>&) {
+  return nullptr;
 }
 torch::Tensor Encoder::pretrain_loss(const Batch& batch) {
   const torch::Tensor logits = pretrain_logits(batch);

@@ -1,6 +1,10 @@
 #include "fine_tuning.h"
+#include "knn.h"
 #include "linear_probe.h"
+#include "logistic.h"
+#include "ncm.h"
 #include "nmtune.h"
+#include "ridge.h"
 
 #include <nmlbench/plugin.h>
 
@@ -15,6 +19,16 @@ NMLBENCH_PLUGINS(
                                             NMLBENCH_PAPER),
     nmlbench::entry<nmlbench::plugins::NmTune>(
         "nmtune", 3, "the MLP with consistency, covariance and dominant singular value losses", NMLBENCH_PAPER),
+    nmlbench::entry<nmlbench::plugins::Logistic>(
+        "logistic", 1, "multinomial logistic regression with L2 penalty, by L-BFGS to its optimum",
+        "scikit-learn's LogisticRegression; Oquab et al. 2023, arXiv 2304.07193 (protocol)"),
+    nmlbench::entry<nmlbench::plugins::Ridge>(
+        "ridge", 1, "ridge regression on one-hot targets, with a penalty or the best by leave-one-out",
+        "scikit-learn's RidgeClassifierCV; Golub, Heath & Wahba 1979"),
+    nmlbench::entry<nmlbench::plugins::Knn>("knn", 1, "weighted nearest neighbours by cosine similarity",
+                                            "Wu et al. 2018, arXiv 1805.01978; Caron et al. 2021, "
+                                            "arXiv 2104.14294"),
+    nmlbench::entry<nmlbench::plugins::NearestClassMean>("ncm", 1, "nearest class mean", "Mensink et al. 2013"),
     nmlbench::entry<nmlbench::plugins::FullFineTune>("full-finetune", 1,
                                                      "moves all weights of the encoder, with a linear head",
                                                      NMLBENCH_FOLLOW_UP),

@@ -25,9 +25,11 @@ class NmTune : public FeatureMlp {
  public:
   static constexpr ParamSpec kParams[] = {
       NMLBENCH_FEATURE_MLP_PARAMS,
-      choice("preset", "official", "official|paper",
+      choice("preset", "official",
+             "official|paper|official-consistency|official-covariance|official-dominance|paper-consistency|"
+             "paper-covariance|paper-dominance",
              "official: the weights of the released code's command; paper: those of the paper's text (views are the "
-             "task's)"),
+             "task's); with a term's name, that term alone"),
       real("consistency", "1.0", "weight of the consistency loss").range(0, 1e6).per_head(),
       real("covariance", "0.04", "weight of the covariance loss").range(0, 1e6).per_head(),
       real("dominance", "0.001", "weight of the dominant singular value loss").range(0, 1e6).per_head(),
@@ -38,6 +40,12 @@ class NmTune : public FeatureMlp {
   static constexpr Preset kPresets[] = {
       {"official", "consistency=1.0 covariance=0.04 dominance=0.001 top_k=5"},
       {"paper", "consistency=0.01 covariance=0.01 dominance=0.01 top_k=1"},
+      {"official-consistency", "consistency=1.0 covariance=0 dominance=0 top_k=5"},
+      {"official-covariance", "consistency=0 covariance=0.04 dominance=0 top_k=5"},
+      {"official-dominance", "consistency=0 covariance=0 dominance=0.001 top_k=5"},
+      {"paper-consistency", "consistency=0.01 covariance=0 dominance=0 top_k=1"},
+      {"paper-covariance", "consistency=0 covariance=0.01 dominance=0 top_k=1"},
+      {"paper-dominance", "consistency=0 covariance=0 dominance=0.01 top_k=1"},
   };
 
   using FeatureMlp::FeatureMlp;

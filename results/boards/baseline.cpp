@@ -19,6 +19,7 @@ std::vector<Field> free_fields(Field baseline) {
   if (baseline == Field::tuner) fields.push_back(Field::tuner_params);
   if (baseline == Field::encoder) fields.push_back(Field::encoder_params);
   if (baseline == Field::noise_ratio) fields.push_back(Field::noise);  // nothing corrupted: no noise model
+  if (baseline == Field::task_noise_ratio) fields.push_back(Field::task_noise);
   return fields;
 }
 
@@ -27,7 +28,8 @@ std::vector<Field> pairing_fields(Field baseline) {
   std::vector<Field> fields;
   for (const Field field :
        {Field::encoder, Field::encoder_params, Field::pretrain_dataset, Field::noise, Field::noise_ratio, Field::task,
-        Field::fraction, Field::seed, Field::test_set, Field::test_kind, Field::tuner, Field::tuner_params}) {
+        Field::task_noise, Field::task_noise_ratio, Field::fraction, Field::seed, Field::test_set, Field::test_kind,
+        Field::tuner, Field::tuner_params}) {
     if (!contains(free_fields(baseline), field)) fields.push_back(field);
   }
   return fields;

@@ -17,7 +17,7 @@ struct BoardFacts {
   std::vector<std::string> group_by;
   std::vector<std::string> matrices;  // that contributed, sorted
   Inference inference;
-  // Sentences; "" where there is nothing to say (measurement_facts.h, best_setting.h).
+  // Sentences; "" where there is nothing to say (measurement_facts.h, best_setting.h, query/oracle.h).
   std::string seeds_vary, spectra, superseded, chosen_on_test, unmeasured;
 };
 

@@ -4,6 +4,7 @@
 #include "results/boards/scores.h"
 #include "results/boards/selection.h"
 #include "results/query/grouping.h"
+#include "results/query/oracle.h"
 #include "results/store/database.h"
 
 #include <nmlbench/error.h>
@@ -325,6 +326,8 @@ Comparison compare_results(const Store& a, const Store& b, const CompareQuery& q
   if (!result.superseded.empty()) superseded.push_back("In A: " + result.superseded);
   if (!of_b.superseded.empty()) superseded.push_back("In B: " + of_b.superseded);
   result.superseded = fmt::format("{}", fmt::join(superseded, " "));
+  result.chosen_on_test = oracle_note(before.data);
+  if (result.chosen_on_test.empty()) result.chosen_on_test = oracle_note(after.data);
   count_statuses(result, before, after, pairing);
   if (pairing.b_of_a.empty()) {
     throw Error(fmt::format("{} and {} have no cell in common; compare two runs of one matrix", result.a.string(),

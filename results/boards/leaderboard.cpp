@@ -8,6 +8,7 @@
 #include "results/boards/selection.h"
 #include "results/boards/test_sampling.h"
 #include "results/query/grouping.h"
+#include "results/query/oracle.h"
 #include "results/store/database.h"
 
 #include <nmlbench/error.h>
@@ -316,6 +317,16 @@ Leaderboard build(const Store& store, const Observations& data, const Leaderboar
   return board;
 }
 
+void mark_chosen_on_test(Leaderboard& board, const std::string& best, const std::string& oracle) {
+  board.chosen_on_test = best + (best.empty() || oracle.empty() ? "" : " ") + oracle;
+  for (LeaderboardRow& row : board.rows) {
+    row.chosen_on_test = !best.empty();
+    for (std::size_t i = 0; i < board.group_by.size(); ++i) {
+      row.chosen_on_test |= board.group_by[i] == "selection" && is_oracle(row.key[i].text);
+    }
+  }
+}
+
 void check_paired_samples(const LeaderboardQuery& query) {
   if (!query.paired_samples) return;
   if (query.metric != "accuracy") throw Error("--paired samples is about right and wrong: --metric accuracy only");
@@ -338,7 +349,7 @@ Leaderboard query_leaderboard(const Store& store, const LeaderboardQuery& query)
     Observations data = select_observations(store, query);
     const std::string chosen = keep_best(data, query);
     Leaderboard board = build(store, data, query, asked);
-    board.chosen_on_test = chosen;
+    mark_chosen_on_test(board, chosen, oracle_note(data));
     if (asked.samples) board.without_predictions = asked.samples->what_is_missing();
     return board;
   });

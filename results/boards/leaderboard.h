@@ -91,6 +91,7 @@ struct LeaderboardRow {
   std::size_t cells = 0;                    // done
   std::size_t failed = 0;                   // not in the averages
   bool complete = true;
+  bool chosen_on_test = false;       // its parameters were, by --best or by rule = "oracle"
   std::optional<double> noise_rate;  // realised, or as asked for where that is not known (grouping.h)
 };
 

@@ -5,6 +5,7 @@
 #include "results/boards/scores.h"
 #include "results/boards/selection.h"
 #include "results/query/grouping.h"
+#include "results/query/oracle.h"
 #include "results/store/database.h"
 
 #include <nmlbench/error.h>
@@ -154,6 +155,8 @@ class BaselineSeries {
     for (const Field field : {Field::tuner, Field::tuner_params}) std::erase(fields, field);
     const Labels labels(data);
     std::erase_if(data_.rows, [&](const Observation& row) { return !choice.matches(data, labels, row); });
+    // one that has several rules of selection is held against its like
+    if (data_.distinct(field("selection")).size() < 2) std::erase(fields, field("selection"));
     data_.failed.clear();
     std::vector<Field> with_ratio = fields;
     with_ratio.push_back(Field::noise_ratio);
@@ -200,7 +203,7 @@ std::vector<Field> series_fields(const Observations& data, const LeaderboardQuer
   for (const Field level : {Field::noise, Field::noise_ratio}) {
     if (!contains(fields, level)) fields.push_back(level);
   }
-  fields = told_apart(data, std::move(fields));
+  fields = with_oracle(data, told_apart(data, std::move(fields)));
   std::erase(fields, Field::noise_ratio);
   return fields;
 }
@@ -303,6 +306,7 @@ NoiseEffect build_effect(const Store& store, const Observations& data, const Lea
 
   NoiseEffect effect;
   describe(effect, store, query);
+  effect.chosen_on_test = oracle_note(data);
   effect.matrices = data.distinct(Field::matrix);
   for (const Field field : fields) effect.group_by.emplace_back(data.name(field));
   const Labels labels(data), of_columns(data, fields);

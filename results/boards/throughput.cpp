@@ -22,7 +22,8 @@ namespace nmlbench {
 
 namespace {
 
-const std::vector<std::string> kMethodColumns{"encoder", "encoder_params", "recipe", "tuner", "tuner_params", "device"};
+const std::vector<std::string> kMethodColumns{"encoder",      "encoder_params", "recipe",   "tuner",
+                                              "tuner_params", "device",         "selection"};
 
 // What may be asked of cells: everything that is not a test set's.
 std::vector<std::string> names_of_cell_fields() {
@@ -120,24 +121,27 @@ void add_cost(MethodCost& method, const Cost& cost) {
   if (*method.seconds_per_cell > 0.0) method.cells_per_hour = 3600.0 / *method.seconds_per_cell;
 }
 
-// Whether a JSON object has all that `part` has.
+// Whether a JSON object has all that `part` has, be it as one of a list of candidates.
 bool has_all(const std::string& object, const std::string& part) {
   const nlohmann::json whole = nlohmann::json::parse(object, nullptr, false);
   const nlohmann::json wanted = nlohmann::json::parse(part, nullptr, false);
   for (const auto& [name, value] : wanted.items()) {
-    if (!whole.is_object() || !whole.contains(name) || whole[name] != value) return false;
+    if (!whole.is_object() || !whole.contains(name)) return false;
+    const nlohmann::json& have = whole[name];
+    if (have != value && !(have.is_array() && std::find(have.begin(), have.end(), value) != have.end())) return false;
   }
   return true;
 }
 
-// What a stage run does not say (of earlier versions) contradicts nothing.
+// What a stage run does not say (of earlier versions) contradicts nothing. Of parameters it leaves out those that
+// differ among what it served: an encoding the readouts, a stack what its heads vary.
 bool serves(const StageSpeed& stage, const MethodCost& method) {
   const auto agree = [](const KeyValue& of_stage, const KeyValue& of_method) {
-    return of_stage.text.empty() || of_stage == of_method;
+    return of_stage.text.empty() || has_all(of_method.text, of_stage.text);
   };
   return stage.encoder == method.encoder && stage.tuner == method.tuner && stage.device == method.device &&
-         agree(stage.encoder_params, method.encoder_params) && agree(stage.recipe, method.recipe) &&
-         (stage.tuner_params.text.empty() || has_all(method.tuner_params.text, stage.tuner_params.text));
+         agree(stage.encoder_params, method.encoder_params) && agree(stage.tuner_params, method.tuner_params) &&
+         (stage.recipe.text.empty() || stage.recipe == method.recipe);
 }
 
 void add_stages(MethodCost& method, const std::vector<StageSpeed>& stages) {
@@ -149,7 +153,7 @@ void add_stages(MethodCost& method, const std::vector<StageSpeed>& stages) {
     steps += stage.items;
     seconds += stage.seconds;
   }
-  if (seconds > 0) method.head_steps_per_second = steps / seconds;
+  if (seconds > 0 && steps > 0) method.head_steps_per_second = steps / seconds;  // closed forms take no steps
 }
 
 const std::optional<Score>& score_of(const MethodCost& method, const std::string& name) {
@@ -196,6 +200,7 @@ ThroughputBoard build(const Store& store, const ThroughputQuery& query) {
     method.tuner = row.key[3].text;
     method.tuner_params = row.key[4];
     method.device = row.key[5].text;
+    method.selection = row.key[6];
     method.cells = static_cast<std::int64_t>(row.cells);
     method.id = row.id;
     method.ood = row.ood;

@@ -38,7 +38,7 @@ struct StageSpeed {
 // stack was fitted and tested; what cells share (pre-training, encoding) is in the stages.
 struct MethodCost {
   std::string encoder, tuner, device;
-  KeyValue encoder_params, recipe, tuner_params;
+  KeyValue encoder_params, recipe, tuner_params, selection;
   std::int64_t cells = 0;
   std::optional<double> seconds_per_cell;  // empty where no cell was timed
   std::optional<double> cells_per_hour;    // 3600 / seconds_per_cell

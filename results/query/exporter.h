@@ -23,7 +23,7 @@ struct ExportQuery {
   std::vector<std::pair<std::string, std::string>> where = {};  // as the leaderboard's, of the table's columns
 };
 
-// results, cells, throughput, noise, log, class_accuracy, confusion, curves, spectra, predictions.
+// results, cells, throughput, noise, selection, log, class_accuracy, confusion, curves, spectra, predictions.
 std::vector<std::string> export_tables();
 
 using Writer = std::function<void(std::string_view)>;

@@ -1,5 +1,7 @@
 #include "results/query/grouping.h"
 
+#include "results/query/oracle.h"
+
 #include <nmlbench/error.h>
 
 #include <algorithm>
@@ -21,7 +23,8 @@ constexpr std::pair<Field, Field> kOwnedParameters[] = {{Field::tuner, Field::tu
                                                         {Field::pretrain_dataset, field("pretrain_params")},
                                                         {Field::encoder, field("recipe")},
                                                         {Field::task, field("task_params")},
-                                                        {Field::matrix, field("protocol")}};
+                                                        {Field::matrix, field("protocol")},
+                                                        {Field::tuner, field("selection")}};
 
 // What tells cells of one task, seed and test set apart, in the order in which boards show it: what is listed, then
 // every other column of a cell's identity.
@@ -171,6 +174,12 @@ std::vector<Field> told_apart(const Observations& data, std::vector<Field> field
   return fields;
 }
 
+std::vector<Field> with_oracle(const Observations& data, std::vector<Field> fields) {
+  constexpr Field kSelection = field("selection");
+  if (!contains(fields, kSelection) && !tuners_by_oracle(data).empty()) fields.push_back(kSelection);
+  return fields;
+}
+
 std::vector<Field> pooled_by(const Observations& data, std::vector<Field> fields) {
   const auto asked = static_cast<std::ptrdiff_t>(fields.size());
   tell_apart(data, fields);
@@ -183,7 +192,7 @@ Field parameters_of(Field owner) {
 }
 
 std::vector<Field> grouping_fields(const Observations& data, const std::vector<std::string>& asked) {
-  return asked.empty() ? default_grouping(data) : told_apart(data, fields_named(data, asked));
+  return with_oracle(data, asked.empty() ? default_grouping(data) : told_apart(data, fields_named(data, asked)));
 }
 
 std::optional<double> noise_rate(const Observations& data, const Group& group) {
@@ -233,8 +242,8 @@ CoverageFields coverage_fields(const Observations& data, const std::vector<Field
   CoverageFields fields;
   std::vector<Field> grouped;  // who is grouped by a parameter is grouped by settings
   for (const Field field : columns) grouped.push_back(data.origin(field));
-  for (const Field field :
-       {Field::matrix, Field::task, Field::test_set, Field::test_kind, Field::seed, Field::fraction}) {
+  for (const Field field : {Field::matrix, Field::task, Field::test_set, Field::test_kind, Field::seed, Field::fraction,
+                            Field::task_noise, Field::task_noise_ratio}) {
     if (contains(grouped, field)) {
       fields.shared.push_back(field);
     } else if (field != Field::matrix) {
@@ -356,6 +365,9 @@ Labels::Labels(const Observations& data, const std::vector<Field>& shown) : data
     }
     for (const auto& [name, objects_of_owner] : objects) {
       labels_[parameters][name] = shorten(objects_of_owner, elsewhere);
+      for (auto& [text, label] : labels_[parameters][name]) {
+        if (parameters == field("selection") && is_oracle(text)) label = "chosen on test";
+      }
     }
   }
 }

@@ -36,9 +36,11 @@ std::vector<Field> default_grouping(const Observations& data);
 // `fields` and, behind them, the columns in which two cells differ that would share a group, task, seed and test set:
 // only these three are ever averaged. Throws Error naming two cells when no column tells them apart.
 std::vector<Field> told_apart(const Observations& data, std::vector<Field> fields);
-// Those columns alone, as far as there are any.
+// `fields` and, where some cells were chosen on test, the rule of selection, which no board hides.
+std::vector<Field> with_oracle(const Observations& data, std::vector<Field> fields);
+// The columns that told_apart() adds alone, as far as there are any.
 std::vector<Field> pooled_by(const Observations& data, std::vector<Field> fields);
-// Of the columns asked for, else the default.
+// Of the columns asked for, else the default; with_oracle().
 std::vector<Field> grouping_fields(const Observations& data, const std::vector<std::string>& asked);
 
 // The share of targets that was corrupted: the mean of the realised rates of its cells, or, where they are not known,

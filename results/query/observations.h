@@ -29,7 +29,7 @@ inline constexpr std::size_t kFieldCount = std::count_if(
 class Field {
  public:
   static const Field cell_id, matrix, encoder, encoder_params, pretrain_dataset, noise, noise_ratio, task, fraction,
-      tuner, tuner_params, seed, test_set, test_kind, realised_rate;
+      tuner, tuner_params, seed, test_set, test_kind, realised_rate, task_noise, task_noise_ratio;
 
   constexpr explicit Field(std::size_t index) : index_(static_cast<std::uint8_t>(index)) {}
   constexpr std::size_t index() const { return index_; }
@@ -71,7 +71,8 @@ inline constexpr Field Field::cell_id = field("cell_id"), Field::matrix = field(
                        Field::fraction = field("fraction"), Field::tuner = field("tuner"),
                        Field::tuner_params = field("tuner_params"), Field::seed = field("seed"),
                        Field::test_set = field("test_set"), Field::test_kind = field("test_kind"),
-                       Field::realised_rate = field("realised_rate");
+                       Field::realised_rate = field("realised_rate"), Field::task_noise = field("task_noise"),
+                       Field::task_noise_ratio = field("task_noise_ratio");
 
 // Fields that a failed cell does not have.
 constexpr bool is_of_test_set(Field field) {

@@ -61,6 +61,26 @@ std::map<MetricKey, std::optional<double>> recorded_metrics(const Store& store, 
   });
 }
 
+std::vector<CandidateRow> recorded_candidates(const Store& store, const std::string& cell_id) {
+  return with_database_errors(store.impl().file, [&] {
+    SQLite::Statement statement(store.impl().db,
+                                "SELECT candidate, params, status, message, chosen, accuracy, loss FROM v_selection"
+                                " WHERE cell_id = ? ORDER BY candidate");
+    statement.bind(1, cell_id);
+    const auto score = [&](int column) {
+      const SQLite::Column value = statement.getColumn(column);
+      return value.isNull() ? std::nullopt : std::optional(value.getDouble());
+    };
+    std::vector<CandidateRow> rows;
+    while (statement.executeStep()) {
+      rows.push_back({statement.getColumn(0).getInt64(), statement.getColumn(1).getString(),
+                      statement.getColumn(2).getString(), statement.getColumn(3).getString(),
+                      statement.getColumn(4).getInt() != 0, score(5), score(6)});
+    }
+    return rows;
+  });
+}
+
 std::optional<std::int64_t> differing_predictions(const Store& store, const std::string& cell_id,
                                                   const PredictionRow& recomputed) {
   return with_database_errors(store.impl().file, [&]() -> std::optional<std::int64_t> {

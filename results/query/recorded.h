@@ -33,6 +33,9 @@ using MetricKey = std::pair<std::string, std::string>;  // test set, metric
 // Nothing for a value that is not a number.
 std::map<MetricKey, std::optional<double>> recorded_metrics(const Store& store, const std::string& cell_id);
 
+// What its tuner was chosen from, in written order; empty without a grid.
+std::vector<CandidateRow> recorded_candidates(const Store& store, const std::string& cell_id);
+
 // Of how many samples the kept predictions differ from these: another class, or another probability by more than
 // rounding. Nothing where none are kept.
 std::optional<std::int64_t> differing_predictions(const Store& store, const std::string& cell_id,

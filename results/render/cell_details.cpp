@@ -100,6 +100,11 @@ Json details(const Store& store, const std::string& id) {
   Json cell = rows(store, "SELECT * FROM v_cells WHERE cell_id = ?", id).at(0);
   for (const char* name : {"encoder_params", "tuner_params"}) cell[name] = parsed(cell[name].get<std::string>());
   cell["test_sets"] = test_sets(store, id);
+  cell["candidates"] = rows(store,
+                            "SELECT candidate, params, accuracy, loss, status, message, chosen FROM v_selection"
+                            " WHERE cell_id = ? ORDER BY candidate",
+                            id);
+  for (Json& candidate : cell["candidates"]) candidate["params"] = parsed(candidate["params"].get<std::string>());
   const Json curve = rows(store, "SELECT loss FROM curves JOIN cells USING (cell) WHERE cell_id = ?", id);
   cell["loss_curve"] = curve.empty() ? Json(nullptr) : curve[0]["loss"];
   cell["spectra"] = rows(store,
@@ -229,6 +234,25 @@ std::string metrics_text(const Json& cell) {
     table.rows.push_back(std::move(row));
   }
   return heading("metrics") + indented(to_terminal(table));
+}
+
+// What its tuner was chosen from.
+std::string candidates_text(const Json& cell) {
+  if (cell["candidates"].empty()) return "";
+  TextTable table{{{"candidate"}, {"accuracy", true}, {"loss", true}, {""}}, {}};
+  for (const Json& candidate : cell["candidates"]) {
+    const bool chosen = candidate["chosen"] == 1;
+    std::vector<std::string> params;
+    for (const auto& [name, value] : candidate["params"].items()) {
+      params.push_back(fmt::format("{}={}", name, text_of(value)));
+    }
+    std::string outcome = candidate["status"] == "done" ? "" : text_of(candidate["status"]);
+    if (candidate["message"] != "") outcome += ": " + text_of(candidate["message"]);
+    table.rows.push_back({fmt::format("{} {}", candidate["candidate"].dump(), fmt::join(params, ", ")),
+                          text_of(candidate["accuracy"]), text_of(candidate["loss"]),
+                          chosen ? outcome + (outcome.empty() ? "chosen" : ", chosen") : outcome});
+  }
+  return heading(fmt::format("candidates ({})", text_of(cell["selection"]))) + indented(to_terminal(table));
 }
 
 // A small matrix as it is, rows being labels; of a large one the pairs that are mixed up most.
@@ -366,8 +390,8 @@ std::string cell_json(const Store& store, const std::string& id) {
 std::string cell_text(const Store& store, const std::string& id) {
   return with_database_errors(store.impl().file, [&] {
     const Json cell = details(store, id);
-    return identity_text(cell) + metrics_text(cell) + classes_text(cell) + curves_text(cell) + run_text(cell) +
-           log_text(cell);
+    return identity_text(cell) + metrics_text(cell) + candidates_text(cell) + classes_text(cell) + curves_text(cell) +
+           run_text(cell) + log_text(cell);
   });
 }
 

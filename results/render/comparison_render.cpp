@@ -99,8 +99,8 @@ std::vector<std::string> notes(const Comparison& comparison, std::size_t most) {
     lines.push_back(fmt::format("Groups pool cells that differ in {}; add them to --group-by to tell them apart.",
                                 fmt::join(comparison.pooled, ", ")));
   }
-  for (const std::string& line :
-       {comparison.seeds_vary, comparison.unmeasured, comparison.superseded, left_out_note(differences)}) {
+  for (const std::string& line : {comparison.chosen_on_test, comparison.seeds_vary, comparison.unmeasured,
+                                  comparison.superseded, left_out_note(differences)}) {
     if (!line.empty()) lines.push_back(line);
   }
   for (std::size_t i = 0; i < std::min(most, comparison.changes.size()); ++i) {

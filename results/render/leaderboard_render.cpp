@@ -173,7 +173,7 @@ TypedTable make_table(const Leaderboard& board, bool for_people, bool ranks) {
     if (!for_people || board.ranked_by == column.name) builder.add_score(column.name, column.header, column.score);
   }
   if (!for_people && !board.chosen_on_test.empty()) {
-    builder.add({.name = "chosen_on_test"}, [](const auto&) { return TableValue(true); });
+    builder.add({.name = "chosen_on_test"}, [](const auto& row) { return TableValue(row.chosen_on_test); });
   }
   const auto failed = [](const auto& row) { return count_value(row.failed); };
   builder.add({.name = "cells", .header = "cells"}, [](const auto& row) { return count_value(row.cells); });

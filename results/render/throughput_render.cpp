@@ -65,6 +65,7 @@ TypedTable method_table(const ThroughputBoard& board, bool for_people) {
                    settings("recipe", board.methods, &MethodCost::recipe),
                    {.name = "tuner", .header = "tuner"},
                    settings("tuner_params", board.methods, &MethodCost::tuner_params),
+                   settings("selection", board.methods, &MethodCost::selection),
                    {.name = "device", .header = "device"},
                    {.name = "cells", .header = "cells"},
                    {.name = "complete"},
@@ -85,10 +86,11 @@ TypedTable method_table(const ThroughputBoard& board, bool for_people) {
                                                                        : "*")
                                         : TableValue(method.on_front);
     table.rows.push_back({front, method.encoder, shown(method.encoder_params), shown(method.recipe), method.tuner,
-                          shown(method.tuner_params), method.device, method.cells, method.complete,
-                          table_value(method.id), table_value(method.ood), table_value(method.harmonic),
-                          table_value(method.seconds_per_cell), table_value(method.cells_per_hour),
-                          table_value(method.head_steps_per_second), bytes_value(method.peak_bytes)});
+                          shown(method.tuner_params), shown(method.selection), method.device, method.cells,
+                          method.complete, table_value(method.id), table_value(method.ood),
+                          table_value(method.harmonic), table_value(method.seconds_per_cell),
+                          table_value(method.cells_per_hour), table_value(method.head_steps_per_second),
+                          bytes_value(method.peak_bytes)});
   }
   return table;
 }

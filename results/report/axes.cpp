@@ -11,19 +11,28 @@ namespace nmlbench {
 
 namespace {
 
-constexpr std::size_t kNoiseRatio = Axes::kPanelColumns + Axes::kSeriesColumns, kFraction = kNoiseRatio + 1;
+constexpr std::size_t kNoiseRatio = Axes::kPanelColumns + Axes::kSeriesColumns, kFraction = kNoiseRatio + 1,
+                      kTaskNoise = kFraction + 1, kTaskNoiseRatio = kTaskNoise + 1, kMore = kTaskNoiseRatio + 1;
 
 std::string with_parameters(const std::string& name, const std::string& parameters) {
   return parameters.empty() ? name : fmt::format("{} ({})", name, parameters);
 }
 
-// "resnet-tiny (width=32), procedural, symmetric noise"
+// "symmetric 0.2"; "" where the labels are the data's own.
+std::string task_noise_label(const std::vector<std::string>& key) {
+  return key[kTaskNoise].empty() ? "" : fmt::format("{} {}", key[kTaskNoise], key[kTaskNoiseRatio]);
+}
+
+// "resnet-tiny (width=32), procedural, symmetric noise, labels symmetric 0.2"
 std::string panel_label(const std::vector<std::string>& labels, bool with_matrix) {
   std::vector<std::string> parts;
   if (with_matrix) parts.push_back(labels[0]);
   parts.push_back(with_parameters(labels[1], labels[2]));
   if (!labels[3].empty()) parts.push_back(labels[3]);
   if (!labels[4].empty()) parts.push_back(labels[4] + " noise");
+  if (!labels[kTaskNoise].empty()) parts.push_back("labels " + task_noise_label(labels));
+  std::copy_if(labels.begin() + kMore, labels.end(), std::back_inserter(parts),
+               [](const std::string& label) { return !label.empty(); });
   return fmt::format("{}", fmt::join(parts, ", "));
 }
 
@@ -91,15 +100,16 @@ std::string setting_label(const LeaderboardRow& row) {
 }
 
 const std::vector<std::string>& Axes::least_columns() {
-  static const std::vector<std::string> names{"matrix", "encoder",      "encoder_params", "pretrain_dataset", "noise",
-                                              "tuner",  "tuner_params", "noise_ratio",    "fraction"};
+  static const std::vector<std::string> names{"matrix",   "encoder",    "encoder_params",  "pretrain_dataset",
+                                              "noise",    "tuner",      "tuner_params",    "noise_ratio",
+                                              "fraction", "task_noise", "task_noise_ratio"};
   return names;
 }
 
 std::vector<std::string> Axes::panel_of(const std::vector<std::string>& key) const {
   std::vector<std::string> panel = part(key, 0, kPanelColumns);
-  const std::size_t least = least_columns().size();
-  const std::vector<std::string> more = part(key, least, columns_.size() - least);
+  std::vector<std::string> more = part(key, kTaskNoise, columns_.size() - kTaskNoise);
+  more[1] = fmt::format("{}", std::stod(more[1]));  // the ratio: SQL writes 0.0 where boards write 0
   panel.insert(panel.end(), more.begin(), more.end());
   return panel;
 }
@@ -119,13 +129,19 @@ std::size_t Axes::add_panel(const Leaderboard& board, const LeaderboardRow& row)
   if (is_new) {
     full_fraction_.push_back(fraction);
     const auto encoder = encoders_.try_emplace({key[1], key[2]}, encoders_.size()).first;
+    std::vector<std::string> source = panel->first;
+    source.erase(source.begin() + kPanelColumns, source.begin() + kPanelColumns + 2);  // the noise of labels
+    source_of_.push_back(sources_.try_emplace(std::move(source), sources_.size()).first->second);
     panel_list_.push_back({{"label", panel_label(labels(row.key), board.matrices.size() > 1)},
                            {"encoder", encoder->second},
                            {"dataset", key[3]},
-                           {"noise", key[4]}});
+                           {"noise", key[4]},
+                           {"source", source_of_.back()},
+                           {"labels", task_noise_label(key)},
+                           {"task_noise_ratio", row.key[kTaskNoiseRatio].number.value_or(0.0)}});
   }
   full_fraction_[panel->second] = std::max(full_fraction_[panel->second], fraction);
-  noise_rates_[panel->second].try_emplace(ratio_of(key), row.noise_rate.value_or(kUnknown));
+  noise_rates_[source_of_[panel->second]].try_emplace(ratio_of(key), row.noise_rate.value_or(kUnknown));
   return panel->second;
 }
 
@@ -143,7 +159,7 @@ std::optional<Axes::Place> Axes::place(const std::vector<std::string>& key) cons
   const auto panel = found(panels_, panel_of(key));
   const auto series = found(series_, part(key, kPanelColumns, kSeriesColumns));
   if (!panel || !series) return std::nullopt;
-  const auto& rates = noise_rates_.at(*panel);
+  const auto& rates = noise_rates_.at(source_of_[*panel]);
   const auto rate = rates.find(ratio_of(key));
   if (rate == rates.end()) return std::nullopt;
   return Place{*panel, *series, rate->first, rate->second, std::stod(key[kFraction])};
@@ -154,7 +170,7 @@ bool Axes::is_outstanding(const Place& place) const {
     return leader.first.first == place.panel && leader.second == place.series;
   };
   if (std::none_of(leaders_.begin(), leaders_.end(), leads)) return false;
-  const auto& rates = noise_rates_.at(place.panel);
+  const auto& rates = noise_rates_.at(source_of_[place.panel]);
   const auto less = [](const auto& a, const auto& b) { return a.second < b.second; };
   const auto [least, most] = std::minmax_element(rates.begin(), rates.end(), less);
   return place.noise_ratio == least->first || place.noise_ratio == most->first;
@@ -174,6 +190,14 @@ std::set<std::string> Axes::parameters() const {
     for (const auto& [name, value] : series["settings"].items()) names.insert(name);
   }
   return names;
+}
+
+std::set<std::size_t> Axes::crossed_sources() const {
+  std::set<std::size_t> crossed;
+  for (const auto& [source, rates] : noise_rates_) {
+    if (rates.size() > 1 && std::count(source_of_.begin(), source_of_.end(), source) > 1) crossed.insert(source);
+  }
+  return crossed;
 }
 
 Json Axes::to_json() const {

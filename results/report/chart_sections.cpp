@@ -19,6 +19,10 @@ constexpr ChartSection kCharts[] = {
      "tasks of means over seeds. Bands and bars are intervals, bands cut where they are much wider than the spread "
      "of the means. Hollow: not measured on everything that others were.",
      "no cell has an accuracy."},
+    {"grid", "Noise in pre-training and in the task",
+     "Accuracy by the realised rate of noise in pre-training (rows) and the noise of the labels that heads train on "
+     "(columns, as asked for; Noise rates has what came out), on clean test labels.",
+     "no task was tuned on several levels of label noise, on encoders of several levels."},
     {"tasks", "Each task",
      "The same for each task, in-domain beside out-of-domain: mean over seeds of the mean over test sets.",
      "there is one task."},

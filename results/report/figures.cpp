@@ -111,9 +111,8 @@ Json noise_curves(const Leaderboard& board, const Axes& axes, Json& notes) {
   Lines lines;
   for_each_score(board, axes, [&](const auto& row, const Axes::Place& place, const char* kind, const Score& value) {
     if (!axes.is_full_fraction(place)) return;
-    const double rate = row.noise_rate.value_or(Axes::kUnknown);
-    lines.add({{"panel", place.panel}, {"series", place.series}, {"kind", kind}}, rate,
-              point(rate, value, row.complete, scale));
+    lines.add({{"panel", place.panel}, {"series", place.series}, {"kind", kind}}, place.noise_rate,
+              point(place.noise_rate, value, row.complete, scale));
   });
   return lines.to_json();
 }
@@ -239,6 +238,8 @@ Json figures(const Store& store, const std::string& baseline) {
   Json result = axes.to_json();
   Json notes = Json::object();
   result["noise"] = noise_curves(board, axes, notes);
+  result["grid"] = axes.crossed_sources();
+  notes["grid"] = notes["noise"];
   result["tasks"] = task_curves(store, axes, notes);
   result["settings"] = axes.parameters();
   result["differences"] = differences(board, axes, notes);

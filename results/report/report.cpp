@@ -10,6 +10,7 @@
 #include "figures_js.inc"
 #include "looks_js.inc"
 #include "maps_js.inc"
+#include "noise_grid_js.inc"
 #include "page_css.inc"
 #include "page_html_mustache.inc"
 #include "results/boards/leaderboard.h"
@@ -119,7 +120,7 @@ data partial(const char* text) {
 std::string scripts() {
   std::string text;
   for (const char* script : {kElementsScript, kLooksScript, kChartsScript, kDotsScript, kCurvesScript, kSettingsScript,
-                             kDiagnosticsScript, kMapsScript, kFiguresScript, kTablesScript}) {
+                             kDiagnosticsScript, kMapsScript, kNoiseGridScript, kFiguresScript, kTablesScript}) {
     text += script;
   }
   return text;

@@ -54,7 +54,7 @@ std::vector<float> floats(const SQLite::Column& blob) {
   return values;
 }
 
-// Cells of one checkpoint have the same raw features: one of them speaks for all.
+// Cells of one checkpoint and readout (one source) have the same raw features: one of them speaks for all.
 std::map<CurveKey, MeanSpectrum> mean_spectra(const Store& store, const Axes& axes) {
   const auto keys = static_cast<int>(axes.columns().size());
   SQLite::Statement statement(
@@ -65,7 +65,8 @@ std::map<CurveKey, MeanSpectrum> mean_spectra(const Store& store, const Axes& ax
           " JOIN test_sets ts ON ts.task = c.task AND ts.test_set = sp.test_set"
           " WHERE c.status = 'done' AND NOT c.superseded AND sp.center = (SELECT min(center) FROM spectra) AND "
           "(sp.space = 'tuned' OR c.cell IN"
-          " (SELECT min(cell) FROM cells WHERE status = 'done' GROUP BY matrix, checkpoint_id, task, fraction, seed))");
+          " (SELECT min(cell) FROM cells WHERE status = 'done' GROUP BY matrix, source_id, checkpoint_id, task, "
+          "fraction, seed))");
   std::map<CurveKey, MeanSpectrum> curves;
   while (statement.executeStep()) {
     std::vector<std::string> key;

@@ -124,7 +124,8 @@ data findings(const Leaderboard& board) {
   data lines(data::type::list);
   for (const std::string& line :
        {best_of(board, {"in-domain", &LeaderboardRow::id, &LeaderboardRow::id_difference}),
-        best_of(board, {"out-of-domain", &LeaderboardRow::ood, &LeaderboardRow::ood_difference}), board.seeds_vary}) {
+        best_of(board, {"out-of-domain", &LeaderboardRow::ood, &LeaderboardRow::ood_difference}), board.chosen_on_test,
+        board.seeds_vary}) {
     if (!line.empty()) lines << data(line);
   }
   return lines;

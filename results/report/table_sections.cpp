@@ -197,17 +197,21 @@ TableSection stage_section(const Store& store) {
 TableSection noise_section(const Store& store) {
   const bool measured = !store.known_validations().empty();
   const std::string upstream = measured ? ", upstream_accuracy AS upstream, validation" : "";
-  std::vector<std::string> notes = {"Share of pre-training targets that were really changed."};
+  std::vector<std::string> notes = {
+      "Share of targets that were really changed: of pre-training, or of a task's labels among the rows trained on."};
   if (measured) notes.emplace_back("Upstream: accuracy of the encoder's own head on clean labels of that task.");
   return {"noise-rates",
           "Noise rates",
           query_table(store,
-                      "SELECT encoder, pretrain_dataset, noise, noise_ratio AS asked, seed, realised_rate AS realised" +
-                          upstream + " FROM v_noise ORDER BY encoder, pretrain_dataset, noise, noise_ratio, seed"),
+                      "SELECT stage, encoder, pretrain_dataset, task, fraction, noise, noise_ratio AS asked, seed,"
+                      " realised_rate AS realised" +
+                          upstream +
+                          " FROM v_noise"
+                          " ORDER BY stage, encoder, pretrain_dataset, task, fraction, noise, noise_ratio, seed"),
           notes,
-          "No checkpoint has corrupted targets.",
+          "No checkpoint and no task has corrupted targets.",
           0,
-          4};
+          7};
 }
 
 TableSection failure_section(const Store& store) {

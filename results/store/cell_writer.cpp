@@ -144,8 +144,10 @@ CellWriter::CellWriter(SQLite::Database& db)
                 " VALUES (?, ?, ?, ?, ?, ?)"),
       confusion_(db, "INSERT INTO confusion (cell, test_set, classes, counts) VALUES (?, ?, ?, ?)"),
       curve_(db, "INSERT INTO curves (cell, loss) VALUES (?, ?)"),
-      prediction_(db, "INSERT INTO predictions (cell, test_set, sample_set, encoding, packed) VALUES (?, ?, ?, ?, ?)") {
-}
+      prediction_(db, "INSERT INTO predictions (cell, test_set, sample_set, encoding, packed) VALUES (?, ?, ?, ?, ?)"),
+      candidate_(db,
+                 "INSERT INTO candidates (cell, candidate, params, status, message, chosen, accuracy, loss)"
+                 " VALUES (?, ?, ?, ?, ?, ?, ?, ?)") {}
 
 void CellWriter::write(std::int64_t run, const CellRecord& cell) {
   remove_failed(cell);
@@ -207,6 +209,10 @@ void CellWriter::insert_parts(std::int64_t row, const CellRecord& cell) {
               *prediction.labels);
     });
     execute(prediction_, row, prediction.test_set, samples, std::string(kPredictionEncoding), prediction.packed);
+  }
+  for (const CandidateRow& candidate : cell.candidates) {
+    execute(candidate_, row, candidate.candidate, candidate.params, candidate.status, candidate.message,
+            candidate.chosen, candidate.accuracy, candidate.loss);
   }
 }
 

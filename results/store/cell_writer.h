@@ -45,7 +45,8 @@ class CellWriter {
 
   SQLite::Database& db_;
   Names sources_, tuners_, test_sets_, metric_names_, sample_sets_;
-  SQLite::Statement remove_id_, remove_coordinates_, done_, cell_, metric_, spectrum_, confusion_, curve_, prediction_;
+  SQLite::Statement remove_id_, remove_coordinates_, done_, cell_, metric_, spectrum_, confusion_, curve_, prediction_,
+      candidate_;
 };
 
 }  // namespace nmlbench

@@ -104,6 +104,9 @@ INSERT INTO main.spectra (cell, test_set, space, center, samples, singular_value
 INSERT INTO main.confusion (cell, test_set, classes, counts)
   SELECT c.cell, k.test_set, k.classes, k.counts
   FROM temp.new_cells n JOIN main.cells c ON c.cell_id = n.cell_id JOIN src.confusion k ON k.cell = n.source_cell;
+INSERT INTO main.candidates (cell, candidate, params, status, message, chosen, accuracy, loss)
+  SELECT c.cell, k.candidate, k.params, k.status, k.message, k.chosen, k.accuracy, k.loss
+  FROM temp.new_cells n JOIN main.cells c ON c.cell_id = n.cell_id JOIN src.candidates k ON k.cell = n.source_cell;
 INSERT OR IGNORE INTO main.predictions (cell, test_set, sample_set, encoding, packed)
   SELECT n.target, p.test_set, m.sample_set, p.encoding, p.packed
   FROM (SELECT c.cell AS target, n.source_cell AS source

@@ -6,6 +6,7 @@
 #include "migration_5_sql.inc"
 #include "migration_6_sql.inc"
 #include "migration_7_sql.inc"
+#include "migration_8_sql.inc"
 #include "schema_sql.inc"
 
 #include <nmlbench/error.h>
@@ -101,8 +102,10 @@ const std::vector<std::string>& migrations() {
     struct More {  // what the table of columns does not say of a version: before its columns are there, and after
       std::string before, after;
     };
-    const std::map<int, More> more = {
-        {5, {kMigration5Sql, kRecipesOfOldCells}}, {6, {kMigration6Sql, ""}}, {7, {kMigration7Sql, ""}}};
+    const std::map<int, More> more = {{5, {kMigration5Sql, kRecipesOfOldCells}},
+                                      {6, {kMigration6Sql, ""}},
+                                      {7, {kMigration7Sql, ""}},
+                                      {8, {"", kMigration8Sql}}};
     int newest = more.rbegin()->first;
     for (const CellColumn& column : kCellColumns) newest = std::max(newest, column.since);
     for (int version = kScriptedVersions + 1; version <= newest; ++version) {

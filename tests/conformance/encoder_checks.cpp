@@ -200,6 +200,81 @@ void lost_captions_do_no_harm(const Subject& subject) {
   }
 }
 
+// The encoder's parameters with other values of Role::readout: another choice each, another number where it may be.
+std::vector<Params> other_readouts(const Subject& subject) {
+  std::vector<Params> others;
+  const PluginEntry& entry = *subject.plugin.entry;
+  for (const ParamSpec* spec = entry.params; spec != entry.params + entry.param_count; ++spec) {
+    if (spec->role != Role::readout) continue;
+    std::vector<ParamValue> values;
+    if (spec->type == ParamType::choice) {
+      for (const Value& choice : choices_of(*spec, {})) {
+        const auto& text = std::get<std::string>(choice.data);
+        if (text != subject.plugin.params.text(spec->name)) values.emplace_back(text);
+      }
+    } else if (spec->type == ParamType::integer) {
+      const std::int64_t usual = subject.plugin.params.integer(spec->name);
+      for (const std::int64_t value : {usual - 1, usual + 1}) {
+        const auto number = static_cast<double>(value);
+        if (number >= spec->min && number <= spec->max) values.emplace_back(value);
+      }
+    }
+    for (const ParamValue& value : values) {
+      auto all = subject.plugin.params.values();
+      all[spec->name] = value;
+      others.emplace_back(std::move(all));
+    }
+  }
+  return others;
+}
+
+Built build_with(const Subject& subject, const Params& params) {
+  Subject other = subject;
+  other.plugin.params = params;
+  return build(other);
+}
+
+// Of one pass, side by side, in every bit what an encoder made with each readout alone gives.
+void one_pass_gives_several_readouts(const Subject& subject) {
+  if (subject.plugin.readout.empty()) GTEST_SKIP() << "it has no parameter of Role::readout";
+  const Built built = build(subject);
+  const torch::NoGradGuard no_grad;
+  built.encoder->eval();
+  const Batch batch = make_batch(built, 6);
+  std::vector<torch::Tensor> alone = {built.encoder->features(batch)};
+  std::vector<Params> readouts = {subject.plugin.params};
+  for (const Params& params : other_readouts(subject)) {
+    const Built other = build_with(subject, params);
+    other.encoder->eval();
+    alone.push_back(other.encoder->features(batch));
+    EXPECT_EQ(alone.back().size(1), other.encoder->feature_dim());
+    readouts.push_back(params);
+  }
+  ASSERT_GT(readouts.size(), 1U) << "no other value of a readout was found to try";
+  built.encoder->set_readouts(readouts);
+  const torch::Tensor together = built.encoder->features(batch);
+  EXPECT_EQ(together.size(1), built.encoder->feature_dim());
+  EXPECT_TRUE(torch::equal(together, torch::cat(alone, 1)));
+}
+
+// Checkpoints are shared by all readouts.
+void readouts_leave_weights_and_training_alone(const Subject& subject) {
+  if (subject.plugin.readout.empty()) GTEST_SKIP() << "it has no parameter of Role::readout";
+  const Built built = build(subject);
+  if (!built.encoder->trainable()) GTEST_SKIP() << "nothing to train";
+  const torch::NoGradGuard no_grad;
+  built.encoder->train();
+  const double loss = built.encoder->pretrain_loss(training_batch(built, 8)).item<double>();
+  for (const Params& params : other_readouts(subject)) {
+    const Built other = build_with(subject, params);
+    const auto mine = built.encoder->named_parameters(), others = other.encoder->named_parameters();
+    ASSERT_EQ(mine.size(), others.size());
+    for (const auto& item : mine) EXPECT_EQ(item.value().sizes(), others.find(item.key())->sizes()) << item.key();
+    other.encoder->train();
+    EXPECT_EQ(other.encoder->pretrain_loss(training_batch(other, 8)).item<double>(), loss);
+  }
+}
+
 }  // namespace
 
 const std::vector<Check>& encoder_checks() {
@@ -207,6 +282,8 @@ const std::vector<Check>& encoder_checks() {
       {"TheInputIsKnownFromTheParameters", the_input_is_known_from_the_parameters},
       {"FeaturesHaveTheDeclaredDimension", features_have_the_declared_dimension},
       {"EvaluationDoesNotDependOnTheBatch", evaluation_does_not_depend_on_the_batch},
+      {"OnePassGivesSeveralReadouts", one_pass_gives_several_readouts},
+      {"ReadoutsLeaveWeightsAndTrainingAlone", readouts_leave_weights_and_training_alone},
       {"EqualDrawsAreEqualWeights", equal_draws_are_equal_weights},
       {"GradientsReachEveryParameter", gradients_reach_every_parameter},
       {"TheLossIsThatOfTheClassScores", the_loss_is_that_of_the_class_scores},

@@ -143,8 +143,8 @@ TEST(Zoo, EveryFamilyRuns) {
   const Scratch scratch;
   const Finished finished = run(scratch, {"run", NMLBENCH_SOURCE_DIR "/matrices/zoo.toml", "--db", "r.sqlite"});
   ASSERT_EQ(finished.status, 0) << finished.err;
-  EXPECT_THAT(finished.err, HasSubstr("6 cells done, 0 failed"));
-  for (const char* family : {"resnet", "vit", "convnext", "efficientnet", "resnetv2", "swin"})
+  EXPECT_THAT(finished.err, HasSubstr("8 cells done, 0 failed"));
+  for (const char* family : {"resnet", "vit", "convnext", "efficientnet", "resnetv2", "swin", "clip"})
     EXPECT_THAT(finished.out, HasSubstr(family));
 }
 

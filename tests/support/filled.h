@@ -30,8 +30,7 @@ inline torch::Tensor filling(const std::string& name, const torch::Tensor& like)
   const torch::Tensor u = uniform(name, like.sizes());
   const auto has = [&](const char* text) { return name.find(text) != std::string::npos; };
   if (has("token") || has("pos_embed")) return u - 0.5;
-  const std::int64_t longest = *std::max_element(like.sizes().begin(), like.sizes().end());
-  if (like.dim() > 1 && like.numel() > longest) {
+  if (like.dim() > 1 && like.numel() > *std::max_element(like.sizes().begin(), like.sizes().end())) {
     return (2 * u - 1) * std::sqrt(3.0 * static_cast<double>(like.size(0)) / static_cast<double>(like.numel()));
   }
   return name.ends_with("weight") || name.ends_with("gamma") || name.ends_with("running_var") ? 0.5 + u

@@ -66,7 +66,7 @@ MATRIX = """
 name = "exported"
 seeds = [0]
 [[pretrain]]
-encoder = {{ plugin = "torchscript", path = "model.pt" }}
+encoder = {{ plugin = "{plugin}", path = "{file}" }}
 [[task]]
 name = "photos"
 train = {{ plugin = "image-folder", path = "photos" }}
@@ -80,15 +80,30 @@ epochs = 1
 
 
 def test_nmlbench_gives_the_features_of_the_model(folder, nmlbench):
+    check_features(folder, nmlbench, "torchscript", "model.pt")
+
+
+def test_nmlbench_gives_the_features_of_an_onnx_file(folder, nmlbench):
+    done = subprocess.run([nmlbench, "plugins", "describe", "onnx"], capture_output=True)
+    if done.returncode != 0:
+        print("not tried, no plugin onnx: features of an .onnx file")
+        return
+    check_features(folder, nmlbench, "onnx", "model.onnx")
+
+
+def check_features(folder, nmlbench, plugin, file):
     """Photographs of several sizes, decoded, resized, cropped and normalised by timm and by nmlbench."""
     try:
         import timm
         import torch
         from PIL import Image
+        if plugin == "onnx":
+            import onnx
+            import onnxruntime
     except ImportError as error:
-        print(f"not tried, {error}: features of an exported model")
+        print(f"not tried, {error}: features of {file}")
         return
-    options = tool.read_options(["timm/resnet18", "--random-init", "-o", str(folder / "model.pt")])
+    options = tool.read_options(["timm/resnet18", "--random-init", "-o", str(folder / file)])
     assert tool.export(options)["dim"] == 512
     random, files = np.random.default_rng(0), []
     for label in ("a", "b"):
@@ -97,7 +112,7 @@ def test_nmlbench_gives_the_features_of_the_model(folder, nmlbench):
             files.append(folder / "photos" / label / f"{i}.png")
             small = random.integers(0, 256, (height // 8, width // 8, 3), dtype=np.uint8)
             Image.fromarray(small).resize((width, height), Image.BICUBIC).save(files[-1])
-    (folder / "m.toml").write_text(MATRIX.format())
+    (folder / "m.toml").write_text(MATRIX.format(plugin=plugin, file=file))
     done = subprocess.run([nmlbench, "features", str(folder / "m.toml"), "-o", str(folder / "out"), "--cache-dir",
                            str(folder / "cache")], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
@@ -114,8 +129,9 @@ def main():
     test_crops_come_out_at_the_size_that_was_meant()
     test_each_library_is_understood()
     test_what_nmlbench_does_not_have_is_refused()
-    with tempfile.TemporaryDirectory() as folder:
-        test_nmlbench_gives_the_features_of_the_model(pathlib.Path(folder), sys.argv[2])
+    for test in (test_nmlbench_gives_the_features_of_the_model, test_nmlbench_gives_the_features_of_an_onnx_file):
+        with tempfile.TemporaryDirectory() as folder:
+            test(pathlib.Path(folder), sys.argv[2])
 
 
 main()

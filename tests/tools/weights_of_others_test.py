@@ -102,6 +102,10 @@ def cases():
     def hf_resnet18(size):
         return transformers.ResNetModel(resnet_config("basic", [2, 2, 2, 2], [64, 128, 256, 512]))
 
+    def hf_clip(size):
+        model = randomised(transformers.CLIPModel(transformers.CLIPConfig(vision_config={"image_size": size})))
+        return model, lambda x: model.get_image_features(pixel_values=x).pooler_output
+
     def vit_config(kind, size, patch=16, **options):
         return kind(hidden_size=192, num_hidden_layers=12, num_attention_heads=3, intermediate_size=768, image_size=size,
                     patch_size=patch, **options)
@@ -117,6 +121,7 @@ def cases():
                lambda out: out.last_hidden_state[:, 1:].mean(1)))
     yield ("transformers CLIP", 'plugin = "vit", variant = "vit_tiny", pre_norm = true, activation = "quick-gelu"', HALF,
            of_transformers(lambda size: transformers.CLIPVisionModel(vit_config(transformers.CLIPVisionConfig, size)), lambda out: out.pooler_output))
+    yield ("transformers CLIPModel", 'plugin = "clip", variant = "ViT-B-32", activation = "quick-gelu"', HALF, hf_clip)
     yield ("transformers ConvNeXt", 'plugin = "convnext"', IMAGENET,
            of_transformers(lambda size: transformers.ConvNextModel(transformers.ConvNextConfig()), lambda out: out.pooler_output))
 
@@ -147,6 +152,13 @@ def cases():
 
         yield ("open_clip ViT", 'plugin = "vit", variant = "vit_tiny", pre_norm = true, activation = "quick-gelu"', HALF,
                open_clip_vit)
+
+        def open_clip_resnet(size):
+            vision = open_clip.CLIPVisionCfg(layers=(3, 4, 6, 3), width=64, image_size=size)
+            model = randomised(open_clip.CLIP(1024, vision, open_clip.CLIPTextCfg(layers=1, width=64, heads=1)))
+            return model, model.encode_image
+
+        yield "open_clip RN50", 'plugin = "clip"', HALF, open_clip_resnet
     if lite := optional("efficientnet_lite_pytorch"):
         def of_wheel(size):
             model = randomised(lite.EfficientNet.from_name("efficientnet-lite0"))

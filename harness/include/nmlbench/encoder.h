@@ -6,10 +6,12 @@
 #pragma once
 
 #include <nmlbench/dataset.h>
+#include <nmlbench/params.h>
 #include <nmlbench/random.h>
 #include <nmlbench/torch.h>
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -61,6 +63,9 @@ struct Batch {
   std::vector<Text> texts;
 };
 
+// Scores [B, classes] of images as features() gets them.
+using ClassScores = std::function<torch::Tensor(const Batch& batch)>;
+
 class NMLBENCH_EXPORT Encoder : public torch::nn::Module {
  public:
   ~Encoder() override;
@@ -77,6 +82,12 @@ class NMLBENCH_EXPORT Encoder : public torch::nn::Module {
   // The representation [B, D], float, that tuners receive.
   virtual torch::Tensor features(const Batch& batch) = 0;
 
+  // Of encoders with parameters of Role::readout, a must there: from now on features() are those of each of `readouts`
+  // side by side, from one pass over the network, and feature_dim() is their width. `readouts`: this encoder's
+  // parameters with other values of that role; at least one. Valid after build(), which those values concern as little
+  // as pre-training. Throws Error for values that do not fit the network.
+  virtual void set_readouts(const std::vector<Params>& readouts);
+
   // False for encoders without weights to learn (pixels, identity, a frozen import).
   virtual bool trainable() const { return true; }
 
@@ -89,6 +100,11 @@ class NMLBENCH_EXPORT Encoder : public torch::nn::Module {
 
   // Class scores [B, classes] of the pre-training head, for losses of recipes and clean labels; undefined without one.
   virtual torch::Tensor pretrain_logits(const Batch& batch);
+
+  // Of an encoder that learned from captions and has no such head: scores of classes by sentences about them, at least
+  // one for each class. Asked for in evaluation, for as long as the encoder lives; empty without that ability. Throws
+  // Error when there are no sentences, since the data do not name their classes.
+  virtual ClassScores zero_shot(const std::vector<std::vector<Text>>& prompts);
 };
 
 }  // namespace nmlbench

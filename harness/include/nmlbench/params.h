@@ -25,7 +25,8 @@ namespace nmlbench {
 
 enum class ParamType : std::uint32_t { boolean, integer, real, text, choice, path, reals, texts };
 
-// What a parameter means to the harness, whatever it is called. A plugin has at most one parameter for each role.
+// What a parameter means to the harness, whatever it is called. A plugin has at most one parameter for each role, but
+// any number of readouts.
 enum class Role : std::uint32_t {
   none,
   noise_ratio,    // noise models: the share of targets that is asked for, the `noise_ratio` of results
@@ -42,7 +43,11 @@ enum class Role : std::uint32_t {
   image_size,
   image_resize,
   image_crop_pct,
-  image_interpolation
+  image_interpolation,
+  // Encoders: how features are read from a network (layer, pooling), which neither its weights nor its pre-training
+  // depend on. Checkpoints are shared by all values, and an axis of them is encoded in one pass
+  // (Encoder::set_readouts).
+  readout
 };
 
 struct ParamSpec {

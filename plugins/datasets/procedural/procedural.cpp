@@ -87,8 +87,7 @@ class Procedural : public Dataset {
     const std::int64_t side = params_.integer("size");
     info.sample_shape = {3, side, side};
     info.domain = params_.text("domain");
-    for (std::int64_t c = 0; c < classes_; ++c)
-      info.class_names.push_back(std::string(task_.name).append("-").append(std::to_string(c)));
+    for (std::int64_t c = 0; c < classes_; ++c) info.class_names.push_back(class_name(c));
     return info;
   }
 
@@ -163,6 +162,12 @@ class Procedural : public Dataset {
       ids.push_back({of, index[i] / classes_, domain_at(index[i], mixing)});
     }
     return ids;
+  }
+
+  // As captions call it, or by its number.
+  std::string class_name(std::int64_t c) const {
+    if (params_.boolean("captions")) return class_noun(class_id(c));
+    return std::string(task_.name).append("-").append(std::to_string(c));
   }
 
   // In the world, of sample `index` of the split.

@@ -7,6 +7,7 @@
 #include "models/layers/info_nce.h"
 #include "models/layers/residual_trunk.h"
 #include "models/layers/text_transformer.h"
+#include "models/layers/zero_shot.h"
 
 #include <nmlbench/plugin.h>
 
@@ -86,6 +87,14 @@ class ClipTiny : public Encoder {
     // CLIP clamps the parameter after each step; here the optimiser is the harness's, so its use is clamped
     const torch::Tensor scale = log_scale_.clamp_max(std::log(100.0)).exp();
     return info_nce(image, text, scale, with_caption(batch.texts, image.device()));
+  }
+
+  ClassScores zero_shot(const std::vector<std::vector<Text>>& prompts) override {
+    const torch::Tensor classes = class_embeddings(
+        prompts, [&](const std::vector<Text>& texts) { return project(text_tower_(texts), text_projection_); });
+    return [this, classes](const Batch& batch) {
+      return cosines(project(trunk_->forward(batch.x), image_projection_), classes);
+    };
   }
 
  private:

@@ -77,6 +77,7 @@ class ConvNext : public ImageClassifier {
       choice("variant", "convnext_tiny", "convnext_tiny|convnext_small|convnext_base|convnext_large",
              "depth and width"),
       NMLBENCH_INPUT_PARAMS("224", "0.875", "bicubic", kImageNetMean, kImageNetStd),
+      NMLBENCH_STAGE_READOUT_PARAMS("0 the patches, n after n of 4 stages, the last with its LayerNorm"),
       kWeightsParam,
       kDropPathParam,
   };
@@ -84,14 +85,15 @@ class ConvNext : public ImageClassifier {
   explicit ConvNext(const Params& params)
       : ImageClassifier("convnext", params), shape_(convnext_shape(params.text("variant"))) {}
 
-  std::int64_t feature_dim() const override { return 8 * shape_.width; }
-
  private:
   struct Stage {
     torch::nn::LayerNorm norm{nullptr};  // before `halve`; none in the first stage
     torch::nn::Conv2d halve{nullptr};
     std::vector<std::shared_ptr<ConvNextBlock>> blocks;
   };
+
+  std::int64_t width(std::int64_t layer) const override { return shape_.width << std::max<std::int64_t>(layer - 1, 0); }
+  std::int64_t last_layer() const override { return 4; }
 
   void add_layers() override {
     if (size() < 32) throw Error("convnext: size = " + std::to_string(size()) + ", and it halves images five times");
@@ -102,7 +104,7 @@ class ConvNext : public ImageClassifier {
     const auto stages = register_module("stages", std::make_shared<torch::nn::Module>());
     for (std::size_t i = 0; i < 4; ++i) stages->register_module(std::to_string(i), add_stage(i));
     head_ = register_module("head", std::make_shared<torch::nn::Module>());
-    norm_ = head_->register_module("norm", channel_norm(feature_dim()));
+    norm_ = head_->register_module("norm", channel_norm(head_width()));
   }
 
   std::shared_ptr<torch::nn::Module> add_stage(std::size_t index) {
@@ -137,15 +139,20 @@ class ConvNext : public ImageClassifier {
     }
   }
 
-  Tensor pooled(const Tensor& x) override {
+  void run(const Tensor& x, HiddenStates& states) override {
     Tensor y = channels_to_front(normalised(stem_norm_, patches_(x)));
     std::int64_t count = 0, index = 0;
     for (const std::int64_t depth : shape_.depths) count += depth;
-    for (Stage& stage : stages_) {
+    for (std::int64_t i = 0; states.take(i, y); ++i) {
+      Stage& stage = stages_[static_cast<std::size_t>(i)];
       if (!stage.halve.is_empty()) y = stage.halve(channels_to_front(normalised(stage.norm, y)));
       for (const auto& block : stage.blocks) y = block->forward(y, drop_path(), index++, count);
     }
-    return at_least_float(norm_(at_least_float(y).mean({2, 3})));
+  }
+
+  Tensor pooled(const Tensor& state, std::int64_t layer, const std::string& pooling) override {
+    const Tensor pooled = ImageClassifier::pooled(state, layer, pooling);
+    return layer == last_layer() ? at_least_float(norm_(pooled)) : pooled;
   }
 
   std::vector<Rename> renames() const override {

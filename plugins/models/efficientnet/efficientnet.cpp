@@ -161,13 +161,12 @@ class EfficientNet : public ImageClassifier {
              "tf_efficientnet_lite2",
              "scale; tf_: TensorFlow's padding and epsilon, for weights that come from there"),
       NMLBENCH_INPUT_PARAMS("0", "0", "bicubic", "", ""),
+      NMLBENCH_STAGE_READOUT_PARAMS("0 the stem, n after n of 7 stages, 8 the 1x1 convolution after them"),
       kWeightsParam,
       kDropPathParam,
   };
 
   explicit EfficientNet(const Params& params) : EfficientNet(params, options_of(params.text("variant"))) {}
-
-  std::int64_t feature_dim() const override { return options_.features(); }
 
  private:
   EfficientNet(const Params& params, const EfficientNetOptions& options)
@@ -179,6 +178,13 @@ class EfficientNet : public ImageClassifier {
     const bool tf = variant.rfind("tf_", 0) == 0;
     return {tf, variant.find("lite") != std::string::npos, efficientnet_scale(variant.substr(tf ? 3 : 0))};
   }
+
+  std::int64_t width(std::int64_t layer) const override {
+    if (layer == 0) return options_.stem_channels();
+    if (layer == last_layer()) return options_.features();
+    return options_.channels(kEfficientNetStages[static_cast<std::size_t>(layer - 1)].channels);
+  }
+  std::int64_t last_layer() const override { return std::size(kEfficientNetStages) + 1; }
 
   void add_layers() override {
     stem_ = NormedConv(3, options_.stem_channels(), 3, 2, false, options_);
@@ -221,13 +227,20 @@ class EfficientNet : public ImageClassifier {
     }
   }
 
-  Tensor pooled(const Tensor& x) override {
+  void run(const Tensor& x, HiddenStates& states) override {
     Tensor y = options_.activate(stem_(x));
-    const auto count = static_cast<std::int64_t>(blocks_.size());
-    for (std::int64_t i = 0; i < count; ++i) {  // block i is left out at the rate i / n, as in the authors' code
-      y = blocks_[static_cast<std::size_t>(i)]->forward(y, drop_path(), i, count + 1);
+    std::size_t block = 0;
+    for (std::int64_t stage = 0; states.take(stage, y); ++stage) {
+      if (stage + 1 == last_layer()) {
+        y = options_.activate(head_(y));
+        continue;
+      }
+      for (std::int64_t i = 0; i < options_.blocks(static_cast<std::size_t>(stage)); ++i, ++block) {
+        // block i is left out at the rate i / n, as in the authors' code
+        y = blocks_[block]->forward(y, drop_path(), static_cast<std::int64_t>(block),
+                                    static_cast<std::int64_t>(blocks_.size()) + 1);
+      }
     }
-    return at_least_float(options_.activate(head_(y))).mean({2, 3});
   }
 
   std::vector<Rename> renames() const override {

@@ -115,12 +115,14 @@ class Gpt2 : public TextClassifier {
   }
 
   // No token sees those behind it, so that padding is seen by none. The last hidden state is the normalised one.
-  Tensor hidden(const TokenBatch& batch, std::int64_t layer) override {
+  void run(const TokenBatch& batch, HiddenStates& states) override {
     const Tensor places = torch::arange(batch.tokens.size(1), batch.tokens.options());
     const Tensor mask = places <= places.unsqueeze(1);  // [N, N]
     Tensor x = dropout()(words_(batch.tokens) + positions_(places));
-    for (std::int64_t i = 0; i < layer; ++i) x = blocks_[static_cast<std::size_t>(i)]->forward(x, mask, dropout());
-    return layer == shape().depth ? norm_(x) : x;
+    for (std::int64_t i = 0; states.take(i, x); ++i) {
+      x = blocks_[static_cast<std::size_t>(i)]->forward(x, mask, dropout());
+      if (i + 1 == shape().depth) x = norm_(x);
+    }
   }
 
   std::vector<Rename> renames() const override {

@@ -7,8 +7,8 @@
 
 namespace nmlbench::plugins {
 
-// Queries, keys and values of all heads side by side, each [B, N, D] -> [B, N, D]. `mask`: bool, broadcast to
-// [B, heads, N, N], true where a token may look; undefined: everywhere. In training, `dropout` is of the weights.
+// Queries [B, N, D], keys and values [B, M, D], of all heads side by side -> [B, N, D]. `mask`: bool, broadcast to
+// [B, heads, N, M], true where a token may look; undefined: everywhere. In training, `dropout` is of the weights.
 torch::Tensor attend(const torch::Tensor& query, const torch::Tensor& key, const torch::Tensor& value,
                      std::int64_t heads, const torch::Tensor& mask = {}, Dropout* dropout = nullptr);
 

@@ -1,37 +1,16 @@
 #include "models/layers/image_classifier.h"
 
 namespace nmlbench::plugins {
-namespace {
-
-// Images that are encoded at a time: what a few layers make of them stays in the caches.
-constexpr std::int64_t kFeatureRows = 32;
-
-}  // namespace
 
 ImageClassifier::ImageClassifier(const char* name, const Params& params, const UsualInput& usual)
-    : name_(name),
-      size_(params.integer("size")),
-      preprocessing_{params.text("resize"), params.real("crop_pct"), params.text("interpolation")},
-      mean_(params.reals("mean")),
-      std_(params.reals("std")),
+    : LayeredEncoder(name, params),
+      input_(name, params, usual),
       weights_(params.text("weights")),
-      drop_path_(params.real("drop_path")) {
-  if (size_ == 0) size_ = usual.size;
-  if (preprocessing_.crop_pct == 0) preprocessing_.crop_pct = usual.crop_pct;
-  if (mean_.empty()) mean_ = usual.mean;
-  if (std_.empty()) std_ = usual.std;
-  if (size_ < 8 || preprocessing_.crop_pct < 0.06) {
-    throw Error(name_ + std::string(": size is at least 8 px and crop_pct at least 0.06, or 0 for the variant's"));
-  }
-}
+      drop_path_(params.real("drop_path")) {}
 
 void ImageClassifier::build(const InputInfo& input, const Stream& init) {
-  require_images(input, name_);
-  for (const std::vector<double>* colours : {&mean_, &std_}) {
-    if (colours->size() != 1 && colours->size() != 3) {
-      throw Error(std::string(name_) + ": mean and std have one number or one for each of three colours");
-    }
-  }
+  require_images(input, plugin_name());
+  input_.require_colours();
   add_layers();
   if (weights_.empty()) {
     if (input.classes > 0) head_ = add_head(input.classes);
@@ -43,31 +22,27 @@ void ImageClassifier::build(const InputInfo& input, const Stream& init) {
                    return adapted(name, theirs, ours);
                  });
   }
-  for (torch::Tensor& weight : parameters()) {  // convolutions run fastest so
-    if (weight.dim() == 4) weight.set_data(weight.data().contiguous(torch::MemoryFormat::ChannelsLast));
-  }
+  use_channels_last(*this);
 }
 
-InputSpec ImageClassifier::input() const {
-  InputSpec spec;
-  spec.height = spec.width = size_;
-  spec.mean = mean_;
-  spec.std = std_;
-  spec.preprocessing = preprocessing_;
-  return spec;
+torch::Tensor ImageClassifier::pooled(const torch::Tensor& state, std::int64_t, const std::string& pooling) {
+  return pooling == "max" ? at_least_float(state).amax({2, 3}) : at_least_float(state).mean({2, 3});
 }
 
-torch::Tensor ImageClassifier::features(const Batch& batch) {
-  if (torch::GradMode::is_enabled() || is_training() || batch.x.is_cuda()) return pooled(batch.x);
-  std::vector<torch::Tensor> parts;
-  for (const torch::Tensor& rows : batch.x.split(kFeatureRows)) parts.push_back(pooled(rows));
-  return torch::cat(parts);
+torch::Tensor ImageClassifier::encode(const torch::Tensor& x, const std::vector<Readout>& readouts) {
+  return by_rows(*this, x, [&](const torch::Tensor& rows) {
+    HiddenStates states(readouts);
+    run(rows, states);
+    return read(readouts, [&](std::int64_t layer, const std::string& pooling) {
+      return pooled(states.at(layer), layer, pooling);
+    });
+  });
 }
 
 torch::Tensor ImageClassifier::pretrain_logits(const Batch& batch) {
-  if (head_.is_empty()) throw Error(std::string(name_) + " was built without pre-training classes");
+  if (head_.is_empty()) throw Error(std::string(plugin_name()) + " was built without pre-training classes");
   if (is_training()) drop_path_.next_step();
-  return torch::linear(features(batch), head_->weight.flatten(1), head_->bias);
+  return torch::linear(encode(batch.x, of_head()), head_->weight.flatten(1), head_->bias);
 }
 
 }  // namespace nmlbench::plugins

@@ -4,11 +4,10 @@
 
 #include "models/layers/draws.h"
 #include "models/layers/full_precision.h"
+#include "models/layers/image_input.h"
+#include "models/layers/layered_encoder.h"
 #include "models/layers/stochastic_depth.h"
 #include "models/weights/load_weights.h"
-
-#include <nmlbench/encoder.h>
-#include <nmlbench/params.h>
 
 #include <string>
 #include <vector>
@@ -17,60 +16,28 @@
 
 namespace nmlbench::plugins {
 
-inline constexpr char kImageNetMean[] = "0.485,0.456,0.406", kImageNetStd[] = "0.229,0.224,0.225";
-
-// Parameters that every family declares. How images are brought to its input, with the defaults of its usual weights:
-// what timm's `pretrained_cfg` states of others. Defaults of "0" and "" stand for the variant's own, its UsualInput.
-constexpr bool is_variants_own(const char* default_value) {
-  return default_value[0] == '0' && default_value[1] == '\0';
-}
-#define NMLBENCH_INPUT_PARAMS(size, crop_pct, interpolation, mean, std)                                                \
-  ::nmlbench::integer("size", size,                                                                                    \
-                      ::nmlbench::plugins::is_variants_own(size) ? "side of the images it sees; 0: the variant's"      \
-                                                                 : "side of the images it sees")                       \
-      .in("px")                                                                                                        \
-      .range(::nmlbench::plugins::is_variants_own(size) ? 0 : 8, 4096),                                                \
-      ::nmlbench::choice("resize", "crop", "squash|crop|crop-ceil",                                                    \
-                         "photographs: squashed, or the shorter side to size / crop_pct (rounded down, or up), then "  \
-                         "the centre"),                                                                                \
-      ::nmlbench::real("crop_pct", crop_pct,                                                                           \
-                       ::nmlbench::plugins::is_variants_own(crop_pct)                                                  \
-                           ? "crop, crop-ceil: side of the crop by the shorter side; 0: the variant's"                 \
-                           : "crop, crop-ceil: side of the crop by the shorter side")                                  \
-          .range(::nmlbench::plugins::is_variants_own(crop_pct) ? 0 : 0.06, 1),                                        \
-      ::nmlbench::choice("interpolation", interpolation, "bilinear|bicubic", "antialiased, as Pillow's"),              \
-      ::nmlbench::reals("mean", mean,                                                                                  \
-                        *mean == '\0' ? "subtracted from the colours, which are in [0, 1]; []: the variant's"          \
-                                      : "subtracted from the colours, which are in [0, 1]"),                           \
-      ::nmlbench::reals(                                                                                               \
-          "std", std, *std == '\0' ? "what colours are divided by; []: the variant's" : "what colours are divided by") \
-          .range(1e-6, 1e6)
-
-// The input of a variant's usual weights, where it differs among the variants of a family.
-struct UsualInput {
-  std::int64_t size = 0;
-  double crop_pct = 0;
-  std::vector<double> mean = {}, std = {};
-};
-
 inline constexpr ParamSpec kDropPathParam =
     real("drop_path", "0", "stochastic depth: share of samples that skip the last residual branch in pre-training")
         .range(0, 0.99);
 
-class ImageClassifier : public Encoder {
+// Of networks whose hidden states are the outputs of their stages.
+#define NMLBENCH_STAGE_READOUT_PARAMS(states) \
+  NMLBENCH_READOUT_PARAMS("mean", "mean|max", "mean or maximum over the pixels of a hidden state", states)
+
+class ImageClassifier : public LayeredEncoder {
  public:
   // `name`: the plugin's, for messages. Throws Error for a size or crop_pct that is too small.
   ImageClassifier(const char* name, const Params& params, const UsualInput& usual = {});
 
   void build(const InputInfo& input, const Stream& init) final;
-  InputSpec input() const final;
-  torch::Tensor features(const Batch& batch) final;
+  InputSpec input() const final { return input_.spec(); }
+  torch::Tensor features(const Batch& batch) final { return encode(batch.x, readouts()); }
   bool trainable() const final { return weights_.empty(); }
   torch::Tensor pretrain_logits(const Batch& batch) final;
   bool capturable() const final { return !drop_path_.active(); }
 
  protected:
-  std::int64_t size() const { return size_; }
+  std::int64_t size() const { return input_.size(); }
   const StochasticDepth& drop_path() const { return drop_path_; }
 
   // Registers the layers of the trunk. Throws Error for parameters that do not go together.
@@ -81,8 +48,11 @@ class ImageClassifier : public Encoder {
   // Fills the weights from streams by their names; what it leaves has the values that LibTorch's layers begin with, of
   // which random ones are not allowed.
   virtual void initialise(const Stream& init) = 0;
-  // x float32 [B, 3, size, size] -> [B, feature_dim()].
-  virtual torch::Tensor pooled(const torch::Tensor& x) = 0;
+  // Offers the hidden states of x, float32 [B, 3, size, size], one after the other, as long as they are wanted.
+  virtual void run(const torch::Tensor& x, HiddenStates& states) = 0;
+  // Of a hidden state, [B, width(layer)], float. This one is for pixels [B, C, H, W].
+  virtual torch::Tensor pooled(const torch::Tensor& state, std::int64_t layer, const std::string& pooling);
+  std::string head_pooling() const override { return "mean"; }
   // Names of other libraries. The head's tensors are left out.
   virtual std::vector<Rename> renames() const = 0;
   // Adapt, of load_weights().
@@ -91,13 +61,13 @@ class ImageClassifier : public Encoder {
     return {};
   }
 
-  torch::nn::Linear linear_head(std::int64_t classes) const { return torch::nn::Linear(feature_dim(), classes); }
+  torch::nn::Linear linear_head(std::int64_t classes) const { return torch::nn::Linear(head_width(), classes); }
 
  private:
-  const char* name_;
-  std::int64_t size_;
-  Preprocessing preprocessing_;
-  std::vector<double> mean_, std_;
+  // x [B, 3, size, size] -> [B, columns of the readouts].
+  torch::Tensor encode(const torch::Tensor& x, const std::vector<Readout>& readouts);
+
+  ImageInput input_;
   std::string weights_;
   StochasticDepth drop_path_;
   torch::nn::Linear head_{nullptr};

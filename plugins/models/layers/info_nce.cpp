@@ -12,18 +12,17 @@ namespace {
 
 using torch::Tensor;
 
-// Rows of unit length; a row of zeros stays one, with finite gradients.
-Tensor unit_rows(const Tensor& x) {
-  const Tensor wide = x.scalar_type() == torch::kFloat64 ? x : x.to(torch::kFloat32);
-  return wide * wide.square().sum(1, /*keepdim=*/true).clamp_min(1e-12).rsqrt();
-}
-
 // - log p(own column), [B].
 Tensor cross_entropy_of_pairs(const Tensor& logits) {
   return logits.logsumexp(1) - logits.diagonal();
 }
 
 }  // namespace
+
+Tensor unit_rows(const Tensor& x) {
+  const Tensor wide = x.scalar_type() == torch::kFloat64 ? x : x.to(torch::kFloat32);
+  return wide * wide.square().sum(1, /*keepdim=*/true).clamp_min(1e-12).rsqrt();
+}
 
 Tensor info_nce(const Tensor& image, const Tensor& text, const Tensor& scale, const Tensor& paired) {
   const FullPrecision full_precision;

@@ -8,6 +8,9 @@
 
 namespace nmlbench::plugins {
 
+// Rows of unit length, in float32 (float64 for float64 ones); a row of zeros stays one, with finite gradients.
+torch::Tensor unit_rows(const torch::Tensor& x);
+
 // Symmetric InfoNCE (Radford et al., ICML 2021, figure 3): the mean of two cross-entropies, of every image choosing its
 // text among the texts and of every text choosing its image among the images, over logits scale * cos(image, text).
 //

@@ -3,8 +3,7 @@
 //
 //   7x7 stem, 64 channels, halves the image; 3x3 max-pooling, halves it -> 4 stages of residual blocks, the later three
 //   halve it -> mean over pixels [B, 512 or 2048]
-#include "models/layers/batch_norm.h"
-#include "models/layers/conv.h"
+#include "models/layers/conv_norm.h"
 #include "models/layers/image_classifier.h"
 
 #include <nmlbench/plugin.h>
@@ -34,31 +33,6 @@ const ResNetVariant& resnet_variant(const std::string& name) {
   return variants.at(name);
 }
 
-// A convolution without bias and the batch normalisation after it.
-struct ConvNorm {
-  torch::nn::Conv2d conv{nullptr};
-  torch::nn::BatchNorm2d norm{nullptr};
-
-  ConvNorm() = default;
-  ConvNorm(std::int64_t in, std::int64_t out, std::int64_t kernel, std::int64_t stride)
-      : conv(torch::nn::Conv2dOptions(in, out, kernel).stride(stride).padding(kernel / 2).bias(false)), norm(out) {}
-
-  // relu(norm(conv(x)) + skip), as batch_norm() has it.
-  torch::Tensor operator()(const torch::Tensor& x, const torch::Tensor& skip = {}, bool relu = true) {
-    const std::int64_t stride = (*conv->options.stride())[0];
-    if (norm->is_training() || torch::GradMode::is_enabled()) {
-      return batch_norm(norm, convolve(x, conv->weight, stride), skip, relu);
-    }
-    // Where nothing is learned, the normalisation is one scale and shift of each channel, which the convolution takes
-    // into its weight and bias: a pass over memory less.
-    const torch::Tensor scale = norm->weight / (norm->running_var + norm->options.eps()).sqrt();
-    torch::Tensor y = torch::conv2d(x, conv->weight * scale.view({-1, 1, 1, 1}),
-                                    norm->bias - norm->running_mean * scale, stride, conv->weight.size(2) / 2);
-    if (skip.defined()) y += skip;
-    return relu ? y.relu_() : y;
-  }
-};
-
 class ResidualBlock : public torch::nn::Module {
  public:
   ResidualBlock(std::int64_t in, std::int64_t planes, std::int64_t stride, const ResNetVariant& variant) {
@@ -69,15 +43,11 @@ class ResidualBlock : public torch::nn::Module {
       layers_ = {ConvNorm(in, out, 3, stride), ConvNorm(out, out, 3, 1)};
     }
     for (std::size_t i = 0; i < layers_.size(); ++i) {
-      register_module("conv" + std::to_string(i + 1), layers_[i].conv);
-      register_module("bn" + std::to_string(i + 1), layers_[i].norm);
+      layers_[i].register_in(*this, "conv" + std::to_string(i + 1), "bn" + std::to_string(i + 1));
     }
     if (in != out || stride != 1) {
       skip_ = ConvNorm(in, out, 1, stride);
-      torch::nn::Sequential downsample;
-      downsample->push_back(skip_.conv);
-      downsample->push_back(skip_.norm);
-      register_module("downsample", downsample);
+      skip_.register_in(*register_module("downsample", std::make_shared<torch::nn::Module>()), "0", "1");
     }
   }
 
@@ -105,6 +75,7 @@ class ResNet : public ImageClassifier {
       choice("stem", "imagenet", "imagenet|cifar",
              "cifar: a 3x3 convolution that halves nothing and no pooling, for images of about 32 px"),
       NMLBENCH_INPUT_PARAMS("224", "0.875", "bilinear", kImageNetMean, kImageNetStd),
+      NMLBENCH_STAGE_READOUT_PARAMS("0 the stem before pooling, n after n of 4 stages"),
       kWeightsParam,
       kDropPathParam,
   };
@@ -114,13 +85,15 @@ class ResNet : public ImageClassifier {
         variant_(resnet_variant(params.text("variant"))),
         cifar_(params.text("stem") == "cifar") {}
 
-  std::int64_t feature_dim() const override { return variant_.bottleneck ? 2048 : 512; }
-
  private:
+  std::int64_t width(std::int64_t layer) const override {
+    return layer == 0 ? 64 : (32 << layer) * (variant_.bottleneck ? 4 : 1);
+  }
+  std::int64_t last_layer() const override { return 4; }
+
   void add_layers() override {
     stem_ = cifar_ ? ConvNorm(3, 64, 3, 1) : ConvNorm(3, 64, 7, 2);
-    register_module("conv1", stem_.conv);
-    register_module("bn1", stem_.norm);
+    stem_.register_in(*this, "conv1", "bn1");
     std::int64_t channels = 64;
     for (std::size_t stage = 0; stage < 4; ++stage) {
       const auto blocks = register_module("layer" + std::to_string(stage + 1), std::make_shared<torch::nn::Module>());
@@ -143,21 +116,23 @@ class ResNet : public ImageClassifier {
         const auto fan_out = static_cast<double>(weight.size(0) * weight.size(2) * weight.size(3));
         draw_normal(weight, init.at(item.key()), std::sqrt(2 / fan_out));
       } else if (item.key().rfind("fc.", 0) == 0) {
-        draw_uniform(weight, init.at(item.key()), 1 / std::sqrt(static_cast<double>(feature_dim())));
+        draw_uniform(weight, init.at(item.key()), 1 / std::sqrt(static_cast<double>(head_width())));
       }
     }
     const torch::NoGradGuard no_grad;
     for (const auto& block : blocks_) block->last_scale().zero_();
   }
 
-  torch::Tensor pooled(const torch::Tensor& x) override {
+  void run(const torch::Tensor& x, HiddenStates& states) override {
     torch::Tensor y = stem_(x);
-    if (!cifar_) y = torch::max_pool2d(y, 3, 2, 1);
-    const auto count = static_cast<std::int64_t>(blocks_.size());
-    for (std::int64_t i = 0; i < count; ++i) {
-      y = blocks_[static_cast<std::size_t>(i)]->forward(y, drop_path(), i, count);
+    std::size_t block = 0;
+    for (std::int64_t stage = 0; states.take(stage, y); ++stage) {
+      if (stage == 0 && !cifar_) y = torch::max_pool2d(y, 3, 2, 1);
+      for (std::int64_t i = 0; i < variant_.depths[static_cast<std::size_t>(stage)]; ++i, ++block) {
+        y = blocks_[block]->forward(y, drop_path(), static_cast<std::int64_t>(block),
+                                    static_cast<std::int64_t>(blocks_.size()));
+      }
     }
-    return at_least_float(y).mean({2, 3});
   }
 
   // timm and torchvision call everything so; Hugging Face numbers stages and layers from 0.

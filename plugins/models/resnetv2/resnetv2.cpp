@@ -100,6 +100,7 @@ class ResNetV2 : public ImageClassifier {
              "resnetv2_50x1_bit|resnetv2_50x3_bit|resnetv2_101x1_bit|resnetv2_101x3_bit|resnetv2_152x2_bit",
              "depth and width"),
       NMLBENCH_INPUT_PARAMS("448", "1", "bilinear", "0.5", "0.5"),
+      NMLBENCH_STAGE_READOUT_PARAMS("0 the stem before pooling, n after n of 4 stages, the last with its GroupNorm"),
       kWeightsParam,
       kDropPathParam,
   };
@@ -107,9 +108,10 @@ class ResNetV2 : public ImageClassifier {
   explicit ResNetV2(const Params& params)
       : ImageClassifier("resnetv2", params), variant_(bit_variant(params.text("variant"))) {}
 
-  std::int64_t feature_dim() const override { return 2048 * variant_.width; }
-
  private:
+  std::int64_t width(std::int64_t layer) const override { return (layer == 0 ? 64 : 128 << layer) * variant_.width; }
+  std::int64_t last_layer() const override { return 4; }
+
   void add_layers() override {
     std::int64_t channels = 64 * variant_.width;
     const auto stem = register_module("stem", std::make_shared<torch::nn::Module>());
@@ -124,14 +126,14 @@ class ResNetV2 : public ImageClassifier {
         blocks->register_module(std::to_string(j), blocks_.back());
       }
     }
-    norm_ = register_module("norm", group_norm(feature_dim()));
+    norm_ = register_module("norm", group_norm(head_width()));
   }
 
   // A 1x1 convolution in timm, by the shape of its weight.
   torch::nn::Linear add_head(std::int64_t classes) override {
     const auto head = register_module("head", std::make_shared<torch::nn::Module>());
     torch::nn::Linear fc = head->register_module("fc", linear_head(classes));
-    fc->weight.set_data(fc->weight.data().view({classes, feature_dim(), 1, 1}));
+    fc->weight.set_data(fc->weight.data().view({classes, head_width(), 1, 1}));
     return fc;
   }
 
@@ -151,14 +153,17 @@ class ResNetV2 : public ImageClassifier {
     }
   }
 
-  Tensor pooled(const Tensor& x) override {
-    const Tensor stem = torch::constant_pad_nd(convolve_standardised(stem_, x), {1, 1, 1, 1});
-    Tensor y = torch::max_pool2d(stem, 3, 2);
-    const auto count = static_cast<std::int64_t>(blocks_.size());
-    for (std::int64_t i = 0; i < count; ++i) {
-      y = blocks_[static_cast<std::size_t>(i)]->forward(y, drop_path(), i, count);
+  void run(const Tensor& x, HiddenStates& states) override {
+    Tensor y = convolve_standardised(stem_, x);
+    std::size_t block = 0;
+    for (std::int64_t stage = 0; states.take(stage, y); ++stage) {
+      if (stage == 0) y = torch::max_pool2d(torch::constant_pad_nd(y, {1, 1, 1, 1}), 3, 2);
+      for (std::int64_t i = 0; i < variant_.depths[static_cast<std::size_t>(stage)]; ++i, ++block) {
+        y = blocks_[block]->forward(y, drop_path(), static_cast<std::int64_t>(block),
+                                    static_cast<std::int64_t>(blocks_.size()));
+      }
+      if (stage + 1 == last_layer()) y = activated(norm_, y);
     }
-    return activated(norm_, y).mean({2, 3});
   }
 
   std::vector<Rename> renames() const override {

@@ -170,6 +170,7 @@ class SwinTransformer : public ImageClassifier {
       choice("variant", "swin_tiny", "swin_tiny|swin_small|swin_base|swin_large", "depth and width"),
       integer("window", "7", "side of a window; 7 for images of 224 px, 12 for 384").in("patches").range(2, 64),
       NMLBENCH_INPUT_PARAMS("0", "0", "bicubic", kImageNetMean, kImageNetStd),
+      NMLBENCH_STAGE_READOUT_PARAMS("0 the patches, n after n of 4 stages, the last with its LayerNorm"),
       kWeightsParam,
       kDropPathParam,
   };
@@ -179,13 +180,14 @@ class SwinTransformer : public ImageClassifier {
         shape_(swin_shape(params.text("variant"))),
         window_(params.integer("window")) {}
 
-  std::int64_t feature_dim() const override { return 8 * shape_.width; }
-
  private:
   struct Stage {
     std::shared_ptr<PatchMerging> merge;  // none in the first
     std::vector<std::shared_ptr<SwinBlock>> blocks;
   };
+
+  std::int64_t width(std::int64_t layer) const override { return shape_.width << std::max<std::int64_t>(layer - 1, 0); }
+  std::int64_t last_layer() const override { return 4; }
 
   void add_layers() override {
     if (size() % 4 != 0 || size() < 32) {
@@ -197,7 +199,7 @@ class SwinTransformer : public ImageClassifier {
     patch_norm_ = embed->register_module("norm", token_norm(shape_.width));
     const auto layers = register_module("layers", std::make_shared<torch::nn::Module>());
     for (std::size_t i = 0; i < 4; ++i) layers->register_module(std::to_string(i), add_stage(i));
-    norm_ = register_module("norm", token_norm(feature_dim()));
+    norm_ = register_module("norm", token_norm(head_width()));
   }
 
   std::shared_ptr<torch::nn::Module> add_stage(std::size_t index) {
@@ -233,15 +235,21 @@ class SwinTransformer : public ImageClassifier {
     }
   }
 
-  Tensor pooled(const Tensor& x) override {
+  // [B, side, side, C].
+  void run(const Tensor& x, HiddenStates& states) override {
     Tensor y = normalised(patch_norm_, patches_(x).permute({0, 2, 3, 1}));
     std::int64_t count = 0, index = 0;
     for (const std::int64_t depth : shape_.depths) count += depth;
-    for (Stage& stage : stages_) {
+    for (std::int64_t i = 0; states.take(i, y); ++i) {
+      const Stage& stage = stages_[static_cast<std::size_t>(i)];
       if (stage.merge) y = stage.merge->forward(y);
       for (const auto& block : stage.blocks) y = block->forward(y, drop_path(), index++, count);
+      if (i + 1 == last_layer()) y = normalised(norm_, y);
     }
-    return normalised(norm_, y).mean({1, 2});
+  }
+
+  Tensor pooled(const Tensor& tokens, std::int64_t layer, const std::string& pooling) override {
+    return ImageClassifier::pooled(tokens.permute({0, 3, 1, 2}), layer, pooling);
   }
 
   std::vector<Rename> renames() const override {

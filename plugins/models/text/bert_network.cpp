@@ -81,14 +81,15 @@ void BertNetwork::initialise(const Stream& init) {
   }
 }
 
-Tensor BertNetwork::hidden(const TokenBatch& batch, std::int64_t layer) {
+void BertNetwork::run(const TokenBatch& batch, HiddenStates& states) {
   const Tensor places = torch::arange(batch.tokens.size(1), batch.tokens.options()) + options_.unused_positions;
   Tensor x = words_(batch.tokens) + positions_(places);
   x = x + (options_.types > 1 ? types_(batch.types) : types_->weight[0]);
   x = dropout()(norm_(x));
   const Tensor mask = batch.there.defined() ? batch.there.unsqueeze(1).unsqueeze(1) : Tensor();  // [B, 1, 1, N]
-  for (std::int64_t i = 0; i < layer; ++i) x = blocks_[static_cast<std::size_t>(i)]->forward(x, mask, dropout());
-  return x;
+  for (std::int64_t i = 0; states.take(i, x); ++i) {
+    x = blocks_[static_cast<std::size_t>(i)]->forward(x, mask, dropout());
+  }
 }
 
 }  // namespace nmlbench::plugins

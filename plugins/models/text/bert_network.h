@@ -29,7 +29,7 @@ class BertNetwork : public TextClassifier {
  private:
   void add_layers(std::int64_t vocabulary) override;
   void initialise(const Stream& init) override;
-  torch::Tensor hidden(const TokenBatch& batch, std::int64_t layer) override;
+  void run(const TokenBatch& batch, HiddenStates& states) override;
   const char* word_embedding() const override { return "embeddings.word_embeddings.weight"; }
 
   BertOptions options_;

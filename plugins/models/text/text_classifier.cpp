@@ -56,23 +56,31 @@ Tensor mean_over_tokens(const Tensor& x, const TokenBatch& batch) {
   return (x * there).sum(1) / there.sum(1);
 }
 
+// x [B, N, D], float -> [B, D].
+Tensor pooled(const Tensor& x, const TokenBatch& batch, const std::string& pooling) {
+  if (pooling == "cls") return x.select(1, 0);
+  if (pooling == "mean") return mean_over_tokens(x, batch);
+  if (pooling == "last-token") return x.index({torch::arange(x.size(0), x.device()), batch.lengths - 1});
+  if (!batch.there.defined()) return x.amax(1);
+  return x.masked_fill(batch.there.logical_not().unsqueeze(-1), -std::numeric_limits<double>::infinity()).amax(1);
+}
+
 }  // namespace
 
 TextClassifier::TextClassifier(const char* name, const std::map<std::string, TransformerShape>& variants,
                                std::int64_t positions, const Params& params)
-    : name_(name),
+    : LayeredEncoder(name, params),
       shape_(shape_of(variants, params)),
       positions_(positions),
       vocab_(params.text("vocab")),
       weights_(params.text("weights")),
-      pooling_(params.text("pooling")),
+      pool_(params.text("pool")),
       longest_(params.integer("max_length")),
-      layer_(params.integer("layer")),
       dropout_(params.real("dropout")) {}
 
 void TextClassifier::build(const InputInfo& input, const Stream& init) {
-  require_texts(input, name_);
-  const std::string name = name_;
+  const std::string name = plugin_name();
+  require_texts(input, name);
   if (shape_.width % shape_.heads != 0) {
     throw Error(name + ": heads = " + std::to_string(shape_.heads) +
                 " does not divide width = " + std::to_string(shape_.width));
@@ -81,17 +89,12 @@ void TextClassifier::build(const InputInfo& input, const Stream& init) {
     throw Error(name + ": max_length = " + std::to_string(longest_) + ", and the model has " +
                 std::to_string(positions_) + " positions");
   }
-  if (layer_ < -shape_.depth - 1 || layer_ > shape_.depth) {
-    throw Error(name + ": layer = " + std::to_string(layer_) + ", and with " + std::to_string(shape_.depth) +
-                " blocks there are the hidden states 0 to " + std::to_string(shape_.depth));
-  }
-  if (layer_ < 0) layer_ += shape_.depth + 1;
   tokenizer_ = open_tokenizer();
   frame_ = frame(*tokenizer_);
   add_layers(tokenizer_->size());
   if (weights_.empty()) {
     if (input.classes > 0) {
-      head_ = register_module("classifier", torch::nn::Linear(feature_dim(), input.classes));
+      head_ = register_module("classifier", torch::nn::Linear(head_width(), input.classes));
     }
     initialise(init);
     dropout_.build(*this, init);
@@ -113,14 +116,10 @@ InputSpec TextClassifier::input() const {
   return spec;
 }
 
-std::int64_t TextClassifier::feature_dim() const {
-  return pooling_ == "cls+mean" ? 2 * shape_.width : shape_.width;
-}
-
 Tensor TextClassifier::pretrain_logits(const Batch& batch) {
-  if (head_.is_empty()) throw Error(std::string(name_) + " was built without pre-training classes");
+  if (head_.is_empty()) throw Error(std::string(plugin_name()) + " was built without pre-training classes");
   if (is_training()) dropout_.next_step();
-  return head_(dropout_(encode(batch.texts, shape_.depth)));
+  return head_(dropout_(encode(batch.texts, of_head())));
 }
 
 std::vector<Sequence> TextClassifier::sequences_of(const std::vector<Text>& texts) const {
@@ -128,13 +127,13 @@ std::vector<Sequence> TextClassifier::sequences_of(const std::vector<Text>& text
   for (const Text& text : texts) {
     sequences.push_back(sequence_of(text, *tokenizer_, frame_, longest_));
     if (!sequences.back().truncated) continue;
-    warn_once(std::string(name_) + ": texts of more than max_length = " + std::to_string(longest_) +
+    warn_once(std::string(plugin_name()) + ": texts of more than max_length = " + std::to_string(longest_) +
               " tokens are truncated");
   }
   return sequences;
 }
 
-Tensor TextClassifier::encode(const std::vector<Text>& texts, std::int64_t layer) {
+Tensor TextClassifier::encode(const std::vector<Text>& texts, const std::vector<Readout>& readouts) {
   const std::vector<Sequence> sequences = sequences_of(texts);
   const auto length = [&](std::int64_t i) {
     return static_cast<std::int64_t>(sequences[static_cast<std::size_t>(i)].tokens.size());
@@ -149,21 +148,16 @@ Tensor TextClassifier::encode(const std::vector<Text>& texts, std::int64_t layer
   for (const std::int64_t* begin = order.data(); begin < end;) {
     const std::int64_t* stop = begin + 1;
     while (stop < end && (stop + 1 - begin) * length(*stop) <= tokens_at_a_time(device)) ++stop;
-    parts.push_back(pooled(token_batch(sequences, begin, stop, device), layer));
+    const TokenBatch batch = token_batch(sequences, begin, stop, device);
+    HiddenStates states(readouts);
+    run(batch, states);
+    parts.push_back(read(readouts, [&](std::int64_t layer, const std::string& pooling) {
+      return pooled(at_least_float(states.at(layer)), batch, pooling);
+    }));
     begin = stop;
   }
   const Tensor places = torch::tensor(order, torch::kInt64).argsort();
   return torch::cat(parts).index_select(0, places.to(device));
-}
-
-Tensor TextClassifier::pooled(const TokenBatch& batch, std::int64_t layer) {
-  const Tensor x = at_least_float(hidden(batch, layer));
-  if (pooling_ == "cls") return x.select(1, 0);
-  if (pooling_ == "mean") return mean_over_tokens(x, batch);
-  if (pooling_ == "cls+mean") return torch::cat({x.select(1, 0), mean_over_tokens(x, batch)}, 1);
-  if (pooling_ == "last-token") return x.index({torch::arange(x.size(0), x.device()), batch.lengths - 1});
-  if (!batch.there.defined()) return x.amax(1);
-  return x.masked_fill(batch.there.logical_not().unsqueeze(-1), -std::numeric_limits<double>::infinity()).amax(1);
 }
 
 }  // namespace nmlbench::plugins

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "models/layers/dropout.h"
+#include "models/layers/layered_encoder.h"
 #include "models/text/sequences.h"
 #include "models/weights/load_weights.h"
 
@@ -22,25 +23,25 @@ struct TransformerShape {
   std::int64_t width, depth, heads;
 };
 
-// Parameters that every family declares; `pooling`: its usual one.
-#define NMLBENCH_TEXT_PARAMS(pooling)                                                                                 \
-  ::nmlbench::integer("width", "0", "width of the residual stream; 0: the variant's").range(0, 65536),                \
-      ::nmlbench::integer("depth", "0", "blocks; 0: the variant's").range(0, 1000),                                   \
-      ::nmlbench::integer("heads", "0", "attention heads, a divisor of the width; 0: the variant's").range(0, 1024),  \
-      ::nmlbench::integer("max_length", "128",                                                                        \
-                          "of a text that are read, its special tokens included; what is longer is truncated, the "   \
-                          "longer one of a pair first")                                                               \
-          .in("tokens")                                                                                               \
-          .range(8, 1048576),                                                                                         \
-      ::nmlbench::choice("pooling", pooling, "cls|mean|max|last-token|cls+mean",                                      \
-                         "features of a text: the first token, mean or maximum over its tokens, its last token, or "  \
-                         "the first and the mean side by side"),                                                      \
-      ::nmlbench::integer("layer", "-1",                                                                              \
-                          "hidden state that features are pooled from: 0 the embeddings, n those after n blocks, -1 " \
-                          "the last, as `hidden_states` of transformers")                                             \
-          .range(-1000, 1000),                                                                                        \
-      ::nmlbench::real("dropout", "0.1",                                                                              \
-                       "share of embeddings, attention weights and residual branches that is zeroed in pre-training") \
+// Parameters that every family declares; `pool`: what its usual head reads.
+#define NMLBENCH_TEXT_PARAMS(pool)                                                                                     \
+  ::nmlbench::integer("width", "0", "width of the residual stream; 0: the variant's").range(0, 65536),                 \
+      ::nmlbench::integer("depth", "0", "blocks; 0: the variant's").range(0, 1000),                                    \
+      ::nmlbench::integer("heads", "0", "attention heads, a divisor of the width; 0: the variant's").range(0, 1024),   \
+      ::nmlbench::integer("max_length", "128",                                                                         \
+                          "of a text that are read, its special tokens included; what is longer is truncated, the "    \
+                          "longer one of a pair first")                                                                \
+          .in("tokens")                                                                                                \
+          .range(8, 1048576),                                                                                          \
+      ::nmlbench::choice("pool", pool, "cls|mean|max|last-token",                                                      \
+                         "what the pre-training head reads: the first token, mean or maximum over the text's tokens, " \
+                         "or its last token"),                                                                         \
+      NMLBENCH_READOUT_PARAMS("head", "head|cls|mean|max|last-token|cls+mean",                                         \
+                              "what the head reads (`pool`), one of these, or the first token and the mean side by "   \
+                              "side",                                                                                  \
+                              "0 the embeddings, n those after n blocks, as `hidden_states` of transformers"),         \
+      ::nmlbench::real("dropout", "0.1",                                                                               \
+                       "share of embeddings, attention weights and residual branches that is zeroed in pre-training")  \
           .range(0, 0.99)
 
 // Texts of a batch, the shorter ones padded.
@@ -51,7 +52,7 @@ struct TokenBatch {
   torch::Tensor lengths;  // int64 [B]
 };
 
-class TextClassifier : public Encoder {
+class TextClassifier : public LayeredEncoder {
  public:
   // `name`: the plugin's, for messages. `positions`: tokens that the model has places for.
   TextClassifier(const char* name, const std::map<std::string, TransformerShape>& variants, std::int64_t positions,
@@ -59,10 +60,8 @@ class TextClassifier : public Encoder {
 
   void build(const InputInfo& input, const Stream& init) final;
   InputSpec input() const final;
-  std::int64_t feature_dim() const final;
-  torch::Tensor features(const Batch& batch) final { return encode(batch.texts, layer_); }
+  torch::Tensor features(const Batch& batch) final { return encode(batch.texts, readouts()); }
   bool trainable() const final { return weights_.empty(); }
-  // Of the last hidden state, whatever the layer of features.
   torch::Tensor pretrain_logits(const Batch& batch) final;
 
  protected:
@@ -76,8 +75,8 @@ class TextClassifier : public Encoder {
   virtual void add_layers(std::int64_t vocabulary) = 0;
   // Fills the weights from streams by their names.
   virtual void initialise(const Stream& init) = 0;
-  // [B, N, D] after `layer` blocks, in [0, depth].
-  virtual torch::Tensor hidden(const TokenBatch& batch, std::int64_t layer) = 0;
+  // Offers the hidden states [B, N, D], one after the other, as long as they are wanted.
+  virtual void run(const TokenBatch& batch, HiddenStates& states) = 0;
   // Names of transformers' models with a head; the head's tensors are left out.
   virtual std::vector<Rename> renames() const = 0;
   // Our name of the embedding of the vocabulary.
@@ -85,15 +84,16 @@ class TextClassifier : public Encoder {
 
  private:
   std::vector<Sequence> sequences_of(const std::vector<Text>& texts) const;
-  // texts: B -> [B, feature_dim()], in their order.
-  torch::Tensor encode(const std::vector<Text>& texts, std::int64_t layer);
-  torch::Tensor pooled(const TokenBatch& batch, std::int64_t layer);
+  std::int64_t width(std::int64_t) const final { return shape_.width; }
+  std::int64_t last_layer() const final { return shape_.depth; }
+  std::string head_pooling() const final { return pool_; }
+  // texts: B -> [B, columns of the readouts], in their order.
+  torch::Tensor encode(const std::vector<Text>& texts, const std::vector<Readout>& readouts);
 
-  const char* name_;
   TransformerShape shape_;
   std::int64_t positions_;
-  std::string vocab_, weights_, pooling_;
-  std::int64_t longest_, layer_;
+  std::string vocab_, weights_, pool_;
+  std::int64_t longest_;
   Dropout dropout_;
   std::unique_ptr<const Tokenizer> tokenizer_;
   Frame frame_;

@@ -1,6 +1,7 @@
 #include "models/text/tokenizer.h"
 
 #include <nmlbench/error.h>
+#include <nmlbench/printable.h>
 
 #include <algorithm>
 
@@ -13,10 +14,14 @@ Tokenizer::Tokenizer(std::filesystem::path file, Vocabulary vocabulary, std::vec
 
 Tokenizer::~Tokenizer() = default;
 
-std::int64_t Tokenizer::special(const std::string& token) const {
+std::int64_t Tokenizer::require(std::string_view token, const std::string& why) const {
   const auto found = vocabulary_.find(token);
   if (found != vocabulary_.end()) return found->second;
-  throw DataError(file_.string() + ": has no token \"" + token + "\", which this encoder needs; is it its vocabulary?");
+  throw DataError(file_.string() + ": has no token \"" + printable(token) + "\"" + why);
+}
+
+std::int64_t Tokenizer::special(const std::string& token) const {
+  return require(token, ", which this encoder needs; is it its vocabulary?");
 }
 
 std::vector<std::int64_t> Tokenizer::tokens(std::string_view text) const {

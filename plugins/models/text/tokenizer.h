@@ -37,7 +37,8 @@ class Tokenizer {
   // Appends the tokens of a text without special ones.
   virtual void append(std::string_view text, std::vector<std::int64_t>& tokens) const = 0;
 
-  const std::filesystem::path& file() const { return file_; }
+  // The number of a token. Throws DataError: the file "has no token "x"", and why it should.
+  std::int64_t require(std::string_view token, const std::string& why) const;
   const Vocabulary& vocabulary() const { return vocabulary_; }
 
  private:

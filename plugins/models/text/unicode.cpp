@@ -15,6 +15,10 @@ bool category_in(char32_t code, utf8proc_category_t first, utf8proc_category_t l
   return category >= first && category <= last;
 }
 
+void require_normalised(utf8proc_ssize_t length) {
+  if (length < 0) throw Error(std::string("Unicode normalisation failed: ") + utf8proc_errmsg(length));
+}
+
 }  // namespace
 
 std::u32string code_points(std::string_view utf8) {
@@ -86,7 +90,16 @@ std::u32string decomposed(const std::u32string& text) {
     out.resize(static_cast<std::size_t>(length));
     length = decompose();
   }
-  if (length < 0) throw Error(std::string("Unicode normalisation failed: ") + utf8proc_errmsg(length));
+  require_normalised(length);
+  out.resize(static_cast<std::size_t>(length));
+  return out;
+}
+
+std::u32string composed(const std::u32string& text) {
+  std::u32string out = decomposed(text);
+  const utf8proc_ssize_t length = utf8proc_normalize_utf32(reinterpret_cast<utf8proc_int32_t*>(out.data()),
+                                                           static_cast<utf8proc_ssize_t>(out.size()), UTF8PROC_COMPOSE);
+  require_normalised(length);
   out.resize(static_cast<std::size_t>(length));
   return out;
 }

@@ -20,7 +20,8 @@ bool is_control(char32_t code);          // Cc, Cf, Co: what has no glyph of its
 
 char32_t lower_case(char32_t code);
 
-// Canonical decomposition (NFD).
+// Canonical decomposition (NFD), and the composition of it (NFC).
 std::u32string decomposed(const std::u32string& text);
+std::u32string composed(const std::u32string& text);
 
 }  // namespace nmlbench::plugins

@@ -6,6 +6,7 @@
 //   layer of 4 D, each behind a LayerNorm -> LayerNorm -> the class token, or the mean over patches [B, D]
 #include "models/layers/attention.h"
 #include "models/layers/image_classifier.h"
+#include "models/layers/position_grid.h"
 
 #include <nmlbench/plugin.h>
 
@@ -81,7 +82,7 @@ class VisionTransformer : public ImageClassifier {
   static constexpr ParamSpec kParams[] = {
       choice("variant", "vit_base", "vit_tiny|vit_small|vit_base|vit_large", "depth and width"),
       integer("patch", "16", "side of a patch").in("px").range(1, 512),
-      choice("pool", "cls", "cls|mean", "features: the class token, or the mean over patches"),
+      choice("pool", "cls", "cls|mean", "what the pre-training head reads: the class token, or the mean over patches"),
       boolean("pre_norm", "false", "CLIP's: a LayerNorm before the blocks, patches without bias, epsilon 1e-5"),
       choice("activation", "gelu", "gelu|quick-gelu", "quick-gelu: x sigmoid(1.702 x), of OpenAI's CLIP weights"),
       boolean("layer_scale", "false", "a learned scale of each residual branch, as in DINOv2"),
@@ -90,6 +91,11 @@ class VisionTransformer : public ImageClassifier {
               "patches alone, as in DINOv2")
           .range(0, 64),
       NMLBENCH_INPUT_PARAMS("224", "0.9", "bicubic", "0.5", "0.5"),
+      NMLBENCH_READOUT_PARAMS(
+          "head", "head|cls|mean|max|cls+mean",
+          "what the head reads (`pool`), the class token, mean or maximum over patches, or the class "
+          "token and the mean side by side; each hidden state goes through the last LayerNorm first",
+          "0 the embeddings, n those after n blocks"),
       kWeightsParam,
       kDropPathParam,
   };
@@ -100,11 +106,12 @@ class VisionTransformer : public ImageClassifier {
                  params.text("activation") == "quick-gelu"},
         patch_(params.integer("patch")),
         registers_(params.integer("registers")),
-        mean_(params.text("pool") == "mean") {}
-
-  std::int64_t feature_dim() const override { return options_.shape.width; }
+        pool_(params.text("pool")) {}
 
  private:
+  std::int64_t width(std::int64_t) const override { return options_.shape.width; }
+  std::int64_t last_layer() const override { return options_.shape.depth; }
+  std::string head_pooling() const override { return pool_; }
   std::int64_t side() const { return size() / patch_; }  // patches
 
   void add_layers() override {
@@ -145,7 +152,8 @@ class VisionTransformer : public ImageClassifier {
     }
   }
 
-  Tensor pooled(const Tensor& x) override {
+  // Tokens [B, 1 + registers + patches, D].
+  void run(const Tensor& x, HiddenStates& states) override {
     const std::int64_t b = x.size(0), width = options_.shape.width;
     Tensor tokens = patches_(x).flatten(2).transpose(1, 2);  // [B, patches, D]
     const Tensor first = class_token_.expand({b, 1, width});
@@ -155,26 +163,19 @@ class VisionTransformer : public ImageClassifier {
       tokens = torch::cat({first, tokens}, 1) + positions_;
     }
     if (options_.pre_norm) tokens = norm_pre_(tokens);
-    for (std::size_t i = 0; i < blocks_.size(); ++i) {
-      tokens = blocks_[i]->forward(tokens, drop_path(), static_cast<std::int64_t>(i));
+    for (std::int64_t i = 0; states.take(i, tokens); ++i) {
+      tokens = blocks_[static_cast<std::size_t>(i)]->forward(tokens, drop_path(), i);
     }
-    const std::int64_t others = 1 + registers_;
-    if (!mean_) return at_least_float(norm_(tokens.select(1, 0)));
-    return at_least_float(norm_(tokens.slice(1, others))).mean(1);
   }
 
-  // Positions of another image size: those of patches are resampled, as timm does (bicubic, antialiased).
+  Tensor pooled(const Tensor& tokens, std::int64_t, const std::string& pooling) override {
+    if (pooling == "cls") return at_least_float(norm_(tokens.select(1, 0)));
+    const Tensor patches = at_least_float(norm_(tokens.slice(1, 1 + registers_)));
+    return pooling == "max" ? patches.amax(1) : patches.mean(1);
+  }
+
   Tensor adapted(const std::string& name, const Tensor& theirs, torch::IntArrayRef ours) const override {
-    const std::int64_t prefix = registers_ > 0 ? 0 : 1, width = options_.shape.width;
-    const Tensor positions = theirs.dim() == 2 ? theirs.unsqueeze(0) : theirs;
-    if (name != "pos_embed" || positions.dim() != 3 || positions.size(2) != width) return {};
-    const std::int64_t patches = positions.size(1) - prefix;
-    const auto old =
-        static_cast<std::int64_t>(std::llround(std::sqrt(static_cast<double>(std::max<std::int64_t>(patches, 0)))));
-    if (old < 1 || old * old != patches) return {};
-    const Tensor grid = positions.slice(1, prefix).reshape({1, old, old, width}).permute({0, 3, 1, 2}).contiguous();
-    const Tensor resampled = torch::_upsample_bicubic2d_aa(grid, {side(), side()}, /*align_corners=*/false);
-    return torch::cat({positions.slice(1, 0, prefix), resampled.flatten(2).transpose(1, 2)}, 1).reshape(ours);
+    return name == "pos_embed" ? resampled_positions(theirs, /*others=*/registers_ > 0 ? 0 : 1, ours) : Tensor();
   }
 
   std::vector<Rename> renames() const override {
@@ -240,7 +241,7 @@ class VisionTransformer : public ImageClassifier {
   VitOptions options_;
   std::int64_t patch_;
   std::int64_t registers_;
-  bool mean_;
+  std::string pool_;
   Tensor class_token_, register_tokens_, positions_;
   torch::nn::Conv2d patches_{nullptr};
   torch::nn::LayerNorm norm_pre_{nullptr}, norm_{nullptr};

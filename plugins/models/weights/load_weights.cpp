@@ -5,6 +5,7 @@
 
 #include <nmlbench/error.h>
 
+#include <algorithm>
 #include <map>
 #include <optional>
 #include <regex>
@@ -22,6 +23,7 @@ constexpr std::size_t kLongestName = 1000;  // std::regex recurses over what it 
 struct OurName {
   std::string name;  // "" for a tensor that is left out
   int part = 0;
+  bool transposed = false;
 };
 
 class Renamer {
@@ -29,17 +31,22 @@ class Renamer {
   explicit Renamer(const std::vector<Rename>& renames) {
     for (const Rename& rename : renames) {
       const std::size_t hash = rename.ours.rfind('#');
-      const int part = hash == std::string::npos ? 0 : std::stoi(rename.ours.substr(hash + 1));
-      rules_.push_back({std::regex(rename.pattern), {rename.ours.substr(0, hash), part}});
+      const std::string suffix = hash == std::string::npos ? "0" : rename.ours.substr(hash + 1);
+      const bool transposed = suffix == "T";
+      rules_.push_back(
+          {std::regex(rename.pattern), {rename.ours.substr(0, hash), transposed ? 0 : std::stoi(suffix), transposed}});
     }
   }
 
   OurName operator()(const std::string& name) const {
     std::smatch match;
     for (const Rule& rule : rules_) {
-      if (std::regex_match(name, match, rule.pattern)) return {match.format(rule.ours.name), rule.ours.part};
+      if (!std::regex_match(name, match, rule.pattern)) continue;
+      OurName ours = rule.ours;
+      ours.name = match.format(ours.name);
+      return ours;
     }
-    return {name, 0};
+    return {name};
   }
 
  private:
@@ -66,10 +73,14 @@ Parts by_our_names(const std::filesystem::path& file, const std::vector<Rename>&
   const std::size_t prefix = wrapped(tensors) ? std::string_view("module.").size() : 0;
   const Renamer rename(renames);
   Parts parts;
-  for (const StoredTensor& tensor : tensors) {
+  for (StoredTensor tensor : tensors) {
     if (tensor.name.size() > kLongestName) throw DataError(file.string() + ": has a tensor whose name is too long");
     const OurName ours = rename(tensor.name.substr(prefix));
     if (ours.name.empty()) continue;
+    if (ours.transposed) {
+      std::reverse(tensor.sizes.begin(), tensor.sizes.end());
+      std::reverse(tensor.strides.begin(), tensor.strides.end());
+    }
     if (!parts[ours.name].emplace(ours.part, tensor).second) {
       throw DataError(file.string() + ": has the tensor \"" + tensor.name + "\" twice");
     }

@@ -21,7 +21,8 @@ inline constexpr ParamSpec kWeightsParam =
 
 // How another library calls a tensor, and how the encoder does. `pattern` is an ECMAScript regular expression for the
 // whole name. In `ours`, $1 is what its first group matched; an empty one leaves the tensor out; one that ends in
-// "#0", "#1", .. is a part of a tensor whose parts are stacked along the first dimension (query, key and value).
+// "#0", "#1", .. is a part of a tensor whose parts are stacked along the first dimension (query, key and value); one
+// that ends in "#T" is a matrix that the other library has the other way round.
 struct Rename {
   std::string pattern;
   std::string ours;

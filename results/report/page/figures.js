@@ -1,6 +1,6 @@
 // All figures of the report, and what draws them.
 
-const FIGURES = {noise: drawNoise, tasks: drawTasks, settings: drawSettings, differences: drawDifferences,
+const FIGURES = {noise: drawNoise, grid: drawNoiseGrid, tasks: drawTasks, settings: drawSettings, differences: drawDifferences,
                  fractions: drawFractions, cost: drawCost, learning: drawLearning, features: drawFeatures,
                  spectra: drawSpectra, confusion: drawConfusion, transitions: drawTransitions};
 

@@ -2,8 +2,8 @@
 
 usage: reference.py OUT.json [--all]    (needs timm; --all: every variant, else those that the repository keeps)
 
-Weights are no files: both sides compute them from their names and places (fill()). Features are those of two images at
-two sizes, in evaluation mode; gradients those of the cross-entropy over 5 classes, in training mode, as norm and product
+Weights are no files: both sides compute them from their names and places (fill()). Features, and other readouts (READOUTS),
+are those of two images at two sizes, in evaluation mode; gradients those of the cross-entropy over 5 classes, in training mode, as norm and product
 with a fixed direction. All is computed in float64 and rounded.
 """
 import functools
@@ -18,7 +18,7 @@ except ImportError as missing:
     print(f"skipped: {missing}")
     sys.exit(77)
 
-KEPT_COLUMNS = 128  # of the features
+KEPT_COLUMNS = 128  # of the features; of other readouts 16, and a product of all with a fixed direction
 CLASSES = 5
 
 
@@ -60,9 +60,67 @@ def numbers(tensor):
     return [float(f"{x:.9g}") for x in tensor.flatten().tolist()]
 
 
-def describe(make, sizes):
+# pooling, layer, layers
+READOUTS = {"vit": [("cls", -1, 1), ("mean", -1, 1), ("max", -1, 1), ("cls+mean", -1, 1), ("cls", 5, 1), ("mean", 0, 1),
+                    ("max", -2, 1), ("cls+mean", -1, 4), ("mean", 3, 2)]}
+OF_STAGES = [("max", -1, 1), ("mean", 0, 1), ("mean", 1, 1), ("max", 2, 1), ("mean", 3, 1), ("mean", -1, 2), ("max", 3, 4)]
+
+
+def vit_states(model, x):
+    """[B, 1 + registers + patches, D], each through the last LayerNorm."""
+    tokens = model.norm_pre(model._pos_embed(model.patch_embed(x)))
+    after = model.forward_intermediates(x, norm=True, return_prefix_tokens=True, output_fmt="NLC", intermediates_only=True)
+    return [model.norm(tokens)] + [torch.cat([prefix, patches], 1) for patches, prefix in after]
+
+
+def stage_states(plugin, model, x):
+    """[B, C, H, W]; all but the last, whose pooling is that of timm's head."""
+    if plugin in ("convnext", "swin"):
+        first = model.stem(x) if plugin == "convnext" else model.patch_embed(x).permute(0, 3, 1, 2)
+        return [first] + model.forward_intermediates(x, indices=[0, 1, 2], intermediates_only=True)
+    if plugin == "efficientnet":
+        return model.forward_intermediates(x, indices=list(range(8)), extra_blocks=True, intermediates_only=True)
+    return model.forward_intermediates(x, indices=list(range(4)), intermediates_only=True)
+
+
+def readouts(plugin, make, size):
+    """[{its parameters, its features}] of READOUTS."""
+    x, entries = images(size), []
+    heads = {pool: filled(make(size, CLASSES, global_pool={"mean": "avg"}.get(pool, pool),
+                               **({"fc_norm": False} if plugin == "vit" else {}))).eval()
+             for pool in ("mean", "max")}
+    with torch.no_grad():
+        if plugin == "vit":
+            states = vit_states(heads["mean"], x)
+            prefix = heads["mean"].num_prefix_tokens
+        else:
+            states = stage_states(plugin, heads["mean"], x) + [None]
+        last = {pool: model.forward_head(model.forward_features(x), pre_logits=True) for pool, model in heads.items()}
+
+    def pooled(state, pooling):
+        if state is None or (pooling == "max" and state is states[-1]):
+            return last[pooling]
+        if plugin != "vit":
+            return state.mean((2, 3)) if pooling == "mean" else state.amax((2, 3))
+        return state[:, 0] if pooling == "cls" else getattr(state[:, prefix:], {"mean": "mean", "max": "amax"}[pooling])(1)
+
+    for pooling, layer, layers in READOUTS.get(plugin, OF_STAGES):
+        end = layer % len(states)
+        wanted = states[end + 1 - layers:end + 1]
+        if pooling == "cls+mean":
+            features = torch.cat([pooled(state, "cls") for state in wanted] + [pooled(wanted[-1], "mean")], 1)
+        else:
+            features = torch.cat([pooled(state, pooling) for state in wanted], 1)
+        direction = torch.from_numpy(uniform("direction", features.shape[1]) - 0.5).double()
+        entries.append({"pooling": pooling, "layer": layer, "layers": layers, "largest": features.abs().max().item(),
+                        "columns": features.shape[1], "first": numbers(features[:, :16]),
+                        "products": numbers(features @ direction)})
+    return entries
+
+
+def describe(plugin, make, sizes):
     """make(size, classes) -> a timm model."""
-    entry = {"features": {}}
+    entry = {"features": {}, "readouts": {str(size): readouts(plugin, make, size) for size in sizes}}
     for size in sizes:
         model = filled(make(size, CLASSES)).eval()
         with torch.no_grad():
@@ -85,17 +143,18 @@ def parameters(make, size):
 
 
 def timm_model(name, **options):
-    return lambda size, classes: timm.create_model(name, num_classes=classes, **options)
+    return lambda size, classes, **more: timm.create_model(name, num_classes=classes, **{**options, **more})
 
 
 def vit(name, pool, **options):
     """Normalised before the mean; a vit's own width where CLIP has a projection."""
     pooling = {"global_pool": "token"} if pool == "cls" else {"global_pool": "avg", "fc_norm": False}
-    return lambda size, classes: timm.create_model(name, num_classes=classes, img_size=size, **pooling, **options)
+    return lambda size, classes, **more: timm.create_model(name, num_classes=classes, img_size=size,
+                                                           **{**pooling, **options, **more})
 
 
 def swin(name):
-    return lambda size, classes: timm.create_model(name, num_classes=classes, img_size=size, drop_path_rate=0)
+    return lambda size, classes, **more: timm.create_model(name, num_classes=classes, img_size=size, drop_path_rate=0, **more)
 
 
 # name -> (plugin, its parameters, what makes timm's model, sizes, whether the repository keeps it, or None: only its number
@@ -150,7 +209,7 @@ def main():
     for name, plugin, params, make, sizes, kept in cases():
         made[name] = {"plugin": plugin, "params": params, "size": sizes[0], "parameters": parameters(make, sizes[0])}
         if kept or every and kept is not None:
-            made[name].update(describe(make, sizes))
+            made[name].update(describe(plugin, make, sizes))
         print(name, made[name]["parameters"], flush=True)
     with open(sys.argv[1], "w") as out:
         out.write("{\n" + ",\n".join(f"{json.dumps(name)}: {json.dumps(entry, separators=(',', ':'))}"

@@ -5,6 +5,7 @@ usage: tokens.py OUT.json [SHARED]    (needs transformers)
 The small vocabularies beside this file were trained on the texts below, and are so again when they are gone. With SHARED,
 a folder with text/ and vocab/ of the shared data, also digests of the numbers of every field of every line there.
 """
+import gzip
 import json
 import pathlib
 import sys
@@ -63,14 +64,37 @@ def train(folder):
     (folder / "merges.txt").write_text("#version: 0.2\n" + "\n".join(merges) + "\n", encoding="utf-8")
 
 
+def train_clip(folder):
+    """Merges of CLIP's kind, in which the last byte of a word is another token than inside it."""
+    byte_pair = tokenizers.Tokenizer(tokenizers.models.BPE(end_of_word_suffix="</w>"))
+    theirs = transformers.CLIPTokenizer()
+    byte_pair.normalizer, byte_pair.pre_tokenizer = theirs._tokenizer.normalizer, theirs._tokenizer.pre_tokenizer
+    byte_pair.train_from_iterator(TEXTS, tokenizers.trainers.BpeTrainer(
+        vocab_size=800, special_tokens=[], show_progress=False, end_of_word_suffix="</w>", max_token_length=24,
+        initial_alphabet=tokenizers.pre_tokenizers.ByteLevel.alphabet()))
+    merges = [" ".join(merge) for merge in json.loads(byte_pair.to_str())["model"]["merges"]]
+    (folder / "clip-merges.txt").write_text("#version: 0.2\n" + "\n".join(merges) + "\n", encoding="utf-8")
+
+
 def read_merges(path):
-    lines = path.read_text(encoding="utf-8").split("\n")
-    return [tuple(line.split(" ")) for line in lines if line and not line.startswith("#version")]
+    text = gzip.open(path, "rt", encoding="utf-8") if path.suffix == ".gz" else path.open(encoding="utf-8")
+    with text:
+        return [tuple(line.split()) for line in text.read().split("\n") if line and "#version" not in line]
 
 
 def bert(path, lower_case=True):
     vocabulary = {token: i for i, token in enumerate(path.read_text(encoding="utf-8").removesuffix("\n").split("\n"))}
     return transformers.BertTokenizer(vocab=vocabulary, do_lower_case=lower_case)
+
+
+def clip(merges):
+    """The vocabulary follows from the merges: bytes, bytes at the end of a word, merges, marks."""
+    merges = read_merges(merges)[:49152 - 256 - 2]
+    printed = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
+    symbols = [chr(byte) for byte in printed] + [chr(0x100 + i) for i in range(256 - len(printed))]
+    tokens = symbols + [symbol + "</w>" for symbol in symbols] + ["".join(merge) for merge in merges]
+    tokens += ["<|startoftext|>", "<|endoftext|>"]
+    return transformers.CLIPTokenizer(vocab={token: i for i, token in enumerate(tokens)}, merges=merges)
 
 
 def byte_level(kind, vocabulary, merges):
@@ -81,7 +105,7 @@ def small(folder):
     files = folder / "vocab.json", folder / "merges.txt"
     return {"bert": bert(folder / "vocab.txt"), "bert cased": bert(folder / "vocab.txt", lower_case=False),
             "roberta": byte_level(transformers.RobertaTokenizer, *files),
-            "gpt2": byte_level(transformers.GPT2Tokenizer, *files)}
+            "gpt2": byte_level(transformers.GPT2Tokenizer, *files), "clip": clip(folder / "clip-merges.txt")}
 
 
 def fnv(numbers, state):
@@ -93,7 +117,8 @@ def fnv(numbers, state):
 def shared_digests(shared):
     """A hash of the numbers of each file's fields, frame included; a field ends with the number 2^32 - 1."""
     large = {"bert": bert(shared / "vocab/bert-base-uncased-vocab.txt"),
-             "gpt2": byte_level(transformers.GPT2Tokenizer, shared / "vocab/gpt2-encoder.json", shared / "vocab/gpt2-vocab.bpe")}
+             "gpt2": byte_level(transformers.GPT2Tokenizer, shared / "vocab/gpt2-encoder.json", shared / "vocab/gpt2-vocab.bpe"),
+             "clip": clip(shared / "vocab/clip-bpe_simple_vocab_16e6.txt.gz")}
     digests = {}
     for file in sorted(shared.glob("text/*/*.t[sx][vt]")) + sorted(shared.glob("text/*/*/*.t[sx][vt]")):
         text = file.read_bytes().decode("utf-8-sig")
@@ -111,6 +136,8 @@ def shared_digests(shared):
 def main():
     if not (HERE / "vocab.txt").exists():
         train(HERE)
+    if not (HERE / "clip-merges.txt").exists():
+        train_clip(HERE)
     made = {"texts": [], "pairs": [], "shared": {}}
     every = small(HERE)
     for text in TEXTS:

@@ -23,6 +23,7 @@ TEST(RecordsJson, NumbersKeepAllTheirBits) {
   record.confusion = {{"a", 3, {{0, 1, 5}, {2, 2, std::int64_t{1} << 40}}}};
   record.predictions = {{"a", "digest", 2, 3, std::make_shared<const Bytes>(Bytes{0, 255}), {7, 0, 128}}};
   record.loss_curve = {std::numeric_limits<float>::infinity(), std::nanf(""), -0.0F};
+  record.candidates = {{2, "{}", "done", "", true, 0.1 + 0.2, std::nullopt}};
   record.transient = true;
   record.tune_seconds = 1e-300;
   const CellRecord back = sent(record);
@@ -38,6 +39,9 @@ TEST(RecordsJson, NumbersKeepAllTheirBits) {
   EXPECT_TRUE(std::isnan(back.loss_curve[1]));
   EXPECT_TRUE(std::signbit(back.loss_curve[2]));
   EXPECT_EQ(back.tune_seconds, record.tune_seconds);
+  EXPECT_EQ(back.candidates.at(0).accuracy, 0.1 + 0.2);
+  EXPECT_FALSE(back.candidates.at(0).loss.has_value());
+  EXPECT_TRUE(back.candidates.at(0).chosen);
   EXPECT_TRUE(back.transient);
   EXPECT_FALSE(back.evaluate_seconds.has_value());
 }

@@ -63,13 +63,17 @@ TEST(StackRows, PooledRowsAreTheSame) {
   const Tensor shared = Stream(1).at("x").normal({12, 4}), own = Stream(2).at("x").normal({10, 4});
   const Tensor y6 = Stream(1).at("y").integers({6}, 3), y5 = Stream(2).at("y").integers({5}, 3);
   const auto indices = [](const std::vector<std::int64_t>& list) { return torch::tensor(list, torch::kInt64); };
-  const std::vector<UnitRows> units = {
-      {shared, y6, indices({0, 2, 3, 5}), 2}, {own, y5, indices({1, 2, 3, 4}), 2}, {shared, y6, indices({1, 4, 5}), 2}};
-  const StackShape shape{3, 2, 4, 3};
+  const Tensor noisy = 2 - y6;  // other labels of the same features
+  const std::vector<UnitRows> units = {{shared, y6, indices({0, 2, 3, 5}), 2},
+                                       {own, y5, indices({1, 2, 3, 4}), 2},
+                                       {shared, noisy, indices({0, 1, 4, 5}), 2},
+                                       {shared, y6, indices({1, 4, 5}), 2}};
+  const StackShape shape{4, 2, 4, 3};
   const StackRows plain(units, shape, torch::kCPU), pooled(units, shape, torch::kCPU, /*pooled=*/true);
-  for (const auto& [first, rows] : {std::pair{0, torch::tensor({{0, 7, 3}, {4, 1, 2}, {5, 0, 2}}, torch::kInt64)},
-                                    {1, torch::tensor({{6, 6}, {3, 4}}, torch::kInt64)},
-                                    {2, torch::tensor({{1}}, torch::kInt64)}}) {
+  for (const auto& [first, rows] :
+       {std::pair{0, torch::tensor({{0, 7, 3}, {4, 1, 2}, {6, 1, 0}, {5, 0, 2}}, torch::kInt64)},
+        {1, torch::tensor({{6, 6}, {3, 4}}, torch::kInt64)},
+        {3, torch::tensor({{1}}, torch::kInt64)}}) {
     const Minibatch expected = plain.gather(first, rows), got = pooled.gather(first, rows);
     EXPECT_TRUE(torch::equal(got.x, expected.x)) << first;
     EXPECT_TRUE(torch::equal(got.y, expected.y)) << first;

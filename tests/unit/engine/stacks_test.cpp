@@ -2,6 +2,7 @@
 
 #include "engine/stack_size.h"
 
+#include <numeric>
 #include <set>
 
 #include <gtest/gtest.h>
@@ -36,9 +37,15 @@ Plan make_plan_of(std::size_t checkpoints, std::int64_t seeds) {
   return plan;
 }
 
+std::vector<std::size_t> cells_of(const Plan& plan) {
+  std::vector<std::size_t> cells(plan.cells.size());
+  std::iota(cells.begin(), cells.end(), std::size_t{0});
+  return cells;
+}
+
 std::vector<Stack> stacks_of(const Plan& plan, std::int64_t bound) {
   return make_stacks(
-      plan,
+      plan, cells_of(plan),
       [](const Cell&) {
         return HeadShape{8, 3};
       },
@@ -54,6 +61,20 @@ std::multiset<std::size_t> all_cells(const std::vector<Stack>& stacks) {
     }
   }
   return cells;
+}
+
+TEST(Stacks, UnitsShareLabels) {
+  Plan plan = make_plan_of(1, 1);
+  plan.cells.push_back(plan.cells[0]);
+  plan.cells.back().noise = 0;
+  const auto stacks = stacks_of(plan, 100);
+  ASSERT_EQ(stacks.size(), 3U);  // the noisy head is alone in its unit, where two share the clean one
+  EXPECT_EQ(all_cells(stacks).size(), 4U);
+  for (const Stack& stack : stacks) {
+    for (const Unit& unit : stack.units) {
+      for (const std::size_t cell : unit.cells) EXPECT_EQ(plan.cells[cell].noise, plan.cells[unit.cells[0]].noise);
+    }
+  }
 }
 
 TEST(Stacks, HoldEveryCellOnceAndUnitsShareFeatures) {
@@ -106,7 +127,7 @@ TEST(Stacks, MixTrainingSetsOfDifferentSizes) {
 TEST(Stacks, OtherShapesAreOtherStacks) {
   const Plan plan = make_plan_of(3, 1);
   const auto stacks = make_stacks(
-      plan,
+      plan, cells_of(plan),
       [](const Cell& cell) {
         return HeadShape{cell.checkpoint == 2 ? 16 : 8, 3};
       },

@@ -107,6 +107,13 @@ TEST(TextFamilies, FeaturesEqualTransformers) {
       }
       expect_close(features("cls+mean"), torch::cat({wanted(by_pooling.at("cls")), wanted(by_pooling.at("mean"))}, 1));
     }
+    // the first two hidden states side by side, of which the second gives the mean
+    const auto two = encoder_of(
+        family, small_shape({{"pooling", "cls+mean"}, {"layer", std::int64_t{1}}, {"layers", std::int64_t{2}}}));
+    fill(*two);
+    const json &first = entry.at("features").at("0"), &second = entry.at("features").at("1");
+    expect_close(two->features(batch),
+                 torch::cat({wanted(first.at("cls")), wanted(second.at("cls")), wanted(second.at("mean"))}, 1));
   }
 }
 
@@ -208,7 +215,9 @@ TEST(TextFamilies, FeaturesComeInTheOrderOfTheTexts) {
 template <typename Exception = Error>
 std::string refused(const std::string& family, const Values& values, SampleKind kind = SampleKind::text) {
   try {
-    text_encoder(family, values)->build({kind, {}, 0}, Stream(0));
+    const auto encoder = text_encoder(family, values);
+    encoder->build({kind, {}, 0}, Stream(0));
+    encoder->feature_dim();
   } catch (const Exception& error) {
     EXPECT_EQ(std::string(error.what()).find('\n'), std::string::npos) << error.what();
     return error.what();
@@ -222,7 +231,7 @@ TEST(TextFamilies, RefuseWhatTheyCannotDo) {
   EXPECT_THAT(refused("bert", small_shape({{"max_length", std::int64_t{513}}})),
               HasSubstr("bert: max_length = 513, and the model has 512 positions"));
   EXPECT_THAT(refused("roberta", small_shape({{"layer", std::int64_t{4}}})),
-              HasSubstr("layer = 4, and with 3 blocks there are the hidden states 0 to 3"));
+              HasSubstr("layer = 4, and there are the hidden states 0 to 3"));
   EXPECT_THAT(refused("gpt2", {{"width", std::int64_t{50}}}), HasSubstr("heads = 12 does not divide width = 50"));
   EXPECT_THAT(refused("bert", {{"vocab", kGoldenText + "merges.txt"}}),
               HasSubstr("merges.txt: has no token \"[UNK]\""));

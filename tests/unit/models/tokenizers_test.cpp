@@ -21,6 +21,7 @@ namespace {
 
 using nlohmann::json;
 using plugins::BytePair;
+using plugins::ClipBytePair;
 using plugins::Frame;
 using plugins::Sequence;
 using plugins::sequence_of;
@@ -52,13 +53,20 @@ Framed gpt2(const fs::path& vocabulary, const fs::path& merges) {
   return {std::make_shared<BytePair>(vocabulary, merges, std::vector<std::string>{"<|endoftext|>"}), {}};
 }
 
+Framed clip_bytes(const fs::path& merges) {
+  const auto tokenizer = std::make_shared<ClipBytePair>(merges);
+  const std::int64_t end = tokenizer->end();
+  return {tokenizer, {{tokenizer->start()}, {end, end}, {end}, {}}};
+}
+
 std::map<std::string, Framed> small() {
   const fs::path vocabulary = kText / "vocab.json", merges = kText / "merges.txt";
   const std::vector<std::string> specials = {"<s>", "</s>", "<unk>", "<pad>", "<mask>"};
   return {{"bert", bert(kText / "vocab.txt")},
           {"bert cased", bert(kText / "vocab.txt", /*lower_case=*/false)},
           {"roberta", {std::make_shared<BytePair>(vocabulary, merges, specials), {{0}, {2, 2}, {2}, {}}}},
-          {"gpt2", gpt2(vocabulary, merges)}};
+          {"gpt2", gpt2(vocabulary, merges)},
+          {"clip", clip_bytes(kText / "clip-merges.txt")}};
 }
 
 // What the repository keeps, or what the environment names, if Python had transformers to make it.
@@ -102,12 +110,13 @@ TEST(Tokenizers, PairsAreFramedAndTruncatedAsInTransformers) {
   }
 }
 
-// With the vocabularies of bert-base-uncased and GPT-2.
+// With the vocabularies of bert-base-uncased, GPT-2 and CLIP.
 TEST(Tokenizers, EqualTransformersOnEverySharedSentence) {
   const fs::path vocab = kShared / "vocab";
   if (!fs::exists(vocab)) GTEST_SKIP() << vocab << " is not there";
   const std::map<std::string, Framed> all = {{"bert", bert(vocab / "bert-base-uncased-vocab.txt")},
-                                             {"gpt2", gpt2(vocab / "gpt2-encoder.json", vocab / "gpt2-vocab.bpe")}};
+                                             {"gpt2", gpt2(vocab / "gpt2-encoder.json", vocab / "gpt2-vocab.bpe")},
+                                             {"clip", clip_bytes(vocab / "clip-bpe_simple_vocab_16e6.txt.gz")}};
   const json references = golden();
   if (references.is_discarded()) GTEST_SKIP() << "Python had no transformers to make the references";
   const json& expected = references.at("shared");
@@ -125,6 +134,16 @@ TEST(Tokenizers, EqualTransformersOnEverySharedSentence) {
     }
     EXPECT_EQ(fmt::format("{:016x}", state), digest.get<std::string>()) << key;
   }
+}
+
+// The bytes in CLIP's order, those at the end of a word, and the marks.
+TEST(Tokenizers, ClipReadsByteByByteWithoutMerges) {
+  const ClipBytePair bytes("");
+  EXPECT_EQ(bytes.size(), 514);
+  EXPECT_EQ(bytes.tokens("A b!  \n7"), (Tokens{256 + 'a' - '!', 256 + 'b' - '!', 256, 256 + '7' - '!'}));
+  EXPECT_EQ(bytes.tokens("ab 12"), (Tokens{'a' - '!', 256 + 'b' - '!', 256 + '1' - '!', 256 + '2' - '!'}));
+  EXPECT_EQ(bytes.tokens("x<|endoftext|>"), (Tokens{256 + 'x' - '!', bytes.end()}));
+  EXPECT_TRUE(bytes.tokens("  ").empty());
 }
 
 template <typename Make>
@@ -163,6 +182,9 @@ TEST(Tokenizers, OtherFilesAreNoVocabularies) {
               HasSubstr("m.txt:2: is no pair of tokens"));
   EXPECT_THAT(complaint_of([&] { gpt2(good, scratch.write("n.txt", "q q\n")); }), HasSubstr("of the merge at "));
   EXPECT_THAT(complaint_of([&] { gpt2(good, scratch / "none.txt"); }), HasSubstr("none.txt: no such file"));
+  EXPECT_THAT(complaint_of([&] { ClipBytePair(scratch.write("p.txt", "#version: 0.2\na bc\n")); }),
+              HasSubstr("p.txt: has no token \"bc\", of the merge at "));
+  EXPECT_THAT(complaint_of([&] { (void)ClipBytePair(good); }), HasSubstr("is no pair of tokens"));
 }
 
 }  // namespace

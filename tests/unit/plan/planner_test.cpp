@@ -1,5 +1,6 @@
 #include "integration/matrices.h"
 #include "plan/plan.h"
+#include "plan/planned_cell.h"
 #include "support/plugins.h"
 #include "support/scratch.h"
 
@@ -27,7 +28,9 @@ class FakeInspector : public Inspector {
     if (of_split.count(facts.info.domain) > 0) facts.info = of_split.at(facts.info.domain);
     return facts;
   }
-  std::optional<bool> trainable(const ResolvedPlugin& encoder) const override { return encoder.name == "resnet-tiny"; }
+  std::optional<bool> trainable(const ResolvedPlugin& encoder) const override {
+    return encoder.name == "resnet-tiny" || encoder.name == "vit";
+  }
   std::optional<InputSpec> input(const ResolvedPlugin& encoder) const override {
     const auto found = inputs.find(encoder.name);
     return found == inputs.end() ? std::nullopt : std::optional(found->second);
@@ -35,7 +38,9 @@ class FakeInspector : public Inspector {
   std::optional<std::int64_t> feature_dim(const ResolvedPlugin&, const SplitInfo& samples) const override {
     return c10::multiply_integers(samples.sample_shape);
   }
-  std::optional<bool> needs_source(const ResolvedPlugin& noise) const override { return noise.name == "web"; }
+  std::optional<NoiseFacts> noise(const ResolvedPlugin& model) const override {
+    return NoiseFacts{model.name.starts_with("caption"), model.name == "web"};
+  }
   std::string files(const ResolvedPlugin& plugin) const override {
     if (no_weights && plugin.kind == PluginKind::encoder) throw ConfigError(plugin.where, "no such file");
     return plugin.params.has("labels") ? plugin.params.text("labels") : "";
@@ -129,6 +134,59 @@ TEST(Plan, AnEqualPretrainSectionAddsNothing) {
   const std::string text = testing::kTiny;
   const std::size_t begin = text.find("[[pretrain]]"), end = text.find("[[task]]");
   EXPECT_EQ(plan_of(text.substr(0, end) + text.substr(begin)).cells.size(), 12U);
+}
+
+// kTiny with this encoder.
+std::string with_encoder(const std::string& encoder) {
+  std::string text = testing::kTiny;
+  const std::string old = "{ plugin = \"resnet-tiny\", width = 4 }";
+  return text.replace(text.find(old), old.size(), encoder);
+}
+
+TEST(Plan, ReadoutsShareACheckpointAndTellCellsApart) {
+  const std::string vit = R"({ plugin = "vit", variant = "vit_tiny")";
+  const Plan plan = plan_of(with_encoder(vit + R"(, pooling = ["head", "mean"], layer = [-1, -2] })"));
+  ASSERT_EQ(plan.checkpoints.size(), 4U);  // 2 ratios x 2 seeds
+  EXPECT_EQ(plan.checkpoints[0].readouts.size(), 4U);
+  EXPECT_EQ(plan.encodings.size(), 48U);  // x 4 readouts x 3 splits
+  EXPECT_EQ(plan.cells.size(), 48U);
+  EXPECT_EQ(ids(plan).size(), 48U);
+  std::set<std::string> coordinates, params;
+  for (const Cell& cell : plan.cells) {
+    coordinates.insert(cell.coordinates);
+    params.insert(planned_cell(plan, cell).encoder_params);
+    for (const std::size_t test : cell.tests) EXPECT_EQ(plan.encodings[test].readout, cell.readout);
+  }
+  EXPECT_EQ(coordinates.size(), 48U);
+  EXPECT_EQ(params.size(), 4U);
+  for (const std::string& text : params) EXPECT_THAT(text, ::testing::HasSubstr("\"pooling\""));
+
+  const Plan usual = plan_of(with_encoder(vit + " }")), said = plan_of(with_encoder(vit + R"(, layer = -1 })"));
+  EXPECT_EQ(ids(usual), ids(said)) << "the default is the default, written or not";
+  EXPECT_EQ(plan.checkpoints[0].id, usual.checkpoints[0].id);
+  for (const std::string& id : ids(usual)) EXPECT_EQ(ids(plan).count(id), 1U);
+}
+
+TEST(Plan, ReadoutsOfTwoSectionsAreOfOneCheckpoint) {
+  const std::string text = with_encoder(R"({ plugin = "vit", pooling = ["cls", "max"] })");
+  const std::size_t begin = text.find("[[pretrain]]"), end = text.find("[[task]]");
+  std::string again = text.substr(begin, end - begin);
+  again.replace(again.find("\"cls\""), 5, "\"mean\"");  // and max once more
+  const Plan plan = plan_of(text.substr(0, end) + again + text.substr(end));
+  ASSERT_EQ(plan.checkpoints.size(), 4U);
+  EXPECT_EQ(plan.checkpoints[3].readouts.size(), 3U);
+}
+
+TEST(Plan, ReadoutsOfStatedEncodersAreOfOneCheckpoint) {
+  std::string text = testing::kTiny;
+  const std::size_t begin = text.find("[[pretrain]]"), end = text.find("[[task]]");
+  text.replace(begin, end - begin,
+               "[[pretrain]]\nencoder = { plugin = \"vit\", pooling = [\"cls\", \"mean\"] }\n"
+               "stated = { encoder = \"dinov2\", noise = \"symmetric\", noise_ratio = [0.1] }\n");
+  const Plan plan = plan_of(text);
+  ASSERT_EQ(plan.checkpoints.size(), 1U);
+  EXPECT_EQ(plan.checkpoints[0].readouts.size(), 2U);
+  EXPECT_EQ(plan.cells.size(), 12U);  // 2 readouts x 3 tuners x 2 seeds
 }
 
 TEST(Plan, AnEncoderWithoutWeightsIsOneCheckpointForAllSeeds) {

@@ -192,7 +192,8 @@ TEST(Library, AThrowingFactoryIsAnErrorWithThePluginsName) {
 
 TEST(Bundled, EveryPluginIsThere) {
   EXPECT_TRUE(testing::bundled().rejected().empty());
-  for (const char* name : {"linear-probe", "mlp", "nmtune", "full-finetune", "lora", "bitfit", "lp-ft", "wise-ft"})
+  for (const char* name : {"linear-probe", "mlp", "nmtune", "logistic", "ridge", "knn", "ncm", "full-finetune", "lora",
+                           "bitfit", "lp-ft", "wise-ft"})
     EXPECT_NE(testing::bundled().find(PluginKind::tuner, name), nullptr);
   for (const char* name : {"procedural", "idx", "cifar", "features"})
     EXPECT_NE(testing::bundled().find(PluginKind::dataset, name), nullptr);

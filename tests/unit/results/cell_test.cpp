@@ -29,6 +29,9 @@ class CellTest : public ResultsTest {
     cell.predictions = testing::with_answers(cell, "photo", "id", {0, 1, 2}, {0, 1, 0}, 3).predictions;
     cell.loss_curve = {1.5F, 1.0F, 0.1F};
     cell.tune_seconds = 0.25;
+    cell.selection = R"({"metric":"accuracy","rule":"holdout"})";
+    cell.candidates = {{1, R"({"lr":0.1})", "done", "", true, 0.75, 0.5},
+                       {2, R"({"lr":9})", "failed", "diverged", false, std::nullopt, std::nullopt}};
     store_->write_cell(run, cell);
     CellRecord failed = failed_cell({.tuner = "mlp", .seed = 1}, "training diverged, \"badly\"");
     failed.cell_id = "abd456";
@@ -66,6 +69,9 @@ TEST_F(CellTest, JsonHoldsEverything) {
   EXPECT_EQ(photo["confusion"], nlohmann::json::parse("[[0,0,5],[0,2,1],[1,1,4],[2,0,2]]"));
   EXPECT_EQ(photo["class_accuracy"][2]["accuracy"], 0.0);
   EXPECT_EQ(photo["class_accuracy"][2]["samples"], 2);
+  EXPECT_EQ(cell["candidates"][0]["params"]["lr"], 0.1);
+  EXPECT_EQ(cell["candidates"][0]["chosen"], 1);
+  EXPECT_TRUE(cell["candidates"][1]["accuracy"].is_null());
   EXPECT_EQ(cell["loss_curve"].size(), 3U);
   EXPECT_EQ(cell["spectra"][0]["singular_values"][1], 0.5);
   EXPECT_EQ(cell["realised_noise"][0]["realised_rate"], 0.097);
@@ -78,7 +84,7 @@ TEST_F(CellTest, JsonHoldsEverything) {
 TEST_F(CellTest, TextShowsTheConfusionMatrixAndTheCurve) {
   const std::string text = cell_text(*store_, "abc123");
   EXPECT_THAT(text, AllOf(HasSubstr("0: 83.3 %, 1: 100.0 %, 2: 0.0 %"), HasSubstr("2      2  .  ."), HasSubstr("█"),
-                          HasSubstr("tune_seconds"), HasSubstr("0.097"),
+                          HasSubstr("tune_seconds"), HasSubstr("0.097"), HasSubstr("failed: diverged"),
                           HasSubstr("2026-11-24T10:00:01Z warning out of memory with a stack")));
   EXPECT_THAT(cell_text(*store_, "abd456"), AllOf(HasSubstr("failed"), HasSubstr("training diverged, \"badly\"")));
 }

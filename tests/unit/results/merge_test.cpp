@@ -36,6 +36,8 @@ class MergeTest : public ResultsTest {
     record.confusion.push_back({"photo", 2, {{0, 0, 5}, {1, 0, 5}}});
     record.loss_curve = {1.0F, 0.5F};
     record.tune_seconds = 0.5;
+    record.candidates = {{1, "{}", "failed", "why", false, std::nullopt, std::nullopt},
+                         {2, "{}", "done", "", true, value, 0.25}};
     return record;
   }
 };
@@ -74,6 +76,9 @@ TEST_F(MergeTest, UnitesShardsWithEverythingTheyHold) {
   EXPECT_EQ(scalar("SELECT sum(tune_seconds) FROM v_cells"), "1.0");
   EXPECT_EQ(scalar("SELECT count(*) FROM v_throughput"), "2");
   EXPECT_EQ(scalar("SELECT count(*) FROM v_noise"), "3");
+  EXPECT_EQ(scalar("SELECT group_concat(accuracy || '/' || loss) FROM (SELECT accuracy, loss FROM v_selection WHERE"
+                   " chosen ORDER BY 1)"),
+            "0.1/0.25,0.9/0.25");
   EXPECT_EQ(scalar("SELECT count(*) FROM pragma_foreign_key_check"), "0");
 }
 

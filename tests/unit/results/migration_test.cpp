@@ -60,6 +60,9 @@ TEST_F(MigrationTest, OpeningMigratesAndKeepsEveryRow) {
   for (std::size_t i = 0; i < before.size(); ++i) EXPECT_EQ(dump(views[i]), before[i]);
   EXPECT_EQ(scalar("SELECT count(*) || count(tune_seconds) FROM v_cells"), "40");
   EXPECT_EQ(scalar("SELECT count(*) FROM v_predictions"), "0");
+  EXPECT_EQ(scalar("SELECT count(*) || sum(task_noise_ratio) || count(task_realised_rate) FROM v_cells"
+                   " WHERE task_noise = ''"),
+            "40.00");
   EXPECT_EQ(scalar("SELECT group_concat(DISTINCT matrix_source) FROM runs"), "");
   EXPECT_EQ(scalar("PRAGMA integrity_check"), "ok");
 }

@@ -50,13 +50,17 @@ TEST_F(StoreTest, ViewsKeepTheContractColumns) {
               ElementsAre("cell_id", "matrix", "encoder", "pretrain_dataset", "noise", "noise_ratio", "task",
                           "fraction", "tuner", "tuner_params", "seed", "test_set", "test_kind", "metric", "value",
                           "status", "device", "created_at", "encoder_params", "message", "recipe", "pretrain_params",
-                          "task_params", "protocol", "superseded", "realised_rate", "provenance", "upstream_accuracy"));
+                          "task_params", "protocol", "superseded", "realised_rate", "provenance", "upstream_accuracy",
+                          "selection", "task_noise_ratio", "task_noise", "task_realised_rate"));
+  EXPECT_THAT(columns("v_selection"),
+              ElementsAre("cell_id", "candidate", "params", "accuracy", "loss", "status", "message", "chosen"));
   EXPECT_THAT(columns("v_throughput"),
               ElementsAre("stage", "encoder", "tuner", "task", "device", "items", "unit", "seconds", "per_second",
                           "peak_bytes", "batch", "encoder_params", "recipe", "tuner_params", "cache_bytes"));
   EXPECT_THAT(columns("v_noise"),
               ElementsAre("encoder", "pretrain_dataset", "noise", "noise_ratio", "seed", "realised_rate", "transition",
-                          "provenance", "validation", "upstream_samples", "upstream_accuracy", "checkpoint_id"));
+                          "provenance", "validation", "upstream_samples", "upstream_accuracy", "checkpoint_id", "stage",
+                          "matrix", "task", "fraction"));
   EXPECT_THAT(columns("v_predictions"),
               ElementsAre("cell_id", "test_set", "samples_digest", "samples", "classes", "labels_encoding", "labels",
                           "predictions_encoding", "predictions"));

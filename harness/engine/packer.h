@@ -1,0 +1,57 @@
+// Packs the cells of a plan into stacks, of a size that suits the machine.
+#pragma once
+
+#include "engine/executor.h"
+#include "engine/process.h"
+#include "engine/stack_size.h"
+#include "engine/stacks.h"
+#include "plan/plan.h"
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <string>
+#include <vector>
+
+namespace nmlbench {
+
+// Stacks of cells of a plan, of which some are wanted: the others in a stack run for the sake of its packing.
+struct Work {
+  const Plan& plan;
+  std::function<bool(std::size_t)> wanted;  // of plan.cells
+  std::vector<Stack> stacks = {};
+  std::size_t packed = 0;  // stacks, before those without anything to do were dropped
+
+  void add(std::vector<Stack> more);
+  // Stacks in which nothing is wanted.
+  void drop_idle();
+};
+
+bool is_isolated(const ExecutorOptions& options, const ResolvedPlugin& plugin);
+
+class Packer {
+ public:
+  Packer(const ExecutorOptions& options, ArtifactCache& cache) : options_(options), cache_(cache) {}
+
+  // Why this cell cannot run: data that cannot be read, or an encoder that refuses them; else without a message.
+  Failure obstacle_of(const Plan& plan, const Cell& cell);
+  // Of cells without an obstacle. Throws Interrupted, and Error when the cache cannot be written.
+  std::vector<Stack> pack(const Plan& plan, const std::vector<std::size_t>& cells);
+
+ private:
+  // What building an encoder tells: D, or why it cannot be built for these data, or with this readout.
+  struct Built {
+    std::int64_t dim = 0;
+    Failure error;
+  };
+  const Built& built(const Plan& plan, const Cell& cell);
+  void build(const Plan& plan, std::size_t checkpoint, std::size_t split, const InputInfo& input,
+             std::map<std::string, Built>& of_readout);
+
+  const ExecutorOptions& options_;
+  ArtifactCache& cache_;
+  std::map<std::string, std::map<std::string, Built>> built_;  // of an encoder and its input, by readout
+};
+
+}  // namespace nmlbench

@@ -1,0 +1,240 @@
+#include "engine/selection.h"
+
+#include "cache/feature_store.h"
+#include "engine/cell_records.h"
+#include "engine/metrics.h"
+#include "engine/predict.h"
+#include "engine/records_json.h"
+#include "plan/candidates.h"
+#include "plan/planned_cell.h"
+
+#include <nmlbench/digest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <utility>
+
+#include <fmt/format.h>
+#include <spdlog/spdlog.h>
+
+namespace nmlbench {
+namespace {
+
+constexpr const char* kRowsScored = "rows";  // beside accuracy and loss of a trial: how many rows they are means over
+
+// Sums of numbers that are equal may differ in their last bits.
+constexpr double kSameScore = 1e-12;
+
+struct WeightedMean {
+  double sum = 0, weight = 0;
+
+  std::optional<double> value() const { return weight > 0 ? std::optional(sum / weight) : std::nullopt; }
+};
+
+std::vector<CandidateRow> rows_of(const Plan& plan, const Grid& grid) {
+  std::vector<CandidateRow> rows;
+  for (const std::size_t tuner : grid.candidates) {
+    CandidateRow row;
+    row.candidate = static_cast<std::int64_t>(rows.size()) + 1;
+    row.params = own_params(plan.tuners[tuner], grid.params);
+    row.status = "not tried";
+    rows.push_back(std::move(row));
+  }
+  return rows;
+}
+
+// Held-out rows count once each, whatever their fold; test sets once each, whatever their size.
+std::optional<double> mean_of(const std::vector<CellRecord>& trials, const std::string& metric) {
+  WeightedMean mean;
+  for (const CellRecord& trial : trials) {
+    for (const MetricRow& row : trial.metrics) {
+      if (row.metric != metric) continue;
+      const auto rows = std::find_if(trial.metrics.begin(), trial.metrics.end(), [&](const MetricRow& other) {
+        return other.test_set == row.test_set && other.metric == kRowsScored;
+      });
+      const double weight = rows == trial.metrics.end() ? 1 : rows->value;
+      mean.sum += weight * row.value;
+      mean.weight += weight;
+    }
+  }
+  return mean.value();
+}
+
+void score_candidate(CandidateRow& row, const std::vector<CellRecord>& trials) {
+  row.status = "done";
+  for (const CellRecord& trial : trials) {
+    if (trial.status != "failed") continue;
+    row.status = "failed";
+    row.message = trial.message;
+    return;
+  }
+  row.accuracy = mean_of(trials, "accuracy");
+  row.loss = mean_of(trials, "loss");
+  if (row.accuracy) return;
+  row.status = "failed";
+  row.message = "nothing can be held out, since no class has two training rows; use rule = \"last\" or more rows";
+}
+
+std::string why_none(const std::vector<CandidateRow>& rows) {
+  const CandidateRow& first = rows.front();
+  return fmt::format("none of {} candidates can be chosen, all failed; candidate 1 {}: {}", rows.size(), first.params,
+                     first.message);
+}
+
+// Null when all have failed. Few rows tie often in accuracy: the other score decides then, and after it the order.
+CandidateRow* best_of(std::vector<CandidateRow>& rows, bool by_loss) {
+  const auto scores = [&](const CandidateRow& row) {
+    const double right = row.accuracy.value(), loss = -row.loss.value();
+    return by_loss ? std::pair(loss, right) : std::pair(right, loss);
+  };
+  const auto better = [&](const CandidateRow& a, const CandidateRow& b) {
+    const auto [first, second] = scores(a);
+    const auto [other_first, other_second] = scores(b);
+    if (std::abs(first - other_first) > kSameScore) return first > other_first;
+    return second > other_second + kSameScore;
+  };
+  CandidateRow* best = nullptr;
+  for (CandidateRow& row : rows) {
+    if (row.status == "done" && (best == nullptr || better(row, *best))) best = &row;
+  }
+  return best;
+}
+
+}  // namespace
+
+double score_held_out(const Plan& trials, const ArtifactCache& cache, const Context& context, const Stack& stack,
+                      const std::vector<CellRows>& rows, Tuner& tuner, const StackShape& shape,
+                      std::vector<CellRecord>& records) {
+  const auto g = static_cast<std::size_t>(shape.heads_per_unit);
+  double predicted = 0;
+  for (std::size_t first = 0, last = 0; first < stack.units.size(); first = last) {
+    const std::int64_t n = rows[first].held_out.size(0);
+    std::vector<torch::Tensor> x, y;
+    for (; last < stack.units.size() && rows[last].held_out.size(0) == n; ++last) {
+      const Cell& trial = trials.cells[stack.units[last].cells.front()];
+      const Features plain = require_features(cache, trials.encodings[trial.tests.front()].id);
+      x.push_back(plain.x.index_select(0, rows[last].held_out));
+      y.push_back(rows[last].labels.index_select(0, rows[last].held_out));
+    }
+    if (n == 0) continue;
+    const auto unit = static_cast<std::int64_t>(first);
+    const StackOutput output = predict_all(tuner, unit, shape, x, torch::empty({0}, torch::kInt64), context);
+    for (std::size_t h = 0; h < x.size() * g; ++h) {
+      CellRecord& record = records[first * g + h];
+      if (record.status == "failed") continue;
+      const torch::Tensor logits = output.logits[static_cast<std::int64_t>(h)];
+      if (!torch::isfinite(logits).all().item<bool>()) {
+        fail(record, {"the predictions on held-out rows are not finite"});
+        continue;
+      }
+      const Metrics metrics = classification_metrics(logits, y[h / g]);
+      record.metrics = {{"held out", "id", "accuracy", metrics.accuracy},
+                        {"held out", "id", "loss", metrics.loss},
+                        {"held out", "id", kRowsScored, static_cast<double>(n)}};
+    }
+    predicted += static_cast<double>(n) * static_cast<double>(x.size() * g);
+  }
+  return predicted;
+}
+
+Choice choose(const Plan& plan, const Cell& cell, const std::vector<std::vector<CellRecord>>& trials) {
+  const Grid& grid = plan.grids[cell.grid.value()];
+  Choice choice;
+  choice.candidates = rows_of(plan, grid);
+  for (std::size_t i = 0; i < trials.size(); ++i) {
+    score_candidate(choice.candidates[i], trials[i]);
+    for (const CellRecord& trial : trials[i]) {
+      choice.tune_seconds += trial.tune_seconds.value_or(0);
+      choice.evaluate_seconds += trial.evaluate_seconds.value_or(0);
+      // chosen among the others it would be another cell than on a machine with more memory
+      if (trial.transient) choice.failure = {trial.message, true};
+    }
+  }
+  if (!choice.failure.message.empty()) return choice;
+  CandidateRow* best = trials.empty() ? &choice.candidates.back() : best_of(choice.candidates, plan.selection->by_loss);
+  if (best == nullptr) {
+    choice.failure = {why_none(choice.candidates)};
+    return choice;
+  }
+  best->chosen = true;
+  choice.tuner = grid.candidates[static_cast<std::size_t>(best->candidate) - 1];
+  return choice;
+}
+
+std::string Selector::id_of(const Cell& cell) const {
+  return Digest().update("selection/1").update(cell.id).update(device_.is_cpu() ? "cpu" : "gpu").hex();
+}
+
+std::optional<Choice> Selector::known(const Cell& cell) const {
+  if (plan_.selection->rule == Selection::Rule::last) return choose(plan_, cell, {});
+  std::optional<Choice> found;
+  if (!reuse_) return found;
+  cache_.use_about(ArtifactKind::measurement, id_of(cell), [&](const nlohmann::json& about) {
+    Choice choice;
+    about.at("candidates").get_to(choice.candidates);
+    about.at("tune_seconds").get_to(choice.tune_seconds);
+    about.at("evaluate_seconds").get_to(choice.evaluate_seconds);
+    choice.tuner = plan_.grids[*cell.grid].candidates.at(about.at("chosen").get<std::size_t>() - 1);
+    found = std::move(choice);
+  });
+  return found;
+}
+
+// What failed is tried again when it is asked for.
+void Selector::keep(const Cell& cell, const Choice& choice) {
+  if (!choice.tuner) return;
+  const auto chosen = std::find_if(choice.candidates.begin(), choice.candidates.end(),
+                                   [](const CandidateRow& row) { return row.chosen; });
+  try {
+    cache_.publish(ArtifactKind::measurement, id_of(cell), cache_.stage(),
+                   {{"what", "selection"},
+                    {"candidates", choice.candidates},
+                    {"chosen", chosen->candidate},
+                    {"tune_seconds", choice.tune_seconds},
+                    {"evaluate_seconds", choice.evaluate_seconds}});
+  } catch (const Error& error) {
+    spdlog::warn("what was chosen is not kept, and chosen again when this run is interrupted: {}", error.what());
+  }
+}
+
+bool Selector::needs_trials(std::size_t cell) {
+  if (!plan_.cells[cell].grid || choices_.count(cell) > 0) return false;
+  if (!unknown_.insert(cell).second) return true;
+  std::optional<Choice> choice = known(plan_.cells[cell]);
+  if (!choice) return true;
+  choices_.emplace(cell, std::move(*choice));
+  return false;
+}
+
+const Choice& Selector::choice(std::size_t cell) {
+  if (needs_trials(cell)) throw Error("bug: a candidate is chosen before its trials are run");
+  return choices_.at(cell);
+}
+
+void Selector::describe(std::size_t cell, CellRecord& record) {
+  const Choice& tried = choice(cell);
+  record.candidates = tried.candidates;
+  if (record.tune_seconds) *record.tune_seconds += tried.tune_seconds;
+  if (record.evaluate_seconds) *record.evaluate_seconds += tried.evaluate_seconds;
+}
+
+void Selector::take(std::size_t trial, CellRecord record) {
+  const auto [cell, candidate] = trials_.of[trial];
+  const auto parts = static_cast<std::size_t>(std::max<std::int64_t>(1, plan_.selection->parts()));
+  auto& records = records_[cell];
+  records.resize(plan_.grids[*plan_.cells[cell].grid].candidates.size());
+  record.loss_curve.clear();  // there may be many
+  record.confusion.clear();
+  records[candidate].emplace(trials_.plan.cells[trial].part.value_or(0), std::move(record));
+  if (std::any_of(records.begin(), records.end(), [&](const auto& there) { return there.size() < parts; })) return;
+  std::vector<std::vector<CellRecord>> by_candidate(records.size());
+  for (std::size_t i = 0; i < records.size(); ++i) {
+    for (auto& [part, one] : records[i]) by_candidate[i].push_back(std::move(one));
+  }
+  Choice choice = choose(plan_, plan_.cells[cell], by_candidate);
+  keep(plan_.cells[cell], choice);
+  choices_.emplace(cell, std::move(choice));
+  records_.erase(cell);
+}
+
+}  // namespace nmlbench

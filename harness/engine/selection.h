@@ -1,0 +1,75 @@
+// Choosing one candidate of a cell's grid by the scores of its trials (docs/PROTOCOL.md, "Selection").
+#pragma once
+
+#include "cache/artifacts.h"
+#include "engine/process.h"
+#include "engine/stacks.h"
+#include "engine/task_labels.h"
+#include "plan/trials.h"
+#include "records/records.h"
+
+#include <nmlbench/context.h>
+#include <nmlbench/tuner.h>
+
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+namespace nmlbench {
+
+// What came out for one cell.
+struct Choice {
+  std::vector<CandidateRow> candidates;           // of its grid; none of a cell without one
+  std::optional<std::size_t> tuner;               // Plan::tuners; none: no candidate can be chosen
+  Failure failure;                                // why not
+  double tune_seconds = 0, evaluate_seconds = 0;  // of the trials
+};
+
+// Writes what the fitted trials of a stack score on the rows that were held out of each unit, with the labels that
+// heads are given, noise and all, into `records`, one for each head. Returns how many rows were predicted, over all
+// heads.
+double score_held_out(const Plan& trials, const ArtifactCache& cache, const Context& context, const Stack& stack,
+                      const std::vector<CellRows>& rows, Tuner& tuner, const StackShape& shape,
+                      std::vector<CellRecord>& records);
+
+// Collects the records of trials and chooses for each cell when its last one is there. Choices are kept in the cache,
+// so that an interrupted run goes on with them. [one thread at a time]
+class Selector {
+ public:
+  // `reuse`: of the choices that the cache has.
+  Selector(const Plan& plan, ArtifactCache& cache, torch::Device device, bool reuse)
+      : plan_(plan), cache_(cache), device_(device), reuse_(reuse), trials_(trials_of(plan)) {}
+
+  const Trials& trials() const { return trials_; }
+  // Whether trials have to be run for this cell (of the plan) first: not without a grid, not when its choice is known.
+  bool needs_trials(std::size_t cell);
+  // A record for trial `trial`.
+  void take(std::size_t trial, CellRecord record);
+  // Of a cell with a grid that needs no trials, or whose trials are all there.
+  const Choice& choice(std::size_t cell);
+  // Writes into the record of such a cell what was tried, and adds what that took to its times.
+  void describe(std::size_t cell, CellRecord& record);
+
+ private:
+  std::optional<Choice> known(const Cell& cell) const;
+  std::string id_of(const Cell& cell) const;
+  void keep(const Cell& cell, const Choice& choice);
+
+  const Plan& plan_;
+  ArtifactCache& cache_;
+  torch::Device device_;
+  bool reuse_;
+  Trials trials_;
+  std::set<std::size_t> unknown_;          // Plan::cells that the cache was asked for
+  std::map<std::size_t, Choice> choices_;  // by them
+  // Until a choice is made: of each candidate, the records of its trials by the part that they held out. Sums over
+  // parts must not depend on which was finished first.
+  std::map<std::size_t, std::vector<std::map<std::int64_t, CellRecord>>> records_;
+};
+
+// By cell of the plan: trials[i] are the records of its grid's candidate i.
+Choice choose(const Plan& plan, const Cell& cell, const std::vector<std::vector<CellRecord>>& trials);
+
+}  // namespace nmlbench
