@@ -61,7 +61,7 @@ json canonical(const Plan& plan, const MatrixSpec& spec) {
     if (plan.tasks[t].views.count > 0) tasks.back()["views"] = json::parse(plan.tasks[t].views.canonical);
   }
   for (const ResolvedPlugin& tuner : plan.tuners) tuners.push_back(tuner.identity());
-  return {
+  json all = {
       {"name", spec.name},
       {"seeds", spec.seeds},
       {"splits", std::move(splits)},
@@ -70,6 +70,11 @@ json canonical(const Plan& plan, const MatrixSpec& spec) {
       {"tuners", std::move(tuners)},
       {"encode", {{"precision", name_of(spec.encode.precision)}}},
       {"analysis", {{"center", spec.analysis.center_rows ? "row" : "column"}, {"max_rows", spec.analysis.max_rows}}}};
+  if (spec.stop) {
+    all["stop"] = json::parse(to_json(spec.stop->rule));
+    all["cells"] = plan.cells.size();  // by which shards are told from the whole
+  }
+  return all;
 }
 
 }  // namespace nmlbench

@@ -1,5 +1,7 @@
 #include "plan/noise_table.h"
 
+#include "plan/noise_names.h"
+
 #include <nmlbench/share.h>
 
 #include <cmath>
