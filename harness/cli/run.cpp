@@ -5,6 +5,7 @@
 #include "cli/provenance.h"
 #include "cli/run_log.h"
 #include "cli/session.h"
+#include "cli/until_decided.h"
 #include "engine/executor.h"
 #include "plan/stated.h"
 #include "results/boards/leaderboard.h"
@@ -68,12 +69,19 @@ void report_failures(const ExecutionSummary& summary, std::int64_t failed_before
   }
 }
 
-// Of the cells of this plan alone, on standard output.
-void print_leaderboard(const Store& store, const Plan& plan) {
+struct RunResult {
+  int status = kDone;
+  std::unordered_set<std::string> cells;  // that were planned
+  bool any_done = false;                  // of them
+};
+
+// Of the cells of this run alone, on standard output.
+void print_leaderboard(const std::filesystem::path& db, const RunResult& result) {
+  if (!result.any_done) return;
   LeaderboardQuery query;
-  query.cells.emplace();
-  for (const Cell& cell : plan.cells) query.cells->insert(cell.id);
-  fmt::print("{}", render_leaderboard(store, query, TableFormat::table, shows_colour(STDOUT_FILENO)));
+  query.cells = result.cells;
+  fmt::print("{}",
+             render_leaderboard(Store::open_read_only(db), query, TableFormat::table, shows_colour(STDOUT_FILENO)));
 }
 
 // What upstream accuracies cannot be measured on, before hours of training.
@@ -86,9 +94,9 @@ void warn_of_validations(const Plan& plan) {
   for (const std::string& obstacle : obstacles) spdlog::warn("no upstream accuracy: {}", obstacle);
 }
 
-int run_matrix(const Globals& globals, const RunOptions& options) {
+RunResult run_once(const Globals& globals, const RunOptions& options, const MatrixSource& source) {
   LogLines lines;  // planning has things to say, too
-  PlannedMatrix planned = plan_matrix(globals, options.matrix);
+  PlannedMatrix planned = plan_matrix(globals, options.matrix, source);
   planned.plan.keep_predictions = !options.no_predictions;
   require_runnable(planned.plan);
   const Plan& plan = planned.plan;
@@ -97,7 +105,7 @@ int run_matrix(const Globals& globals, const RunOptions& options) {
   ArtifactCache cache(cache_root(globals));
   if (options.dry_run) {
     fmt::print("{}", to_text(summarise(plan, cache, known_cells(options.db))));
-    return kDone;
+    return {};
   }
 
   ExecutorOptions engine;
@@ -133,8 +141,43 @@ int run_matrix(const Globals& globals, const RunOptions& options) {
   report_failures(summary, failed_before);
   spdlog::info("{}: {} cells done, {} failed, {} known before", plan.matrix, summary.done, summary.failed,
                summary.skipped);
-  if (summary.done + summary.skipped > failed_before) print_leaderboard(store, plan);
-  return summary.failed + failed_before > 0 ? kSomeCellsFailed : kDone;
+  RunResult result{summary.failed + failed_before > 0 ? kSomeCellsFailed : kDone,
+                   {},
+                   summary.done + summary.skipped > failed_before};
+  for (const Cell& cell : plan.cells) result.cells.insert(cell.id);
+  return result;
+}
+
+int run_matrix(const Globals& globals, const RunOptions& options) {
+  const MatrixSource source = read_source(find_matrix(options.matrix.matrix), options.matrix.set);
+  const MatrixSpec spec = read_matrix(source);
+  const bool is_shard = !options.matrix.shard.empty();
+  if (!spec.stop || is_shard) {
+    const RunResult result = run_once(globals, options, source);
+    if (!options.dry_run) print_leaderboard(options.db, result);
+    if (spec.stop)
+      spdlog::info("a shard decides no claim: merge all shards, and ask `nmlbench claims` how many seeds are next");
+    return result.status;
+  }
+  const std::int64_t seeds = seeds_reached(options.db, source, spec, [&](const MatrixSource& more) {
+    return plan_matrix(globals, options.matrix, more).plan;
+  });
+  if (options.dry_run) {
+    spdlog::info("with {} seeds; [stop] adds {} at a time until its claims are decided, up to {}", seeds,
+                 spec.stop->rule.batch, spec.stop->rule.max_seeds);
+    return run_once(globals, options, with_seeds(source, seeds)).status;
+  }
+  RunResult result;
+  RunOptions batch = options;
+  const ClaimsBoard board =
+      run_until_decided(options.db, source, spec, seeds, options.fail_fast, [&](const MatrixSource& more) {
+        result = run_once(globals, batch, more);
+        batch.retry_failed = false;  // what failed just now would fail again with each batch
+        return result.status;
+      });
+  print_leaderboard(options.db, result);
+  fmt::print("{}{}", result.any_done ? "\n" : "", render(board, TableFormat::table, shows_colour(STDOUT_FILENO)));
+  return result.status;
 }
 
 }  // namespace

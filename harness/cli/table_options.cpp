@@ -55,8 +55,8 @@ void add_test_options(CLI::App& verb, TestOptions& options) {
                 "Adds for each difference how many units would decide it at 5 % with 80 % power");
 }
 
-void add_metric_option(CLI::App& verb, std::string& metric) {
-  verb.add_option("--metric", metric, metric_names())->capture_default_str();
+CLI::Option* add_metric_option(CLI::App& verb, std::string& metric) {
+  return verb.add_option("--metric", metric, metric_names())->capture_default_str();
 }
 
 void add_glossary(CLI::App& verb) {

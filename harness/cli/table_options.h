@@ -32,7 +32,7 @@ struct TestOptions {
 void add_test_options(CLI::App& verb, TestOptions& options);
 
 // --metric; its help names those that are declared.
-void add_metric_option(CLI::App& verb, std::string& metric);
+CLI::Option* add_metric_option(CLI::App& verb, std::string& metric);
 // Below the help of a verb: every column that --where and --group-by take, and every metric.
 void add_glossary(CLI::App& verb);
 

@@ -1,5 +1,6 @@
 #include "config/matrix_spec.h"
 #include "config/overrides.h"
+#include "config/stop_reader.h"
 #include "config/toml_table.h"
 #include "records/columns.h"
 
@@ -37,12 +38,6 @@ toml::table parse(const MatrixSource& source) {
     throw ConfigError({name, static_cast<int>(begin.line), static_cast<int>(begin.column), ""},
                       std::string(error.description()));
   }
-}
-
-double as_real(const Value& value) {
-  if (const auto* v = std::get_if<double>(&value.data)) return *v;
-  if (const auto* v = std::get_if<std::int64_t>(&value.data)) return static_cast<double>(*v);
-  throw ConfigError(value.where, "expected a number, found " + value.text());
 }
 
 // Names are columns of tables, keys of --where and parts of file names.
@@ -288,12 +283,14 @@ MatrixSpec read_matrix(const MatrixSource& source) {
 
   MatrixSpec spec;
   spec.file = file;
-  spec.overridden = !source.set.empty();
+  spec.overridden = std::any_of(source.set.begin(), source.set.end(),
+                                [](const std::string& set) { return !set.starts_with("stop."); });
   root.require("matrix", "the section with the matrix' name and seeds");
   TomlTable matrix = root.table("matrix");
   spec.name = read_name(matrix, "how results call this matrix");
   spec.seeds = read_seeds(matrix);
   matrix.reject_unknown();
+  read_stop(root, spec);
 
   for (TomlTable& table : root.tables("pretrain")) spec.pretrains.push_back(read_pretrain(std::move(table)));
   for (TomlTable& table : root.tables("task")) spec.tasks.push_back(read_task(std::move(table)));

@@ -4,6 +4,7 @@
 
 #include "config/precision.h"
 #include "config/value.h"
+#include "records/stop_rule.h"
 
 #include <cstdint>
 #include <filesystem>
@@ -72,10 +73,18 @@ struct AnalysisSpec {
   std::int64_t max_rows = 10'000;  // test rows used; a seeded subset above
 };
 
+// [stop]: seeds are added until claims are decided.
+struct StopSpec {
+  StopRule rule;
+  std::vector<Location> where;  // of each claim
+};
+
 struct MatrixSpec {
   std::filesystem::path file;
   std::string name;
-  std::vector<std::int64_t> seeds;
+  std::vector<std::int64_t> seeds;  // those of [matrix], and behind them those that stop.seeds adds
+  SeedBatches batches;
+  std::optional<StopSpec> stop;
   std::vector<PretrainSpec> pretrains;
   std::vector<TaskSpec> tasks;
   std::vector<PluginRef> tuners;

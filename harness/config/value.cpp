@@ -33,6 +33,12 @@ std::string Value::text() const {
   return std::visit(Printer{}, data);
 }
 
+double as_real(const Value& value) {
+  if (const auto* v = std::get_if<double>(&value.data)) return *v;
+  if (const auto* v = std::get_if<std::int64_t>(&value.data)) return static_cast<double>(*v);
+  throw ConfigError(value.where, "expected a number, found " + value.text());
+}
+
 bool same_number(double a, double b) {
   constexpr double kTolerance = 1e-9;
   return std::abs(a - b) <= kTolerance * std::max(std::abs(a), std::abs(b));

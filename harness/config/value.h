@@ -37,6 +37,9 @@ struct Value {
   std::string text() const;  // as TOML would print it
 };
 
+// Throws ConfigError for what is no number.
+double as_real(const Value& value);
+
 // { plugin = "resnet-tiny", width = 32 }: a plugin's name and the parameters the user gave, in file order.
 struct PluginRef {
   std::string plugin;

@@ -81,6 +81,10 @@ json canonical(const Plan& plan, const MatrixSpec& spec) {
     all["selection"] = json::parse(plan.selection->canonical);
     for (const Grid& grid : plan.grids) all["grids"].push_back(grid.candidates);
   }
+  if (spec.stop) {
+    all["stop"] = json::parse(to_json(spec.stop->rule));
+    all["cells"] = plan.cells.size();  // by which shards are told from the whole
+  }
   return all;
 }
 

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <map>
 #include <unordered_set>
 
 #include <fmt/format.h>
@@ -82,13 +83,18 @@ std::int64_t subset_size(std::int64_t n, double fraction) {
 }
 
 void keep_shard(Plan& plan, std::int64_t index, std::int64_t count) {
-  const auto cells = static_cast<std::int64_t>(plan.cells.size());
-  const std::int64_t first = cells * (index - 1) / count;
-  const std::int64_t last = cells * index / count;
-  for (std::int64_t i = 0; i < cells; ++i) {
-    if (i < first || i >= last) plan.cells_elsewhere.push_back(plan.cells[static_cast<std::size_t>(i)].id);
+  std::map<std::int64_t, std::int64_t> cells, seen;  // of each batch
+  for (const Cell& cell : plan.cells) ++cells[plan.batches.batch_of(cell.seed)];
+  std::vector<Cell> kept;
+  for (Cell& cell : plan.cells) {
+    const std::int64_t batch = plan.batches.batch_of(cell.seed), place = seen[batch]++;
+    if (place >= cells[batch] * (index - 1) / count && place < cells[batch] * index / count) {
+      kept.push_back(std::move(cell));
+    } else {
+      plan.cells_elsewhere.push_back(std::move(cell.id));
+    }
   }
-  plan.cells = std::vector<Cell>(plan.cells.begin() + first, plan.cells.begin() + last);
+  plan.cells = std::move(kept);
 }
 
 void keep_cells(Plan& plan, const std::vector<std::string>& ids) {

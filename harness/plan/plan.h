@@ -145,6 +145,7 @@ struct Plan {
   std::vector<ResolvedPlugin> tuners;
   std::optional<Selection> selection;
   std::vector<Grid> grids;
+  SeedBatches batches;
   std::vector<Cell> cells;                   // by checkpoint, readout, task, noise, fraction, tuner, seed
   std::vector<std::string> cells_elsewhere;  // ids of the cells of other shards
   bool keep_predictions = true;              // in the records; part of no identity
@@ -169,8 +170,8 @@ struct Plan {
 // it is written into Split::facts, and only the cells that need it fail.
 Plan make_plan(const MatrixSpec& spec, const Catalog& catalog, const Inspector& inspector);
 
-// Keeps the cells of shard `index` (1-based) of `count`: one contiguous block each, so that few checkpoints are
-// needed twice.
+// Keeps the cells of shard `index` (1-based) of `count`: of each batch of seeds one contiguous block, so that few
+// checkpoints are needed twice, and seeds that are added move no cell to another shard.
 void keep_shard(Plan& plan, std::int64_t index, std::int64_t count);
 
 // Keeps the cells with these ids.

@@ -1,5 +1,6 @@
 #include "plan/canonical.h"
 #include "plan/checkpoint_table.h"
+#include "plan/claim_subjects.h"
 #include "plan/exclude.h"
 #include "plan/identity_hash.h"
 #include "plan/noise_table.h"
@@ -36,6 +37,7 @@ class Planner {
 
   Plan make() {
     plan_.matrix = spec_.name;
+    plan_.batches = spec_.batches;
     plan_.encode = spec_.encode;
     plan_.analysis = spec_.analysis;
     plan_.protocol = nlohmann::json{{"encode", name_of(spec_.encode.precision)},
@@ -47,6 +49,7 @@ class Planner {
     for (const TaskSpec& task : spec_.tasks) noises_of_task_.push_back(task_noises_.axis(task));
     for (std::size_t checkpoint = 0; checkpoint < plan_.checkpoints.size(); ++checkpoint) add_cells(checkpoint);
     if (!spec_.overridden && !plan_.tuners.empty()) excluder_.require_use();
+    if (spec_.stop) require_subjects(*spec_.stop, plan_);
     plan_.canonical = canonical(plan_, spec_).dump();
     return std::move(plan_);
   }

@@ -35,14 +35,15 @@ std::vector<Field> pairing_fields(Field baseline) {
   return fields;
 }
 
-void require_setting(const Observations& data, const BaselineChoice& choice, const std::string& text) {
+void require_setting(const Observations& data, const BaselineChoice& choice, const std::string& text,
+                     const std::string& asked) {
   if (choice.field != Field::tuner && choice.field != Field::encoder) return;
   const std::set<std::string> settings = Labels(data).settings(choice.field, choice.value);
   if (settings.size() < 2 && choice.label.empty()) return;
   if (settings.count(choice.label) > 0) return;
   const std::string column = choice.field == Field::encoder ? "encoder=" : "";
-  throw Error(fmt::format("--baseline {}: {} has the settings {}; name one: --baseline \"{}{} ({})\"", text,
-                          choice.value, fmt::join(settings, " | "), column, choice.value, *settings.begin()));
+  throw Error(fmt::format("{} {}: {} has the settings {}; name one: \"{}{} ({})\"", asked, text, choice.value,
+                          fmt::join(settings, " | "), column, choice.value, *settings.begin()));
 }
 
 }  // namespace
@@ -53,7 +54,7 @@ bool BaselineChoice::matches(const Observations& data, const Labels& labels, con
   return label.empty() || labels(row, parameters_of(field)) == label;
 }
 
-BaselineChoice parse_baseline(const Observations& data, const std::string& text) {
+BaselineChoice parse_baseline(const Observations& data, const std::string& text, const std::string& asked) {
   BaselineChoice choice{Field::tuner, text, ""};
   const std::size_t equals = text.find('='), opening = text.find(" (");
   if (equals != std::string::npos && (opening == std::string::npos || equals < opening)) {
@@ -67,28 +68,33 @@ BaselineChoice parse_baseline(const Observations& data, const std::string& text)
     choice.value.resize(label);
   }
   require_one_of(std::string(data.name(choice.field)).c_str(), choice.value, known);
-  require_setting(data, choice, text);
+  require_setting(data, choice, text, asked);
   return choice;
 }
 
-Baseline::Baseline(const Observations& data, const std::vector<Field>& grouped, const std::string& text)
-    : data_(data), labels_(data), choice_(parse_baseline(data, text)), pairs_(data, pairing(text)) {
+Baseline::Baseline(const Observations& data, const std::vector<Field>& grouped, const std::string& text,
+                   const std::string& asked)
+    : data_(data),
+      labels_(data),
+      choice_(parse_baseline(data, text, asked)),
+      paired_by_(pairing(text, asked)),
+      pairs_(data, paired_by_) {
   if (!contains(grouped, choice_.field)) {
-    throw Error(fmt::format("--baseline {} needs {} in --group-by", text, data.name(choice_.field)));
+    throw Error(fmt::format("{} {} needs {} in --group-by", asked, text, data.name(choice_.field)));
   }
   for (const Observation& row : data.rows) {
     if (!choice_.matches(data, labels_, row)) continue;
     const auto [pair, is_new] = values_.try_emplace(pairs_(row), row);
     if (is_new || pair->second.value == row.value)
       continue;  // clean pre-training is the same whatever model corrupted nothing
-    throw Error(
-        fmt::format("--baseline {}: it has two cells of task {}, seed {} on test set {}; choose one with --where", text,
-                    data.text(row, Field::task), data.text(row, Field::seed), data.text(row, Field::test_set)));
+    throw Error(fmt::format("{} {}: it has two cells of task {}, seed {} on test set {}; choose one with --where",
+                            asked, text, data.text(row, Field::task), data.text(row, Field::seed),
+                            data.text(row, Field::test_set)));
   }
 }
 
 // What tells the baseline's own cells apart has to agree, too.
-std::vector<Field> Baseline::pairing(const std::string& text) const {
+std::vector<Field> Baseline::pairing(const std::string& text, const std::string& asked) const {
   Observations own = data_;
   std::erase_if(own.rows, [&](const Observation& row) { return !choice_.matches(data_, labels_, row); });
   std::vector<Field> fields = pairing_fields(choice_.field);
@@ -97,7 +103,7 @@ std::vector<Field> Baseline::pairing(const std::string& text) const {
   if (choice_.field == Field::noise_ratio) std::erase(fields, Field::noise);
   for (const Field field : free_fields(choice_.field)) {
     if (contains(fields, field))
-      throw Error(fmt::format("--baseline {}: it has several cells of one measurement", text));
+      throw Error(fmt::format("{} {}: it has several cells of one measurement", asked, text));
   }
   return fields;
 }

@@ -1,8 +1,12 @@
 #include "results/report/table_sections.h"
 
+#include "results/boards/claims.h"
 #include "results/boards/noise_effect.h"
+#include "results/render/claims_table.h"
 #include "results/render/leaderboard_table.h"
 #include "results/store/database.h"
+
+#include <nmlbench/error.h>
 
 #include <algorithm>
 #include <cmath>
@@ -179,6 +183,25 @@ TableSection effect_section(const Store& store, const std::string& baseline) {
   return section;
 }
 
+// One for each matrix that was run until claims were decided.
+std::vector<TableSection> claims_sections(const Store& store) {
+  std::vector<TableSection> sections;
+  for (const RecordedStop& stop : recorded_stops(store)) {
+    TableSection& section = sections.emplace_back();
+    section.id = fmt::format("claims-{}", sections.size());
+    section.heading = fmt::format("Claims: {}", stop.matrix);
+    try {
+      const ClaimsBoard board = query_claims(store, {stop.rule, stop.matrix, {}, stop});
+      section.table = table_for_people(board);
+      section.notes = notes(board);
+      section.latex = render(board, TableFormat::latex);
+    } catch (const Error& error) {  // a setting that no cell has; the rest of the page is none the worse
+      section.empty_text = error.what();
+    }
+  }
+  return sections;
+}
+
 TableSection stage_section(const Store& store) {
   return {"stages",
           "Stages",
@@ -229,6 +252,7 @@ TableSection failure_section(const Store& store) {
 
 data board_sections(const Leaderboard& board, const Store& store) {
   data list(data::type::list);
+  for (const TableSection& section : claims_sections(store)) list << to_data(section);
   list << to_data(leaderboard_section(board)) << to_data(effect_section(store, board.baseline));
   return list;
 }

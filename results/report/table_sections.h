@@ -8,7 +8,7 @@
 
 namespace nmlbench {
 
-// Leaderboard, and effect of noise.
+// Claims of every [stop], leaderboard, and effect of noise.
 kainjow::mustache::data board_sections(const Leaderboard& board, const Store& store);
 // Noise rates, stages, failures.
 kainjow::mustache::data table_sections(const Store& store);

@@ -55,12 +55,16 @@ WHERE s.matrix_json <> m.matrix_json
 )";
 
 // After the copy; cells that only the older side had are of no plan any more.
+// Of one plan, as of the shards of a matrix, a cell is in it that one side has there.
 constexpr const char* kSupersede = R"(
 UPDATE main.cells SET superseded = coalesce((SELECT s.superseded FROM src.cells s WHERE s.cell_id = cells.cell_id), 1)
   WHERE matrix IN (SELECT matrix FROM temp.plans_differ WHERE input_is_newer);
 UPDATE main.cells SET superseded = 1
   WHERE matrix IN (SELECT matrix FROM temp.plans_differ WHERE NOT input_is_newer)
     AND cell_id IN (SELECT cell_id FROM temp.new_cells);
+UPDATE main.cells SET superseded = 0
+  WHERE superseded AND matrix NOT IN (SELECT matrix FROM temp.plans_differ)
+    AND cell_id IN (SELECT cell_id FROM src.cells WHERE NOT superseded);
 DROP TABLE temp.plans_differ;
 )";
 

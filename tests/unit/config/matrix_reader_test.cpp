@@ -53,6 +53,54 @@ TEST(MatrixReader, Utf16IsNamedAndAByteOrderMarkIsNoText) {
   EXPECT_EQ(read("\xEF\xBB\xBF" + std::string(testing::kTiny)).name, "tiny");
 }
 
+std::string with_stop(const std::string& keys) {
+  return std::string(testing::kTiny) + "[stop]\n" + keys;
+}
+
+TEST(MatrixReader, StopAddsSeedsUpward) {
+  const std::string stop =
+      "claim = [\"nmtune > mlp on ood\", \"noise hurts id\"]\neffect = 0.5\nmax_seeds = 9\nbatch = 3\n";
+  const MatrixSpec spec = read(with_stop(stop));
+  ASSERT_TRUE(spec.stop);
+  EXPECT_EQ(spec.seeds, (std::vector<std::int64_t>{0, 1}));
+  EXPECT_EQ(spec.stop->rule.claims.at(1).text, "noise hurts id");
+  EXPECT_EQ(spec.stop->where.at(1).key, "stop.claim[1]");
+  EXPECT_EQ(spec.stop->rule.level, 0.05);
+  EXPECT_EQ(spec.stop->rule.metric, "accuracy");
+  const MatrixSpec more = read(with_stop(stop), {"stop.seeds=6", "matrix.seeds=[7, 2]"});
+  EXPECT_EQ(more.seeds, (std::vector<std::int64_t>{7, 2, 8, 9, 10, 11}));
+  const auto batch = [&](std::int64_t seed) { return more.batches.batch_of(seed); };
+  EXPECT_EQ(batch(2), 0);
+  EXPECT_EQ(batch(7), 0);
+  EXPECT_EQ(batch(8), 1);
+  EXPECT_EQ(batch(10), 1);
+  EXPECT_EQ(batch(11), 2);
+  EXPECT_FALSE(read(with_stop(stop), {"stop.seeds=6"}).overridden);
+  EXPECT_TRUE(more.overridden);
+}
+
+TEST(MatrixReader, MistakesInStopAreNamed) {
+  const std::string claim = "claim = \"nmtune > mlp on ood\"\n", rest = "effect = 0.5\nmax_seeds = 9\n";
+  EXPECT_THAT(mistake(with_stop(rest)), HasSubstr("\"claim\" is missing"));
+  EXPECT_THAT(mistake(with_stop("claim = []\n" + rest)), HasSubstr("stop.claim: the list of claims is empty"));
+  EXPECT_THAT(mistake(with_stop("claim = [\"a > b\"]\n" + rest)),
+              HasSubstr("stop.claim[0]: claim \"a > b\": add \"on id\""));
+  EXPECT_THAT(mistake(with_stop("claim = [\"a > b on id\", \"a  > b on id\"]\n" + rest)), HasSubstr("listed twice"));
+  EXPECT_THAT(mistake(with_stop("claim = 3\n" + rest)), HasSubstr("expected a claim in quotes, found 3"));
+  EXPECT_THAT(mistake(with_stop(claim + "max_seeds = 9\n")), HasSubstr("\"effect\" is missing"));
+  EXPECT_THAT(mistake(with_stop(claim + "effect = 0\nmax_seeds = 9\n")), HasSubstr("stop.effect: the smallest"));
+  EXPECT_THAT(mistake(with_stop(claim + "effect = 0.5\n")), HasSubstr("\"max_seeds\" is missing"));
+  EXPECT_THAT(mistake(with_stop(claim + "effect = 0.5\nmax_seeds = 1\n")),
+              HasSubstr("stop.max_seeds: 1 is below the 2"));
+  EXPECT_THAT(mistake(with_stop(claim + rest + "level = 5\n")), HasSubstr("stop.level: 5 is no rate"));
+  EXPECT_THAT(mistake(with_stop(claim + rest + "batch = 0\n")), HasSubstr("stop.batch: 0 is below 1"));
+  EXPECT_THAT(mistake(with_stop(claim + rest + "metric = \"sve\"\n")), HasSubstr("stop.metric: sve has no direction"));
+  EXPECT_THAT(mistake(with_stop(claim + rest + "metric = \"acc\"\n")), HasSubstr("no metric \"acc\""));
+  EXPECT_THAT(mistake(with_stop(claim + rest + "seeds = 12\n")), HasSubstr("stop.seeds: 12 is above max_seeds = 9"));
+  EXPECT_THAT(mistake(with_stop(claim + rest + "claims = 1\n")), HasSubstr("did you mean \"claim\""));
+  EXPECT_THAT(mistake(with_stop(claim + rest), {"matrix.seeds=[9223372036854775807]"}), HasSubstr("no seed above"));
+}
+
 std::string with_noise(const std::string& noise) {
   std::string text = testing::kTiny;
   const std::size_t begin = text.find("noise   ="), end = text.find('\n', begin);

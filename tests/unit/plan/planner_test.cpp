@@ -4,6 +4,7 @@
 #include "support/plugins.h"
 #include "support/scratch.h"
 
+#include <algorithm>
 #include <chrono>
 #include <map>
 #include <set>
@@ -223,6 +224,56 @@ TEST(Plan, ShardsArePartsOfTheWhole) {
     for (const std::string& id : ids(part)) EXPECT_TRUE(parts.insert(id).second) << "in two shards";
   }
   EXPECT_EQ(parts, whole);
+}
+
+constexpr const char* kStop = "[stop]\nclaim = \"nmtune > mlp on ood\"\neffect = 0.5\nmax_seeds = 10\nbatch = 2\n";
+
+TEST(Plan, StopIsPartOfNoIdentity) {
+  const std::string text = std::string(testing::kTiny) + kStop;
+  EXPECT_EQ(ids(plan_of(text)), ids(plan_of(testing::kTiny)));
+  EXPECT_EQ(ids(plan_of(text, {}, {"stop.seeds=4"})), ids(plan_of(testing::kTiny, {}, {"matrix.seeds=[0, 1, 2, 3]"})));
+}
+
+TEST(Plan, AddedSeedsMoveNoCellToAnotherShard) {
+  const auto shard = [](std::int64_t seeds, std::int64_t index) {
+    Plan plan = plan_of(std::string(testing::kTiny) + kStop, {}, {"stop.seeds=" + std::to_string(seeds)});
+    keep_shard(plan, index, 2);
+    return ids(plan);
+  };
+  for (const std::int64_t index : {1, 2}) {
+    std::set<std::string> before = shard(2, index);
+    EXPECT_EQ(before.size(), 6U);
+    for (const std::int64_t seeds : {4, 6, 10}) {
+      const std::set<std::string> after = shard(seeds, index);
+      EXPECT_EQ(after.size(), static_cast<std::size_t>(seeds) * 3);
+      EXPECT_TRUE(std::includes(after.begin(), after.end(), before.begin(), before.end())) << seeds;
+      before = after;
+    }
+  }
+}
+
+TEST(Plan, ClaimsSpeakOfWhatIsThere) {
+  const auto mistake = [](const std::string& claim, const std::vector<std::string>& overrides = {}) -> std::string {
+    try {
+      plan_of(std::string(testing::kTiny) + "[stop]\nclaim = '" + claim + "'\neffect = 0.5\nmax_seeds = 10\n", {},
+              overrides);
+    } catch (const ConfigError& error) {
+      return error.what();
+    }
+    return "";
+  };
+  EXPECT_EQ(mistake("nmtune > mlp on ood at noise 0.3"), "");
+  EXPECT_EQ(mistake("noise 0.3 helps id with linear-probe"), "");
+  EXPECT_THAT(mistake("nmtun > mlp on ood"),
+              HasSubstr("stop.claim: the matrix has no tuner \"nmtun\"; did you mean \"nmtune\""));
+  EXPECT_THAT(mistake("nmtune > mpl on ood"), HasSubstr("no tuner \"mpl\""));
+  EXPECT_THAT(mistake("nmtune (lr=0.1) > mlp on ood"), HasSubstr("has one setting"));
+  EXPECT_THAT(mistake("nmtune > mlp on ood", {"tuner[2].lr=[0.1, 0.01]"}),
+              HasSubstr("nmtune has 2 settings; name one"));
+  EXPECT_THAT(mistake("noise 0.2 hurts ood"), HasSubstr("no noise ratio 0.2; it has 0, 0.3"));
+  EXPECT_THAT(mistake("noise hurts ood", {"pretrain.noise.ratio=[0.3]"}), HasSubstr("no noise ratio 0;"));
+  EXPECT_THAT(mistake("nmtune > mlp on ood", {"task.test[1].kind=id", "task.test[1].name=x"}),
+              HasSubstr("kind \"ood\""));
 }
 
 TEST(Plan, PairedCellsShareTheirDraws) {

@@ -101,6 +101,31 @@ TEST_F(MergeTest, InputThatGrewBringsItsNews) {
   EXPECT_EQ(scalar("SELECT count(*) || '/' || count(DISTINCT run_id) FROM cells"), "2/1");
 }
 
+// Shards that go on with more seeds are merged into what was merged before.
+TEST_F(MergeTest, ShardsOfANewerPlanKeepTheirEarlierCells) {
+  const auto run_shard = [&](const std::string& name, const std::string& plan, const std::vector<CellRecord>& cells,
+                             const std::vector<std::string>& planned, const std::string& started_at) {
+    Store store = Store::open(file(name));
+    RunRecord run = run_record();
+    run.matrix_json = plan;
+    const auto id = store.begin_run(run);
+    SQLite::Database(file(name).string(), SQLite::OPEN_READWRITE)
+        .exec(fmt::format("UPDATE runs SET started_at = '{}' WHERE run_id = {}", started_at, id));
+    store.set_newest_plan("quick", planned);
+    for (const CellRecord& cell : cells) store.write_cell(id, cell);
+  };
+  const std::vector<std::string> first = {cell(0, 0).cell_id, cell(1, 0).cell_id};
+  std::vector<std::string> second = first;
+  for (const std::int64_t seed : {2, 3}) second.push_back(cell(seed, 0).cell_id);
+  run_shard("b.sqlite", R"({"seeds":2})", {cell(0, 0.5)}, first, "2026-01-01 00:00:00");
+  run_shard("c.sqlite", R"({"seeds":2})", {cell(1, 0.5)}, first, "2026-01-01 00:00:01");
+  merge({"b.sqlite", "c.sqlite"});
+  run_shard("b.sqlite", R"({"seeds":4})", {cell(2, 0.5)}, second, "2026-01-02 00:00:00");
+  run_shard("c.sqlite", R"({"seeds":4})", {cell(3, 0.5)}, second, "2026-01-02 00:00:01");
+  merge({"b.sqlite", "c.sqlite"});
+  EXPECT_EQ(scalar("SELECT count(*) || ' ' || sum(superseded) FROM cells"), "4 0");
+}
+
 TEST_F(MergeTest, ConflictKeepsTheFirstAndIsReported) {
   write("b.sqlite", {cell(0, 0.5), cell(1, 0.6)});
   write("c.sqlite", {cell(0, 0.7), cell(1, 0.6 + 1e-9)});
