@@ -157,13 +157,15 @@ std::vector<std::pair<std::string, double>> asked_metrics(const SplitInfo& info,
 }
 
 void write_metrics(CellRecord& record, const TestSet& test, const Metrics& metrics,
-                   const std::vector<std::pair<std::string, double>>& asked, const Spectrum& tuned, const Spectrum& raw,
-                   std::int64_t classes) {
+                   const std::vector<std::pair<std::string, double>>& asked, const Spectrum& tuned,
+                   const Diagnostics& raw, std::int64_t classes) {
   const char* kind = test.ood ? "ood" : "id";
   for (const auto& [name, value] :
        {std::pair{"accuracy", metrics.accuracy}, std::pair{"loss", metrics.loss}, std::pair{"ece", metrics.ece},
-        std::pair{"sve", tuned.sve}, std::pair{"lsvr", tuned.lsvr}, std::pair{"sve_raw", raw.sve},
-        std::pair{"lsvr_raw", raw.lsvr}}) {
+        std::pair{"sve", tuned.sve}, std::pair{"lsvr", tuned.lsvr}, std::pair{"sve_raw", raw.spectrum.sve},
+        std::pair{"lsvr_raw", raw.spectrum.lsvr}, std::pair{"balanced_accuracy", balanced_accuracy(metrics.confusion)},
+        std::pair{"alpha_raw", raw.alpha}, std::pair{"effective_rank_raw", raw.effective_rank},
+        std::pair{"skewness_raw", raw.skewness}, std::pair{"kurtosis_raw", raw.kurtosis}}) {
     record.metrics.push_back({test.name, kind, name, value});
   }
   for (const auto& [name, value] : asked) record.metrics.push_back({test.name, kind, name, value});
@@ -172,15 +174,15 @@ void write_metrics(CellRecord& record, const TestSet& test, const Metrics& metri
 
 }  // namespace
 
-Spectrum RawSpectra::get(std::size_t encoding, const torch::Tensor& x, bool center_rows) {
+Diagnostics RawSpectra::get(std::size_t encoding, const torch::Tensor& x, bool center_rows) {
   Entry* entry = nullptr;
   {
     const std::lock_guard lock(mutex_);
     entry = &entries_[encoding];
   }
   const std::lock_guard lock(entry->mutex);
-  if (!entry->spectrum) entry->spectrum = feature_spectrum(x, center_rows);
-  return *entry->spectrum;
+  if (!entry->diagnostics) entry->diagnostics = diagnose(x, center_rows);
+  return *entry->diagnostics;
 }
 
 double Evaluator::measure(const Stack& stack, Tuner& tuner, const StackShape& shape, std::vector<CellRecord>& records) {
@@ -230,7 +232,7 @@ void Evaluator::measure_test(const Stack& stack, std::size_t first, std::size_t 
   if (output.features.defined()) tuned = tuned_spectra(output.features, center_rows);
   const auto g = static_cast<std::size_t>(shape.heads_per_unit);
   for (std::size_t u = 0; u < tests.size(); ++u) {
-    const Spectrum raw = raw_.get(encoding_of(first + u), tests[u].x.index_select(0, rows), center_rows);
+    const Diagnostics raw = raw_.get(encoding_of(first + u), tests[u].x.index_select(0, rows), center_rows);
     for (std::size_t h = u * g; h < (u + 1) * g; ++h) {
       CellRecord& record = records[first * g + h];
       if (record.status == "failed") continue;
@@ -239,12 +241,12 @@ void Evaluator::measure_test(const Stack& stack, std::size_t first, std::size_t 
         fail(record, {fmt::format("the predictions on test set \"{}\" are not finite", test.name)});
         continue;
       }
-      const Spectrum& own = tuned.empty() ? raw : tuned[h];
+      const Spectrum& own = tuned.empty() ? raw.spectrum : tuned[h];
       const torch::Tensor answers = map_classes(logits, groups);
       const Metrics metrics = score(answers, tests[u].y, info);
       if (labels) record.predictions.push_back(labels->row(metrics));
       write_metrics(record, test, metrics, asked_metrics(info, test, metrics, answers), own, raw, scored_classes);
-      record.spectra.push_back(to_row(raw, test.name, "raw", center_rows, rows.size(0)));
+      record.spectra.push_back(to_row(raw.spectrum, test.name, "raw", center_rows, rows.size(0)));
       if (!tuned.empty()) record.spectra.push_back(to_row(own, test.name, "tuned", center_rows, rows.size(0)));
     }
   }

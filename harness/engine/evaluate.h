@@ -17,16 +17,16 @@
 
 namespace nmlbench {
 
-// The spectra of encodings as they are: every cell on an encoding needs the same one. [any-thread]
+// What is said of encodings as they are: every cell on an encoding needs the same. [any-thread]
 class RawSpectra {
  public:
   // `x`: the rows of the encoding that enter its spectrum.
-  Spectrum get(std::size_t encoding, const torch::Tensor& x, bool center_rows);
+  Diagnostics get(std::size_t encoding, const torch::Tensor& x, bool center_rows);
 
  private:
   struct Entry {
     std::mutex mutex;  // of the one that computes it; others wait
-    std::optional<Spectrum> spectrum;
+    std::optional<Diagnostics> diagnostics;
   };
   std::mutex mutex_;
   std::map<std::size_t, Entry> entries_;

@@ -1,5 +1,6 @@
 #include "engine/executor.h"
 
+#include "engine/alignment.h"
 #include "engine/cell_records.h"
 #include "engine/checkpoint_job.h"
 #include "engine/encodings.h"
@@ -62,6 +63,7 @@ class Executor {
     if (!give_up()) encoding_errors_ = make_encodings(plan_, encodings_of(stacks), options_, cache_, sink_, progress_);
     drop_unencoded(stacks);
     if (!give_up()) run_stacks(stacks);
+    if (!give_up()) measure_alignments(plan_, options_, cache_, sink_);
     return summary_;
   }
 
