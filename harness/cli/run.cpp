@@ -49,6 +49,7 @@ class StoreSink : public ResultSink {
     progress_.add(stage);
   }
   void noise(const NoiseRecord& noise) override { store_.write_noise(run_, noise); }
+  void alignment(const AlignmentRecord& alignment) override { store_.write_alignment(alignment); }
 
  private:
   Store& store_;

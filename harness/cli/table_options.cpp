@@ -65,7 +65,7 @@ void add_glossary(CLI::App& verb) {
     if (column.use != Use::fact) text += fmt::format("  {:<18}{}\n", column.name, column.doc);
   }
   text += "\nMetrics:\n";
-  for (const Metric& metric : kMetrics) text += fmt::format("  {:<18}{}\n", metric.name, metric.doc);
+  for (const Metric& metric : kMetrics) text += fmt::format("  {:<20}{}\n", metric.name, metric.doc);
   verb.footer(text);
 }
 

@@ -4,6 +4,7 @@
 #include "cli/recorded_matrix.h"
 #include "cli/session.h"
 #include "engine/executor.h"
+#include "records/metrics.h"
 #include "results/query/recorded.h"
 #include "results/store/store.h"
 
@@ -218,6 +219,7 @@ class Verdict {
       const std::optional<double> now = std::isnan(row.value) ? std::nullopt : std::optional(row.value);
       ++rows_;
       if (found == recorded.end()) {
+        if (find_metric(row.metric)->since > 1) continue;  // of a cell of an earlier version
         add(cell, fmt::format("{} on {}: not recorded, computed {}", row.metric, row.test_set, value_text(now)));
         continue;
       }

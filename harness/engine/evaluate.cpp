@@ -63,13 +63,15 @@ std::vector<std::pair<std::string, double>> asked_metrics(const SplitInfo& info,
 }
 
 void write_metrics(CellRecord& record, const TestSet& test, const Metrics& metrics,
-                   const std::vector<std::pair<std::string, double>>& asked, const Spectrum& tuned, const Spectrum& raw,
-                   std::int64_t classes) {
+                   const std::vector<std::pair<std::string, double>>& asked, const Spectrum& tuned,
+                   const Diagnostics& raw, std::int64_t classes) {
   const char* kind = test.ood ? "ood" : "id";
   for (const auto& [name, value] :
        {std::pair{"accuracy", metrics.accuracy}, std::pair{"loss", metrics.loss}, std::pair{"ece", metrics.ece},
-        std::pair{"sve", tuned.sve}, std::pair{"lsvr", tuned.lsvr}, std::pair{"sve_raw", raw.sve},
-        std::pair{"lsvr_raw", raw.lsvr}}) {
+        std::pair{"sve", tuned.sve}, std::pair{"lsvr", tuned.lsvr}, std::pair{"sve_raw", raw.spectrum.sve},
+        std::pair{"lsvr_raw", raw.spectrum.lsvr}, std::pair{"balanced_accuracy", balanced_accuracy(metrics.confusion)},
+        std::pair{"alpha_raw", raw.alpha}, std::pair{"effective_rank_raw", raw.effective_rank},
+        std::pair{"skewness_raw", raw.skewness}, std::pair{"kurtosis_raw", raw.kurtosis}}) {
     record.metrics.push_back({test.name, kind, name, value});
   }
   for (const auto& [name, value] : asked) record.metrics.push_back({test.name, kind, name, value});
@@ -135,32 +137,32 @@ TestScorer::TestScorer(const Plan& plan, const Task& task, const TestSet& test, 
 
 TestScorer::~TestScorer() = default;
 
-void TestScorer::score(const torch::Tensor& logits, const torch::Tensor& tuned, const Spectrum& raw,
+void TestScorer::score(const torch::Tensor& logits, const torch::Tensor& tuned, const Diagnostics& raw,
                        CellRecord& record) const {
   const bool center_rows = plan_.analysis.center_rows;
   if (!torch::isfinite(logits).all().item<bool>() || (tuned.defined() && !torch::isfinite(tuned).all().item<bool>())) {
     return fail(record, {fmt::format("the predictions on test set \"{}\" are not finite", test_.name)});
   }
   const bool has_spectra = rows_.size(0) > 0;
-  const Spectrum own = tuned.defined() && has_spectra ? feature_spectrum(tuned, center_rows) : raw;
+  const Spectrum own = tuned.defined() && has_spectra ? feature_spectrum(tuned, center_rows) : raw.spectrum;
   const torch::Tensor answers = map_classes(logits, info_.training_classes);
   const Metrics metrics = metrics_of(answers, labels_, info_);
   if (kept_) record.predictions.push_back(kept_->row(metrics));
   write_metrics(record, test_, metrics, asked_metrics(info_, test_, metrics, answers), own, raw, scored_classes_);
   if (!has_spectra) return;
-  record.spectra.push_back(to_row(raw, test_.name, "raw", center_rows, rows_.size(0)));
+  record.spectra.push_back(to_row(raw.spectrum, test_.name, "raw", center_rows, rows_.size(0)));
   if (tuned.defined()) record.spectra.push_back(to_row(own, test_.name, "tuned", center_rows, rows_.size(0)));
 }
 
-Spectrum RawSpectra::get(std::size_t encoding, const torch::Tensor& x, bool center_rows) {
+Diagnostics RawSpectra::get(std::size_t encoding, const torch::Tensor& x, bool center_rows) {
   Entry* entry = nullptr;
   {
     const std::lock_guard lock(mutex_);
     entry = &entries_[encoding];
   }
   const std::lock_guard lock(entry->mutex);
-  if (!entry->spectrum) entry->spectrum = feature_spectrum(x, center_rows);
-  return *entry->spectrum;
+  if (!entry->diagnostics) entry->diagnostics = diagnose(x, center_rows);
+  return *entry->diagnostics;
 }
 
 double Evaluator::measure(const Stack& stack, Tuner& tuner, const StackShape& shape, std::vector<CellRecord>& records) {
@@ -197,7 +199,7 @@ void Evaluator::measure_test(const Stack& stack, std::size_t first, std::size_t 
 
   const auto g = static_cast<std::size_t>(shape.heads_per_unit);
   for (std::size_t u = 0; u < tests.size(); ++u) {
-    Spectrum raw;
+    Diagnostics raw;
     if (rows.size(0) > 0) {
       raw = raw_.get(encoding_of(first + u), tests[u].x.index_select(0, rows), plan_.analysis.center_rows);
     }

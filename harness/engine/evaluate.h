@@ -18,16 +18,16 @@
 
 namespace nmlbench {
 
-// The spectra of encodings as they are: every cell on an encoding needs the same one. [any-thread]
+// What is said of encodings as they are: every cell on an encoding needs the same. [any-thread]
 class RawSpectra {
  public:
   // `x`: the rows of the encoding that enter its spectrum.
-  Spectrum get(std::size_t encoding, const torch::Tensor& x, bool center_rows);
+  Diagnostics get(std::size_t encoding, const torch::Tensor& x, bool center_rows);
 
  private:
   struct Entry {
     std::mutex mutex;  // of the one that computes it; others wait
-    std::optional<Spectrum> spectrum;
+    std::optional<Diagnostics> diagnostics;
   };
   std::mutex mutex_;
   std::map<std::size_t, Entry> entries_;
@@ -48,8 +48,8 @@ class TestScorer {
   const torch::Tensor& spectrum_rows() const { return rows_; }
   // Writes what a head scores into its record, or makes it a failed one when numbers are not finite. logits float32
   // [N, C], CPU; `tuned`: float32 [R, D'], the head's own features of the spectrum's rows, undefined when it does not
-  // change them; `raw`: the spectrum of the encoder's frozen ones.
-  void score(const torch::Tensor& logits, const torch::Tensor& tuned, const Spectrum& raw, CellRecord& record) const;
+  // change them; `raw`: what is said of the encoder's frozen ones.
+  void score(const torch::Tensor& logits, const torch::Tensor& tuned, const Diagnostics& raw, CellRecord& record) const;
 
  private:
   const Plan& plan_;

@@ -1,5 +1,6 @@
 #include "engine/executor.h"
 
+#include "engine/alignment.h"
 #include "engine/cell_records.h"
 #include "engine/encodings.h"
 #include "engine/fine_tune_job.h"
@@ -62,6 +63,7 @@ class Executor {
     if (!give_up()) cells.add(packer_.pack(plan_, chosen_cells()));
     if (!give_up()) run_stacks(cells, "tune, evaluate", [&](StackResult& result) { take_cells(result); });
     if (!give_up()) run_fine_tunings(fine_tune_jobs(plan_, cells.wanted));
+    if (!give_up()) measure_alignments(plan_, options_, cache_, sink_);
     return summary_;
   }
 

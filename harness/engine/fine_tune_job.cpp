@@ -225,7 +225,7 @@ class Runner {
     const TestScorer scorer(plan_, task_, task_.tests[test], split->labels(), classes_);
     const Tensor& rows = scorer.spectrum_rows();
     const Features frozen = require_features(context_.cache, plan_.encodings[encoding].id);
-    const Spectrum raw = raw_.get(encoding, frozen.x.index_select(0, rows), plan_.analysis.center_rows);
+    const Diagnostics raw = raw_.get(encoding, frozen.x.index_select(0, rows), plan_.analysis.center_rows);
     TestPredictions predictions;
     double done = 0;
     with_smaller_batches(kPredictBatch, "evaluating", "samples", [&](std::int64_t batch) {

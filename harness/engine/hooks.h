@@ -16,6 +16,7 @@ class ResultSink {
   virtual void cells(const std::vector<CellRecord>& cells) = 0;  // one stack
   virtual void stage(const StageRecord& stage) = 0;
   virtual void noise(const NoiseRecord& noise) = 0;
+  virtual void alignment(const AlignmentRecord&) {}
 };
 
 // An epoch of a checkpoint's pre-training that is over.

@@ -6,6 +6,7 @@
 #include <cmath>
 #include <map>
 #include <numeric>
+#include <utility>
 
 namespace nmlbench {
 namespace {
@@ -59,6 +60,18 @@ Metrics classification_metrics(const torch::Tensor& logits, const torch::Tensor&
   metrics.predicted = predicted;
   metrics.p_true = log_p_true.view(-1).exp();
   return metrics;
+}
+
+double balanced_accuracy(const Confusion& confusion) {
+  std::map<std::int64_t, std::pair<double, double>> of_label;  // right, all
+  for (const auto& [label, predicted, count] : confusion) {
+    auto& [right, all] = of_label[label];
+    right += label == predicted ? static_cast<double>(count) : 0.0;
+    all += static_cast<double>(count);
+  }
+  double sum = 0;
+  for (const auto& [label, samples] : of_label) sum += samples.first / samples.second;
+  return sum / static_cast<double>(of_label.size());
 }
 
 double matthews_correlation(const Confusion& confusion) {

@@ -24,6 +24,8 @@ struct Metrics {
 // logits [N, C] of any float type, labels int64 [N]; computed in float64.
 Metrics classification_metrics(const torch::Tensor& logits, const torch::Tensor& labels);
 
+// Mean over the classes that occur of the share of their samples that is right (Brodersen et al. 2010).
+double balanced_accuracy(const Confusion& confusion);
 // Matthews correlation coefficient: for K classes R_K (Gorodkin 2004, eq. 8), which of two is Matthews' own. 0 where
 // all labels, or all predictions, are one class.
 double matthews_correlation(const Confusion& confusion);

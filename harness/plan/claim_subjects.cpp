@@ -13,7 +13,11 @@ namespace {
 
 void require_tuner(const std::string& label, const Location& where, const Plan& plan) {
   std::vector<std::string> names;
-  for (const ResolvedPlugin& tuner : plan.tuners) names.push_back(tuner.name);
+  std::set<std::size_t> later;  // candidates but the first of each grid, which stands for the whole
+  for (const Grid& grid : plan.grids) later.insert(std::next(grid.candidates.begin()), grid.candidates.end());
+  for (std::size_t i = 0; i < plan.tuners.size(); ++i) {
+    if (later.count(i) == 0) names.push_back(plan.tuners[i].name);
+  }
   const std::string name = tuner_name(label);
   const auto settings = std::count(names.begin(), names.end(), name);
   if (settings == 0) {

@@ -26,6 +26,7 @@ struct Metric {
   bool percent;  // a share in [0, 1], printed for people in percent
   std::string_view doc;
   Measured measured = Measured::everywhere;
+  int since = 1;  // the schema's version that brought it: cells of earlier ones have none
 };
 
 // Formulas: docs/PROTOCOL.md.
@@ -43,6 +44,15 @@ inline constexpr Metric kMetrics[] = {
      Measured::where_asked},
     {"spearman", Better::higher, false, "Spearman correlation of people's scores and the expected score",
      Measured::where_asked},
+    {"balanced_accuracy", Better::higher, true, "mean over the classes of the share of their samples that is right",
+     Measured::everywhere, 8},
+    {"alpha_raw", Better::neither, false, "exponent by which the eigenvalues of the encoder's features decay",
+     Measured::everywhere, 8},
+    {"effective_rank_raw", Better::neither, false, "effective rank of the encoder's features", Measured::everywhere, 8},
+    {"skewness_raw", Better::neither, false, "skewness of the encoder's features, mean over them", Measured::everywhere,
+     8},
+    {"kurtosis_raw", Better::neither, false, "excess kurtosis of the encoder's features, mean over them",
+     Measured::everywhere, 8},
 };
 
 // Null for a name that is not declared: a database of another version may hold others.

@@ -130,6 +130,17 @@ struct NoiseRecord {
   std::optional<double> upstream_accuracy = {};  // top-1; nothing: not measured
 };
 
+// How far the leading directions of an encoder's features of a test set are turned against those of its clean twin, the
+// checkpoint that differs in the noise of its pre-training alone (v_alignment).
+struct AlignmentRecord {
+  std::string id;  // of the measurement: both encodings and what is measured
+  std::string checkpoint_id, twin_id;
+  std::string task, test_set, test_kind;
+  std::int64_t directions = 0;  // k
+  std::int64_t samples = 0;
+  double angle = 0.0;  // mean of the k principal angles, in degrees
+};
+
 // One line of a run's log.
 struct LogRecord {
   std::string at;     // "2026-11-24T12:00:00Z"

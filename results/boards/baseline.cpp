@@ -4,7 +4,9 @@
 
 #include <nmlbench/error.h>
 
+#include <map>
 #include <set>
+#include <utility>
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -132,6 +134,19 @@ TaskSeedMeans Baseline::differences(const Group& group, std::string_view kind) {
   TaskSeedMeans means;
   for (const auto& [where, sum] : sums) means.emplace(where, sum.total / sum.count);
   return means;
+}
+
+std::vector<const Group*> noisiest_groups(const Observations& data, const Grouping& grouping, const Baseline& clean) {
+  std::map<std::pair<std::string, std::string>, const Group*> noisiest;
+  const auto rate = [&](const Group& group) { return noise_rate(data, group).value_or(-1.0); };
+  for (const Group& group : grouping.groups) {
+    if (group.done.empty() || clean.is_baseline(group)) continue;
+    const Group*& most = noisiest[{data.text(group.example, Field::task), data.text(group.example, Field::noise)}];
+    if (most == nullptr || rate(group) > rate(*most)) most = &group;
+  }
+  std::vector<const Group*> groups;
+  for (const auto& [key, group] : noisiest) groups.push_back(group);
+  return groups;
 }
 
 }  // namespace nmlbench

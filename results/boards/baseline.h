@@ -57,4 +57,7 @@ class Baseline {
   std::unordered_map<std::uint32_t, Observation> values_;  // of the baseline for each pair
 };
 
+// Of the noisy groups of each task and noise model the one with the most noise; `clean` is the baseline noise_ratio=0.
+std::vector<const Group*> noisiest_groups(const Observations& data, const Grouping& grouping, const Baseline& clean);
+
 }  // namespace nmlbench

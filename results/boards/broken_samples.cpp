@@ -25,20 +25,6 @@ struct Tally {
   std::map<std::int32_t, std::size_t> taken_for;  // by broken heads
 };
 
-// Of the noisy groups of each task and noise model the one with the most noise.
-std::vector<const Group*> noisiest_groups(const Observations& data, const Grouping& grouping, Baseline& clean) {
-  std::map<std::pair<std::string, std::string>, const Group*> noisiest;
-  const auto rate = [&](const Group& group) { return noise_rate(data, group).value_or(-1.0); };
-  for (const Group& group : grouping.groups) {
-    if (group.done.empty() || clean.is_baseline(group)) continue;
-    const Group*& most = noisiest[{data.text(group.example, Field::task), data.text(group.example, Field::noise)}];
-    if (most == nullptr || rate(group) > rate(*most)) most = &group;
-  }
-  std::vector<const Group*> groups;
-  for (const auto& [key, group] : noisiest) groups.push_back(group);
-  return groups;
-}
-
 // The tallies of the samples of one test set, and how many pairs of heads they are over.
 struct TestSetTally {
   std::shared_ptr<const SampleSet> samples;

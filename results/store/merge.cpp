@@ -1,6 +1,7 @@
 #include "results/store/merge.h"
 
 #include "records/columns.h"
+#include "records/metrics.h"
 #include "results/store/database.h"
 
 #include <nmlbench/error.h>
@@ -102,6 +103,11 @@ INSERT INTO main.metrics (cell, test_set_id, metric_id, value)
   JOIN main.test_sets test_set
     ON (test_set.task, test_set.test_set, test_set.test_kind) = (st.task, st.test_set, st.test_kind)
   JOIN src.metric_names sn ON sn.metric_id = m.metric_id JOIN main.metric_names name ON name.metric = sn.metric;
+INSERT OR IGNORE INTO main.metrics (cell, test_set_id, metric_id, value)
+  SELECT b.target, t.target, n.target, m.value
+  FROM temp.done_in_both b JOIN src.metrics m ON m.cell = b.source
+  JOIN temp.test_set_map t ON t.source = m.test_set_id JOIN temp.metric_map n ON n.source = m.metric_id
+  JOIN main.metric_names name ON name.metric_id = n.target AND name.metric IN ({});
 INSERT INTO main.spectra (cell, test_set, space, center, samples, singular_values)
   SELECT c.cell, s.test_set, s.space, s.center, s.samples, s.singular_values
   FROM temp.new_cells n JOIN main.cells c ON c.cell_id = n.cell_id JOIN src.spectra s ON s.cell = n.source_cell;
@@ -136,6 +142,7 @@ INSERT INTO main.noise
   ON CONFLICT (checkpoint_id) DO UPDATE SET validation = excluded.validation, validation_id = excluded.validation_id,
     upstream_samples = excluded.upstream_samples, upstream_accuracy = excluded.upstream_accuracy
   WHERE upstream_accuracy IS NULL;
+INSERT OR IGNORE INTO main.alignments SELECT * FROM src.alignments;
 )";
 
 // Row numbers of the input and what they are in the output; cells that both hold finished. Indexed both ways.
@@ -162,7 +169,7 @@ SELECT b.cell_id, n.metric, ts.test_set, k.value, f.value, k.cell IS NULL, 0
   JOIN temp.test_set_map t ON t.source = f.test_set_id JOIN temp.metric_map m ON m.source = f.metric_id
   JOIN main.test_sets ts ON ts.test_set_id = t.target JOIN main.metric_names n ON n.metric_id = m.target
   LEFT JOIN main.metrics k ON (k.cell, k.test_set_id, k.metric_id) = (b.target, t.target, m.target)
-  WHERE k.cell IS NULL OR (k.value IS NULL) <> (f.value IS NULL)
+  WHERE (k.cell IS NULL AND n.metric NOT IN ({0})) OR (k.cell IS NOT NULL AND (k.value IS NULL) <> (f.value IS NULL))
      OR abs(k.value - f.value) > 1e-6 * max(1.0, abs(k.value), abs(f.value))
 UNION ALL
 SELECT b.cell_id, n.metric, ts.test_set, k.value, NULL, 0, 1
@@ -170,9 +177,18 @@ SELECT b.cell_id, n.metric, ts.test_set, k.value, NULL, 0, 1
   JOIN main.test_sets ts ON ts.test_set_id = k.test_set_id JOIN main.metric_names n ON n.metric_id = k.metric_id
   LEFT JOIN temp.test_set_map t ON t.target = k.test_set_id LEFT JOIN temp.metric_map m ON m.target = k.metric_id
   LEFT JOIN src.metrics f ON (f.cell, f.test_set_id, f.metric_id) = (b.source, t.source, m.source)
-  WHERE f.cell IS NULL
+  WHERE f.cell IS NULL AND n.metric NOT IN ({0})
 ORDER BY 1, 3, 2
 )";
+
+// Metrics that cells of earlier versions lack, quoted: one side may have them alone.
+std::string later_metrics() {
+  std::string names;
+  for (const Metric& metric : kMetrics) {
+    if (metric.since > 1) names += fmt::format("{}'{}'", names.empty() ? "" : ", ", metric.name);
+  }
+  return names;
+}
 
 std::string copy_cells_sql() {
   std::vector<std::string> names, of_input;
@@ -192,7 +208,7 @@ std::string value_text(const SQLite::Column& value, bool absent) {
 // One for each cell, about the first metric that differs.
 std::vector<MergeConflict> find_conflicts(SQLite::Database& db, const fs::path& input) {
   std::vector<MergeConflict> conflicts;
-  SQLite::Statement statement(db, kFindConflicts);
+  SQLite::Statement statement(db, fmt::format(kFindConflicts, later_metrics()));
   while (statement.executeStep()) {
     std::string cell_id = statement.getColumn(0).getString();
     if (!conflicts.empty() && conflicts.back().cell_id == cell_id) continue;
@@ -243,7 +259,7 @@ void merge_one(SQLite::Database& db, const Store& input, MergeResult& result) {
   const auto replaced = static_cast<std::size_t>(db.exec(kDropSuperseded));
   db.exec(kFindNew);
   const auto copied = static_cast<std::size_t>(db.exec(copy_cells_sql()));
-  db.exec(kCopyParts);
+  db.exec(fmt::format(kCopyParts, later_metrics()));
   db.exec(kSupersede);
   db.exec(kForgetRows);
   transaction.commit();

@@ -197,6 +197,14 @@ void Store::write_noise(std::int64_t run, const NoiseRecord& noise) {
   });
 }
 
+void Store::write_alignment(const AlignmentRecord& alignment) {
+  with_database_errors(impl_->file, [&] {
+    execute(impl_->db, "INSERT OR IGNORE INTO alignments VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", alignment.id,
+            alignment.checkpoint_id, alignment.twin_id, alignment.task, alignment.test_set, alignment.test_kind,
+            alignment.directions, alignment.samples, alignment.angle);
+  });
+}
+
 void Store::write_log(std::int64_t run, std::span<const LogRecord> lines) {
   with_database_errors(impl_->file, [&] {
     SQLite::Transaction transaction(impl_->db, SQLite::TransactionBehavior::IMMEDIATE);

@@ -42,6 +42,9 @@ class Store {
   // Once per checkpoint; a second write adds an upstream accuracy, and what is stated anew.
   void write_noise(std::int64_t run, const NoiseRecord& noise);
 
+  // Once per measurement.
+  void write_alignment(const AlignmentRecord& alignment);
+
   // More lines of a run's log.
   void write_log(std::int64_t run, std::span<const LogRecord> lines);
 

@@ -2,6 +2,7 @@
 // between two methods, drawn from the model that its unit assumes, with no difference on average. Numbers:
 // docs/STATISTICS.md.
 #include "results/boards/comparison.h"
+#include "results/boards/rank_correlation.h"
 #include "results/boards/sample_tests.h"
 #include "results/boards/scores.h"
 #include "support/scratch.h"
@@ -298,6 +299,44 @@ TEST(ErrorRates, TheBootstrapOverSamplesCovers) {
 }
 
 // Of the tests of one board at least one errs in 5 % of boards at most.
+// Checkpoints of some levels of noise, each of a few twins; changes of a twin's checkpoints have a part in common. The
+// true correlation is that of very many twins.
+TEST(ErrorRates, TheIntervalOfARankCorrelationCovers) {
+  struct Case {
+    std::size_t twins, levels;
+    double of_level, of_twin;
+  };
+  for (const Case& each : {Case{3, 4, 2, 1}, Case{5, 2, 2, 1}, Case{5, 4, 0, 1}, Case{10, 4, 3, 0.5}}) {
+    Databases databases(static_cast<std::uint32_t>(7 + each.twins + each.levels));
+    const auto draw = [&](std::size_t twins) {
+      std::vector<ClusteredPoint> points;
+      for (std::size_t twin = 0; twin < twins; ++twin) {
+        const double x = each.of_twin * databases.normal(), y = each.of_twin * databases.normal();
+        for (std::size_t level = 1; level <= each.levels; ++level) {
+          const double shared = each.of_level * static_cast<double>(level) / static_cast<double>(each.levels);
+          points.push_back({shared + x + databases.normal(), shared + y + databases.normal(), twin});
+        }
+      }
+      return points;
+    };
+    std::vector<ClusteredPoint> many = draw(30'000);
+    for (ClusteredPoint& point : many) point.cluster %= kLeastClusters;  // their interval is not asked for
+    const double truth = rank_correlation(many)->value;
+    int covered = 0, told = 0;
+    for (int i = 0; i < kDatabases; ++i) {
+      const auto found = rank_correlation(draw(each.twins));
+      if (!found || !found->interval) continue;
+      ++told;
+      covered += found->interval->low <= truth && truth <= found->interval->high ? 1 : 0;
+    }
+    const double share = static_cast<double>(covered) / told;
+    std::cout << fmt::format("rank correlation, {} twins x {} levels ({}, {}): covered {:.1f} %, told {:.0f} %\n",
+                             each.twins, each.levels, each.of_level, each.of_twin, 100.0 * share,
+                             100.0 * told / kDatabases);
+    EXPECT_GT(share, 0.933);
+  }
+}
+
 TEST(ErrorRates, HolmHoldsTheFamilyWiseRate) {
   const double any = rate("Holm over 6 rows: any rejected", [](Databases& databases) {
     std::vector<Difference> rows;

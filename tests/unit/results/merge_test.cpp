@@ -148,6 +148,31 @@ TEST_F(MergeTest, MetricThatOnlyOneSideHasIsAConflict) {
   EXPECT_EQ(result.conflicts[0].what, "accuracy on sketch: kept nothing, found 0.2");
 }
 
+// A metric that came with a later version: whoever has it gives it, and nothing is lost.
+TEST_F(MergeTest, LaterMetricsAreNoConflict) {
+  CellRecord more = cell(0, 0.5);
+  more.metrics.push_back({"photo", "id", "balanced_accuracy", 0.4});
+  write("b.sqlite", {cell(0, 0.5)});
+  write("c.sqlite", {more});
+  for (const char* output : {"out.sqlite", "other.sqlite"}) {
+    const bool old_first = std::string(output) == "out.sqlite";
+    const MergeResult result = merge_databases(
+        file(output), {file(old_first ? "b.sqlite" : "c.sqlite"), file(old_first ? "c.sqlite" : "b.sqlite")});
+    EXPECT_TRUE(result.conflicts.empty());
+    EXPECT_EQ(result.identical, 1U);
+    SQLite::Database db(file(output).string());
+    EXPECT_EQ(db.execAndGet("SELECT value FROM v_results WHERE metric = 'balanced_accuracy'").getDouble(), 0.4);
+  }
+}
+
+TEST_F(MergeTest, AlignmentsAreTakenOnce) {
+  write("b.sqlite", {cell(0, 0.5)});
+  Store::open(file("b.sqlite")).write_alignment({"a", "c", "d", "shapes", "photo", "id", 10, 100, 12.5});
+  merge({"b.sqlite"});
+  merge({"b.sqlite"});
+  EXPECT_EQ(scalar("SELECT count(*) || ' ' || max(angle) FROM v_alignment"), "1 12.5");
+}
+
 TEST_F(MergeTest, FailedCellGivesWayToAFinishedOneInEitherOrder) {
   CellRecord failed = failed_cell({.seed = 0}, "file missing");
   failed.cell_id = "hash without the data digest";
