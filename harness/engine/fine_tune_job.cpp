@@ -224,8 +224,11 @@ class Runner {
     const std::size_t encoding = cell_.tests[test];
     const TestScorer scorer(plan_, task_, task_.tests[test], split->labels(), classes_);
     const Tensor& rows = scorer.spectrum_rows();
-    const Features frozen = require_features(context_.cache, plan_.encodings[encoding].id);
-    const Diagnostics raw = raw_.get(encoding, frozen.x.index_select(0, rows), plan_.analysis.center_rows);
+    Diagnostics raw;
+    if (rows.size(0) > 0) {
+      const Features frozen = require_features(context_.cache, plan_.encodings[encoding].id);
+      raw = raw_.get(encoding, frozen.x.index_select(0, rows), plan_.analysis.center_rows);
+    }
     TestPredictions predictions;
     double done = 0;
     with_smaller_batches(kPredictBatch, "evaluating", "samples", [&](std::int64_t batch) {
@@ -259,7 +262,7 @@ class Runner {
   void add_stages() {
     StageRecord record;
     record.encoder = checkpoint_.encoder_name();
-    record.encoder_params = encoder_params(checkpoint_);
+    record.encoder_params = encoder_params(plan_, cell_);
     record.recipe = recipe(checkpoint_);
     record.tuner = plugin_.name;
     record.tuner_params = plugin_.stack_key;
