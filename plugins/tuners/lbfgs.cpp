@@ -9,7 +9,7 @@ namespace {
 
 using torch::Tensor;
 
-constexpr std::int64_t kPairs = 10;      // that are remembered
+constexpr std::int64_t kPairs = 5;       // that are remembered; more saved no evaluations of softmax regressions
 constexpr double kSufficient = 1e-4;     // share of the predicted decrease that a step has to bring (Armijo)
 constexpr double kShortestStep = 1e-10;  // below, a search has failed
 constexpr double kLeastCosine = 1e-12;   // between a step and the change of the gradient, for a pair to be kept
