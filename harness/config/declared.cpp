@@ -320,6 +320,7 @@ class Expander {
         differences.emplace_back(spec.name, short_text(spec, value));
       }
       if (spec.type == ParamType::path) continue;
+      if (spec.came_later && value == convert_default(spec, spec.default_value)) continue;
       if (spec.role == Role::readout) {
         readout[spec.name] = to_json(value);
         continue;

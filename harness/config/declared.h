@@ -24,7 +24,7 @@ struct Declaration {
 struct DeclaredValues {
   Params params;
   // JSON object of the parameters that affect results: keys sorted, shortest numbers, without paths (the digests of
-  // the data they lead to stand for them).
+  // the data they lead to stand for them) and defaults of parameters that came later (ParamSpec::later).
   std::string canonical;
   std::string readout;  // JSON object of the parameters of Role::readout, which `canonical` leaves out; "" without any
   std::string stack_key;  // the same without the per-head parameters

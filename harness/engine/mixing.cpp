@@ -1,20 +1,11 @@
 #include "engine/mixing.h"
 
+#include "support/symmetric_beta.h"
+
 #include <algorithm>
 #include <cmath>
 
-#include <boost/math/distributions/beta.hpp>
-
 namespace nmlbench {
-namespace {
-
-// Beta(a, a), by inversion.
-double draw_beta(double a, const Stream& draws) {
-  const double u = draws.uniform();
-  return u > 0 ? boost::math::quantile(boost::math::beta_distribution<double>(a, a), u) : 0.0;
-}
-
-}  // namespace
 
 CropBox cutmix_box(double share, std::int64_t height, std::int64_t width, std::int64_t y, std::int64_t x) {
   const auto along = [share](std::int64_t size, std::int64_t centre, std::int64_t& begin, std::int64_t& length) {
@@ -31,7 +22,7 @@ CropBox cutmix_box(double share, std::int64_t height, std::int64_t width, std::i
 Mix draw_mix(const Mixing& mixing, std::int64_t height, std::int64_t width, const Stream& draws) {
   if (!mixing.mixes() || draws.at("whether").uniform() >= mixing.probability) return {};
   const bool cuts = mixing.cutmix > 0 && (mixing.mixup == 0 || draws.at("which").uniform() < mixing.switch_probability);
-  const double share = draw_beta(cuts ? mixing.cutmix : mixing.mixup, draws.at("share"));
+  const double share = symmetric_beta(cuts ? mixing.cutmix : mixing.mixup, draws.at("share").uniform());
   if (!cuts) return {share, std::nullopt};
   const auto at = [&](const char* name, std::int64_t size) {
     return draws.at(name).integers({1}, size).item<std::int64_t>();

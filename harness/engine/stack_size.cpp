@@ -121,8 +121,10 @@ std::int64_t StackSizer::checked_bound(const std::vector<std::size_t>& cells, co
 std::int64_t StackSizer::memory_bound(const std::vector<std::size_t>& cells, const HeadShape& shape) const {
   std::set<std::size_t> tasks;
   for (const std::size_t cell : cells) tasks.insert(plan_.cells[cell].task);
-  std::int64_t test_rows = 0;
+  std::int64_t test_rows = 0, training_rows = 0;
   for (const std::size_t task : tasks) {
+    const Task& own = plan_.tasks[task];
+    training_rows = std::max(training_rows, plan_.splits[own.train].facts.info.size * own.views.copies());
     for (const TestSet& test : plan_.tasks[task].tests) {
       test_rows = std::max(test_rows, plan_.splits[test.split].facts.info.size);
     }
@@ -130,8 +132,8 @@ std::int64_t StackSizer::memory_bound(const std::vector<std::size_t>& cells, con
   const std::int64_t spectrum_rows = std::min(test_rows, plan_.analysis.max_rows);
   const std::int64_t evaluating =
       static_cast<std::int64_t>(sizeof(float)) * (test_rows * shape.classes + spectrum_rows * shape.dim);
-  const std::int64_t training =
-      make_tuner(plan_.tuners[plan_.cells[cells.front()].tuner])->bytes_per_head({1, 1, shape.dim, shape.classes});
+  const std::int64_t training = make_tuner(plan_.tuners[plan_.cells[cells.front()].tuner])
+                                    ->bytes_per_head({1, 1, shape.dim, shape.classes, training_rows});
   return std::max<std::int64_t>(1, stack_bytes(device_) / std::max<std::int64_t>(1, evaluating + training));
 }
 

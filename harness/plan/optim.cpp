@@ -1,26 +1,9 @@
 #include "plan/optim.h"
 
-#include <algorithm>
-#include <string_view>
-
 #include <fmt/format.h>
-#include <nlohmann/json.hpp>
 
 namespace nmlbench {
 namespace {
-
-// canonical, without the parameters that came later and that the recipe leaves as they are.
-std::string identity(const DeclaredValues& values) {
-  nlohmann::json canonical = nlohmann::json::parse(values.canonical);
-  bool later = false;
-  for (const ParamSpec& spec : kOptimParams) {
-    later = later || std::string_view(spec.name) == "loss";
-    const bool chosen = std::any_of(values.differences.begin(), values.differences.end(),
-                                    [&](const auto& difference) { return difference.first == spec.name; });
-    if (later && !chosen) canonical.erase(spec.name);
-  }
-  return canonical.dump();
-}
 
 Optim to_optim(const DeclaredValues& values, const Location& where) {
   const Params& p = values.params;
@@ -45,7 +28,7 @@ Optim to_optim(const DeclaredValues& values, const Location& where) {
   optim.mixing = {p.real("mixup"), p.real("cutmix"), p.real("mix_prob"), p.real("mix_switch"),
                   p.real("random_erasing")};
   optim.loss = {p.text("loss") == "bce", p.real("bce_threshold"), p.real("label_smoothing")};
-  optim.canonical = identity(values);
+  optim.canonical = values.canonical;
   return optim;
 }
 

@@ -30,27 +30,31 @@ inline constexpr ParamSpec kOptimParams[] = {
         .range(0, 0.999999),
     integer("threads", "1", "CPU threads of one training; as many checkpoints train at once as fit on all")
         .range(1, 1024),
-    // Later than recipes were first stored: at its default each one from here on is no part of an identity.
     choice("loss", "cross-entropy", "cross-entropy|bce",
-           "of class scores; bce: binary cross-entropy of each class, mean over classes and samples"),
+           "of class scores; bce: binary cross-entropy of each class, mean over classes and samples")
+        .later(),
     real("bce_threshold", "0.2",
          "bce: a target above it is 1, others 0, so that both classes of a mixed image are "
          "right; 0: targets as they are")
-        .range(0, 0.999),
-    real("label_smoothing", "0", "share of a target that is spread over all classes").range(0, 0.999),
+        .range(0, 0.999)
+        .later(),
+    real("label_smoothing", "0", "share of a target that is spread over all classes").range(0, 0.999).later(),
     real("mixup", "0", "a of Beta(a, a), the share of its own image in an image mixed with another; 0: no mixup")
-        .range(0, 1e3),
-    real("cutmix", "0", "the same for a box that is cut out of another image; 0: no cutmix").range(0, 1e3),
-    real("mix_prob", "1", "share of the batches that mixup or cutmix change").range(0, 1),
-    real("mix_switch", "0.5", "with both, the share of these batches that cutmix changes").range(0, 1),
+        .range(0, 1e3)
+        .later(),
+    real("cutmix", "0", "the same for a box that is cut out of another image; 0: no cutmix").range(0, 1e3).later(),
+    real("mix_prob", "1", "share of the batches that mixup or cutmix change").range(0, 1).later(),
+    real("mix_switch", "0.5", "with both, the share of these batches that cutmix changes").range(0, 1).later(),
     real("random_erasing", "0", "share of images in which a box of 1/50 to 1/3 of the area becomes normal noise")
-        .range(0, 1),
+        .range(0, 1)
+        .later(),
     integer("repeated_augmentation", "1",
             "times that a sample is in its batches, each time augmented anew; an epoch "
             "has as many steps, and so many times fewer samples")
-        .range(1, 100),
-    integer("rand_ops", "0", "operations of RandAugment on each image, after `augment`; 0: none").range(0, 100),
-    integer("rand_magnitude", "9", "of these operations").range(0, 30),
+        .range(1, 100)
+        .later(),
+    integer("rand_ops", "0", "operations of RandAugment on each image, after `augment`; 0: none").range(0, 100).later(),
+    integer("rand_magnitude", "9", "of these operations").range(0, 30).later(),
 };
 
 // What becomes of images in a training step, besides augmentation of each by itself (engine/mixing.h).

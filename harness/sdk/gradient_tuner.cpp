@@ -55,6 +55,14 @@ torch::Tensor GradientTuner::per_head(std::string_view name) const {
   return found->second.narrow(0, first_unit_ * shape_.heads_per_unit, window_.heads());
 }
 
+std::vector<Stream> GradientTuner::draws_of_units() const {
+  std::vector<Stream> draws;
+  for (std::int64_t unit = first_unit_; unit < first_unit_ + window_.units; ++unit) {
+    draws.push_back(heads_[static_cast<std::size_t>(unit * shape_.heads_per_unit)].draws);
+  }
+  return draws;
+}
+
 torch::Tensor GradientTuner::values_of_heads(std::string_view name) const {
   std::vector<float> values;
   for (const HeadSpec& head : heads_) {
@@ -194,6 +202,7 @@ double GradientTuner::schedule_factor(std::int64_t step, std::int64_t total) con
 }
 
 torch::Tensor GradientTuner::update(const Minibatch& batch, std::int64_t step) {
+  step_ = step;
   const auto of_window = [&](const torch::Tensor& all) {
     return all.narrow(0, first_unit_ * shape_.heads_per_unit, window_.heads());
   };

@@ -15,7 +15,8 @@ torch::Tensor row(const torch::Tensor& per_feature) {
 
 }  // namespace
 
-FeatureMlp::FeatureMlp(const Params& params) : GradientTuner(params), hidden_factor_(params.integer("hidden")) {}
+FeatureMlp::FeatureMlp(const Params& params)
+    : GradientTuner(params), hidden_factor_(params.integer("hidden")), loss_(params) {}
 
 std::vector<ParameterSpec> FeatureMlp::parameters(const StackShape& shape) const {
   const std::int64_t d = shape.dim, c = shape.classes, k = hidden_factor_ * d;
@@ -81,14 +82,16 @@ void FeatureMlp::remember_statistics(const BatchNormRelu& hidden) {
   running_variance.lerp_(hidden.variance * (rows / (rows - 1)), kBatchNormMomentum);
 }
 
-torch::Tensor FeatureMlp::gradients(const Minibatch& batch) {
+torch::Tensor FeatureMlp::gradients(const Minibatch& given) {
+  const Lesson lesson = loss_.mixes() ? loss_.lesson(given, draws_of_units(), step()) : Lesson{given, {}};
+  const Minibatch& batch = lesson.batch;
   const torch::Tensor f = batch.features();
   const BatchNormRelu hidden = batch_norm_relu(first_layer(batch.x), stack().value("gamma"), stack().value("beta"));
   remember_statistics(hidden);
   const torch::Tensor out = second_layer(hidden.active);
   const torch::Tensor scale = row(stack().value("scale"));
   const torch::Tensor z = torch::addcmul(f, out, scale);
-  const CrossEntropy ce = cross_entropy(classify(z), batch.labels(), 1);
+  const CrossEntropy ce = loss_.plain() ? cross_entropy(classify(z), batch.labels(), 1) : loss_(classify(z), lesson);
 
   torch::Tensor d_bias = stack().gradient("bias");
   stack().set_product_gradient("weight", ce.gradient, z);

@@ -4,6 +4,7 @@
 #pragma once
 
 #include "batch_norm_relu.h"
+#include "label_loss.h"
 
 #include <nmlbench/gradient_tuner.h>
 
@@ -18,7 +19,7 @@ class FeatureMlp : public GradientTuner {
   std::int64_t activations_per_row(const StackShape& shape) const override;
   std::int64_t smallest_batch() const override { return 2; }  // batch normalisation
   torch::Tensor gradients(const Minibatch& batch) final;
-  bool capturable() const final { return true; }
+  bool capturable() const final { return !loss_.mixes(); }
   Prediction on_predict(const torch::Tensor& x) final;
 
   // Adds regularisers on z [H, B, D] (f: its input, same shape; pairs: the second half of the rows are other views of
@@ -34,6 +35,7 @@ class FeatureMlp : public GradientTuner {
   void remember_statistics(const BatchNormRelu& hidden);
 
   std::int64_t hidden_factor_;
+  LabelLoss loss_;
 };
 
 }  // namespace nmlbench::plugins

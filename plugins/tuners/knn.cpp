@@ -54,8 +54,9 @@ torch::Tensor log_votes(const Neighbours& nearest, std::int64_t classes, const P
 }  // namespace
 
 std::int64_t Knn::bytes_per_head(const StackShape& shape) const {
-  constexpr std::int64_t kQueries = 512;  // similarities to a block of training rows, and what topk() makes of them
-  return kQueries * (kRowsAtOnce * static_cast<std::int64_t>(sizeof(float)) + shape.classes);
+  constexpr std::int64_t kQueries = 512;  // similarities to a block of training rows
+  const auto number = static_cast<std::int64_t>(sizeof(float)), label = static_cast<std::int64_t>(sizeof(std::int64_t));
+  return shape.rows * (2 * number * shape.dim + label) + kQueries * number * (kRowsAtOnce + shape.classes);
 }
 
 UnitFit Knn::fit_unit(std::int64_t unit, const UnitData& data, const std::vector<Params>& heads, const Context&) {

@@ -37,8 +37,11 @@ Logistic::Logistic(const Params& params)
 
 std::int64_t Logistic::bytes_per_head(const StackShape& shape) const {
   const auto number = static_cast<std::int64_t>(torch::elementSize(type_));
-  constexpr std::int64_t kVectors = 30;  // of the solver: ten pairs, and what a step takes
-  return number * kVectors * shape.classes * (shape.dim + 1);
+  constexpr std::int64_t kVectors =
+      25;  // of the solver: five pairs, their products with the metric, and what a step takes
+  // rows in float64 and their scores while the unit is fitted
+  return number * (kVectors * shape.classes * (shape.dim + 1) + shape.rows * shape.dim) +
+         static_cast<std::int64_t>(sizeof(double)) * (3 * shape.rows + 3 * shape.dim) * shape.dim;
 }
 
 UnitFit Logistic::fit_unit(std::int64_t unit, const UnitData& data, const std::vector<Params>& heads,

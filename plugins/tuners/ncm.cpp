@@ -13,7 +13,7 @@ constexpr double kSmallestVariance = 1e-12;  // of rows that all lie on their cl
 
 std::int64_t NearestClassMean::bytes_per_head(const StackShape& shape) const {
   const auto wide = static_cast<std::int64_t>(sizeof(double));
-  return wide * shape.classes * shape.dim;
+  return wide * (2 * shape.rows * shape.dim + shape.classes * shape.dim);  // the unit's rows while it fits
 }
 
 UnitFit NearestClassMean::fit_unit(std::int64_t unit, const UnitData& data, const std::vector<Params>& heads,

@@ -11,7 +11,7 @@ namespace nmlbench::plugins {
 
 class Mlp : public FeatureMlp {
  public:
-  static constexpr ParamSpec kParams[] = {NMLBENCH_FEATURE_MLP_PARAMS};
+  static constexpr ParamSpec kParams[] = {NMLBENCH_FEATURE_MLP_PARAMS, NMLBENCH_LABEL_LOSS_PARAMS};
 
   using FeatureMlp::FeatureMlp;
 

@@ -78,7 +78,9 @@ Ridge::Ridge(const Params& params) : by_loo_(params.text("choose") == "loo"), la
 }
 
 std::int64_t Ridge::bytes_per_head(const StackShape& shape) const {
-  return static_cast<std::int64_t>(sizeof(double)) * (shape.classes + 3 * shape.dim) * shape.dim;
+  // the head's weights; rows, their scores and targets while the unit is fitted
+  return static_cast<std::int64_t>(sizeof(double)) *
+         ((shape.classes + 3 * shape.dim) * shape.dim + 3 * shape.rows * (shape.dim + shape.classes));
 }
 
 UnitFit Ridge::fit_unit(std::int64_t unit, const UnitData& data, const std::vector<Params>& heads, const Context&) {

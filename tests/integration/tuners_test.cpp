@@ -76,7 +76,7 @@ TEST_F(Tuners, AreTheSameInEveryStack) {
 TEST_F(Tuners, OfTheReadyMatrixArePlanned) {
   const Finished finished = run(scratch_, {"plan", NMLBENCH_SOURCE_DIR "/matrices/tuners.toml", "--json"});
   ASSERT_EQ(finished.status, 0) << finished.err;
-  constexpr std::size_t kTuners = 15, kNoises = 2, kSeeds = 2;
+  constexpr std::size_t kTuners = 18, kNoises = 2, kSeeds = 2;
   EXPECT_EQ(nlohmann::json::parse(finished.out).at("cells").size(), kTuners * kNoises * kSeeds);
 }
 

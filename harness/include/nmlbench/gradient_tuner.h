@@ -72,6 +72,10 @@ class NMLBENCH_EXPORT GradientTuner : public Tuner {
   torch::Device device() const { return device_; }
   // The value of a per-head number for every head of the window: float32 [H'], on the device.
   torch::Tensor per_head(std::string_view name) const;
+  // Inside gradients() and loss(): how many steps the heads of the window have taken.
+  std::int64_t step() const { return step_; }
+  // The draws that the heads of each unit of the window share, [U'].
+  std::vector<Stream> draws_of_units() const;
 
  private:
   struct Cohort;
@@ -90,6 +94,7 @@ class NMLBENCH_EXPORT GradientTuner : public Tuner {
   StackShape shape_;
   StackShape window_;
   std::int64_t first_unit_ = 0;
+  std::int64_t step_ = 0;
   std::vector<HeadSpec> heads_;
   torch::Device device_ = torch::kCPU;
   ParameterStack stack_;

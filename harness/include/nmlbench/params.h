@@ -62,6 +62,7 @@ struct ParamSpec {
   bool varies_in_stack = false;  // tuners: heads with different values may share one stack
   bool affects_result = true;    // false: a resource knob (cache size, threads), left out of the identity hash
   Role role = Role::none;
+  bool came_later = false;  // identities do not speak of its default, so that results from before keep theirs
 
   constexpr ParamSpec range(double low, double high) const {
     ParamSpec copy = *this;
@@ -87,6 +88,11 @@ struct ParamSpec {
   constexpr ParamSpec resource() const {
     ParamSpec copy = *this;
     copy.affects_result = false;
+    return copy;
+  }
+  constexpr ParamSpec later() const {
+    ParamSpec copy = *this;
+    copy.came_later = true;
     return copy;
   }
 };

@@ -22,6 +22,7 @@ struct StackShape {
   std::int64_t heads_per_unit = 1;  // G
   std::int64_t dim = 0;             // D
   std::int64_t classes = 0;         // C
+  std::int64_t rows = 0;            // training rows of the largest unit; 0: nobody knows yet
 
   std::int64_t heads() const { return units * heads_per_unit; }
 };
@@ -69,7 +70,10 @@ class NMLBENCH_EXPORT TrainingSet {
 };
 
 struct FitReport {
-  torch::Tensor loss;           // float32 [E, H], CPU: mean training loss of each epoch and head; E may be 0
+  // float32 [E, H], CPU: mean training loss of each epoch and head. A tuner without epochs reports one row, the loss of
+  // the fitted heads on their training rows, or none (E = 0) where that would say nothing. A head with a number that is
+  // not finite has failed.
+  torch::Tensor loss;
   std::int64_t head_steps = 0;  // optimisation steps, summed over heads
 };
 
@@ -85,8 +89,8 @@ class NMLBENCH_EXPORT Tuner {
   // Allocates and initialises H = shape.heads() heads on `device`. Parameters that are not per_head are equal in all.
   virtual void init(const StackShape& shape, const std::vector<HeadSpec>& heads, torch::Device device) = 0;
 
-  // Bytes that one head takes while it trains: parameters, gradients, optimiser state, activations of a minibatch. The
-  // engine sizes stacks with it. [before init]
+  // Bytes that one head takes while it trains: parameters, gradients, optimiser state, activations of a minibatch,
+  // training rows that it keeps. The engine sizes stacks with it. [before init]
   virtual std::int64_t bytes_per_head(const StackShape& shape) const {
     (void)shape;
     return 0;
