@@ -42,7 +42,7 @@ TEST(Diagnostics, OfEveryCheckpointAndItsCleanTwin) {
   // again, and in a cache that has lost the features but not the measurement
   ASSERT_EQ(run(scratch, command).status, 0);
   EXPECT_EQ(count(db, "SELECT count(*) FROM v_alignment"), 4);
-  ASSERT_EQ(run(scratch, {"export", "--table", "alignment", "--out", "a.csv"}).status, 0);
+  ASSERT_EQ(run(scratch, {"export", "--table", "alignment", "-o", "a.csv"}).status, 0);
   EXPECT_THAT(read_text(scratch / "a.csv"), HasSubstr("angle"));
   const Finished report = run(scratch, {"report"});
   ASSERT_EQ(report.status, 0) << report.err;

@@ -54,12 +54,12 @@ TEST(NoiseOfATask, HeadsTrainOnTheLabelsThatItsDrawsGive) {
 
   for (const char* metric : {"accuracy", "loss", "ece"}) {
     const auto value = [&](const char* db) {
-      const SQLite::Database database((scratch / db).string());
+      SQLite::Database database((scratch / db).string());
       return database.execAndGet(fmt::format("SELECT value FROM v_results WHERE metric = '{}'", metric)).getDouble();
     };
     EXPECT_EQ(value("noisy.sqlite"), value("given.sqlite")) << metric;
   }
-  const SQLite::Database database((scratch / "noisy.sqlite").string());
+  SQLite::Database database((scratch / "noisy.sqlite").string());
   EXPECT_EQ(database.execAndGet("SELECT task_realised_rate FROM v_cells").getDouble(), flipped);
   EXPECT_EQ(flipped, 0.35);
 }
@@ -120,11 +120,11 @@ TEST(NoiseOfATask, IsTheSameForEveryCheckpointAndTuner) {
                                        "--where", "noise_ratio=0", "--format", "csv"});
   ASSERT_EQ(board.status, 0) << board.err;
   EXPECT_THAT(board.out, AllOf(HasSubstr("task_noise_ratio"), HasSubstr("0.25")));
-  ASSERT_EQ(run(scratch, {"export", "--table", "noise", "--out", "noise.csv"}).status, 0);
+  ASSERT_EQ(run(scratch, {"export", "--table", "noise", "-o", "noise.csv"}).status, 0);
   EXPECT_THAT(read_text(scratch / "noise.csv"), AllOf(HasSubstr("stage"), HasSubstr("general")));
   ASSERT_EQ(run(scratch, {"report"}).status, 0);
   EXPECT_THAT(read_text(scratch / "report.html"), HasSubstr("<section id=\"grid\">"));
-  ASSERT_EQ(run(scratch, {"merge", "--out", "all.sqlite", "nmlbench.sqlite", "clean.sqlite"}).status, 0);
+  ASSERT_EQ(run(scratch, {"merge", "all.sqlite", "nmlbench.sqlite", "clean.sqlite"}).status, 0);
   EXPECT_EQ(result_rows(scratch / "all.sqlite"), rows);
 }
 
@@ -141,7 +141,7 @@ TEST(NoiseOfATask, ModelsOfAllKindsWorkOnLabels) {
     std::filesystem::remove(scratch / "m.sqlite");
     const Finished finished = run(scratch, more);
     EXPECT_EQ(finished.status, 0) << finished.err;
-    const SQLite::Database database((scratch / "m.sqlite").string());
+    SQLite::Database database((scratch / "m.sqlite").string());
     return database.execAndGet("SELECT task_realised_rate FROM v_cells").getDouble();
   };
   EXPECT_EQ(realised("{ plugin = \"human\", labels = \"people.npy\" }"), 12.0 / 160);
@@ -171,7 +171,7 @@ TEST(NoiseOfATask, ViewsOfASampleShareItsLabel) {
   const Finished finished = run(scratch, viewed);
   ASSERT_EQ(finished.status, 0) << finished.err;
   const auto rate = [&](const char* db) {
-    const SQLite::Database database((scratch / db).string());
+    SQLite::Database database((scratch / db).string());
     return database.execAndGet("SELECT group_concat(DISTINCT task_realised_rate) FROM v_cells").getString();
   };
   EXPECT_EQ(rate("views.sqlite"), rate("nmlbench.sqlite"));
