@@ -140,8 +140,9 @@ TEST_F(Stop, ShardsMergedAfterEachBatchComeToTheSame) {
       ASSERT_EQ(finished.status, 0) << finished.err;
       EXPECT_THAT(finished.err, HasSubstr("a shard decides no claim"));
     }
-    if (rounds == 0)
+    if (rounds == 0) {
       EXPECT_THAT(run(scratch_, {"claims", "--db", "part1.sqlite"}).err, HasSubstr("are not here: merge all shards"));
+    }
     ASSERT_EQ(run(scratch_, {"merge", "merged.sqlite", "part1.sqlite", "part2.sqlite"}).status, 0);
     const nlohmann::json board = claims("merged.sqlite");
     EXPECT_EQ(board.at("missing_cells"), 0);
@@ -177,7 +178,7 @@ TEST_F(Stop, ClaimsAreAskedOfAnyDatabase) {
                                         "--level", "0.01", "--format", "csv"});
   EXPECT_EQ(asked.status, 0) << asked.err;
   EXPECT_THAT(asked.out, HasSubstr("on id,supported,"));
-  EXPECT_THAT(run(scratch_, {"claims", "--claim", "linear-probe > x on id"}).err, HasSubstr("no tuner \"x\""));
+  EXPECT_THAT(run(scratch_, {"claims", "--claim", "linear-probe (lr=0.05) > x on id"}).err, HasSubstr("no tuner \"x\""));
   EXPECT_EQ(run(scratch_, {"claims", "--claim", "nonsense"}).status, 2);
   EXPECT_NE(run(scratch_, {"claims", "--level", "0.1"}).status, 0);
   EXPECT_THAT(run(scratch_, {"claims", "--matrix", "other"}).err, HasSubstr("no [stop]"));
