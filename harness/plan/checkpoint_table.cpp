@@ -187,8 +187,11 @@ void CheckpointTable::add_one(Checkpoint checkpoint, std::vector<std::int64_t> c
     const Split& split = plan_.splits[validation.test.split];
     std::vector<std::string> about = {checkpoint.id, split.plugin.identity(), split.facts.digest,
                                       name_of(spec_.encode.precision)};
-    for (const auto& sentences : {validation.zero_shot.prompts, validation.zero_shot.class_names}) {
-      about.insert(about.end(), sentences.begin(), sentences.end());
+    if (const auto& [prompts, own_names] = validation.zero_shot; !prompts.empty()) {  // what the sentences say
+      const std::vector<std::string>& names = own_names.empty() ? split.facts.info.class_names : own_names;
+      about.insert(about.end(), prompts.begin(), prompts.end());
+      about.emplace_back("classes");
+      about.insert(about.end(), names.begin(), names.end());
     }
     validation.id = identity_hash("upstream/1", about);
   }

@@ -26,7 +26,7 @@ except ImportError as missing:
     print(f"skipped: {missing}")
     sys.exit(77)
 
-from reference import fill, filled, images, numbers, uniform
+from reference import filled, images, numbers, uniform
 
 MERGES = HERE.parent / "text/clip-merges.txt"
 TEXTS = ["a photo of a dog", "The quick brown fox jumps over 12 lazy dogs, and it's late!"]
