@@ -172,7 +172,8 @@ TEST(Families, SwinTransformerEqualsTimm) {
   expect_equal_to_timm("swin");
 }
 
-std::string refused(const std::string& name, const Values& values) {
+// Why a readout is refused.
+std::string refused_readout(const std::string& name, const Values& values) {
   const auto encoder = make({{"plugin", name}, {"params", json::object()}}, 64, 0, values);
   try {
     encoder->feature_dim();
@@ -184,12 +185,12 @@ std::string refused(const std::string& name, const Values& values) {
 
 TEST(Families, RefuseLayersThatAreNotThere) {
   const std::string resnet = "resnet: layer = 5, and there are the hidden states 0 to 4";
-  EXPECT_EQ(refused("resnet", {{"layer", std::int64_t{5}}}), resnet);
-  EXPECT_EQ(refused("efficientnet", {{"layer", std::int64_t{-10}}}),
+  EXPECT_EQ(refused_readout("resnet", {{"variant", std::string("resnet18")}, {"layer", std::int64_t{5}}}), resnet);
+  EXPECT_EQ(refused_readout("efficientnet", {{"layer", std::int64_t{-10}}}),
             "efficientnet: layer = -10, and there are the hidden states 0 to 8");
-  EXPECT_EQ(
-      refused("vit", {{"variant", std::string("vit_tiny")}, {"layer", std::int64_t{2}}, {"layers", std::int64_t{4}}}),
-      "vit: layers = 4 that end with the hidden state 2, and there are the hidden states 0 to 12");
+  EXPECT_EQ(refused_readout(
+                "vit", {{"variant", std::string("vit_tiny")}, {"layer", std::int64_t{2}}, {"layers", std::int64_t{4}}}),
+            "vit: layers = 4 that end with the hidden state 2, and there are the hidden states 0 to 12");
 }
 
 // Gradients under autocast point where those of float32 do. In the two deepest, at their first step and on two images,
