@@ -247,8 +247,11 @@ class Executor {
         std::clamp(static_cast<int>(jobs.size()), 1, most), options_.threads, jobs.size(),
         [&](std::size_t i) {
           at::set_num_threads(job_threads(plan_, jobs[i]));
-          take_fit(run_fine_tuning(jobs[i], splits));
-          forget_partial(plan_, jobs[i], cache_);
+          const FineTuneResult result = run_fine_tuning(jobs[i], splits);
+          take_fit(result);
+          const bool again = std::any_of(result.cells.begin(), result.cells.end(),
+                                         [](const auto& cell) { return cell.second.transient; });
+          if (!again) forget_partial(plan_, jobs[i], cache_);
         },
         [&] {
           const std::lock_guard lock(mutex_);

@@ -51,7 +51,7 @@ FineTuneResult run_fine_tune_job(const Plan& plan, const FineTuneJob& job, Split
 // The cells of a job, failed.
 FineTuneResult failed_job(const Plan& plan, const FineTuneJob& job, torch::Device device, const Failure& failure);
 
-// To be called when the job's cells are stored.
+// To be called when the job's cells are stored and none is to be tried again.
 void forget_partial(const Plan& plan, const FineTuneJob& job, ArtifactCache& cache);
 
 }  // namespace nmlbench

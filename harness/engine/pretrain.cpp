@@ -366,12 +366,14 @@ void set_readouts(Encoder& encoder, const Checkpoint& checkpoint, const std::vec
 
 CheckpointFacts obtain_checkpoint(const Plan& plan, const Checkpoint& checkpoint, Encoder& encoder,
                                   const SplitSource& splits, const StageContext& context) {
-  const ArtifactLock lock = context.cache.lock(checkpoint.id, context.stop);
   CheckpointFacts facts;
   const auto load = [&](const Artifact& artifact) {
     facts = facts_from(*artifact.about);
     load_checkpoint(encoder, artifact.folder / kCheckpointFile);
   };
+  // several fine-tunings load it at once
+  if (context.cache.use(ArtifactKind::checkpoint, checkpoint.id, load)) return facts;
+  const ArtifactLock lock = context.cache.lock(checkpoint.id, context.stop);
   if (context.cache.use(ArtifactKind::checkpoint, checkpoint.id, load)) return facts;
   facts = Trainer(checkpoint, encoder, splits, context).train();
   publish(plan, checkpoint, encoder, facts, context.cache);
