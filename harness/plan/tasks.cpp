@@ -146,7 +146,8 @@ void TaskMaker::reject_features_of_two(std::size_t task, std::size_t checkpoint)
   const Checkpoint& before = plan_.checkpoints[other->second];
   const bool both_clean = own.noise_ratio() == 0.0 && before.noise_ratio() == 0.0 &&
                           own.encoder_name() == before.encoder_name() && own.stated->dataset == before.stated->dataset;
-  if (is_new || (both_clean && own.seed == before.seed)) return;
+  // one checkpoint comes here once for each of its readouts
+  if (is_new || other->second == checkpoint || (both_clean && own.seed == before.seed)) return;
   throw ConfigError(train.plugin.where,
                     fmt::format("task \"{}\" has the same training features for {} and for {}; name what differs in "
                                 "the path, as in x = \"cars_{{encoder}}_n{{noise_ratio}}_s{{seed}}.npy\", or put right "
