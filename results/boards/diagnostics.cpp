@@ -70,7 +70,10 @@ using Changes = std::map<std::string, Change>;  // by the noisy checkpoint's id
 // that agree in everything but the noise of pre-training.
 Changes changes_of(const Store& store, const std::string& metric, const std::map<std::string, std::string>& ids) {
   Changes changes;
-  SQLite::Statement known(store.impl().db, "SELECT count(*) FROM metric_names WHERE metric = ?");
+  // one that is null everywhere, as of spectra that are too short, says nothing of the others
+  SQLite::Statement known(store.impl().db,
+                          "SELECT EXISTS (SELECT 1 FROM metrics m JOIN metric_names n USING (metric_id) JOIN cells c"
+                          " USING (cell) WHERE n.metric = ? AND m.value IS NOT NULL AND NOT c.superseded)");
   known.bind(1, metric);
   known.executeStep();
   if (known.getColumn(0).getInt() == 0) return changes;

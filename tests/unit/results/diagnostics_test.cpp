@@ -71,6 +71,7 @@ class DiagnosticsTest : public ReportTest {
                                     {accuracy("photo", "id", 0.9), accuracy("sketch", "ood", ood)});
       cell.metrics.push_back({"photo", "id", "alpha_raw", 9.0});
       cell.metrics.push_back({"sketch", "ood", "alpha_raw", alpha});
+      cell.metrics.push_back({"sketch", "ood", "kurtosis_raw", std::nan("")});
       cell.confusion = {{"photo", 2, {{0, 0, 10}, {1, 1, ratio > 0 ? 4 : 8}, {1, 0, ratio > 0 ? 6 : 2}}}};
       store_->write_cell(run_, cell);
     }
