@@ -3,7 +3,9 @@
 #include "support/words.h"
 
 #include <algorithm>
+#include <optional>
 #include <set>
+#include <utility>
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -11,13 +13,16 @@
 namespace nmlbench {
 namespace {
 
-void require_tuner(const std::string& label, const Location& where, const Plan& plan) {
+// The name of the tuner of each method that cells have: one tuner, or the one that is chosen from a grid.
+std::vector<std::string> names_of_methods(const Plan& plan) {
+  std::set<std::pair<std::size_t, std::optional<std::size_t>>> methods;
+  for (const Cell& cell : plan.cells) methods.emplace(cell.tuner, cell.grid);
   std::vector<std::string> names;
-  std::set<std::size_t> later;  // candidates but the first of each grid, which stands for the whole
-  for (const Grid& grid : plan.grids) later.insert(std::next(grid.candidates.begin()), grid.candidates.end());
-  for (std::size_t i = 0; i < plan.tuners.size(); ++i) {
-    if (later.count(i) == 0) names.push_back(plan.tuners[i].name);
-  }
+  for (const auto& [tuner, grid] : methods) names.push_back(plan.tuners[tuner].name);
+  return names;
+}
+
+void require_tuner(const std::string& label, const Location& where, const std::vector<std::string>& names) {
   const std::string name = tuner_name(label);
   const auto settings = std::count(names.begin(), names.end(), name);
   if (settings == 0) {
@@ -56,11 +61,13 @@ void require_test_sets(const std::string& kind, const Location& where, const Pla
 }  // namespace
 
 void require_subjects(const StopSpec& stop, const Plan& plan) {
+  if (plan.cells.empty()) return;  // which is told elsewhere
+  const std::vector<std::string> names = names_of_methods(plan);
   for (std::size_t i = 0; i < stop.rule.claims.size(); ++i) {
     const Claim& claim = stop.rule.claims[i];
     const Location& where = stop.where[i];
-    if (!claim.tuner.empty()) require_tuner(claim.tuner, where, plan);
-    if (!claim.other.empty()) require_tuner(claim.other, where, plan);
+    if (!claim.tuner.empty()) require_tuner(claim.tuner, where, names);
+    if (!claim.other.empty()) require_tuner(claim.other, where, names);
     if (claim.ratio) require_noise(*claim.ratio, where, plan);
     require_test_sets(claim.kind, where, plan);
     if (claim.form != Claim::Form::better) require_noise(0.0, where, plan);

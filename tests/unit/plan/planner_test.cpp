@@ -270,6 +270,9 @@ TEST(Plan, ClaimsSpeakOfWhatIsThere) {
   EXPECT_THAT(mistake("nmtune (lr=0.1) > mlp on ood"), HasSubstr("has one setting"));
   EXPECT_THAT(mistake("nmtune > mlp on ood", {"tuner[2].lr=[0.1, 0.01]"}),
               HasSubstr("nmtune has 2 settings; name one"));
+  // what [selection] chooses from is one tuner
+  EXPECT_EQ(mistake("nmtune > mlp on ood", {"tuner[2].lr=[0.1, 0.01]", "selection={ holdout = 0.2, over = [\"lr\"] }"}),
+            "");
   EXPECT_THAT(mistake("noise 0.2 hurts ood"), HasSubstr("no noise ratio 0.2; it has 0, 0.3"));
   EXPECT_THAT(mistake("noise hurts ood", {"pretrain.noise.ratio=[0.3]"}), HasSubstr("no noise ratio 0;"));
   EXPECT_THAT(mistake("nmtune > mlp on ood", {"task.test[1].kind=id", "task.test[1].name=x"}),
