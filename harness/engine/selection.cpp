@@ -103,18 +103,18 @@ CandidateRow* best_of(std::vector<CandidateRow>& rows, bool by_loss) {
 }  // namespace
 
 double score_held_out(const Plan& trials, const ArtifactCache& cache, const Context& context, const Stack& stack,
-                      const std::vector<torch::Tensor>& held_out, Tuner& tuner, const StackShape& shape,
+                      const std::vector<HeldOutRows>& held_out, Tuner& tuner, const StackShape& shape,
                       std::vector<CellRecord>& records) {
   const auto g = static_cast<std::size_t>(shape.heads_per_unit);
   double predicted = 0;
   for (std::size_t first = 0, last = 0; first < stack.units.size(); first = last) {
-    const std::int64_t n = held_out[first].size(0);
+    const std::int64_t n = held_out[first].rows.size(0);
     std::vector<torch::Tensor> x, y;
-    for (; last < stack.units.size() && held_out[last].size(0) == n; ++last) {
+    for (; last < stack.units.size() && held_out[last].rows.size(0) == n; ++last) {
       const Cell& trial = trials.cells[stack.units[last].cells.front()];
       const Features plain = require_features(cache, trials.encodings[trial.tests.front()].id);
-      x.push_back(plain.x.index_select(0, held_out[last]));
-      y.push_back(plain.y.index_select(0, held_out[last]));
+      x.push_back(plain.x.index_select(0, held_out[last].rows));
+      y.push_back(held_out[last].labels);
     }
     if (n == 0) continue;
     const auto unit = static_cast<std::int64_t>(first);

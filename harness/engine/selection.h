@@ -26,10 +26,16 @@ struct Choice {
   double tune_seconds = 0, evaluate_seconds = 0;  // of the trials
 };
 
-// Writes what the fitted trials of a stack score on the rows that were held out of each unit (int64 [n], ascending)
-// into `records`, one for each head. Returns how many rows were predicted, over all heads.
+// Rows that a unit does not train on, with the labels that it would train on.
+struct HeldOutRows {
+  torch::Tensor rows;    // int64 [n], ascending; undefined where it trains on all
+  torch::Tensor labels;  // int64 [n]
+};
+
+// Writes what the fitted trials of a stack score on the rows that were held out of each unit into `records`, one for
+// each head. Returns how many rows were predicted, over all heads.
 double score_held_out(const Plan& trials, const ArtifactCache& cache, const Context& context, const Stack& stack,
-                      const std::vector<torch::Tensor>& held_out, Tuner& tuner, const StackShape& shape,
+                      const std::vector<HeldOutRows>& held_out, Tuner& tuner, const StackShape& shape,
                       std::vector<CellRecord>& records);
 
 // Collects the records of trials and chooses for each cell when its last one is there. Choices are kept in the cache,

@@ -104,7 +104,7 @@ struct StackRunner::Loaded {
   Stack stack;
   StackShape shape;
   std::vector<UnitRows> rows;
-  std::vector<torch::Tensor> held_out;  // int64 [n] of each unit; undefined where it trains on all
+  std::vector<HeldOutRows> held_out;  // of each unit
   std::vector<HeadSpec> heads;
   std::vector<CellRecord> records;
 
@@ -140,7 +140,7 @@ void StackRunner::check_widths(const Features& train, const Cell& cell) const {
 
 StackRunner::Loaded StackRunner::load(const Stack& stack) const {
   std::vector<UnitRows> rows;
-  std::vector<torch::Tensor> held_out;
+  std::vector<HeldOutRows> held_out;
   std::int64_t classes = 0;
   for (const Unit& unit : stack.units) {
     const Features train = require_features(cache_, plan_.encodings[unit.train].id);
@@ -153,7 +153,8 @@ StackRunner::Loaded StackRunner::load(const Stack& stack) const {
     const HeldOut parts = cell.part ? hold_out(labels, cell.fraction, draws, *plan_.selection, *cell.part)
                                     : HeldOut{subset_rows(labels, cell.fraction, draws), {}};
     rows.push_back({train.x, labels, parts.kept, views.copies(), views.pairs});
-    held_out.push_back(parts.held_out);
+    held_out.emplace_back();
+    if (cell.part) held_out.back() = {parts.held_out, labels.index_select(0, parts.held_out)};
   }
   std::vector<std::size_t> order(stack.units.size());
   std::iota(order.begin(), order.end(), std::size_t{0});
@@ -195,7 +196,7 @@ StackResult StackRunner::run(const Stack& stack) {
 
   begin = Clock::now();
   result.timing.samples =
-      plan_.trials && loaded.held_out.front().defined()
+      plan_.trials && loaded.held_out.front().rows.defined()
           ? score_held_out(plan_, cache_, context_, loaded.stack, loaded.held_out, *tuner, loaded.shape, loaded.records)
           : Evaluator(plan_, cache_, context_, raw_).measure(loaded.stack, *tuner, loaded.shape, loaded.records);
   synchronize(context_.device);
