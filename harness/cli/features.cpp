@@ -6,6 +6,7 @@
 
 #include <nmlbench/dense.h>
 
+#include <algorithm>
 #include <map>
 #include <set>
 #include <utility>
@@ -43,6 +44,15 @@ class NoSink : public ResultSink {
   void stage(const StageRecord&) override {}
   void noise(const NoiseRecord&) override {}
 };
+
+// Not the training images without their views, which score candidates ([selection]) and would take the same file.
+bool is_of_a_task(const Plan& plan, const Encoding& encoding) {
+  return std::any_of(plan.tasks.begin(), plan.tasks.end(), [&](const Task& task) {
+    const auto is_of = [&](const TestSet& test) { return test.split == encoding.split; };
+    return (task.train == encoding.split && task.views.canonical == encoding.views.canonical) ||
+           std::any_of(task.tests.begin(), task.tests.end(), is_of);
+  });
+}
 
 // "TASK-train", "TASK-TESTSET"; a split that several tasks share is named after the first. Throws Error when files of
 // two splits under one checkpoint would have one name.
@@ -92,6 +102,7 @@ int write_features(const Globals& globals, const MatrixOptions& options, const f
   NoSink sink;
   std::set<std::size_t> wanted;
   for (std::size_t i = 0; i < plan.encodings.size(); ++i) {
+    if (!is_of_a_task(plan, plan.encodings[i])) continue;
     const std::string& error = plan.splits[plan.encodings[i].split].facts.error;
     if (!error.empty()) throw DataError(error);
     wanted.insert(i);
@@ -105,7 +116,8 @@ int write_features(const Globals& globals, const MatrixOptions& options, const f
   }
 
   std::map<std::string, json> checkpoints;
-  for (const Encoding& encoding : plan.encodings) {
+  for (const std::size_t i : wanted) {
+    const Encoding& encoding = plan.encodings[i];
     const Checkpoint& checkpoint = plan.checkpoints[encoding.checkpoint];
     const Features features = require_features(cache, encoding.id);
     const ResolvedPlugin& read = checkpoint.readouts[encoding.readout];
@@ -126,8 +138,7 @@ int write_features(const Globals& globals, const MatrixOptions& options, const f
   json index = {{"matrix", plan.matrix}, {"checkpoints", json::array()}};
   for (auto& [id, entry] : checkpoints) index["checkpoints"].push_back(std::move(entry));
   write_output(out / "index.json", index.dump(2) + "\n");
-  fmt::print("{} checkpoints, {} splits: {}\n", checkpoints.size(), plan.encodings.size(),
-             (out / "index.json").string());
+  fmt::print("{} checkpoints, {} splits: {}\n", checkpoints.size(), wanted.size(), (out / "index.json").string());
   return kDone;
 }
 

@@ -178,7 +178,8 @@ TEST_F(Stop, ClaimsAreAskedOfAnyDatabase) {
                                         "--level", "0.01", "--format", "csv"});
   EXPECT_EQ(asked.status, 0) << asked.err;
   EXPECT_THAT(asked.out, HasSubstr("on id,supported,"));
-  EXPECT_THAT(run(scratch_, {"claims", "--claim", "linear-probe (lr=0.05) > x on id"}).err, HasSubstr("no tuner \"x\""));
+  EXPECT_THAT(run(scratch_, {"claims", "--claim", "linear-probe (lr=0.05) > x on id"}).err,
+              HasSubstr("no tuner \"x\""));
   EXPECT_EQ(run(scratch_, {"claims", "--claim", "nonsense"}).status, 2);
   EXPECT_NE(run(scratch_, {"claims", "--level", "0.1"}).status, 0);
   EXPECT_THAT(run(scratch_, {"claims", "--matrix", "other"}).err, HasSubstr("no [stop]"));

@@ -1,6 +1,7 @@
 // [selection] from the outside: what is chosen, what is kept of it, and that no test set is read before.
 #include "engine/metrics.h"
 #include "engine/training_rows.h"
+#include "integration/matrices.h"
 #include "plan/trials.h"
 #include "selection/frozen.h"
 #include "support/program.h"
@@ -332,6 +333,20 @@ TEST_F(SelectionRun, KilledItGoesOnWithWhatWasChosen) {
   ASSERT_EQ(run_into("killed").status, 0);
   EXPECT_EQ(result_rows(db("killed")), result_rows(db("calm")));
   EXPECT_EQ(selected(db("killed")), selected(db("calm")));
+}
+
+// The training images without views, which score candidates, take nobody's place.
+TEST_F(SelectionRun, FeaturesAreThoseThatTasksName) {
+  std::string matrix = kTiny;
+  const std::size_t begin = matrix.find("[[pretrain]]"), end = matrix.find("[[task]]");
+  matrix.replace(begin, end - begin, "[[pretrain]]\nencoder = { plugin = \"pixels\" }\n\n");
+  matrix.replace(matrix.find("per_class = 80 }\n"), 17, "per_class = 80 }\nviews = { count = 2 }\n");
+  scratch_.write("views.toml", matrix + "lr = [0.1, 0.01]\n[selection]\nover = [\"lr\"]\n");
+  ASSERT_EQ(run(scratch_, {"features", "views.toml", "-o", "out"}).status, 0);
+  const auto index = nlohmann::json::parse(read_text(scratch_ / "out/index.json"));
+  const auto& splits = index.at("checkpoints").at(0).at("splits");
+  ASSERT_EQ(splits.size(), 3U);  // one to train on, two to test on
+  for (const auto& split : splits) EXPECT_EQ(split.at("rows"), split.at("name") == "general-train" ? 640 : 40);
 }
 
 TEST_F(SelectionRun, ShowsPlansAndExportsIt) {
