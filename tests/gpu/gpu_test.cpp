@@ -167,7 +167,7 @@ TEST_F(Gpu, EncodersTrainAlikeWhenCaptured) {
     for (Tensor& parameter : encoder->parameters()) parameter.mutable_grad() = torch::zeros_like(parameter);
     const auto gradients = [&](const std::vector<Tensor>& in) {
       for (const Tensor& parameter : encoder->parameters()) parameter.grad().zero_();
-      const Tensor loss = encoder->pretrain_loss({in[0], in[1], {}, {}});
+      const Tensor loss = encoder->pretrain_loss({in[0], in[1], {}});
       loss.backward();
       return loss.detach();
     };
