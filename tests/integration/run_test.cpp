@@ -20,7 +20,7 @@ TEST(Run, FillsTheDatabaseAndPrintsALeaderboard) {
   ASSERT_EQ(finished.status, 0) << finished.err;
   EXPECT_THAT(finished.out, HasSubstr("nmtune"));
   const auto db = scratch / "nmlbench.sqlite";
-  EXPECT_EQ(count(db, "SELECT count(*) FROM v_results"), 12 * 2 * 7);  // cells x test sets x metrics
+  EXPECT_EQ(count(db, "SELECT count(*) FROM v_results"), 12 * 2 * 12);  // cells x test sets x metrics
   EXPECT_EQ(count(db, "SELECT count(*) FROM v_results WHERE metric = 'accuracy' AND (value < 0 OR value > 1)"), 0);
   EXPECT_EQ(count(db, "SELECT count(*) FROM v_noise"), 4);
   EXPECT_EQ(count(db, "SELECT count(*) FROM v_noise WHERE noise_ratio = 0.3 AND abs(realised_rate - 0.3) > 1e-9"), 0);
@@ -200,7 +200,7 @@ TEST(Run, AMissingFileFailsItsCellsOnlyAndIsRetriedOnRequest) {
   const Finished first = run(scratch, {"run", "tiny.toml"});
   EXPECT_EQ(first.status, 1);
   EXPECT_THAT(first.err, HasSubstr("nowhere: no such folder"));
-  EXPECT_EQ(result_rows(scratch / "nmlbench.sqlite").size(), 12U * 2 * 7);
+  EXPECT_EQ(result_rows(scratch / "nmlbench.sqlite").size(), 12U * 2 * 12);
   EXPECT_EQ(count(scratch / "nmlbench.sqlite", "SELECT count(DISTINCT cell_id) FROM v_results WHERE status = 'failed'"),
             12);
 
