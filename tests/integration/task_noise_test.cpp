@@ -177,6 +177,52 @@ TEST(NoiseOfATask, ViewsOfASampleShareItsLabel) {
   EXPECT_EQ(rate("views.sqlite"), rate("nmlbench.sqlite"));
 }
 
+// With all labels moved on by one class, what is scored by the labels that heads are given is right and what is scored
+// by clean ones is wrong.
+TEST(NoiseOfATask, CandidatesAreScoredByTheLabelsThatHeadsAreGiven) {
+  const Scratch scratch;
+  write_centres(scratch);
+  scratch.write("m.toml", with_task_noise(kFrozen, "{ plugin = \"asymmetric\", kind = \"pair\", ratio = 1.0 }") +
+                              "[selection]\nover = [\"lr\"]\n");
+  const Finished finished = run(scratch, {"run", "m.toml", "--set", "tuner.lr=[0.1, 0.03]"});
+  ASSERT_EQ(finished.status, 0) << finished.err;
+  SQLite::Database database((scratch / "nmlbench.sqlite").string());
+  EXPECT_GT(database.execAndGet("SELECT min(accuracy) FROM v_selection").getDouble(), 0.8);
+  EXPECT_LT(database.execAndGet("SELECT max(value) FROM v_results WHERE metric = 'accuracy'").getDouble(), 0.2);
+}
+
+constexpr const char* kMovesTheEncoder = R"([matrix]
+name = "moves"
+seeds = [0]
+[[pretrain]]
+encoder = { plugin = "vit", variant = "vit_tiny", size = 32, patch = 8, pooling = ["cls", "mean"] }
+[[task]]
+name = "general"
+noise = { plugin = "symmetric", ratio = [0.0, 0.4] }
+train = { plugin = "procedural", classes = 4, per_class = 30 }
+[[task.test]]
+kind = "id"
+data = { plugin = "procedural", split = "test", classes = 4, per_class = 20 }
+[[tuner]]
+plugin = "full-finetune"
+epochs = 1
+)";
+
+TEST(NoiseOfATask, ReachesTunersThatMoveTheEncoder) {
+  const Scratch scratch;
+  scratch.write("m.toml", kMovesTheEncoder);
+  for (const char* isolate : {"none", "all"}) {
+    const Finished finished =
+        run(scratch, {"run", "m.toml", "--isolate", isolate, "--db", std::string(isolate) + ".sqlite"});
+    ASSERT_EQ(finished.status, 0) << finished.err;
+  }
+  EXPECT_EQ(result_rows(scratch / "none.sqlite"), result_rows(scratch / "all.sqlite"));
+  SQLite::Database database((scratch / "none.sqlite").string());
+  // each readout with clean and with noisy labels: four fits
+  EXPECT_EQ(database.execAndGet("SELECT count(DISTINCT value) FROM v_results WHERE metric = 'loss'").getInt(), 4);
+  EXPECT_EQ(database.execAndGet("SELECT group_concat(DISTINCT task_realised_rate) FROM v_cells").getString(), "0.4");
+}
+
 TEST(NoiseOfATask, TheReadyMatrixPlans) {
   const Scratch scratch;
   const Finished finished = run(scratch, {"plan", NMLBENCH_SOURCE_DIR "/matrices/noisy-downstream.toml"});
