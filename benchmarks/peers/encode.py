@@ -12,7 +12,6 @@ import argparse
 import os
 import pathlib
 import sqlite3
-import statistics
 import subprocess
 import tempfile
 import time
@@ -20,6 +19,8 @@ import time
 import numpy
 import torch
 import torchvision
+
+import nml
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 OURS = {"resnet50": 'plugin = "resnet", variant = "resnet50"', "vit_b_16": 'plugin = "vit", variant = "vit_base", patch = 16',
@@ -116,11 +117,7 @@ def main():
                     rows[f"ours {precision}"].append(ours(args.program.resolve(), folder, precision, args.threads))
                 for way in args.ways.split(","):
                     rows[way].append(max(peer(model, x, way, int(batch)) for batch in args.batches.split(",")))
-            best = max(args.ways.split(","), key=lambda way: statistics.median(rows[way]))
-            for way, speeds in rows.items():
-                ratios = [ours_now / theirs for ours_now, theirs in zip(rows["ours bf16"], speeds)]
-                print(f"{name:14} {way:28} {statistics.median(speeds):8.2f}  ours bf16 / this {statistics.median(ratios):5.2f}"
-                      f"{'  best' if way == best else ''}", flush=True)
+            nml.print_ratios(name, args.ways.split(","), rows)
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ It is the reference that tests compare accuracies with and the peer that benchma
 written as a careful user would write it: no needless copies, no Python loop where PyTorch has an operation.
 """
 import math
+import statistics
 import time
 
 import torch
@@ -31,6 +32,16 @@ def rate_of(step, device, seconds, at_once=1):
         wait()
         steps += at_once
     return steps / (time.perf_counter() - begin)
+
+
+def print_ratios(name, ways, speeds):
+    """A line for ours and each of PyTorch's `ways`, of which `speeds` has one number a pair: the median, and what part of it ours
+    in bf16 is."""
+    best = max(ways, key=lambda way: statistics.median(speeds[way]))
+    for way, theirs in speeds.items():
+        ratio = statistics.median(ours / other for ours, other in zip(speeds["ours bf16"], theirs))
+        print(f"{name:14} {way:28} {statistics.median(theirs):8.2f}  ours bf16 / this {ratio:5.2f}{'  best' if way == best else ''}",
+              flush=True)
 
 
 def make_linear(dim, classes):

@@ -13,7 +13,6 @@ import os
 import pathlib
 import shutil
 import sqlite3
-import statistics
 import subprocess
 import tempfile
 import time
@@ -21,6 +20,8 @@ import time
 import numpy
 import timm
 import torch
+
+import nml
 
 SIZE, CLASSES, BATCH = 64, 100, 128
 OURS = {"resnet18": ('plugin = "resnet", variant = "resnet18"', 'name = "sgd", lr = 0.1, momentum = 0.9'),
@@ -117,11 +118,7 @@ def main():
                     rows[f"ours {precision}"].append(ours(args.program.resolve(), folder, model, precision, args.threads))
                 for way in args.ways.split(","):
                     rows[way].append(peer(model, torch.from_numpy(pixels), torch.from_numpy(labels), way))
-        best = max(args.ways.split(","), key=lambda way: statistics.median(rows[way]))
-        for way, speeds in rows.items():
-            ratios = [ours_now / theirs for ours_now, theirs in zip(rows["ours bf16"], speeds)]
-            print(f"{model:14} {way:28} {statistics.median(speeds):8.1f}  ours bf16 / this {statistics.median(ratios):5.2f}"
-                  f"{'  best' if way == best else ''}", flush=True)
+        nml.print_ratios(model, args.ways.split(","), rows)
 
 
 if __name__ == "__main__":

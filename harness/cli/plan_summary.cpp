@@ -2,6 +2,7 @@
 
 #include "cli/live_view.h"
 #include "engine/encode.h"
+#include "engine/training_rows.h"
 #include "plan/noise_names.h"
 #include "plan/planned_cell.h"
 #include "plan/trials.h"
@@ -22,9 +23,9 @@ namespace {
 
 using nlohmann::json;
 
-double training_rows(const Plan& plan, const Cell& cell) {
-  const double kept = cell.part ? plan.selection->share_kept() : 1;  // of a trial
-  return static_cast<double>(plan.splits[plan.tasks[cell.task].train].facts.info.size) * cell.fraction * kept;
+// A trial leaves out what is held out.
+double rows_of(const Plan& plan, const Cell& cell) {
+  return training_rows(plan, cell) * (cell.part ? plan.selection->share_kept() : 1);
 }
 
 // Steps of a head that trains for `epochs` in batches, when its tuner has such parameters.
@@ -33,14 +34,14 @@ double head_steps(const Plan& plan, const Cell& cell) {
   const std::string epochs = tuner.parameter(Role::epochs), batch_size = tuner.parameter(Role::batch_size);
   if (epochs.empty() || batch_size.empty()) return 0;
   const auto batch = static_cast<double>(tuner.params.integer(batch_size));
-  return static_cast<double>(tuner.params.integer(epochs)) * std::ceil(training_rows(plan, cell) / batch);
+  return static_cast<double>(tuner.params.integer(epochs)) * std::ceil(rows_of(plan, cell) / batch);
 }
 
 // Rows that a cell which moves its encoder trains on, in all epochs.
 double trained_rows(const Plan& plan, const Cell& cell) {
   const ResolvedPlugin& tuner = plan.tuners[cell.tuner];
   const std::string epochs = tuner.parameter(Role::epochs);
-  return epochs.empty() ? 0 : static_cast<double>(tuner.params.integer(epochs)) * training_rows(plan, cell);
+  return epochs.empty() ? 0 : static_cast<double>(tuner.params.integer(epochs)) * rows_of(plan, cell);
 }
 
 // Training encodings that no cell reads, since all tuners on them move the encoder.

@@ -172,9 +172,7 @@ class AlignmentMeter {
 
 torch::Tensor leading_directions(const torch::Tensor& features, std::int64_t k) {
   const OneThread serial;
-  torch::Tensor x = features.to(torch::kCPU, torch::kFloat64);
-  x = x / x.norm(2, {1}, /*keepdim=*/true).clamp_min(1e-12);
-  x = x - x.mean(0, /*keepdim=*/true);
+  const torch::Tensor x = centred_unit_rows(features, /*center_rows=*/false);
   // of the smaller Gram matrix, whose leading eigenvectors are well conditioned
   const bool tall = x.size(0) >= x.size(1);
   const auto [eigenvalues, vectors] = torch::linalg_eigh(tall ? x.t().mm(x) : x.mm(x.t()));

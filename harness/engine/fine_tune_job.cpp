@@ -47,11 +47,6 @@ std::string fit_id(const Plan& plan, const Cell& cell) {
   return digest.hex();
 }
 
-// Rows that a fraction leaves of the training split, near enough for progress.
-double training_rows(const Plan& plan, const Cell& cell) {
-  return cell.fraction * static_cast<double>(plan.splits[plan.tasks[cell.task].train].facts.info.size);
-}
-
 double test_rows(const Plan& plan, const Cell& cell) {
   double rows = 0;
   for (const TestSet& test : plan.tasks[cell.task].tests) {

@@ -25,6 +25,12 @@ torch::Tensor spectrum_rows(std::int64_t size, std::int64_t max_rows) {
   return std::get<0>(chosen.sort());
 }
 
+torch::Tensor centred_unit_rows(const torch::Tensor& features, bool center_rows) {
+  torch::Tensor x = features.to(torch::kCPU, torch::kFloat64);
+  x = x / x.norm(2, {1}, /*keepdim=*/true).clamp_min(1e-12);
+  return x - x.mean(center_rows ? 1 : 0, /*keepdim=*/true);
+}
+
 double spectrum_exponent(const torch::Tensor& singular_values) {
   constexpr std::int64_t kFirst = 10, kLast = 500, kFewest = 10;  // ranks 11 to 500
   const torch::Tensor values = singular_values.to(torch::kFloat64);
@@ -57,12 +63,9 @@ Diagnostics diagnose(const torch::Tensor& features, bool center_rows) {
 
 Spectrum feature_spectrum(const torch::Tensor& features, bool center_rows) {
   const OneThread serial;
-  torch::Tensor x = features.to(torch::kCPU, torch::kFloat64);
-  if (!torch::isfinite(x).all().item<bool>()) throw Error("the features contain NaN or infinity");
-  x = x / x.norm(2, {1}, /*keepdim=*/true).clamp_min(1e-12);
-  x = x - x.mean(center_rows ? 1 : 0, /*keepdim=*/true);
+  if (!torch::isfinite(features).all().item<bool>()) throw Error("the features contain NaN or infinity");
   Spectrum spectrum;
-  spectrum.values = singular_values(x);
+  spectrum.values = singular_values(centred_unit_rows(features, center_rows));
   const double sum = spectrum.values.sum().item<double>();
   if (sum == 0) return spectrum;  // all rows equal: no direction at all
   const torch::Tensor p = spectrum.values / sum;

@@ -23,6 +23,10 @@ torch::Tensor spectrum_rows(std::int64_t size, std::int64_t max_rows);
 // ten.
 double spectrum_exponent(const torch::Tensor& singular_values);
 
+// features [N, D] as spectra are of them: float64, CPU, rows L2-normalised, then centred by the mean row, or each row
+// by its own mean.
+torch::Tensor centred_unit_rows(const torch::Tensor& features, bool center_rows);
+
 // What is said of an encoder's features of a test set (docs/PROTOCOL.md, "Feature-space analysis").
 struct Diagnostics {
   Spectrum spectrum;
@@ -33,8 +37,7 @@ struct Diagnostics {
 };
 Diagnostics diagnose(const torch::Tensor& features, bool center_rows);
 
-// features [N, D]: rows L2-normalised, centred (by the mean row, or each row by its own mean), singular values in
-// float64. Throws Error when they are not finite.
+// The singular values of centred_unit_rows() and what they say. Throws Error when they are not finite.
 Spectrum feature_spectrum(const torch::Tensor& features, bool center_rows);
 
 }  // namespace nmlbench

@@ -1,5 +1,7 @@
 #include "engine/stacks.h"
 
+#include "engine/training_rows.h"
+
 #include <algorithm>
 #include <map>
 #include <optional>
@@ -17,11 +19,6 @@ std::string shape_key(const Plan& plan, const Cell& cell, const HeadShape& shape
                      plan.tasks[cell.task].views.pairs);
 }
 
-double training_rows(const Plan& plan, const Unit& unit) {
-  const Cell& cell = plan.cells[unit.cells.front()];
-  return cell.fraction * static_cast<double>(plan.splits[plan.tasks[cell.task].train].facts.info.size);
-}
-
 // What decides a head's rows, their labels and their order.
 auto rows_key(const Cell& cell) {
   return std::tuple(cell.train, cell.task, cell.noise, cell.fraction, cell.seed, cell.part.value_or(-1));
@@ -36,9 +33,10 @@ std::vector<Unit> make_units(const Plan& plan, const std::vector<std::size_t>& c
     if (is_new) units.push_back({cell.train, {}});
     units[place->second].cells.push_back(index);
   }
-  const auto task_of = [&](const Unit& unit) { return plan.cells[unit.cells.front()].task; };
+  const auto cell_of = [&](const Unit& unit) -> const Cell& { return plan.cells[unit.cells.front()]; };
   std::stable_sort(units.begin(), units.end(), [&](const Unit& a, const Unit& b) {
-    return std::tuple(-training_rows(plan, a), task_of(a)) < std::tuple(-training_rows(plan, b), task_of(b));
+    const Cell &first = cell_of(a), &second = cell_of(b);
+    return std::tuple(-training_rows(plan, first), first.task) < std::tuple(-training_rows(plan, second), second.task);
   });
   return units;
 }

@@ -1,6 +1,7 @@
 // The rows of a training split that a cell sees, and how a stack reads them.
 #pragma once
 
+#include "plan/plan.h"
 #include "plan/selection.h"
 
 #include <nmlbench/random.h>
@@ -11,6 +12,10 @@
 #include <vector>
 
 namespace nmlbench {
+
+// Rows that a cell's fraction leaves of its training split, near enough for progress, estimates and packing: the subset
+// itself is rounded by class.
+double training_rows(const Plan& plan, const Cell& cell);
 
 // A class-stratified subset: int(n_c * fraction) rows of each class, at least one of those that occur (PAPER.md,
 // "Fractions are per class"). Same draws: a smaller fraction is a subset of a larger one. int64, ascending.

@@ -1,8 +1,8 @@
 #include "engine/upstream.h"
 
 #include "engine/class_map.h"
-#include "engine/prepare.h"
 #include "engine/process.h"
+#include "engine/sample_batch.h"
 
 #include <nmlbench/compat.h>
 
@@ -63,12 +63,7 @@ std::int64_t count_right(const Judge& judge, const InputSpec& input, const Split
   for (std::int64_t first = 0; first < split.info().size; first += batch_size) {
     context.check_stop();
     const torch::Tensor rows = torch::arange(first, std::min(first + batch_size, split.info().size));
-    Batch batch;
-    if (split.info().kind == SampleKind::text) {
-      batch.texts = split.texts(rows);
-    } else {
-      batch.x = prepare(split.samples(rows, context.device), input);
-    }
+    const Batch batch = sample_batch(split, rows, input, context.device);
     const AutocastGuard autocast(context.device.type(), bf16);
     right += judge(batch, split.labels().index_select(0, rows)).sum();
   }

@@ -1,6 +1,5 @@
--- Version 7 -> 8: what cells were chosen from ([selection]), noise of the labels that heads train on, and
--- encoders against their clean twins. The columns of the
--- cells follow from the table of columns and are there before this.
+-- Version 7 -> 8: what cells were chosen from ([selection]), noise of the labels that heads train on, and encoders against
+-- their clean twins. The columns of the cells follow from the table of columns and are there before this.
 
 -- The candidates of the grid that a cell's tuner was chosen from, in written order from 1. Scores are means over the rows
 -- that the rule scores on; NULL where it asks for none, and of a candidate that failed.

@@ -1,5 +1,6 @@
 // The CLIP family against open_clip (tests/golden/clip/reference.py), its names of weights, and what it refuses.
 #include "support/filled.h"
+#include "support/golden_json.h"
 #include "support/plugins.h"
 #include "support/safetensors.h"
 #include "support/scratch.h"
@@ -9,8 +10,6 @@
 #include <nmlbench/error.h>
 
 #include <cmath>
-#include <cstdlib>
-#include <fstream>
 #include <functional>
 
 #include <gmock/gmock.h>
@@ -26,13 +25,6 @@ using ::testing::HasSubstr;
 using torch::Tensor;
 
 const std::string kMerges = NMLBENCH_SOURCE_DIR "/tests/golden/text/clip-merges.txt";
-
-// What the repository keeps, or what the environment names, if Python had open_clip to make it.
-json clip_golden() {
-  const char* other = std::getenv("NMLBENCH_CLIP");
-  std::ifstream in(other != nullptr ? other : NMLBENCH_SOURCE_DIR "/tests/golden/clip/expected.json");
-  return json::parse(in, nullptr, /*allow_exceptions=*/other == nullptr);
-}
 
 std::shared_ptr<Encoder> new_clip(const Values& values) {
   return make_encoder(plugin(PluginKind::encoder, "clip", values));
@@ -96,6 +88,10 @@ std::vector<std::vector<Text>> prompts_in(const json& golden) {
     }
   }
   return prompts;
+}
+
+json clip_golden() {
+  return golden_json("NMLBENCH_CLIP", NMLBENCH_SOURCE_DIR "/tests/golden/clip/expected.json");
 }
 
 TEST(Clip, EmbeddingsAndClassScoresEqualOpenClip) {

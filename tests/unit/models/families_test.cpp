@@ -1,13 +1,11 @@
 // Families of encoders against timm: features, gradients and numbers of parameters (tests/golden/families).
 #include "support/filled.h"
+#include "support/golden_json.h"
 #include "support/plugins.h"
 #include "support/scratch.h"
 
 #include <nmlbench/compat.h>
 #include <nmlbench/encoder.h>
-
-#include <cstdlib>
-#include <fstream>
 
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
@@ -126,11 +124,9 @@ void expect_gradients(const json& entry) {
   }
 }
 
-// Those that the repository keeps, or, of all variants, those in the file that the environment names, if it is there.
+// Of all variants where the environment names a file.
 json references() {
-  const char* other = std::getenv("NMLBENCH_FAMILIES");
-  std::ifstream in(other != nullptr ? other : NMLBENCH_SOURCE_DIR "/tests/golden/families/expected.json");
-  return json::parse(in, nullptr, /*allow_exceptions=*/other == nullptr);
+  return golden_json("NMLBENCH_FAMILIES", NMLBENCH_SOURCE_DIR "/tests/golden/families/expected.json");
 }
 
 void expect_equal_to_timm(const std::string& plugin, double tolerance = 1e-5) {

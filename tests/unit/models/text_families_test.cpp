@@ -1,5 +1,6 @@
 // Families of text encoders against transformers (tests/golden/text/families.py), and what they refuse.
 #include "support/filled.h"
+#include "support/golden_json.h"
 #include "support/plugins.h"
 #include "support/safetensors.h"
 #include "support/scratch.h"
@@ -7,9 +8,6 @@
 #include <nmlbench/compat.h>
 #include <nmlbench/encoder.h>
 #include <nmlbench/error.h>
-
-#include <cstdlib>
-#include <fstream>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -25,13 +23,6 @@ using torch::Tensor;
 
 const std::string kGoldenText = NMLBENCH_SOURCE_DIR "/tests/golden/text/";
 const char* const kTextFamilies[] = {"bert", "roberta", "gpt2"};
-
-// What the repository keeps, or what the environment names, if Python had transformers to make it.
-json text_golden() {
-  const char* other = std::getenv("NMLBENCH_TEXT_FAMILIES");
-  std::ifstream in(other != nullptr ? other : kGoldenText + "families.json");
-  return json::parse(in, nullptr, /*allow_exceptions=*/other == nullptr);
-}
 
 // With the small vocabulary; `values` win.
 std::shared_ptr<Encoder> text_encoder(const std::string& family, Values values) {
@@ -82,6 +73,10 @@ Tensor wanted(const json& entry) {
 void expect_close(const Tensor& got, const Tensor& wanted) {
   ASSERT_EQ(got.sizes(), wanted.sizes());
   EXPECT_LE((got.to(torch::kFloat64) - wanted).abs().max().item<double>() / wanted.abs().max().item<double>(), 1e-5);
+}
+
+json text_golden() {
+  return golden_json("NMLBENCH_TEXT_FAMILIES", kGoldenText + "families.json");
 }
 
 // Three texts of three lengths, so that two are padded.

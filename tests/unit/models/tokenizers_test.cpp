@@ -2,14 +2,13 @@
 #include "models/text/byte_pair.h"
 #include "models/text/sequences.h"
 #include "models/text/word_piece.h"
+#include "support/golden_json.h"
 #include "support/scratch.h"
 #include "support/text_file.h"
 
 #include <nmlbench/error.h>
 
-#include <cstdlib>
 #include <filesystem>
-#include <fstream>
 
 #include <fmt/format.h>
 #include <gmock/gmock.h>
@@ -69,11 +68,8 @@ std::map<std::string, Framed> small() {
           {"clip", clip_bytes(kText / "clip-merges.txt")}};
 }
 
-// What the repository keeps, or what the environment names, if Python had transformers to make it.
 json golden() {
-  const char* other = std::getenv("NMLBENCH_TEXT_TOKENS");
-  std::ifstream in(other != nullptr ? fs::path(other) : kText / "tokens.json");
-  return json::parse(in, nullptr, /*allow_exceptions=*/other == nullptr);
+  return golden_json("NMLBENCH_TEXT_TOKENS", kText / "tokens.json");
 }
 
 TEST(Tokenizers, EqualTransformers) {
