@@ -1,37 +1,25 @@
 #include "results/boards/rank_correlation.h"
 
+#include "results/boards/rank_tests.h"
+
 #include <algorithm>
 #include <cmath>
 #include <limits>
-#include <numeric>
 #include <set>
 
 namespace nmlbench {
 
 namespace {
 
-// From 1.
-std::vector<double> ranks(const std::vector<double>& values) {
-  std::vector<std::size_t> order(values.size());
-  std::iota(order.begin(), order.end(), std::size_t{0});
-  std::sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) { return values[a] < values[b]; });
-  std::vector<double> result(values.size());
-  for (std::size_t first = 0, last = 0; first < order.size(); first = last) {
-    while (last < order.size() && values[order[last]] == values[order[first]]) ++last;
-    for (std::size_t i = first; i < last; ++i) result[order[i]] = 0.5 * static_cast<double>(first + 1 + last);
-  }
-  return result;
-}
-
 // NaN where one of both is constant.
 double spearman(const std::vector<ClusteredPoint>& points) {
   std::vector<double> x, y;
   for (const ClusteredPoint& point : points) {
-    x.push_back(rounded_for_ties(point.x));
-    y.push_back(rounded_for_ties(point.y));
+    x.push_back(point.x);
+    y.push_back(point.y);
   }
-  x = ranks(x);
-  y = ranks(y);
+  x = mean_ranks(x).ranks;
+  y = mean_ranks(y).ranks;
   const double middle = 0.5 * static_cast<double>(points.size() + 1);
   double xy = 0.0, xx = 0.0, yy = 0.0;
   for (std::size_t i = 0; i < points.size(); ++i) {
