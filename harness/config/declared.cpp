@@ -1,5 +1,6 @@
 #include "config/declared.h"
 
+#include "config/param_json.h"
 #include "support/words.h"
 
 #include <algorithm>
@@ -190,32 +191,12 @@ std::vector<ParamValue> axis_of(const ParamSpec& spec, const Value& value) {
   return axis;
 }
 
-// Whole numbers print without a point, so that 1 and 1.0 are one identity.
-json to_json(const ParamValue& value) {
-  struct Printer {
-    json operator()(bool v) const { return v; }
-    json operator()(std::int64_t v) const { return v; }
-    json operator()(double v) const {
-      if (v == std::floor(v) && std::abs(v) < 1e15) return static_cast<std::int64_t>(v);
-      return v;
-    }
-    json operator()(const std::string& v) const { return v; }
-    json operator()(const std::vector<double>& v) const {
-      json list = json::array();
-      for (const double item : v) list.push_back((*this)(item));
-      return list;
-    }
-    json operator()(const std::vector<std::string>& v) const { return v; }
-  };
-  return std::visit(Printer{}, value);
-}
-
 // A value as a name of a variant shows it.
 std::string short_text(const ParamSpec& spec, const ParamValue& value) {
   if (const auto* text = std::get_if<std::string>(&value)) {
     return spec.type == ParamType::path ? std::filesystem::path(*text).filename().string() : *text;
   }
-  return to_json(value).dump();
+  return param_json(value).dump();
 }
 
 class Expander {
@@ -322,10 +303,10 @@ class Expander {
       if (spec.type == ParamType::path) continue;
       if (spec.came_later && value == convert_default(spec, spec.default_value)) continue;
       if (spec.role == Role::readout) {
-        readout[spec.name] = to_json(value);
+        readout[spec.name] = param_json(value);
         continue;
       }
-      canonical[spec.name] = to_json(value);
+      canonical[spec.name] = param_json(value);
       if (!spec.varies_in_stack) stack[spec.name] = canonical[spec.name];
     }
     if (declaration_.preset_count > 0) stack.erase("preset");  // its values speak for themselves

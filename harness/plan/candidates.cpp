@@ -1,5 +1,6 @@
 #include "plan/candidates.h"
 
+#include "config/param_json.h"
 #include "support/words.h"
 
 #include <algorithm>
@@ -94,25 +95,29 @@ std::vector<std::vector<ResolvedPlugin>> expand_candidates(const Catalog& catalo
 }
 
 std::string grid_params(const std::vector<ResolvedPlugin>& candidates) {
-  json params = json::parse(candidates.front().canonical);
-  std::vector<json> all;
-  for (const ResolvedPlugin& candidate : candidates) all.push_back(json::parse(candidate.canonical));
-  for (auto& [name, value] : params.items()) {
+  std::set<std::string> names;  // of all: one candidate leaves out a default that another does not have
+  for (const ResolvedPlugin& candidate : candidates) {
+    const json own = json::parse(candidate.canonical);
+    for (const auto& [name, value] : own.items()) names.insert(name);
+  }
+  json params = json::object();
+  for (const std::string& name : names) {
     json values = json::array();
-    for (const json& one : all) {
-      if (std::find(values.begin(), values.end(), one.at(name)) == values.end()) values.push_back(one.at(name));
+    for (const ResolvedPlugin& candidate : candidates) {
+      json own = param_json(candidate.params.values().at(name));
+      if (std::find(values.begin(), values.end(), own) == values.end()) values.push_back(std::move(own));
     }
-    if (values.size() > 1) value = std::move(values);
+    params[name] = values.size() > 1 ? values : values.front();
   }
   return params.dump();
 }
 
 std::string own_params(const ResolvedPlugin& candidate, const std::string& grid_params) {
-  json params = json::parse(candidate.canonical);
   const json grid = json::parse(grid_params);
   json own = json::object();
-  for (const auto& [name, value] : params.items()) {
-    if (grid.at(name) != value) own[name] = value;
+  for (const auto& [name, value] : grid.items()) {
+    json mine = param_json(candidate.params.values().at(name));
+    if (value != mine) own[name] = std::move(mine);
   }
   return own.dump();
 }

@@ -1,5 +1,6 @@
 // [selection] in a matrix: what is a grid, what a cell, what an identity.
 #include "integration/matrices.h"
+#include "plan/candidates.h"
 #include "plan/planned_cell.h"
 #include "plan/trials.h"
 #include "selection/frozen.h"
@@ -92,6 +93,20 @@ TEST_F(SelectionPlan, APresetMayBeACandidateThoughNoAxis) {
               HasSubstr("cannot be an axis"));
   EXPECT_THAT(mistake({"selection.over=[\"preset\", \"lr\"]", "tuner[2].preset=[\"paper\", \"paper\"]"}),
               HasSubstr("is there twice"));
+}
+
+// A parameter that came later is no part of the identity where it has its default.
+TEST_F(SelectionPlan, ADefaultThatIdentitiesLeaveOutIsACandidate) {
+  for (const char* order : {"[0.0, 0.1]", "[0.1, 0.0]"}) {
+    const Plan later = plan({"selection.over=[\"label_smoothing\"]", "tuner[0].lr=0.1", "tuner[0].weight_decay=0",
+                             "tuner[1].lr=0.1", "tuner[1].epochs=3", std::string("tuner[0].label_smoothing=") + order});
+    ASSERT_EQ(later.grids.size(), 1U);
+    const Grid& grid = later.grids[0];
+    EXPECT_EQ(nlohmann::json::parse(grid.params).at("label_smoothing"), nlohmann::json::parse(order));
+    std::set<std::string> own;
+    for (const std::size_t candidate : grid.candidates) own.insert(own_params(later.tuners[candidate], grid.params));
+    EXPECT_EQ(own, (std::set<std::string>{"{\"label_smoothing\":0}", "{\"label_smoothing\":0.1}"}));
+  }
 }
 
 TEST_F(SelectionPlan, ListsThatAreNotNamedStayAxes) {
