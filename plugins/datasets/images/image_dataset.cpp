@@ -22,8 +22,7 @@ constexpr std::int64_t kCheckRows = 256;  // rows decoded at a time when all are
 ResizeOptions resize_options(const Params& params) {
   ResizeOptions options;
   options.size = params.integer("size");
-  options.mode = params.text("resize") == "squash" ? ResizeMode::squash : ResizeMode::crop;
-  options.round_up = params.text("resize") == "crop-ceil";
+  options.mode = resize_mode(params.text("resize")).value();
   options.crop_pct = params.real("crop_pct");
   options.interpolation = params.text("interpolation") == "bicubic" ? Interpolation::bicubic : Interpolation::bilinear;
   return options;
