@@ -1,7 +1,6 @@
 #include "engine/encode.h"
 
 #include "cache/feature_store.h"
-#include "engine/prepare.h"
 #include "engine/process.h"
 #include "engine/sample_batch.h"
 
@@ -37,27 +36,11 @@ torch::Tensor encode_batch(Encoder& encoder, const Batch& batch, std::int64_t ro
   return features;
 }
 
-// Images or features `first` .. `last` - 1 of view `view`.
-torch::Tensor samples_of(const SplitData& split, const Views& views, std::int64_t view, std::int64_t first,
-                         std::int64_t last, torch::Device device) {
-  const torch::Tensor rows = torch::arange(first, last);
-  if (views.count == 0) return split.samples(rows, device);
-  const Augmentation augmentation = views.of(view);
+// Samples `first` .. `last` - 1 of view `view`.
+Samples samples_of(const SplitData& split, const Views& views, std::int64_t view, std::int64_t first, std::int64_t last,
+                   torch::Device device) {
   const Stream draws = Stream(0).at("views").at(view).at(first);
-  return augmented_images(split, rows, augmentation, draws, device);
-}
-
-// Rows `row` .. `end` - 1 as the encoder takes them. `samples`: images or features from row `first` on; undefined for
-// texts.
-Batch batch_of(const SplitData& split, const torch::Tensor& samples, std::int64_t first, std::int64_t row,
-               std::int64_t end, const InputSpec& spec) {
-  Batch batch;
-  if (samples.defined()) {
-    batch.x = prepare(samples.slice(0, row - first, end - first), spec);
-  } else {
-    batch.texts = split.texts(torch::arange(row, end));
-  }
-  return batch;
+  return samples_at(split, torch::arange(first, last), device, views.of(view), draws);
 }
 
 // Copies features [B, sum of all D] into the rows from `row` on of each `out` [rows, D], which take their columns in
@@ -84,13 +67,11 @@ EncodeTiming encode_rows(Encoder& encoder, const SplitData& split, const Views& 
     for (std::int64_t first = 0; first < n; first += kEncodeBatch) {
       context.check_stop();
       const std::int64_t last = std::min(first + kEncodeBatch, n);
-      torch::Tensor samples;
-      if (split.info().kind != SampleKind::text) samples = samples_of(split, views, view, first, last, context.device);
+      const Samples samples = samples_of(split, views, view, first, last, context.device);
       for (std::int64_t row = first; row < last; row += batch) {
         const std::int64_t end = std::min(row + batch, last);
-        copy_rows(encode_batch(encoder, batch_of(split, samples, first, row, end, spec), end - row, precision,
-                               context.device),
-                  view * n + row, outs);
+        const Batch rows = to_batch(samples.part(row - first, end - first), spec);
+        copy_rows(encode_batch(encoder, rows, end - row, precision, context.device), view * n + row, outs);
         if (view == 0 && row == 0) {  // warm-up
           synchronize(context.device);
           begin = Clock::now();
