@@ -3,6 +3,7 @@
 #include "content.h"
 #include "workers.h"
 
+#include <nmlbench/compat.h>
 #include <nmlbench/dense.h>
 #include <nmlbench/digest.h>
 #include <nmlbench/surroundings.h>
@@ -226,7 +227,7 @@ void ImageDataset::leave_out_broken() {
 
 torch::Tensor ImageDataset::samples(const torch::Tensor& indices, torch::Device device) {
   const auto whole = [&](std::int64_t row, std::int64_t, std::uint8_t* out) { serve(row, out); };
-  return corrupted(indices, whole).to(device);
+  return send(corrupted(indices, whole), device);
 }
 
 torch::Tensor ImageDataset::crops(const torch::Tensor& indices, const ChooseCrop& choose) {
