@@ -190,6 +190,10 @@ TEST_F(Stop, AMistakeInAClaimIsToldBeforeAnythingRuns) {
       run(scratch_, {"run", "probes.toml", "--set", "stop.claim=[\"linear-prob > linear-probe on id\"]"});
   EXPECT_EQ(finished.status, 2);
   EXPECT_THAT(finished.err, AllOf(HasSubstr("stop.claim"), HasSubstr("did you mean \"linear-probe\"")));
+  const Finished label = run(scratch_, {"run", "probes.toml", "--set",
+                                        "stop.claim=[\"linear-probe (lr=0.050) > linear-probe (lr=0.04) on id\"]"});
+  EXPECT_EQ(label.status, 2);
+  EXPECT_THAT(label.err, HasSubstr("linear-probe has the settings lr=0.0002 | lr=0.04 | lr=0.05; name one"));
   EXPECT_FALSE(std::filesystem::exists(scratch_ / "nmlbench.sqlite"));
 }
 
