@@ -41,6 +41,7 @@ void add_plugins(CLI::App& app, Globals& globals, Action& action);
 void add_new_plugin(CLI::App& app, Globals& globals, Action& action);
 void add_leaderboard(CLI::App& app, Globals& globals, Action& action);
 void add_claims(CLI::App& app, Globals& globals, Action& action);
+void add_posthoc(CLI::App& app, Globals& globals, Action& action);
 void add_throughput(CLI::App& app, Globals& globals, Action& action);
 void add_compare(CLI::App& app, Globals& globals, Action& action);
 void add_show(CLI::App& app, Globals& globals, Action& action);

@@ -10,8 +10,8 @@ namespace nmlbench::cli {
 using AddVerb = void (*)(CLI::App& app, Globals& globals, Action& action);
 
 // What nmlbench answers without LibTorch.
-inline constexpr AddVerb kBoardVerbs[] = {add_leaderboard, add_claims, add_throughput, add_compare,
-                                          add_show,        add_export, add_report,     add_merge};
+inline constexpr AddVerb kBoardVerbs[] = {add_leaderboard, add_claims, add_posthoc, add_throughput, add_compare,
+                                          add_show,        add_export, add_report,  add_merge};
 
 // Whether one of the verbs has this name.
 bool has_verb(std::span<const AddVerb> verbs, const std::string& name);

@@ -31,6 +31,7 @@ struct RunOptions {
   bool fail_fast = false;
   std::int64_t stack_heads = 0;
   bool no_predictions = false;
+  bool keep_probabilities = false;
 };
 
 // Everything the engine finishes goes into the database at once, and then on the screen.
@@ -99,6 +100,7 @@ RunResult run_once(const Globals& globals, const RunOptions& options, const Matr
   LogLines lines;  // planning has things to say, too
   PlannedMatrix planned = plan_matrix(globals, options.matrix, source);
   planned.plan.keep_predictions = !options.no_predictions;
+  planned.plan.keep_probabilities = options.keep_probabilities;
   require_runnable(planned.plan);
   const Plan& plan = planned.plan;
   if (plan.cells.empty() && options.matrix.shard.empty())  // a shard of a small matrix may have none
@@ -194,6 +196,10 @@ void add_run(CLI::App& app, Globals& globals, Action& action) {
   verb->add_flag("--no-predictions", options->no_predictions,
                  "Do not keep what each head answers for each test sample (1 to 2 bytes for each)")
       ->envname("NMLBENCH_NO_PREDICTIONS");
+  verb->add_flag("--keep-probabilities", options->keep_probabilities,
+                 "Keep the probability of every class for each test sample and each row held out by [selection], about "
+                 "1.7 bytes for each; `posthoc` asks for them")
+      ->envname("NMLBENCH_KEEP_PROBABILITIES");
   verb->add_option("--stack-heads", options->stack_heads, "Heads that train together at most; 0 measures what is fast")
       ->envname("NMLBENCH_STACK_HEADS")
       ->check(CLI::Range(0, 1 << 20));

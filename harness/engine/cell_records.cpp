@@ -21,6 +21,7 @@ void fail(CellRecord& record, const Failure& failure) {
   record.spectra.clear();
   record.confusion.clear();
   record.predictions.clear();
+  record.probabilities.clear();
 }
 
 CellRecord failed_cell(const Plan& plan, const Cell& cell, const torch::Device& device, const Failure& failure) {

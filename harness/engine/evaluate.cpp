@@ -107,6 +107,13 @@ class ScoredLabels {
     return row;
   }
 
+  // logits [N, C]
+  PredictionRow probabilities(const torch::Tensor& logits) const {
+    PredictionRow row = row_;
+    row.packed = packed_probabilities(logits);
+    return row;
+  }
+
  private:
   static std::span<const std::int64_t> values(const torch::Tensor& tensor) {
     return {dense_data<std::int64_t>(tensor), static_cast<std::size_t>(tensor.numel())};
@@ -129,7 +136,7 @@ TestScorer::TestScorer(const Plan& plan, const Task& task, const TestSet& test, 
     throw DataError(fmt::format("test set \"{}\" has scores 0 to {}, and the training split's {} classes are others",
                                 test.name, info_.classes - 1, classes));
   }
-  if (!plan.keep_predictions) return;
+  if (!plan.keep_predictions && !plan.keep_probabilities) return;
   const torch::Tensor units = first_rows(info_.sets, labels_.size(0));
   kept_ = std::make_unique<const ScoredLabels>(task, test, plan.splits[test.split], labels_.index_select(0, units),
                                                scored_classes_);
@@ -147,7 +154,10 @@ void TestScorer::score(const torch::Tensor& logits, const torch::Tensor& tuned, 
   const Spectrum own = tuned.defined() && has_spectra ? feature_spectrum(tuned, center_rows) : raw.spectrum;
   const torch::Tensor answers = map_classes(logits, info_.training_classes);
   const Metrics metrics = metrics_of(answers, labels_, info_);
-  if (kept_) record.predictions.push_back(kept_->row(metrics));
+  if (plan_.keep_predictions) record.predictions.push_back(kept_->row(metrics));
+  // else a sample's label and probabilities are put together for each head, and no two heads' can be averaged
+  const bool one_right_class = info_.sets.empty() && info_.right_classes.empty();
+  if (plan_.keep_probabilities && one_right_class) record.probabilities.push_back(kept_->probabilities(answers));
   write_metrics(record, test_, metrics, asked_metrics(info_, test_, metrics, answers), own, raw, scored_classes_);
   if (!has_spectra) return;
   record.spectra.push_back(to_row(raw.spectrum, test_.name, "raw", center_rows, rows_.size(0)));

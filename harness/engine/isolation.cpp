@@ -211,6 +211,7 @@ void Isolation::plan_with(const Recipe& recipe, const Plan& plan) {
                    {"shard", std::pair(recipe.shard, recipe.shards)},
                    {"only", recipe.cells},
                    {"keep_predictions", plan.keep_predictions},
+                   {"keep_probabilities", plan.keep_probabilities},
                    {"answers", recipe.answers},
                    {"cache", recipe.cache.string()},
                    {"device", recipe.device},

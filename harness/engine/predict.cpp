@@ -2,6 +2,8 @@
 
 #include "engine/process.h"
 
+#include <nmlbench/dense.h>
+
 #include <algorithm>
 
 #include <fmt/format.h>
@@ -49,6 +51,12 @@ StackOutput predict_all(Tuner& tuner, std::int64_t first_unit, const StackShape&
     output = predict_in_batches(tuner, first_unit, shape, x, wanted, batch, context);
   });
   return output;
+}
+
+Bytes packed_probabilities(const torch::Tensor& logits) {
+  const torch::Tensor log_p = torch::log_softmax(logits.to(torch::kCPU, torch::kFloat64), 1).to(torch::kFloat32);
+  const torch::Tensor rows = log_p.contiguous();
+  return pack_probabilities({dense_data<float>(rows), static_cast<std::size_t>(rows.numel())});
 }
 
 }  // namespace nmlbench

@@ -1,6 +1,8 @@
 // What a fitted stack predicts, in batches that memory allows.
 #pragma once
 
+#include "records/predictions.h"
+
 #include <nmlbench/context.h>
 #include <nmlbench/tuner.h>
 
@@ -19,5 +21,8 @@ struct StackOutput {
 // does not depend on its batch. Throws Error when the tuner's logits have another shape.
 StackOutput predict_all(Tuner& tuner, std::int64_t first_unit, const StackShape& shape,
                         const std::vector<torch::Tensor>& x, const torch::Tensor& wanted, const Context& context);
+
+// pack_probabilities() of the softmax of logits [N, C].
+Bytes packed_probabilities(const torch::Tensor& logits);
 
 }  // namespace nmlbench

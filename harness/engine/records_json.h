@@ -76,8 +76,13 @@ inline void from_json(const nlohmann::json& in, PredictionRow& row) {
 }
 
 inline void to_json(nlohmann::json& out, const CellRecord& cell) {
-  out = {{"metrics", cell.metrics},         {"spectra", cell.spectra},       {"confusion", cell.confusion},
-         {"predictions", cell.predictions}, {"loss_curve", cell.loss_curve}, {"candidates", cell.candidates}};
+  out = {{"metrics", cell.metrics},
+         {"spectra", cell.spectra},
+         {"confusion", cell.confusion},
+         {"predictions", cell.predictions},
+         {"probabilities", cell.probabilities},
+         {"loss_curve", cell.loss_curve},
+         {"candidates", cell.candidates}};
   for (const CellColumn& column : kCellColumns) {
     visit_member(column, cell, [&](const auto& value) { out[std::string(column.name)] = value; });
   }
@@ -87,6 +92,7 @@ inline void from_json(const nlohmann::json& in, CellRecord& cell) {
   in.at("spectra").get_to(cell.spectra);
   in.at("confusion").get_to(cell.confusion);
   in.at("predictions").get_to(cell.predictions);
+  in.at("probabilities").get_to(cell.probabilities);
   in.at("loss_curve").get_to(cell.loss_curve);
   in.at("candidates").get_to(cell.candidates);
   for (const CellColumn& column : kCellColumns) {

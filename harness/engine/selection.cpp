@@ -7,11 +7,13 @@
 #include "engine/records_json.h"
 #include "plan/candidates.h"
 #include "plan/planned_cell.h"
+#include "records/best_candidate.h"
 
+#include <nmlbench/dense.h>
 #include <nmlbench/digest.h>
 
 #include <algorithm>
-#include <cmath>
+#include <fstream>
 #include <utility>
 
 #include <fmt/format.h>
@@ -21,9 +23,6 @@ namespace nmlbench {
 namespace {
 
 constexpr const char* kRowsScored = "rows";  // beside accuracy and loss of a trial: how many rows they are means over
-
-// Sums of numbers that are equal may differ in their last bits.
-constexpr double kSameScore = 1e-12;
 
 struct WeightedMean {
   double sum = 0, weight = 0;
@@ -81,23 +80,30 @@ std::string why_none(const std::vector<CandidateRow>& rows) {
                      first.message);
 }
 
-// Null when all have failed. Few rows tie often in accuracy: the other score decides then, and after it the order.
-CandidateRow* best_of(std::vector<CandidateRow>& rows, bool by_loss) {
-  const auto scores = [&](const CandidateRow& row) {
-    const double right = row.accuracy.value(), loss = -row.loss.value();
-    return by_loss ? std::pair(loss, right) : std::pair(right, loss);
-  };
-  const auto better = [&](const CandidateRow& a, const CandidateRow& b) {
-    const auto [first, second] = scores(a);
-    const auto [other_first, other_second] = scores(b);
-    if (std::abs(first - other_first) > kSameScore) return first > other_first;
-    return second > other_second + kSameScore;
-  };
-  CandidateRow* best = nullptr;
-  for (CandidateRow& row : rows) {
-    if (row.status == "done" && (best == nullptr || better(row, *best))) best = &row;
-  }
-  return best;
+// The rows that are held out of a unit, with the labels that heads are given of them; without what a head answered.
+PredictionRow held_out_samples(const Plan& trials, const Cell& trial, const CellRows& own, const torch::Tensor& labels,
+                               std::int64_t classes) {
+  const Task& task = trials.tasks[trial.task];
+  const Split& split = trials.splits[task.train];
+  const std::int64_t n = labels.size(0);
+  const auto* values = dense_data<std::int64_t>(labels);
+  PredictionRow row;
+  row.samples = n;
+  row.classes = classes;
+  row.labels = std::make_shared<const Bytes>(pack_labels({values, static_cast<std::size_t>(n)}, classes));
+  const bool is_feature = split.facts.info.kind == SampleKind::feature;
+  Digest digest;
+  digest.update("held out").update(is_feature ? task.name : split.facts.digest).update(fmt::format("{}", classes));
+  digest.update(dense_data<std::int64_t>(own.held_out), own.held_out.nbytes());
+  row.samples_digest = digest.update(values, labels.nbytes()).hex();
+  return row;
+}
+
+constexpr const char* kHeldOutFile = "held_out.cbor";
+
+std::vector<PredictionRow> read_held_out(const std::filesystem::path& folder) {
+  std::ifstream file(folder / kHeldOutFile, std::ios::binary);
+  return nlohmann::json::from_cbor(file).get<std::vector<PredictionRow>>();
 }
 
 }  // namespace
@@ -110,11 +116,14 @@ double score_held_out(const Plan& trials, const ArtifactCache& cache, const Cont
   for (std::size_t first = 0, last = 0; first < stack.units.size(); first = last) {
     const std::int64_t n = rows[first].held_out.size(0);
     std::vector<torch::Tensor> x, y;
+    std::vector<PredictionRow> samples;
     for (; last < stack.units.size() && rows[last].held_out.size(0) == n; ++last) {
       const Cell& trial = trials.cells[stack.units[last].cells.front()];
       const Features plain = require_features(cache, trials.encodings[trial.tests.front()].id);
       x.push_back(plain.x.index_select(0, rows[last].held_out));
       y.push_back(rows[last].labels.index_select(0, rows[last].held_out));
+      if (trials.keep_probabilities && n > 0)
+        samples.push_back(held_out_samples(trials, trial, rows[last], y.back(), shape.classes));
     }
     if (n == 0) continue;
     const auto unit = static_cast<std::int64_t>(first);
@@ -131,6 +140,9 @@ double score_held_out(const Plan& trials, const ArtifactCache& cache, const Cont
       record.metrics = {{"held out", "id", "accuracy", metrics.accuracy},
                         {"held out", "id", "loss", metrics.loss},
                         {"held out", "id", kRowsScored, static_cast<double>(n)}};
+      if (!trials.keep_probabilities) continue;
+      record.probabilities.push_back(samples[h / g]);
+      record.probabilities.back().packed = packed_probabilities(logits);
     }
     predicted += static_cast<double>(n) * static_cast<double>(x.size() * g);
   }
@@ -151,32 +163,47 @@ Choice choose(const Plan& plan, const Cell& cell, const std::vector<std::vector<
     }
   }
   if (!choice.failure.message.empty()) return choice;
-  CandidateRow* best = trials.empty() ? &choice.candidates.back() : best_of(choice.candidates, plan.selection->by_loss);
-  if (best == nullptr) {
+  const std::optional<std::size_t> best = trials.empty() ? std::optional(choice.candidates.size() - 1)
+                                                         : best_candidate(choice.candidates, plan.selection->by_loss);
+  if (!best) {
     choice.failure = {why_none(choice.candidates)};
     return choice;
   }
-  best->chosen = true;
-  choice.tuner = grid.candidates[static_cast<std::size_t>(best->candidate) - 1];
+  choice.candidates[*best].chosen = true;
+  choice.tuner = grid.candidates[*best];
+  if (trials.empty()) return choice;
+  for (const CellRecord& trial : trials[*best])
+    choice.held_out.insert(choice.held_out.end(), trial.probabilities.begin(), trial.probabilities.end());
   return choice;
 }
 
-std::string Selector::id_of(const Cell& cell) const {
-  return Digest().update("selection/1").update(cell.id).update(device_.is_cpu() ? "cpu" : "gpu").hex();
+std::string Selector::id_of(const Cell& cell, bool with_held_out) const {
+  Digest digest;
+  digest.update("selection/1").update(cell.id).update(device_.is_cpu() ? "cpu" : "gpu");
+  return (with_held_out ? digest.update("with held-out rows") : digest).hex();
 }
 
 std::optional<Choice> Selector::known(const Cell& cell) const {
   if (plan_.selection->rule == Selection::Rule::last) return choose(plan_, cell, {});
   std::optional<Choice> found;
   if (!reuse_) return found;
-  cache_.use_about(ArtifactKind::measurement, id_of(cell), [&](const nlohmann::json& about) {
+  const auto read = [&](const nlohmann::json& about) {
     Choice choice;
     about.at("candidates").get_to(choice.candidates);
     about.at("tune_seconds").get_to(choice.tune_seconds);
     about.at("evaluate_seconds").get_to(choice.evaluate_seconds);
     choice.tuner = plan_.grids[*cell.grid].candidates.at(about.at("chosen").get<std::size_t>() - 1);
     found = std::move(choice);
-  });
+  };
+  if (keeps_held_out()) {
+    cache_.use(ArtifactKind::measurement, id_of(cell, true), [&](const Artifact& artifact) {
+      std::vector<PredictionRow> held_out = read_held_out(artifact.folder);
+      read(*artifact.about);
+      found->held_out = std::move(held_out);
+    });
+  } else if (!cache_.use_about(ArtifactKind::measurement, id_of(cell, false), read)) {
+    cache_.use_about(ArtifactKind::measurement, id_of(cell, true), read);
+  }
   return found;
 }
 
@@ -186,7 +213,12 @@ void Selector::keep(const Cell& cell, const Choice& choice) {
   const auto chosen = std::find_if(choice.candidates.begin(), choice.candidates.end(),
                                    [](const CandidateRow& row) { return row.chosen; });
   try {
-    cache_.publish(ArtifactKind::measurement, id_of(cell), cache_.stage(),
+    Staging staging = cache_.stage();
+    if (keeps_held_out()) {
+      const std::vector<std::uint8_t> bytes = nlohmann::json::to_cbor(choice.held_out);
+      write_file(staging.folder() / kHeldOutFile, {reinterpret_cast<const char*>(bytes.data()), bytes.size()});
+    }
+    cache_.publish(ArtifactKind::measurement, id_of(cell, keeps_held_out()), std::move(staging),
                    {{"what", "selection"},
                     {"candidates", choice.candidates},
                     {"chosen", chosen->candidate},
@@ -214,6 +246,8 @@ const Choice& Selector::choice(std::size_t cell) {
 void Selector::describe(std::size_t cell, CellRecord& record) {
   const Choice& tried = choice(cell);
   record.candidates = tried.candidates;
+  if (record.status == "done")
+    record.probabilities.insert(record.probabilities.end(), tried.held_out.begin(), tried.held_out.end());
   if (record.tune_seconds) *record.tune_seconds += tried.tune_seconds;
   if (record.evaluate_seconds) *record.evaluate_seconds += tried.evaluate_seconds;
 }

@@ -23,13 +23,14 @@ namespace nmlbench {
 struct Choice {
   std::vector<CandidateRow> candidates;           // of its grid; none of a cell without one
   std::optional<std::size_t> tuner;               // Plan::tuners; none: no candidate can be chosen
+  std::vector<PredictionRow> held_out;            // what that one gave each class of each part held out, where kept
   Failure failure;                                // why not
   double tune_seconds = 0, evaluate_seconds = 0;  // of the trials
 };
 
 // Writes what the fitted trials of a stack score on the rows that were held out of each unit, with the labels that
-// heads are given, noise and all, into `records`, one for each head. Returns how many rows were predicted, over all
-// heads.
+// heads are given, noise and all, into `records`, one for each head; and its probabilities, where the plan keeps them.
+// Returns how many rows were predicted, over all heads.
 double score_held_out(const Plan& trials, const ArtifactCache& cache, const Context& context, const Stack& stack,
                       const std::vector<CellRows>& rows, Tuner& tuner, const StackShape& shape,
                       std::vector<CellRecord>& records);
@@ -49,12 +50,14 @@ class Selector {
   void take(std::size_t trial, CellRecord record);
   // Of a cell with a grid that needs no trials, or whose trials are all there.
   const Choice& choice(std::size_t cell);
-  // Writes into the record of such a cell what was tried, and adds what that took to its times.
+  // Writes into the record of such a cell what was tried and what the chosen one answered on held-out rows, and adds
+  // what that took to its times.
   void describe(std::size_t cell, CellRecord& record);
 
  private:
+  bool keeps_held_out() const { return trials_.plan.keep_probabilities; }
   std::optional<Choice> known(const Cell& cell) const;
-  std::string id_of(const Cell& cell) const;
+  std::string id_of(const Cell& cell, bool with_held_out) const;
   void keep(const Cell& cell, const Choice& choice);
 
   const Plan& plan_;

@@ -13,10 +13,11 @@
 namespace nmlbench {
 namespace {
 
-std::string shape_key(const Plan& plan, const Cell& cell, const HeadShape& shape) {
+// Seeds that [stop] adds share no stack with those before them, which would have to run again to fill it.
+std::string stack_key(const Plan& plan, const Cell& cell, const HeadShape& shape) {
   const ResolvedPlugin& tuner = plan.tuners[cell.tuner];
-  return fmt::format("{}\n{}\n{}@{}\n{}\n{}", shape.dim, shape.classes, tuner.name, tuner.revision, tuner.stack_key,
-                     plan.tasks[cell.task].views.pairs);
+  return fmt::format("{}\n{}\n{}@{}\n{}\n{}\n{}", shape.dim, shape.classes, tuner.name, tuner.revision, tuner.stack_key,
+                     plan.tasks[cell.task].views.pairs, plan.batches.batch_of(cell.seed));
 }
 
 // What decides a head's rows, their labels and their order.
@@ -64,7 +65,7 @@ std::vector<Stack> make_stacks(const Plan& plan, const std::vector<std::size_t>&
   std::vector<std::vector<std::size_t>> groups;
   std::map<std::string, std::size_t> group_of;
   for (const std::size_t i : cells) {
-    const std::string key = shape_key(plan, plan.cells[i], shape_of(plan.cells[i]));
+    const std::string key = stack_key(plan, plan.cells[i], shape_of(plan.cells[i]));
     const auto [place, is_new] = group_of.try_emplace(key, groups.size());
     if (is_new) groups.emplace_back();
     groups[place->second].push_back(i);

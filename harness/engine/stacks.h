@@ -24,7 +24,8 @@ struct Stack {
   std::size_t first_cell() const { return units.front().cells.front(); }
 };
 
-// Cells with equal shapes and tuner structure may share a stack, whatever their checkpoint, task, fraction and seed.
+// Cells with equal shapes and tuner structure may share a stack, whatever their checkpoint, task, fraction and, within
+// a batch of [stop], seed.
 struct HeadShape {
   std::int64_t dim = 0;      // D
   std::int64_t classes = 0;  // C

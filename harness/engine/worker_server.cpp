@@ -148,6 +148,7 @@ class Server {
     if (count > 0) keep_shard(plan, index, count);
     if (const auto only = request.at("only").get<std::vector<std::string>>(); !only.empty()) keep_cells(plan, only);
     plan.keep_predictions = request.at("keep_predictions").get<bool>();
+    plan.keep_probabilities = request.at("keep_probabilities").get<bool>();
     if (digest_of_cells(plan) != request.at("cells").get<std::string>()) {
       throw Error("the matrix was changed while it ran; run it again");
     }

@@ -1,11 +1,15 @@
 #include "plan/claim_subjects.h"
 
+#include "plan/planned_cell.h"
+#include "records/setting_labels.h"
 #include "support/words.h"
 
 #include <algorithm>
+#include <map>
 #include <optional>
 #include <set>
-#include <utility>
+#include <string>
+#include <vector>
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -13,29 +17,57 @@
 namespace nmlbench {
 namespace {
 
-// The name of the tuner of each method that cells have: one tuner, or the one that is chosen from a grid.
-std::vector<std::string> names_of_methods(const Plan& plan) {
-  std::set<std::pair<std::size_t, std::optional<std::size_t>>> methods;
-  for (const Cell& cell : plan.cells) methods.emplace(cell.tuner, cell.grid);
-  std::vector<std::string> names;
-  for (const auto& [tuner, grid] : methods) names.push_back(plan.tuners[tuner].name);
-  return names;
+bool has_tests(const Task& task, const std::string& kind) {
+  return std::any_of(task.tests.begin(), task.tests.end(),
+                     [&](const TestSet& test) { return test.ood == (kind == "ood"); });
 }
 
-void require_tuner(const std::string& label, const Location& where, const std::vector<std::string>& names) {
-  const std::string name = tuner_name(label);
-  const auto settings = std::count(names.begin(), names.end(), name);
-  if (settings == 0) {
-    const std::set<std::string> known(names.begin(), names.end());
-    throw ConfigError(where, fmt::format("the matrix has no tuner \"{}\"{}", name,
-                                         suggestion(name, std::vector<std::string>(known.begin(), known.end()))));
+bool is_ratio(double known, double ratio) {
+  return known == ratio || same_number(known, ratio);
+}
+
+// Whether a board of the claim has the cell: "A > B ... at noise 0.1" looks at one level alone.
+bool is_looked_at(const Plan& plan, const Cell& cell, const Claim& claim) {
+  if (!has_tests(plan.tasks[cell.task], claim.kind)) return false;
+  if (claim.form != Claim::Form::better || !claim.ratio) return true;
+  const std::optional<double> ratio = plan.checkpoints[cell.checkpoint].noise_ratio();
+  return ratio && is_ratio(*ratio, *claim.ratio);
+}
+
+// As boards print the settings of the tuner, "" where it has one; none where the claim looks at no cell of it.
+std::set<std::string> settings_of(const Plan& plan, const std::string& tuner, const Claim& claim) {
+  std::set<std::string> params, settings;
+  for (const Cell& cell : plan.cells) {
+    if (plan.tuners[cell.tuner].name == tuner && is_looked_at(plan, cell, claim))
+      params.insert(tuner_params(plan, cell));
   }
-  if (settings > 1 && name == label)
-    throw ConfigError(where, fmt::format("{0} has {1} settings; name one as boards print it, for example \"{0} "
-                                         "(lr=0.1)\"",
-                                         name, settings));
-  if (settings == 1 && name != label)
+  const std::map<std::string, std::string> labels = setting_labels(params);
+  for (const std::string& text : params) settings.insert(labels.at(text));
+  return settings;
+}
+
+std::vector<std::string> tuners_of_cells(const Plan& plan) {
+  std::set<std::string> names;
+  for (const Cell& cell : plan.cells) names.insert(plan.tuners[cell.tuner].name);
+  return {names.begin(), names.end()};
+}
+
+void require_tuner(const std::string& label, const Claim& claim, const Location& where, const Plan& plan) {
+  const std::string name = tuner_name(label);
+  const std::vector<std::string> known = tuners_of_cells(plan);
+  if (std::find(known.begin(), known.end(), name) == known.end())
+    throw ConfigError(where, fmt::format("the matrix has no tuner \"{}\"{}", name, suggestion(name, known)));
+  const std::set<std::string> settings = settings_of(plan, name, claim);
+  if (settings.empty()) throw ConfigError(where, fmt::format("{} has no cell that \"{}\" is about", name, claim.text));
+  if (settings.size() == 1) {
+    if (name == label) return;
     throw ConfigError(where, fmt::format("{0} has one setting, which boards print without brackets: \"{0}\"", name));
+  }
+  for (const std::string& setting : settings) {
+    if (label == fmt::format("{} ({})", name, setting)) return;
+  }
+  throw ConfigError(where, fmt::format("{} has the settings {}; name one: \"{} ({})\"", name,
+                                       fmt::join(settings, " | "), name, *settings.begin()));
 }
 
 void require_noise(double ratio, const Location& where, const Plan& plan) {
@@ -43,18 +75,15 @@ void require_noise(double ratio, const Location& where, const Plan& plan) {
   for (const Checkpoint& checkpoint : plan.checkpoints) {
     if (const std::optional<double> known = checkpoint.noise_ratio()) ratios.insert(*known);
   }
-  const auto is_it = [ratio](double known) { return known == ratio || same_number(known, ratio); };
-  if (std::any_of(ratios.begin(), ratios.end(), is_it)) return;
+  if (std::any_of(ratios.begin(), ratios.end(), [&](double known) { return is_ratio(known, ratio); })) return;
   throw ConfigError(where, ratios.empty() ? std::string("no noise is known of the encoders of the matrix")
                                           : fmt::format("the matrix has no noise ratio {}; it has {}", ratio,
                                                         fmt::join(ratios, ", ")));
 }
 
 void require_test_sets(const std::string& kind, const Location& where, const Plan& plan) {
-  for (const Task& task : plan.tasks) {
-    const auto is_of_kind = [&](const TestSet& test) { return test.ood == (kind == "ood"); };
-    if (std::any_of(task.tests.begin(), task.tests.end(), is_of_kind)) return;
-  }
+  if (std::any_of(plan.tasks.begin(), plan.tasks.end(), [&](const Task& task) { return has_tests(task, kind); }))
+    return;
   throw ConfigError(where, fmt::format("no task has a [[task.test]] of kind \"{}\"", kind));
 }
 
@@ -62,15 +91,14 @@ void require_test_sets(const std::string& kind, const Location& where, const Pla
 
 void require_subjects(const StopSpec& stop, const Plan& plan) {
   if (plan.cells.empty()) return;  // which is told elsewhere
-  const std::vector<std::string> names = names_of_methods(plan);
   for (std::size_t i = 0; i < stop.rule.claims.size(); ++i) {
     const Claim& claim = stop.rule.claims[i];
     const Location& where = stop.where[i];
-    if (!claim.tuner.empty()) require_tuner(claim.tuner, where, names);
-    if (!claim.other.empty()) require_tuner(claim.other, where, names);
     if (claim.ratio) require_noise(*claim.ratio, where, plan);
     require_test_sets(claim.kind, where, plan);
     if (claim.form != Claim::Form::better) require_noise(0.0, where, plan);
+    if (!claim.tuner.empty()) require_tuner(claim.tuner, claim, where, plan);
+    if (!claim.other.empty()) require_tuner(claim.other, claim, where, plan);
   }
 }
 

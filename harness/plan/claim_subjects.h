@@ -6,7 +6,7 @@
 namespace nmlbench {
 
 // Before hours of work: throws ConfigError for a tuner, a noise ratio or a kind of test set that no cell of the plan
-// has, and for a tuner with several settings of which the claim names none.
+// has, and for a setting that boards will not print so: docs/STATISTICS.md, "Claims".
 void require_subjects(const StopSpec& stop, const Plan& plan);
 
 }  // namespace nmlbench

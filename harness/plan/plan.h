@@ -149,6 +149,7 @@ struct Plan {
   std::vector<Cell> cells;                   // by checkpoint, readout, task, noise, fraction, tuner, seed
   std::vector<std::string> cells_elsewhere;  // ids of the cells of other shards
   bool keep_predictions = true;              // in the records; part of no identity
+  bool keep_probabilities = false;           // the same, of all classes and of held-out rows
   bool trials = false;                       // its cells are trials of another plan's (plan/trials.h)
 
   // The encoder of a cell, with its readout.

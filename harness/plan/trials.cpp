@@ -61,6 +61,7 @@ Trials trials_of(const Plan& plan) {
   trials.plan.cells.clear();
   trials.plan.trials = true;
   trials.plan.keep_predictions = false;
+  trials.plan.keep_probabilities = plan.keep_probabilities && plan.selection->parts() > 0;
   trials.plan.analysis.max_rows = 0;
   for (Task& task : trials.plan.tasks) {
     if (plan.selection->parts() > 0) {

@@ -5,6 +5,7 @@
 #include <bit>
 #include <cmath>
 #include <cstring>
+#include <limits>
 
 #include <zlib.h>
 
@@ -54,6 +55,29 @@ Bytes decompressed(std::span<const std::uint8_t> packed, std::size_t expected) {
   return raw;
 }
 
+// Rounded to the nearest, ties to even; beyond the largest finite number, that.
+std::uint16_t to_binary16(float value) {
+  const auto bits = std::bit_cast<std::uint32_t>(value);
+  const std::uint32_t sign = bits >> 16U & 0x8000U, magnitude = bits & 0x7fffffffU;
+  constexpr std::uint32_t kTooLarge = 0x477ff000U, kSmallestNormal = 0x38800000U;  // 65520, 2^-14
+  std::uint32_t half = 0x7bffU;
+  if (magnitude < kSmallestNormal) {
+    half = static_cast<std::uint32_t>(std::nearbyint(std::ldexp(std::bit_cast<float>(magnitude), 24)));
+  } else if (magnitude < kTooLarge) {
+    half = (magnitude + 0xfffU + (magnitude >> 13U & 1U) - 0x38000000U) >> 13U;
+  }
+  return static_cast<std::uint16_t>(sign | half);
+}
+
+// NaN for what is not finite.
+float from_binary16(std::uint16_t half) {
+  const int exponent = half >> 10U & 0x1f, fraction = half & 0x3ff;
+  if (exponent == 0x1f) return std::numeric_limits<float>::quiet_NaN();
+  const auto magnitude =
+      static_cast<float>(exponent == 0 ? std::ldexp(fraction, -24) : std::ldexp(1024 + fraction, exponent - 25));
+  return (half & 0x8000U) != 0 ? -magnitude : magnitude;
+}
+
 }  // namespace
 
 Bytes pack_labels(std::span<const std::int64_t> labels, std::int64_t classes) {
@@ -98,6 +122,25 @@ Predictions unpack_predictions(std::span<const std::uint8_t> packed, std::span<c
   }
   result.p_true.assign(raw.end() - static_cast<std::ptrdiff_t>(n), raw.end());
   return result;
+}
+
+Bytes pack_probabilities(std::span<const float> log_p) {
+  Bytes raw;
+  raw.reserve(log_p.size() * sizeof(std::uint16_t));
+  for (const float value : log_p) append(raw, to_binary16(value), sizeof(std::uint16_t));
+  return compressed(raw);
+}
+
+std::vector<float> unpack_probabilities(std::span<const std::uint8_t> packed, std::int64_t samples,
+                                        std::int64_t classes) {
+  const std::size_t count = static_cast<std::size_t>(samples) * static_cast<std::size_t>(classes);
+  const Bytes raw = decompressed(packed, count * sizeof(std::uint16_t));
+  std::vector<float> log_p(count);
+  for (std::size_t i = 0; i < count; ++i) {
+    log_p[i] = from_binary16(static_cast<std::uint16_t>(integer_at(raw, i, sizeof(std::uint16_t))));
+    if (!(log_p[i] <= 0.0F)) throw Error("a kept probability is none");
+  }
+  return log_p;
 }
 
 }  // namespace nmlbench

@@ -17,17 +17,18 @@ using Bytes = std::vector<std::uint8_t>;
 // Names of the formats below; another format gets another name.
 inline constexpr std::string_view kLabelEncoding = "zlib-uint";
 inline constexpr std::string_view kPredictionEncoding = "zlib-miss-p8";
+inline constexpr std::string_view kProbabilityEncoding = "zlib-log-f16";
 
 // What a head answered on one test set.
 struct PredictionRow {
-  std::string test_set;
+  std::string test_set;  // of probabilities, "": training rows that were held out to choose its parameters
   // Of the test set's data (of frozen features: of the names of task and test set) and of its labels as they are
   // scored. Equal for the same samples in the same order.
   std::string samples_digest;
   std::int64_t samples = 0;  // N
   std::int64_t classes = 0;
   std::shared_ptr<const Bytes> labels;  // pack_labels()
-  Bytes packed;                         // pack_predictions()
+  Bytes packed;                         // pack_predictions(), pack_probabilities()
 };
 
 // labels [N] in [0, classes) -> zlib of N little-endian unsigned integers of 1, 2 or 4 bytes, the fewest that hold
@@ -50,5 +51,12 @@ struct Predictions {
 // `labels`: what unpack_labels() gave. Throws Error when the bytes are not predictions for as many samples.
 Predictions unpack_predictions(std::span<const std::uint8_t> packed, std::span<const std::int32_t> labels,
                                std::int64_t classes);
+
+// The logarithm of each class's probability, samples one after the other -> zlib of as many little-endian IEEE binary16
+// numbers: off by 1/2048 of the logarithm at most, of the probability by 1.8e-4.
+Bytes pack_probabilities(std::span<const float> log_p);
+// [samples * classes]. Throws Error when the bytes are not so many numbers of at most 0.
+std::vector<float> unpack_probabilities(std::span<const std::uint8_t> packed, std::int64_t samples,
+                                        std::int64_t classes);
 
 }  // namespace nmlbench

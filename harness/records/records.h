@@ -89,9 +89,10 @@ struct CellRecord {
   std::vector<MetricRow> metrics;
   std::vector<SpectrumRow> spectra;
   std::vector<ConfusionRow> confusion;
-  std::vector<PredictionRow> predictions;  // none when they are not kept
-  std::vector<float> loss_curve;           // mean training loss of each epoch
-  std::vector<CandidateRow> candidates;    // none without a grid
+  std::vector<PredictionRow> predictions;    // none when they are not kept
+  std::vector<PredictionRow> probabilities;  // the same, of every class; of held-out rows one for each part of them
+  std::vector<float> loss_curve;             // mean training loss of each epoch
+  std::vector<CandidateRow> candidates;      // none without a grid
   // The cell's share of its stack's time, device-synchronised; empty where it was not measured.
   std::optional<double> tune_seconds, evaluate_seconds;
 };

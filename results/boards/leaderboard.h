@@ -44,6 +44,7 @@ struct LeaderboardQuery {
   // Only these cells (what one run planned), whatever matrix they were first measured for.
   std::optional<std::unordered_set<std::string>> cells = std::nullopt;
   bool include_incomplete = false;  // ranks and tests incomplete groups with the others
+  bool names_of_cells = false;      // loads cell_id and created_at, whatever is asked for
   bool superseded = false;          // cells too that the newest plan of their matrix does not have
   // Groups exactly as asked, averages over whatever a group holds: the board must say so.
   bool pooled = false;

@@ -101,7 +101,7 @@ bool needs_names_of_cells(const LeaderboardQuery& query) {
     const CellColumn* column = find_column(name);
     return column != nullptr && column->use == Use::name;
   };
-  return query.cells.has_value() || query.paired_samples ||
+  return query.names_of_cells || query.cells.has_value() || query.paired_samples ||
          std::any_of(query.group_by.begin(), query.group_by.end(), is_name) ||
          std::any_of(query.where.begin(), query.where.end(), [&](const auto& filter) { return is_name(filter.first); });
 }

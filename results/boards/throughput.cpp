@@ -1,5 +1,6 @@
 #include "results/boards/throughput.h"
 
+#include "records/setting_labels.h"
 #include "results/query/filters.h"
 #include "results/query/grouping.h"
 #include "results/query/observations.h"
@@ -51,7 +52,7 @@ void label(std::vector<StageSpeed>& stages, std::string StageSpeed::*owner, KeyV
   std::map<std::string, std::set<std::string>> of_owner;
   for (const StageSpeed& stage : stages) of_owner[stage.*owner].insert((stage.*settings).text);
   std::map<std::string, std::map<std::string, std::string>> labels;
-  for (const auto& [name, texts] : of_owner) labels[name] = shorten(texts, {});
+  for (const auto& [name, texts] : of_owner) labels[name] = setting_labels(texts);
   for (StageSpeed& stage : stages) (stage.*settings).label = labels.at(stage.*owner).at((stage.*settings).text);
 }
 

@@ -38,8 +38,9 @@ struct Table {
   const char* packed = "";
 };
 
-constexpr int kOfFloat = 2;       // position and value of each float of a BLOB
-constexpr int kOfPrediction = 4;  // sample, label, predicted class, probability of the label
+constexpr int kOfFloat = 2;        // position and value of each float of a BLOB
+constexpr int kOfPrediction = 4;   // sample, label, predicted class, probability of the label
+constexpr int kOfProbability = 5;  // sample, label, class, its probability, and that one's logarithm
 
 // Of v_results or v_cells, in the order that the view has them.
 std::vector<Column> cell_columns(const char* view) {
@@ -178,6 +179,18 @@ const std::vector<Table>& tables() {
         {"p_true", Type::real}},
        kOfPrediction,
        kAnswerColumns},
+      {"probabilities",
+       "v_probabilities",
+       {{"cell_id", Type::text},
+        {"test_set", Type::text},
+        {"part", Type::integer},
+        {"sample", Type::integer},
+        {"label", Type::integer},
+        {"class", Type::integer},
+        {"p", Type::real},
+        {"log_p", Type::real}},
+       kOfProbability,
+       kProbabilityColumns},
   };
   return kTables;
 }
@@ -307,8 +320,10 @@ class Unpacker {
       writer_.end_row();
     } else if (table_.unpacked == kOfFloat) {
       write_floats();
-    } else {
+    } else if (table_.unpacked == kOfPrediction) {
       write_predictions();
+    } else {
+      write_probabilities();
     }
   }
 
@@ -339,6 +354,20 @@ class Unpacker {
       writer_.number(fmt::to_string(answers.samples->labels[i]));
       writer_.number(fmt::to_string(answers.given.predicted[i]));
       writer_.number(fmt::format("{:.4f}", answers.given.p_true[i] / 255.0));
+      writer_.end_row();
+    }
+  }
+
+  void write_probabilities() {
+    const ClassProbabilities given = probabilities_of(statement_, static_cast<int>(fixed_), sample_sets_);
+    const auto classes = static_cast<std::size_t>(given.samples->classes);
+    for (std::size_t i = 0; i < given.log_p.size(); ++i) {
+      begin_row();
+      writer_.number(fmt::to_string(i / classes));
+      writer_.number(fmt::to_string(given.samples->labels[i / classes]));
+      writer_.number(fmt::to_string(i % classes));
+      writer_.number(fmt::format("{:.4g}", std::exp(given.log_p[i])));
+      writer_.number(float_text(given.log_p[i]));
       writer_.end_row();
     }
   }

@@ -1,5 +1,6 @@
 #include "results/query/grouping.h"
 
+#include "records/setting_labels.h"
 #include "results/query/oracle.h"
 
 #include <nmlbench/error.h>
@@ -11,7 +12,6 @@
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
-#include <nlohmann/json.hpp>
 
 namespace nmlbench {
 
@@ -316,37 +316,6 @@ std::vector<bool> complete_groups(const Observations& data, const Grouping& grou
   return complete;
 }
 
-std::map<std::string, std::string> shorten(const std::set<std::string>& objects,
-                                           const std::set<std::string>& elsewhere) {
-  std::map<std::string, nlohmann::json> parsed;
-  std::map<std::string, std::set<std::string>> values;
-  for (const std::string& text : objects) {
-    if (text.empty()) continue;
-    nlohmann::json object = nlohmann::json::parse(text, nullptr, false);
-    if (!object.is_object()) object = nlohmann::json::object({{"", text}});
-    for (const std::string& name : elsewhere) object.erase(name);
-    for (const auto& [name, value] : object.items()) values[name].insert(value.dump());
-    parsed.emplace(text, std::move(object));
-  }
-  const bool presets_tell = parsed.size() > 1 && values["preset"].size() == parsed.size();
-  std::map<std::string, std::string> labels = {{"", ""}};
-  for (const auto& [text, object] : parsed) {
-    if (presets_tell) {
-      labels[text] = object.at("preset").get<std::string>();
-      continue;
-    }
-    std::vector<std::string> parts;
-    for (const auto& [name, value] : object.items()) {
-      const bool everywhere = std::all_of(parsed.begin(), parsed.end(),
-                                          [&name = name](const auto& other) { return other.second.contains(name); });
-      if (values[name].size() == 1 && everywhere) continue;
-      parts.push_back(fmt::format("{}={}", name, value.is_string() ? value.get<std::string>() : value.dump()));
-    }
-    labels[text] = fmt::format("{}", fmt::join(parts, ", "));
-  }
-  return labels;
-}
-
 Labels::Labels(const Observations& data, const std::vector<Field>& shown) : data_(data) {
   for (const auto& [owner, parameters] : kOwnedParameters) {
     KeyIndex index(data, {owner, parameters});
@@ -364,7 +333,7 @@ Labels::Labels(const Observations& data, const std::vector<Field>& shown) : data
       elsewhere.emplace(name.substr(name.find('.') + 1));
     }
     for (const auto& [name, objects_of_owner] : objects) {
-      labels_[parameters][name] = shorten(objects_of_owner, elsewhere);
+      labels_[parameters][name] = setting_labels(objects_of_owner, elsewhere);
       for (auto& [text, label] : labels_[parameters][name]) {
         if (parameters == field("selection") && is_oracle(text)) label = "chosen on test";
       }

@@ -61,11 +61,6 @@ std::vector<bool> complete_groups(const Observations& data, const Grouping& grou
 // The column of the parameters of a tuner or encoder.
 Field parameters_of(Field owner);
 
-// The part of JSON objects of parameters that tells them apart, without what is told elsewhere: "lr=0.1, depth=2"; or
-// just the preset, when presets alone do. By the object's text.
-std::map<std::string, std::string> shorten(const std::set<std::string>& objects,
-                                           const std::set<std::string>& elsewhere);
-
 // Texts of columns for people: parameter objects are shortened to what differs between those of one owner ("lr=0.1"),
 // without the parameters that are themselves among the columns `shown`.
 class Labels {

@@ -23,10 +23,10 @@ void require_encoding(const SQLite::Column& column, std::string_view known) {
                           column.getString()));
 }
 
-}  // namespace
+using SampleSets = std::unordered_map<std::string, std::shared_ptr<const SampleSet>>;
 
-Answers answers_of(SQLite::Statement& statement, int first,
-                   std::unordered_map<std::string, std::shared_ptr<const SampleSet>>& sets) {
+// Of the columns that answers and probabilities have alike.
+const std::shared_ptr<const SampleSet>& samples_of(SQLite::Statement& statement, int first, SampleSets& sets) {
   const auto column = [&](int i) { return statement.getColumn(first + i); };
   std::shared_ptr<const SampleSet>& samples = sets[column(0).getString()];
   if (samples == nullptr) {
@@ -36,8 +36,22 @@ Answers answers_of(SQLite::Statement& statement, int first,
     samples = std::make_shared<const SampleSet>(
         SampleSet{column(0).getString(), classes, unpack_labels(bytes_of(column(4)), count, classes)});
   }
-  require_encoding(column(5), kPredictionEncoding);
-  return {samples, unpack_predictions(bytes_of(column(6)), samples->labels, samples->classes)};
+  return samples;
+}
+
+}  // namespace
+
+Answers answers_of(SQLite::Statement& statement, int first, SampleSets& sets) {
+  const std::shared_ptr<const SampleSet>& samples = samples_of(statement, first, sets);
+  require_encoding(statement.getColumn(first + 5), kPredictionEncoding);
+  return {samples, unpack_predictions(bytes_of(statement.getColumn(first + 6)), samples->labels, samples->classes)};
+}
+
+ClassProbabilities probabilities_of(SQLite::Statement& statement, int first, SampleSets& sets) {
+  const std::shared_ptr<const SampleSet>& samples = samples_of(statement, first, sets);
+  require_encoding(statement.getColumn(first + 5), kProbabilityEncoding);
+  const auto count = static_cast<std::int64_t>(samples->labels.size());
+  return {samples, unpack_probabilities(bytes_of(statement.getColumn(first + 6)), count, samples->classes)};
 }
 
 PredictionReader::PredictionReader(const Store& store)
@@ -50,6 +64,29 @@ std::optional<Answers> PredictionReader::read(const std::string& cell_id, const 
   statement_.bind(2, test_set);
   if (!statement_.executeStep()) return std::nullopt;
   return answers_of(statement_, 0, sets_);
+}
+
+ProbabilityReader::ProbabilityReader(const Store& store)
+    : statement_(store.impl().db,
+                 fmt::format("SELECT {} FROM v_probabilities WHERE cell_id = ? AND test_set = ? ORDER BY part",
+                             kProbabilityColumns)) {}
+
+std::optional<ClassProbabilities> ProbabilityReader::of_test_set(const std::string& cell_id,
+                                                                 const std::string& test_set) {
+  statement_.reset();
+  statement_.bind(1, cell_id);
+  statement_.bind(2, test_set);
+  if (!statement_.executeStep()) return std::nullopt;
+  return probabilities_of(statement_, 0, sets_);
+}
+
+std::vector<ClassProbabilities> ProbabilityReader::held_out(const std::string& cell_id) {
+  statement_.reset();
+  statement_.bind(1, cell_id);
+  statement_.bind(2, "");
+  std::vector<ClassProbabilities> parts;
+  while (statement_.executeStep()) parts.push_back(probabilities_of(statement_, 0, sets_));
+  return parts;
 }
 
 }  // namespace nmlbench

@@ -44,10 +44,36 @@ class PredictionReader {
   std::unordered_map<std::string, std::shared_ptr<const SampleSet>> sets_;
 };
 
+// What one cell gave every class of each sample.
+struct ClassProbabilities {
+  std::shared_ptr<const SampleSet> samples;
+  std::vector<float> log_p;  // [N * classes], natural logarithms, samples one after the other
+};
+
+class ProbabilityReader {
+ public:
+  explicit ProbabilityReader(const Store& store);
+
+  // Of a test set. Nothing when they were not kept. Throws Error when they are damaged, or packed as a newer nmlbench
+  // does.
+  std::optional<ClassProbabilities> of_test_set(const std::string& cell_id, const std::string& test_set);
+  // Of the training rows that [selection] held out, one for each part of them.
+  std::vector<ClassProbabilities> held_out(const std::string& cell_id);
+
+ private:
+  SQLite::Statement statement_;
+  std::unordered_map<std::string, std::shared_ptr<const SampleSet>> sets_;
+};
+
 // Columns of v_predictions from `first` on, in the order of kAnswerColumns, as answers. `sets`: those unpacked before.
 inline constexpr const char* kAnswerColumns =
     "samples_digest, samples, classes, labels_encoding, labels, predictions_encoding, predictions";
 Answers answers_of(SQLite::Statement& statement, int first,
                    std::unordered_map<std::string, std::shared_ptr<const SampleSet>>& sets);
+// The same of v_probabilities.
+inline constexpr const char* kProbabilityColumns =
+    "samples_digest, samples, classes, labels_encoding, labels, probabilities_encoding, probabilities";
+ClassProbabilities probabilities_of(SQLite::Statement& statement, int first,
+                                    std::unordered_map<std::string, std::shared_ptr<const SampleSet>>& sets);
 
 }  // namespace nmlbench

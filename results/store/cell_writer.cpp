@@ -145,6 +145,9 @@ CellWriter::CellWriter(SQLite::Database& db)
       confusion_(db, "INSERT INTO confusion (cell, test_set, classes, counts) VALUES (?, ?, ?, ?)"),
       curve_(db, "INSERT INTO curves (cell, loss) VALUES (?, ?)"),
       prediction_(db, "INSERT INTO predictions (cell, test_set, sample_set, encoding, packed) VALUES (?, ?, ?, ?, ?)"),
+      probability_(db,
+                   "INSERT INTO probabilities (cell, test_set, part, sample_set, encoding, packed)"
+                   " VALUES (?, ?, ?, ?, ?, ?)"),
       candidate_(db,
                  "INSERT INTO candidates (cell, candidate, params, status, message, chosen, accuracy, loss)"
                  " VALUES (?, ?, ?, ?, ?, ?, ?, ?)") {}
@@ -195,6 +198,14 @@ void CellWriter::insert_metrics(std::int64_t row, const CellRecord& cell) {
   }
 }
 
+// Of `sample_sets`.
+std::int64_t CellWriter::samples_of(const PredictionRow& answers) {
+  return sample_sets_.row_of_key(answers.samples_digest, [&](SQLite::Statement& insert) {
+    execute(insert, answers.samples_digest, answers.samples, answers.classes, std::string(kLabelEncoding),
+            *answers.labels);
+  });
+}
+
 void CellWriter::insert_parts(std::int64_t row, const CellRecord& cell) {
   for (const SpectrumRow& spectrum : cell.spectra) {
     execute(spectrum_, row, spectrum.test_set, spectrum.space, spectrum.center, spectrum.rows, spectrum.values);
@@ -204,11 +215,13 @@ void CellWriter::insert_parts(std::int64_t row, const CellRecord& cell) {
   }
   if (!cell.loss_curve.empty()) execute(curve_, row, cell.loss_curve);
   for (const PredictionRow& prediction : cell.predictions) {
-    const std::int64_t samples = sample_sets_.row_of_key(prediction.samples_digest, [&](SQLite::Statement& insert) {
-      execute(insert, prediction.samples_digest, prediction.samples, prediction.classes, std::string(kLabelEncoding),
-              *prediction.labels);
-    });
-    execute(prediction_, row, prediction.test_set, samples, std::string(kPredictionEncoding), prediction.packed);
+    execute(prediction_, row, prediction.test_set, samples_of(prediction), std::string(kPredictionEncoding),
+            prediction.packed);
+  }
+  std::int64_t part = 0;  // of the held-out rows, in order
+  for (const PredictionRow& given : cell.probabilities) {
+    execute(probability_, row, given.test_set, given.test_set.empty() ? part++ : 0, samples_of(given),
+            std::string(kProbabilityEncoding), given.packed);
   }
   for (const CandidateRow& candidate : cell.candidates) {
     execute(candidate_, row, candidate.candidate, candidate.params, candidate.status, candidate.message,

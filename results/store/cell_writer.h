@@ -41,12 +41,13 @@ class CellWriter {
   bool is_done(const CellRecord& cell);
   std::int64_t insert_cell(std::int64_t run, const CellRecord& cell);
   void insert_metrics(std::int64_t row, const CellRecord& cell);
+  std::int64_t samples_of(const PredictionRow& answers);
   void insert_parts(std::int64_t row, const CellRecord& cell);
 
   SQLite::Database& db_;
   Names sources_, tuners_, test_sets_, metric_names_, sample_sets_;
   SQLite::Statement remove_id_, remove_coordinates_, done_, cell_, metric_, spectrum_, confusion_, curve_, prediction_,
-      candidate_;
+      probability_, candidate_;
 };
 
 }  // namespace nmlbench

@@ -124,6 +124,13 @@ INSERT OR IGNORE INTO main.predictions (cell, test_set, sample_set, encoding, pa
         UNION ALL SELECT target, source FROM temp.done_in_both) n
   JOIN src.predictions p ON p.cell = n.source
   JOIN src.sample_sets s ON s.sample_set = p.sample_set JOIN main.sample_sets m ON m.digest = s.digest;
+INSERT OR IGNORE INTO main.probabilities (cell, test_set, part, sample_set, encoding, packed)
+  SELECT n.target, p.test_set, p.part, m.sample_set, p.encoding, p.packed
+  FROM (SELECT c.cell AS target, n.source_cell AS source
+        FROM temp.new_cells n JOIN main.cells c ON c.cell_id = n.cell_id
+        UNION ALL SELECT target, source FROM temp.done_in_both) n
+  JOIN src.probabilities p ON p.cell = n.source
+  JOIN src.sample_sets s ON s.sample_set = p.sample_set JOIN main.sample_sets m ON m.digest = s.digest;
 INSERT INTO main.curves (cell, loss)
   SELECT c.cell, v.loss
   FROM temp.new_cells n JOIN main.cells c ON c.cell_id = n.cell_id JOIN src.curves v ON v.cell = n.source_cell;

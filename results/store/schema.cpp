@@ -7,6 +7,7 @@
 #include "migration_6_sql.inc"
 #include "migration_7_sql.inc"
 #include "migration_8_sql.inc"
+#include "migration_9_sql.inc"
 #include "schema_sql.inc"
 
 #include <nmlbench/error.h>
@@ -108,7 +109,8 @@ const std::vector<std::string>& migrations() {
     const std::map<int, More> more = {{5, {kMigration5Sql, kRecipesOfOldCells}},
                                       {6, {kMigration6Sql, ""}},
                                       {7, {kMigration7Sql, ""}},
-                                      {8, {"", kMigration8Sql}}};
+                                      {8, {"", kMigration8Sql}},
+                                      {9, {"", kMigration9Sql}}};
     int newest = more.rbegin()->first;
     for (const CellColumn& column : kCellColumns) newest = std::max(newest, column.since);
     for (int version = kScriptedVersions + 1; version <= newest; ++version) {

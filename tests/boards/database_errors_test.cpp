@@ -18,8 +18,9 @@ void expect_refused(const Scratch& scratch, const std::string& db, const std::st
   const std::vector<std::vector<std::string>> verbs{
       {"leaderboard", "--db", db}, {"leaderboard", "--noise-effect", "--db", db},
       {"throughput", "--db", db},  {"show", "abc", "--db", db},
-      {"export", "--db", db},      {"compare", db, db},
-      {"merge", "out.sqlite", db}, {"merge", db, "good.sqlite"}};
+      {"export", "--db", db},      {"posthoc", "ensemble", "--db", db},
+      {"compare", db, db},         {"merge", "out.sqlite", db},
+      {"merge", db, "good.sqlite"}};
   for (const auto& arguments : verbs) {
     const Finished finished = run(scratch, arguments);
     EXPECT_EQ(finished.status, 2) << arguments[0];

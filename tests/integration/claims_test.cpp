@@ -158,6 +158,25 @@ TEST_F(Stop, ShardsMergedAfterEachBatchComeToTheSame) {
             count(scratch_ / "merged.sqlite", "SELECT count(*) FROM cells"));
 }
 
+// Neither heads nor trials of earlier batches are fitted again, though all could share a stack with the new ones.
+TEST_F(Stop, ABatchTrainsItsOwnSeedsAlone) {
+  std::string matrix = kProbes;
+  matrix.replace(matrix.find("claim = ["), matrix.find("effect") - matrix.find("claim = ["),
+                 "claim = \"linear-probe (lr=[0.0002,0.05]) > linear-probe (lr=0.04) on id\"\n");
+  matrix.insert(matrix.find("[stop]"), "[selection]\nover = [\"lr\"]\n\n");
+  scratch_.write("probes.toml", matrix);
+  const auto steps = [&](const char* most) {
+    const Finished finished =
+        run(scratch_, {"run", "probes.toml", "--stack-heads", "64", "--set", fmt::format("stop.max_seeds={}", most)});
+    EXPECT_EQ(finished.status, 0) << finished.err;
+    return count(scratch_ / "nmlbench.sqlite", "SELECT total(items) FROM v_throughput WHERE stage = 'tune'");
+  };
+  const std::int64_t of_three = steps("3");
+  EXPECT_GT(of_three, 0);
+  EXPECT_EQ(of_three % 3, 0);
+  EXPECT_EQ(steps("7"), of_three / 3 * 7);
+}
+
 // A task that cannot be read fails in every seed.
 TEST_F(Stop, WhereNoSeedCountsItEndsWithStatus1) {
   std::string matrix = kProbes;
@@ -190,6 +209,10 @@ TEST_F(Stop, AMistakeInAClaimIsToldBeforeAnythingRuns) {
       run(scratch_, {"run", "probes.toml", "--set", "stop.claim=[\"linear-prob > linear-probe on id\"]"});
   EXPECT_EQ(finished.status, 2);
   EXPECT_THAT(finished.err, AllOf(HasSubstr("stop.claim"), HasSubstr("did you mean \"linear-probe\"")));
+  const Finished label = run(scratch_, {"run", "probes.toml", "--set",
+                                        "stop.claim=[\"linear-probe (lr=0.050) > linear-probe (lr=0.04) on id\"]"});
+  EXPECT_EQ(label.status, 2);
+  EXPECT_THAT(label.err, HasSubstr("linear-probe has the settings lr=0.0002 | lr=0.04 | lr=0.05; name one"));
   EXPECT_FALSE(std::filesystem::exists(scratch_ / "nmlbench.sqlite"));
 }
 

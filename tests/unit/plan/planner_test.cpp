@@ -268,8 +268,12 @@ TEST(Plan, ClaimsSpeakOfWhatIsThere) {
               HasSubstr("stop.claim: the matrix has no tuner \"nmtun\"; did you mean \"nmtune\""));
   EXPECT_THAT(mistake("nmtune > mpl on ood"), HasSubstr("no tuner \"mpl\""));
   EXPECT_THAT(mistake("nmtune (lr=0.1) > mlp on ood"), HasSubstr("has one setting"));
-  EXPECT_THAT(mistake("nmtune > mlp on ood", {"tuner[2].lr=[0.1, 0.01]"}),
-              HasSubstr("nmtune has 2 settings; name one"));
+  const std::vector<std::string> two_rates = {"tuner[2].lr=[0.1, 0.01]"};
+  const auto names_them = HasSubstr("nmtune has the settings lr=0.01 | lr=0.1; name one: \"nmtune (lr=0.01)\"");
+  EXPECT_EQ(mistake("nmtune (lr=0.1) > nmtune (lr=0.01) on ood", two_rates), "");
+  EXPECT_THAT(mistake("nmtune > mlp on ood", two_rates), names_them);
+  EXPECT_THAT(mistake("mlp > nmtune (lr=0.10) on ood", two_rates), names_them);
+  EXPECT_THAT(mistake("noise hurts ood with nmtune (0.1)", two_rates), names_them);
   // what [selection] chooses from is one tuner
   EXPECT_EQ(mistake("nmtune > mlp on ood", {"tuner[2].lr=[0.1, 0.01]", "selection={ holdout = 0.2, over = [\"lr\"] }"}),
             "");
@@ -277,6 +281,25 @@ TEST(Plan, ClaimsSpeakOfWhatIsThere) {
   EXPECT_THAT(mistake("noise hurts ood", {"pretrain.noise.ratio=[0.3]"}), HasSubstr("no noise ratio 0;"));
   EXPECT_THAT(mistake("nmtune > mlp on ood", {"task.test[1].kind=id", "task.test[1].name=x"}),
               HasSubstr("kind \"ood\""));
+}
+
+// As boards print them: presets alone tell these apart.
+TEST(Plan, ClaimsNameSettingsAsBoardsDo) {
+  const auto mistake = [](const std::string& claim) -> std::string {
+    try {
+      plan_of(std::string(testing::kTiny) + "preset = \"paper\"\n[[tuner]]\nplugin = \"nmtune\"\nepochs = 2\n" +
+              "preset = \"official\"\n[[exclude]]\ntuner = \"mlp\"\nnoise_ratio = 0.3\n" +
+              "[stop]\nclaim = [\n  'mlp > linear-probe on id',\n  '" + claim + "'\n]\neffect = 1\nmax_seeds = 9\n");
+    } catch (const ConfigError& error) {
+      return error.what();
+    }
+    return "";
+  };
+  EXPECT_EQ(mistake("nmtune (official) > nmtune (paper) on ood"), "");
+  EXPECT_THAT(mistake("nmtune (preset=official) > mlp on ood"),
+              HasSubstr("m.toml:42:3: stop.claim[1]: nmtune has the settings official | paper; name one"));
+  EXPECT_EQ(mistake("nmtune (paper) > mlp on ood at noise 0"), "");
+  EXPECT_THAT(mistake("nmtune (paper) > mlp on ood at noise 0.3"), HasSubstr("mlp has no cell that"));
 }
 
 TEST(Plan, PairedCellsShareTheirDraws) {

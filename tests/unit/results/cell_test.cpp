@@ -27,6 +27,8 @@ class CellTest : public ResultsTest {
     cell.confusion.push_back({"photo", 3, {{0, 0, 5}, {0, 2, 1}, {1, 1, 4}, {2, 0, 2}}});
     cell.spectra.push_back({"photo", "raw", "column", 12, {2.0F, 0.5F}});
     cell.predictions = testing::with_answers(cell, "photo", "id", {0, 1, 2}, {0, 1, 0}, 3).predictions;
+    cell.probabilities = cell.predictions;
+    cell.probabilities[0].packed = pack_probabilities(std::vector<float>(9, -1.0986F));
     cell.loss_curve = {1.5F, 1.0F, 0.1F};
     cell.tune_seconds = 0.25;
     cell.selection = R"({"metric":"accuracy","rule":"holdout"})";
