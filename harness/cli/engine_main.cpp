@@ -19,7 +19,7 @@ int main(int argc, char** argv) {
                                        add_claims,
                                        add_throughput,
                                        add_compare,
-                                       add_show,
+                                       add_quoting_show,
                                        add_export,
                                        add_illustrated_report,
                                        add_merge,
