@@ -12,24 +12,9 @@ int main(int argc, char** argv) {
   using namespace nmlbench::cli;
   nmlbench::set_warning_sink([](const std::string& line) { spdlog::warn("{}", line); });
   static constexpr AddVerb kVerbs[] = {
-      add_run,
-      add_plan,
-      add_plugins,
-      add_new_plugin,
-      add_leaderboard,
-      add_claims,
-      add_posthoc,
-      add_throughput,
-      add_compare,
-      add_quoting_show,
-      add_export,
-      add_illustrated_report,
-      add_merge,
-      add_features,
-      add_checkpoints,
-      add_sheet,
-      add_doctor,
-      add_verify,
+      add_run,     add_plan,       add_plugins,     add_new_plugin,   add_leaderboard, add_claims,
+      add_posthoc, add_throughput, add_compare,     add_quoting_show, add_export,      add_illustrated_report,
+      add_merge,   add_features,   add_checkpoints, add_sheet,        add_doctor,      add_verify,
       add_worker,
   };
   const int status = run_program(argc, argv, kVerbs);

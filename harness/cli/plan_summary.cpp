@@ -23,43 +23,48 @@ namespace {
 
 using nlohmann::json;
 
-// A trial leaves out what is held out.
-double rows_of(const Plan& plan, const Cell& cell) {
-  return training_rows(plan, cell) * (cell.part ? plan.selection->share_kept() : 1);
-}
-
 // Steps of a head that trains for `epochs` in batches, when its tuner has such parameters.
 double head_steps(const Plan& plan, const Cell& cell) {
   const ResolvedPlugin& tuner = plan.tuners[cell.tuner];
   const std::string epochs = tuner.parameter(Role::epochs), batch_size = tuner.parameter(Role::batch_size);
   if (epochs.empty() || batch_size.empty()) return 0;
   const auto batch = static_cast<double>(tuner.params.integer(batch_size));
-  return static_cast<double>(tuner.params.integer(epochs)) * std::ceil(rows_of(plan, cell) / batch);
+  return static_cast<double>(tuner.params.integer(epochs)) * std::ceil(training_rows(plan, cell) / batch);
 }
 
 // Rows that a cell which moves its encoder trains on, in all epochs.
 double trained_rows(const Plan& plan, const Cell& cell) {
   const ResolvedPlugin& tuner = plan.tuners[cell.tuner];
   const std::string epochs = tuner.parameter(Role::epochs);
-  return epochs.empty() ? 0 : static_cast<double>(tuner.params.integer(epochs)) * rows_of(plan, cell);
+  return epochs.empty() ? 0 : static_cast<double>(tuner.params.integer(epochs)) * training_rows(plan, cell);
 }
 
 // Training encodings that no cell reads, since all tuners on them move the encoder.
 std::set<std::size_t> unread_encodings(const Plan& plan) {
   std::set<std::size_t> unread, read;
   for (const Cell& cell : plan.cells) {
-    (plan.tuners[cell.tuner].reads_training_features() ? read : unread).insert(cell.train);
+    (reads_training_features(plan, cell) ? read : unread).insert(cell.train);
     read.insert(cell.tests.begin(), cell.tests.end());
   }
   for (const std::size_t encoding : read) unread.erase(encoding);
   return unread;
 }
 
-// Of the trials before one of its candidates can be chosen.
-double steps_to_choose(const Plan& plan, const Cell& cell) {
-  double steps = 0;
-  for (const Cell& trial : trials_of(plan, cell)) steps += head_steps(plan, trial);
-  return steps;
+// What is left to do for a cell: head-steps, or rows where its tuner moves the encoder, those of the trials before one
+// of its candidates can be chosen included.
+double work_of(const Plan& plan, const Cell& cell) {
+  if (!plan.tuners[cell.tuner].moves_encoder()) {
+    double steps = head_steps(plan, cell);
+    for (const Cell& trial : trials_of(plan, cell)) steps += head_steps(plan, trial);
+    return steps;
+  }
+  std::map<std::pair<std::string, std::int64_t>, double> fits;  // candidates may share one
+  for (const Cell& trial : trials_of(plan, cell)) {
+    fits[{plan.tuners[trial.tuner].stack_key, trial.part.value_or(0)}] = trained_rows(plan, trial);
+  }
+  double rows = trained_rows(plan, cell);
+  for (const auto& [fit, own] : fits) rows += own;
+  return rows;
 }
 
 json stage_json(const StageCount& stage, const std::string& unit) {
@@ -127,15 +132,14 @@ PlanSummary summarise(const Plan& plan, const ArtifactCache& cache, const KnownC
   for (const Task& task : plan.tasks) test_sets[task.spec] = task.tests.size();
   for (const auto& [task, tests] : test_sets) summary.test_sets += static_cast<std::int64_t>(tests);
   for (const Cell& cell : plan.cells) {
-    const bool moves_encoder = plan.tuners[cell.tuner].moves_encoder();
-    StageCount& stage = moves_encoder ? summary.fine_tunings : summary.cells;
+    StageCount& stage = plan.tuners[cell.tuner].moves_encoder() ? summary.fine_tunings : summary.cells;
     ++stage.total;
     if (known.done.count(cell.id) > 0) {
       ++stage.known;
       continue;
     }
     if (known.failed.count(cell.id) > 0) ++summary.failed_before;
-    stage.work += moves_encoder ? trained_rows(plan, cell) : head_steps(plan, cell) + steps_to_choose(plan, cell);
+    stage.work += work_of(plan, cell);
     for (const std::string& obstacle : obstacles_of(plan, cell)) ++summary.obstacles[obstacle];
   }
   return summary;

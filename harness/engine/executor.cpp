@@ -48,7 +48,7 @@ class Executor {
     const auto cell_of_trial = [&](std::size_t trial) { return all_trials.of[trial].cell; };
     Work cells{plan_, [&](std::size_t cell) { return pending_.count(cell) > 0; }};
     Work trials{all_trials.plan, [&](std::size_t trial) {
-                  return pending_.count(cell_of_trial(trial)) > 0 && selector_.needs_trials(cell_of_trial(trial));
+                  return pending_.count(cell_of_trial(trial)) > 0 && selector_.needs_trial(trial);
                 }};
     if (!pending_.empty()) {
       cells.add(packer_.pack(plan_, able(plan_, [](std::size_t cell) { return cell; })));
@@ -59,10 +59,12 @@ class Executor {
     }
     fail_unencoded();
     for (Work* work : {&cells, &trials}) drop_unencoded(*work);
-    if (!give_up()) run_stacks(trials, "select", [&](StackResult& result) { take_trials(result); });
-    if (!give_up()) cells.add(packer_.pack(plan_, chosen_cells()));
-    if (!give_up()) run_stacks(cells, "tune, evaluate", [&](StackResult& result) { take_cells(result); });
-    if (!give_up()) run_fine_tunings(fine_tune_jobs(plan_, cells.wanted));
+    if (!give_up()) run_stacks(trials, "select", [&](StackResult& result) { take_trials(result.cells); });
+    if (!give_up()) cells.add(packer_.pack(plan_, decide_cells(/*moving_encoders=*/false)));
+    if (!give_up()) run_stacks(cells, "tune, evaluate", [&](StackResult& result) { take_cells(result.cells); });
+    if (!give_up()) run_fine_tunings(trials, "select by fits", [&](auto& result) { take_long_trials(result.cells); });
+    if (!give_up()) decide_cells(/*moving_encoders=*/true);
+    if (!give_up()) run_fine_tunings(cells, "fine-tune, evaluate", [&](auto& result) { take_cells(result.cells); });
     if (!give_up()) measure_alignments(plan_, options_, cache_, sink_);
     return summary_;
   }
@@ -105,7 +107,7 @@ class Executor {
   // Plan::encodings that a cell, or a trial, reads. Both number the tuners alike.
   std::vector<std::size_t> features_of(const Cell& cell) const {
     std::vector<std::size_t> encodings = cell.tests;
-    if (plan_.tuners[cell.tuner].reads_training_features()) encodings.push_back(cell.train);
+    if (reads_training_features(plan_, cell)) encodings.push_back(cell.train);
     return encodings;
   }
 
@@ -196,34 +198,44 @@ class Executor {
     return run_by_halves(plan, options_.device, stack, [&](const Stack& part) { return runner.run(part); });
   }
 
-  void take_trials(StackResult& result) {
-    for (auto& [trial, record] : result.cells) {
+  using Records = std::map<std::size_t, CellRecord>;
+
+  void take_trials(Records& trials) {
+    for (auto& [trial, record] : trials) {
       if (selector_.needs_trials(selector_.trials().of[trial].cell)) selector_.take(trial, std::move(record));
     }
   }
 
-  // Cells with a grid that got their tuner; where none can be chosen the cell has failed.
-  std::vector<std::size_t> chosen_cells() {
+  void take_long_trials(Records& trials) {
+    for (const auto& [trial, record] : trials) selector_.keep_trial(trial, record);
+    take_trials(trials);
+  }
+
+  // Gives cells with a grid their tuner, those that move encoders or the others, and returns them. Where none can be
+  // chosen the cell has failed and is not pending any more.
+  std::vector<std::size_t> decide_cells(bool moving_encoders) {
     std::vector<std::size_t> cells;
     std::vector<CellRecord> failed;
-    for (const std::size_t cell : pending_) {
-      if (!plan_.cells[cell].grid) continue;
+    std::erase_if(pending_, [&](std::size_t cell) {
+      Cell& own = plan_.cells[cell];
+      if (!own.grid || plan_.tuners[own.tuner].moves_encoder() != moving_encoders) return false;
       const Choice& choice = selector_.choice(cell);
       if (choice.tuner) {
-        plan_.cells[cell].tuner = *choice.tuner;
+        own.tuner = *choice.tuner;
         cells.push_back(cell);
-      } else {
-        failed.push_back(failed_cell(plan_, plan_.cells[cell], options_.device, choice.failure));
-        selector_.describe(cell, failed.back());
+        return false;
       }
-    }
+      failed.push_back(failed_cell(plan_, own, options_.device, choice.failure));
+      selector_.describe(cell, failed.back());
+      return true;
+    });
     report(failed);
     return cells;
   }
 
-  void take_cells(StackResult& result) {
+  void take_cells(Records& cells) {
     std::vector<CellRecord> wanted;
-    for (auto& [cell, record] : result.cells) {
+    for (auto& [cell, record] : cells) {
       if (pending_.count(cell) == 0) continue;
       if (plan_.cells[cell].grid) selector_.describe(cell, record);
       wanted.push_back(std::move(record));
@@ -231,27 +243,33 @@ class Executor {
     report(wanted);
   }
 
-  // Small encoders train fastest on few threads each, several at once; a GPU takes one at a time.
-  void run_fine_tunings(const std::vector<FineTuneJob>& jobs) {
+  // Small encoders train fastest on few threads each, several at once; a GPU takes one at a time. `take`: [one thread
+  // at a time].
+  void run_fine_tunings(const Work& work, const char* phase, const std::function<void(FineTuneResult&)>& take) {
+    const std::vector<FineTuneJob> jobs = fine_tune_jobs(work.plan, work.wanted);
     if (jobs.empty()) return;
     double rows = 0;
     int threads = 1;
     for (const FineTuneJob& job : jobs) {
-      rows += job_rows(plan_, job);
-      threads = std::max(threads, job_threads(plan_, job));
+      rows += job_rows(work.plan, job);
+      threads = std::max(threads, job_threads(work.plan, job));
     }
     const int most = options_.device.is_cpu() ? std::max(1, options_.threads / threads) : 1;
-    SplitPool splits(plan_, uses_of_splits(plan_, jobs));
-    progress_.begin("fine-tune, evaluate", rows, plan_.sample_unit());
+    SplitPool splits(work.plan, uses_of_splits(work.plan, jobs));
+    progress_.begin(phase, rows, plan_.sample_unit());
     run_workers(
         std::clamp(static_cast<int>(jobs.size()), 1, most), options_.threads, jobs.size(),
         [&](std::size_t i) {
-          at::set_num_threads(job_threads(plan_, jobs[i]));
-          const FineTuneResult result = run_fine_tuning(jobs[i], splits);
-          take_fit(result);
+          at::set_num_threads(job_threads(work.plan, jobs[i]));
+          FineTuneResult result = run_fine_tuning(work.plan, jobs[i], splits);
           const bool again = std::any_of(result.cells.begin(), result.cells.end(),
                                          [](const auto& cell) { return cell.second.transient; });
-          if (!again) forget_partial(plan_, jobs[i], cache_);
+          {
+            const std::lock_guard lock(mutex_);
+            take(result);
+            for (const StageRecord& stage : result.stages) sink_.stage(stage);
+          }
+          if (!again) forget_partial(work.plan, jobs[i], cache_);
         },
         [&] {
           const std::lock_guard lock(mutex_);
@@ -260,19 +278,11 @@ class Executor {
     progress_.end();
   }
 
-  FineTuneResult run_fine_tuning(const FineTuneJob& job, SplitPool& splits) {
-    if (options_.isolation != nullptr && options_.isolation->covers(plan_, job)) {
-      return options_.isolation->run_fine_tuning(plan_, job, options_.device, progress_);
+  FineTuneResult run_fine_tuning(const Plan& plan, const FineTuneJob& job, SplitPool& splits) {
+    if (options_.isolation != nullptr && options_.isolation->covers(plan, job)) {
+      return options_.isolation->run_fine_tuning(plan, job, options_.device, progress_);
     }
-    return run_fine_tune_job(plan_, job, splits, {cache_, progress_, options_.device, options_.stop}, raw_, labels_);
-  }
-
-  void take_fit(const FineTuneResult& result) {
-    std::vector<CellRecord> cells;
-    for (const auto& [cell, record] : result.cells) cells.push_back(record);
-    const std::lock_guard lock(mutex_);
-    report(cells);
-    for (const StageRecord& stage : result.stages) sink_.stage(stage);
+    return run_fine_tune_job(plan, job, splits, {cache_, progress_, options_.device, options_.stop}, raw_, labels_);
   }
 
   void report(const std::vector<CellRecord>& cells) {

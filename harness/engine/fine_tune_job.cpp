@@ -6,12 +6,12 @@
 #include "engine/fine_tune.h"
 #include "engine/process.h"
 #include "engine/sample_batch.h"
+#include "engine/selection.h"
 #include "engine/training_rows.h"
 #include "plan/planned_cell.h"
 #include "registry/registry.h"
 
 #include <nmlbench/compat.h>
-#include <nmlbench/digest.h>
 
 #include <algorithm>
 #include <chrono>
@@ -28,41 +28,13 @@ using Clock = std::chrono::steady_clock;
 
 constexpr std::int64_t kPredictBatch = 256;  // as encodings are made: kernels may round differently for other sizes
 
-const Cell& first_cell(const Plan& plan, const FineTuneJob& job) {
-  return plan.cells[job.cells.front()];
-}
-
-const ResolvedPlugin& tuner_of(const Plan& plan, const FineTuneJob& job) {
-  return plan.tuners[first_cell(plan, job).tuner];
-}
-
-// What cells of one fit have in common.
-std::string fit_id(const Plan& plan, const Cell& cell) {
-  const ResolvedPlugin& tuner = plan.tuners[cell.tuner];
-  Digest digest;
-  digest.update("fit/1").update(plan.checkpoints[cell.checkpoint].id).update(plan.encodings[cell.train].id);
-  digest.update(plan.tasks[cell.task].name).update(fmt::format("{} {}", cell.fraction, cell.seed));
-  if (cell.noise) digest.update(plan.task_noise_ids[*cell.noise]);
-  digest.update(fmt::format("{}@{}{}", tuner.name, tuner.revision, tuner.stack_key));
-  return digest.hex();
-}
-
-double test_rows(const Plan& plan, const Cell& cell) {
-  double rows = 0;
-  for (const TestSet& test : plan.tasks[cell.task].tests) {
-    rows += static_cast<double>(plan.splits[test.split].facts.info.size);
-  }
-  return rows;
-}
-
 double time_since(Clock::time_point begin) {
   return std::chrono::duration<double>(Clock::now() - begin).count();
 }
 
-// What one test set is predicted as.
-struct TestPredictions {
+struct TunedPredictions {
   Tensor logits;    // float32 [N, C], CPU
-  Tensor features;  // float32 [R, D], CPU, of the spectrum's rows
+  Tensor features;  // float32 [R, D], CPU, of those that were asked for
 };
 
 class Runner {
@@ -71,10 +43,10 @@ class Runner {
          TaskLabelTable& labels)
       : plan_(plan),
         job_(job),
-        cell_(first_cell(plan, job)),
+        cell_(plan.cells[job.cells.front()]),
         task_(plan.tasks[cell_.task]),
         checkpoint_(plan.checkpoints[cell_.checkpoint]),
-        plugin_(tuner_of(plan, job)),
+        plugin_(plan.tuners[cell_.tuner]),
         splits_(splits),
         context_(context),
         raw_(raw),
@@ -139,7 +111,7 @@ class Runner {
     hooks.stop = context_.stop;
     hooks.advance = [this](double count) { context_.progress.advance(count); };
     hooks.epoch = [this](std::int64_t epoch, double loss) {
-      context_.progress.epoch({cell_.id, name_for_people(), epoch, how_.optim.epochs, loss});
+      context_.progress.epoch({fit_id(plan_, cell_), name_for_people(), epoch, how_.optim.epochs, loss});
     };
     report_ = fine_tune(*tuned_, how_, rows, draws_, context_.device, hooks);
     fit_peak_ = peak_bytes(context_.device);
@@ -161,7 +133,8 @@ class Runner {
     if (!checkpoint_.noise_name().empty()) {
       encoder += fmt::format(", {} {:g}", checkpoint_.noise_name(), checkpoint_.noise_ratio().value_or(0));
     }
-    return fmt::format("{} on {}, task {}, seed {}", plugin_.name, encoder, task_.name, cell_.seed);
+    return fmt::format("{}{} on {}, task {}, seed {}", plan_.trials ? "trial of " : "", plugin_.name, encoder,
+                       task_.name, cell_.seed);
   }
 
   LinearHead first_head() {
@@ -204,7 +177,11 @@ class Runner {
     record.tune_seconds = (probe_seconds_ + report_.all_seconds) / static_cast<double>(job_.cells.size());
     try {
       tuned_->go_to(share_of(index));
-      for (std::size_t t = 0; t < task_.tests.size() && record.status != "failed"; ++t) measure_test(t, record);
+      if (is_scored_on_held_out(plan_, cell)) {
+        measure_held_out(record);
+      } else {
+        for (std::size_t t = 0; t < task_.tests.size() && record.status != "failed"; ++t) measure_test(t, record);
+      }
     } catch (...) {
       const Failure failure = failure_of_current_exception();
       fail(record, failure);
@@ -224,30 +201,44 @@ class Runner {
       const Features frozen = require_features(context_.cache, plan_.encodings[encoding].id);
       raw = raw_.get(encoding, frozen.x.index_select(0, rows), plan_.analysis.center_rows);
     }
-    TestPredictions predictions;
-    double done = 0;
-    with_smaller_batches(kPredictBatch, "evaluating", "samples", [&](std::int64_t batch) {
-      context_.progress.advance(-std::exchange(done, 0));  // of a try that did not fit
-      predictions = predict(*split, rows, batch, done);
-      predict_batch_ = batch;
-    });
-    tested_ += static_cast<double>(split->info().size);
+    const TunedPredictions predictions = predict(*split, torch::arange(split->info().size), rows);
     scorer.score(predictions.logits, predictions.features, raw, record);
   }
 
-  TestPredictions predict(const SplitData& split, const Tensor& spectrum_rows, std::int64_t batch, double& done) const {
+  // The samples as they are, as test sets have them.
+  void measure_held_out(CellRecord& record) {
+    if (own_.held_out.size(0) == 0) return;
+    const TunedPredictions predictions = predict(*split_, own_.held_out, torch::empty({0}, torch::kInt64));
+    score_held_out(predictions.logits, own_.labels.index_select(0, own_.held_out), record);
+  }
+
+  // Of the N samples `rows`; and the features of those at the places `wanted` among them.
+  TunedPredictions predict(const SplitData& split, const Tensor& rows, const Tensor& wanted) {
+    TunedPredictions predictions;
+    double done = 0;
+    with_smaller_batches(kPredictBatch, "evaluating", "samples", [&](std::int64_t batch) {
+      context_.progress.advance(-std::exchange(done, 0));  // of a try that did not fit
+      predictions = predict(split, rows, wanted, batch, done);
+      predict_batch_ = batch;
+    });
+    tested_ += static_cast<double>(rows.size(0));
+    return predictions;
+  }
+
+  TunedPredictions predict(const SplitData& split, const Tensor& rows, const Tensor& wanted, std::int64_t batch,
+                           double& done) const {
     const Tf32Guard tf32(context_.device, plan_.encode.precision == Precision::tf32);
     const InputSpec input = encoder_->input();
-    const std::int64_t n = split.info().size;
+    const std::int64_t n = rows.size(0);
     std::vector<Tensor> logits, features;
     for (std::int64_t begin = 0; begin < n; begin += batch) {
       context_.check_stop();
       const std::int64_t end = std::min(begin + batch, n);
-      const Prediction part = tuned_->predict(sample_batch(split, torch::arange(begin, end), input, context_.device),
+      const Prediction part = tuned_->predict(sample_batch(split, rows.slice(0, begin, end), input, context_.device),
                                               plan_.encode.precision);
       logits.push_back(part.logits.cpu());
-      const Tensor wanted = spectrum_rows.masked_select((spectrum_rows >= begin) & (spectrum_rows < end)) - begin;
-      features.push_back(part.features.cpu().index_select(0, wanted));
+      const Tensor here = wanted.masked_select((wanted >= begin) & (wanted < end)) - begin;
+      features.push_back(part.features.cpu().index_select(0, here));
       context_.progress.advance(static_cast<double>(end - begin));
       done += static_cast<double>(end - begin);
     }
@@ -304,45 +295,6 @@ class Runner {
 
 }  // namespace
 
-std::vector<FineTuneJob> fine_tune_jobs(const Plan& plan, const std::function<bool(std::size_t cell)>& wanted) {
-  std::vector<FineTuneJob> jobs;
-  std::map<std::string, std::size_t> job_of;
-  for (std::size_t i = 0; i < plan.cells.size(); ++i) {
-    if (!plan.tuners[plan.cells[i].tuner].moves_encoder() || !wanted(i)) continue;
-    const auto [place, is_new] = job_of.try_emplace(fit_id(plan, plan.cells[i]), jobs.size());
-    if (is_new) jobs.emplace_back();
-    jobs[place->second].cells.push_back(i);
-  }
-  return jobs;
-}
-
-int job_threads(const Plan& plan, const FineTuneJob& job) {
-  return static_cast<int>(tuner_of(plan, job).params.integer("threads"));
-}
-
-double job_rows(const Plan& plan, const FineTuneJob& job) {
-  const Cell& cell = first_cell(plan, job);
-  const auto epochs = static_cast<double>(tuner_of(plan, job).params.integer("epochs"));
-  return training_rows(plan, cell) * epochs + test_rows(plan, cell) * static_cast<double>(job.cells.size());
-}
-
-std::vector<std::size_t> encodings_of(const Plan& plan, const FineTuneJob& job) {
-  const Cell& cell = first_cell(plan, job);
-  std::vector<std::size_t> encodings = cell.tests;
-  if (tuner_of(plan, job).reads_training_features()) encodings.push_back(cell.train);
-  return encodings;
-}
-
-std::vector<std::size_t> uses_of_splits(const Plan& plan, const std::vector<FineTuneJob>& jobs) {
-  std::vector<std::size_t> uses(plan.splits.size());
-  for (const FineTuneJob& job : jobs) {
-    const Task& task = plan.tasks[first_cell(plan, job).task];
-    ++uses[task.train];
-    for (const TestSet& test : task.tests) uses[test.split] += job.cells.size();
-  }
-  return uses;
-}
-
 FineTuneResult run_fine_tune_job(const Plan& plan, const FineTuneJob& job, SplitPool& splits,
                                  const StageContext& context, RawSpectra& raw, TaskLabelTable& labels) {
   try {
@@ -358,10 +310,6 @@ FineTuneResult failed_job(const Plan& plan, const FineTuneJob& job, torch::Devic
   for (const std::size_t cell : job.cells)
     result.cells.emplace(cell, failed_cell(plan, plan.cells[cell], device, failure));
   return result;
-}
-
-void forget_partial(const Plan& plan, const FineTuneJob& job, ArtifactCache& cache) {
-  PartialFile(cache, fit_id(plan, first_cell(plan, job))).remove();
 }
 
 }  // namespace nmlbench

@@ -17,7 +17,8 @@
 
 namespace nmlbench {
 
-// One fit: a checkpoint, task, noise, fraction, seed and tuner, whose cells differ in per_head() parameters alone.
+// One fit: a checkpoint, task, noise, fraction, held-out part, seed and tuner, whose cells differ in per_head()
+// parameters alone.
 struct FineTuneJob {
   std::vector<std::size_t> cells;  // Plan::cells that are wanted
 };
@@ -27,7 +28,14 @@ struct FineTuneResult {
   std::vector<StageRecord> stages;
 };
 
-// The jobs of those cells of the plan that are `wanted` and whose tuner moves the encoder.
+// What cells of one fit have in common.
+std::string fit_id(const Plan& plan, const Cell& cell);
+
+// A trial that is scored on what is held out from it, and on no test set.
+bool is_scored_on_held_out(const Plan& plan, const Cell& cell);
+
+// The jobs of those cells of the plan that are `wanted` and whose tuner moves the encoder; of a grid, the tuner that it
+// has by now.
 std::vector<FineTuneJob> fine_tune_jobs(const Plan& plan, const std::function<bool(std::size_t cell)>& wanted);
 
 // CPU threads of a job, part of its tuner's parameters.
@@ -35,10 +43,6 @@ int job_threads(const Plan& plan, const FineTuneJob& job);
 
 // Rows to train on and to predict, for progress.
 double job_rows(const Plan& plan, const FineTuneJob& job);
-
-// The encodings that a job reads: of the test sets, for the spectra of frozen features, and of the training rows where
-// the head begins as a probe.
-std::vector<std::size_t> encodings_of(const Plan& plan, const FineTuneJob& job);
 
 // For a SplitPool: how often these jobs acquire each split.
 std::vector<std::size_t> uses_of_splits(const Plan& plan, const std::vector<FineTuneJob>& jobs);

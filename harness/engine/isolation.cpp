@@ -6,6 +6,7 @@
 #include <nmlbench/surroundings.h>
 
 #include <algorithm>
+#include <map>
 
 #include <ATen/Parallel.h>
 #include <fmt/format.h>
@@ -43,6 +44,13 @@ void expect(const json& answer) {
 
 const ResolvedPlugin& tuner_of_cell(const Plan& plan, std::size_t cell) {
   return plan.tuners[plan.cells[cell].tuner];
+}
+
+// Of each of these cells; one with a grid has the one that was chosen here.
+std::map<std::size_t, std::size_t> tuners_of(const Plan& plan, const std::vector<std::size_t>& cells) {
+  std::map<std::size_t, std::size_t> tuners;
+  for (const std::size_t cell : cells) tuners.emplace(cell, plan.cells[cell].tuner);
+  return tuners;
 }
 
 }  // namespace
@@ -276,11 +284,9 @@ std::int64_t Isolation::stack_bound(const Plan& plan, const std::vector<std::siz
 StackResult Isolation::run_stack(const Plan& plan, const Stack& stack, torch::Device device) {
   const std::string who = name_of(tuner_of_cell(plan, stack.first_cell()));
   return run_by_halves(plan, device, stack, [&](const Stack& part) {
-    std::vector<std::size_t> tuners;  // a cell with a grid has the one that was chosen here
-    for (const Unit& unit : part.units) {
-      for (const std::size_t cell : unit.cells) tuners.push_back(plan.cells[cell].tuner);
-    }
-    return ask(who, {{"what", "stack"}, {"trials", plan.trials}, {"stack", part}, {"tuners", tuners}})
+    std::vector<std::size_t> cells;
+    for (const Unit& unit : part.units) cells.insert(cells.end(), unit.cells.begin(), unit.cells.end());
+    return ask(who, {{"what", "stack"}, {"trials", plan.trials}, {"stack", part}, {"tuners", tuners_of(plan, cells)}})
         .get<StackResult>();
   });
 }
@@ -288,7 +294,9 @@ StackResult Isolation::run_stack(const Plan& plan, const Stack& stack, torch::De
 FineTuneResult Isolation::run_fine_tuning(const Plan& plan, const FineTuneJob& job, torch::Device device,
                                           ProgressListener& progress) {
   try {
-    return ask(suspects(plugins_of(plan, job)), {{"what", "fine-tune"}, {"job", job}}, &progress).get<FineTuneResult>();
+    const json request = {
+        {"what", "fine-tune"}, {"trials", plan.trials}, {"job", job}, {"tuners", tuners_of(plan, job.cells)}};
+    return ask(suspects(plugins_of(plan, job)), request, &progress).get<FineTuneResult>();
   } catch (...) {
     const Failure failure = failure_of_current_exception();
     return failed_job(plan, job, device, failure);

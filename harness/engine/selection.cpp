@@ -14,6 +14,7 @@
 
 #include <algorithm>
 #include <fstream>
+#include <iterator>
 #include <utility>
 
 #include <fmt/format.h>
@@ -108,6 +109,17 @@ std::vector<PredictionRow> read_held_out(const std::filesystem::path& folder) {
 
 }  // namespace
 
+void score_held_out(const torch::Tensor& logits, const torch::Tensor& labels, CellRecord& record) {
+  if (record.status == "failed") return;
+  if (!torch::isfinite(logits).all().item<bool>()) {
+    return fail(record, {"the predictions on held-out rows are not finite"});
+  }
+  const Metrics metrics = classification_metrics(logits, labels);
+  record.metrics = {{"held out", "id", "accuracy", metrics.accuracy},
+                    {"held out", "id", "loss", metrics.loss},
+                    {"held out", "id", kRowsScored, static_cast<double>(labels.size(0))}};
+}
+
 double score_held_out(const Plan& trials, const ArtifactCache& cache, const Context& context, const Stack& stack,
                       const std::vector<CellRows>& rows, Tuner& tuner, const StackShape& shape,
                       std::vector<CellRecord>& records) {
@@ -130,17 +142,9 @@ double score_held_out(const Plan& trials, const ArtifactCache& cache, const Cont
     const StackOutput output = predict_all(tuner, unit, shape, x, torch::empty({0}, torch::kInt64), context);
     for (std::size_t h = 0; h < x.size() * g; ++h) {
       CellRecord& record = records[first * g + h];
-      if (record.status == "failed") continue;
       const torch::Tensor logits = output.logits[static_cast<std::int64_t>(h)];
-      if (!torch::isfinite(logits).all().item<bool>()) {
-        fail(record, {"the predictions on held-out rows are not finite"});
-        continue;
-      }
-      const Metrics metrics = classification_metrics(logits, y[h / g]);
-      record.metrics = {{"held out", "id", "accuracy", metrics.accuracy},
-                        {"held out", "id", "loss", metrics.loss},
-                        {"held out", "id", kRowsScored, static_cast<double>(n)}};
-      if (!trials.keep_probabilities) continue;
+      score_held_out(logits, y[h / g], record);
+      if (!trials.keep_probabilities || record.status == "failed") continue;
       record.probabilities.push_back(samples[h / g]);
       record.probabilities.back().packed = packed_probabilities(logits);
     }
@@ -181,6 +185,16 @@ std::string Selector::id_of(const Cell& cell, bool with_held_out) const {
   Digest digest;
   digest.update("selection/1").update(cell.id).update(device_.is_cpu() ? "cpu" : "gpu");
   return (with_held_out ? digest.update("with held-out rows") : digest).hex();
+}
+
+std::string Selector::id_of_trial(std::size_t trial) const {
+  const auto [cell, candidate] = trials_.of[trial];
+  const std::int64_t part = trials_.plan.cells[trial].part.value_or(0);
+  return Digest()
+      .update("trial/1")
+      .update(id_of(plan_.cells[cell], false))
+      .update(fmt::format("{} {}", candidate, part))
+      .hex();
 }
 
 std::optional<Choice> Selector::known(const Cell& cell) const {
@@ -236,6 +250,45 @@ bool Selector::needs_trials(std::size_t cell) {
   if (!choice) return true;
   choices_.emplace(cell, std::move(*choice));
   return false;
+}
+
+// Of those that move an encoder, whose fits are long, the scores are kept one by one.
+bool Selector::needs_trial(std::size_t trial) {
+  const auto [cell, candidate] = trials_.of[trial];
+  const Cell& own = trials_.plan.cells[trial];
+  if (!needs_trials(cell)) return false;
+  if (!plan_.tuners[own.tuner].moves_encoder() || !reuse_) return true;
+  const auto taken = records_.find(cell);
+  if (taken != records_.end() && taken->second[candidate].count(own.part.value_or(0)) > 0) return false;
+  std::optional<CellRecord> found;
+  cache_.use_about(ArtifactKind::measurement, id_of_trial(trial), [&](const nlohmann::json& about) {
+    CellRecord record;
+    record.status = "done";
+    about.at("metrics").get_to(record.metrics);
+    record.tune_seconds = about.at("tune_seconds").get<double>();
+    record.evaluate_seconds = about.at("evaluate_seconds").get<double>();
+    found = std::move(record);
+  });
+  if (!found) return true;
+  take(trial, std::move(*found));
+  return false;
+}
+
+void Selector::keep_trial(std::size_t trial, const CellRecord& record) {
+  if (record.status != "done") return;
+  std::vector<MetricRow> scores;  // others may be NaN, which JSON does not have
+  std::copy_if(record.metrics.begin(), record.metrics.end(), std::back_inserter(scores), [](const MetricRow& row) {
+    return row.metric == "accuracy" || row.metric == "loss" || row.metric == kRowsScored;
+  });
+  try {
+    cache_.publish(ArtifactKind::measurement, id_of_trial(trial), cache_.stage(),
+                   {{"what", "trial"},
+                    {"metrics", scores},
+                    {"tune_seconds", record.tune_seconds.value_or(0)},
+                    {"evaluate_seconds", record.evaluate_seconds.value_or(0)}});
+  } catch (const Error& error) {
+    spdlog::warn("what a trial scored is not kept, and it runs again when this run is interrupted: {}", error.what());
+  }
 }
 
 const Choice& Selector::choice(std::size_t cell) {

@@ -28,6 +28,10 @@ struct Choice {
   double tune_seconds = 0, evaluate_seconds = 0;  // of the trials
 };
 
+// Writes what a fitted trial scores on held-out rows into its record, unless that has failed: logits float32 [n, C] and
+// labels int64 [n], CPU, n > 0.
+void score_held_out(const torch::Tensor& logits, const torch::Tensor& labels, CellRecord& record);
+
 // Writes what the fitted trials of a stack score on the rows that were held out of each unit, with the labels that
 // heads are given, noise and all, into `records`, one for each head; and its probabilities, where the plan keeps them.
 // Returns how many rows were predicted, over all heads.
@@ -46,8 +50,12 @@ class Selector {
   const Trials& trials() const { return trials_; }
   // Whether trials have to be run for this cell (of the plan) first: not without a grid, not when its choice is known.
   bool needs_trials(std::size_t cell);
+  // Whether this trial has to be run: not when the cell needs none, and not when its score is known.
+  bool needs_trial(std::size_t trial);
   // A record for trial `trial`.
   void take(std::size_t trial, CellRecord record);
+  // Keeps what a trial that moved its encoder scored, until the cell's choice is made and kept.
+  void keep_trial(std::size_t trial, const CellRecord& record);
   // Of a cell with a grid that needs no trials, or whose trials are all there.
   const Choice& choice(std::size_t cell);
   // Writes into the record of such a cell what was tried and what the chosen one answered on held-out rows, and adds
@@ -58,6 +66,7 @@ class Selector {
   bool keeps_held_out() const { return trials_.plan.keep_probabilities; }
   std::optional<Choice> known(const Cell& cell) const;
   std::string id_of(const Cell& cell, bool with_held_out) const;
+  std::string id_of_trial(std::size_t trial) const;
   void keep(const Cell& cell, const Choice& choice);
 
   const Plan& plan_;

@@ -49,7 +49,8 @@ bool is_held_out(std::int64_t place, std::int64_t label, std::int64_t rows, cons
 }  // namespace
 
 double training_rows(const Plan& plan, const Cell& cell) {
-  return cell.fraction * static_cast<double>(plan.splits[plan.tasks[cell.task].train].facts.info.size);
+  const double kept = cell.part ? plan.selection->share_kept() : 1;
+  return kept * cell.fraction * static_cast<double>(plan.splits[plan.tasks[cell.task].train].facts.info.size);
 }
 
 torch::Tensor subset_rows(const torch::Tensor& labels, double fraction, const Stream& draws) {

@@ -13,8 +13,8 @@
 
 namespace nmlbench {
 
-// Rows that a cell's fraction leaves of its training split, near enough for progress, estimates and packing: the subset
-// itself is rounded by class.
+// Rows that a cell trains on: what its fraction leaves of its training split, and of that what is not held out from it,
+// near enough for progress, estimates and packing: the subset itself is rounded by class.
 double training_rows(const Plan& plan, const Cell& cell);
 
 // A class-stratified subset: int(n_c * fraction) rows of each class, at least one of those that occur (PAPER.md,

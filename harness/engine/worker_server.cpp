@@ -13,6 +13,7 @@
 
 #include <nmlbench/surroundings.h>
 
+#include <map>
 #include <mutex>
 #include <optional>
 #include <thread>
@@ -88,6 +89,15 @@ struct Stages {
     return *trials;
   }
 
+  // With the tuners that its cells got.
+  const Plan& plan_with_tuners(const json& request) {
+    Plan& own = plan_of(request);
+    for (const auto& [cell, tuner] : request.at("tuners").get<std::map<std::size_t, std::size_t>>()) {
+      own.cells.at(cell).tuner = tuner;
+    }
+    return own;
+  }
+
   Plan plan;
   std::optional<Plan> trials;
   ArtifactCache cache;
@@ -122,7 +132,7 @@ class Server {
       return draw_task_labels(plan, plan.cells.at(request.at("cell").get<std::size_t>()));
     }
     if (what == "job") return job(stages, request.at("job").get<CheckpointJob>());
-    if (what == "fine-tune") return fine_tune(stages, request.at("job").get<FineTuneJob>());
+    if (what == "fine-tune") return fine_tune(stages, request);
     if (what == "bound") {
       StackSizer sizer(stages.plan_of(request), stages.cache, stages.device, stages.threads, nullptr);
       return sizer.bound(request.at("cells").get<std::vector<std::size_t>>(), request.at("shape").get<HeadShape>());
@@ -176,12 +186,8 @@ class Server {
 
   static json stack(Stages& stages, const json& request) {
     const Stack stack = request.at("stack").get<Stack>();
-    Plan& plan = stages.plan_of(request);
-    auto tuner = request.at("tuners").begin();
-    for (const Unit& unit : stack.units) {
-      for (const std::size_t cell : unit.cells) plan.cells.at(cell).tuner = (tuner++)->get<std::size_t>();
-    }
-    return StackRunner(plan, stages.cache, stages.context, stages.raw, stages.labels).run(stack);
+    return StackRunner(stages.plan_with_tuners(request), stages.cache, stages.context, stages.raw, stages.labels)
+        .run(stack);
   }
 
   static json noise(Stages& stages, std::size_t checkpoint) {
@@ -195,10 +201,12 @@ class Server {
     return run_checkpoint_job(stages.plan, job, splits, context);
   }
 
-  json fine_tune(Stages& stages, const FineTuneJob& job) {
-    SplitPool splits(stages.plan, uses_of_splits(stages.plan, {job}));
+  json fine_tune(Stages& stages, const json& request) {
+    const Plan& plan = stages.plan_with_tuners(request);
+    const auto job = request.at("job").get<FineTuneJob>();
+    SplitPool splits(plan, uses_of_splits(plan, {job}));
     const StageContext context{stages.cache, progress_, stages.device, nullptr};
-    return run_fine_tune_job(stages.plan, job, splits, context, stages.raw, stages.labels);
+    return run_fine_tune_job(plan, job, splits, context, stages.raw, stages.labels);
   }
 
   ProgressSender progress_;

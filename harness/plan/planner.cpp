@@ -131,7 +131,9 @@ class Planner {
   void prepare_selection(Cell& cell) {
     const Task& task = plan_.tasks[cell.task];
     const Selection& selection = *plan_.selection;
-    if (selection.parts() > 0) add_encoding(cell.checkpoint, cell.readout, task.train);
+    if (selection.parts() > 0 && !plan_.tuners[cell.tuner].moves_encoder()) {
+      add_encoding(cell.checkpoint, cell.readout, task.train);
+    }
     if (selection.rule == Selection::Rule::holdout && !selection.refit) cell.part = 0;
     const bool has_id =
         std::any_of(task.tests.begin(), task.tests.end(), [](const TestSet& test) { return !test.ood; });

@@ -13,9 +13,12 @@ TestSet held_out_of(const Task& task) {
   return test;
 }
 
-// Plan::encodings of what a trial is scored on.
+// Plan::encodings of what a trial is scored on. One that moves its encoder predicts held-out samples itself.
 std::vector<std::size_t> scored_on(const Plan& plan, const Cell& cell) {
-  if (plan.selection->parts() > 0) return {plain_training_features(plan, cell)};
+  if (plan.selection->parts() > 0) {
+    if (plan.tuners[cell.tuner].moves_encoder()) return {};
+    return {plain_training_features(plan, cell)};
+  }
   const Task& task = plan.tasks[cell.task];
   std::vector<std::size_t> tests;
   for (std::size_t i = 0; i < task.tests.size(); ++i) {
@@ -33,6 +36,13 @@ std::size_t plain_training_features(const Plan& plan, const Cell& cell) {
            encoding.split == plan.tasks[cell.task].train && encoding.views.count == 0;
   });
   return static_cast<std::size_t>(found - plan.encodings.begin());
+}
+
+bool reads_training_features(const Plan& plan, const Cell& cell) {
+  if (!cell.grid) return plan.tuners[cell.tuner].reads_training_features();
+  const std::vector<std::size_t>& candidates = plan.grids[*cell.grid].candidates;
+  return std::any_of(candidates.begin(), candidates.end(),
+                     [&](std::size_t candidate) { return plan.tuners[candidate].reads_training_features(); });
 }
 
 std::vector<Cell> trials_of(const Plan& plan, const Cell& cell) {

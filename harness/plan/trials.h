@@ -27,6 +27,9 @@ Trials trials_of(const Plan& plan);
 // Those of one cell, without ids. None without a grid, and when the rule asks for none (last).
 std::vector<Cell> trials_of(const Plan& plan, const Cell& cell);
 
+// Whether the cell's tuner, or one of its candidates, reads the frozen features of its training rows.
+bool reads_training_features(const Plan& plan, const Cell& cell);
+
 // The encoding of the training split as evaluation would see it, without views: Plan::encodings.
 std::size_t plain_training_features(const Plan& plan, const Cell& cell);
 

@@ -23,11 +23,6 @@ void TunerTable::fill() {
 void TunerTable::add(const Location& where, std::vector<ResolvedPlugin> candidates) {
   Method method{plan_.tuners.size(), std::nullopt};
   if (candidates.size() > 1) {
-    if (candidates.front().moves_encoder()) {
-      throw ConfigError(where, fmt::format("[selection] chooses for tuners on frozen features alone, and {} moves the "
-                                           "encoder; write one value for {}",
-                                           candidates.front().name, fmt::join(plan_.selection->over, ", ")));
-    }
     method.grid = plan_.grids.size();
     Grid grid;
     grid.params = grid_params(candidates);
