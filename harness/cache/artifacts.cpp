@@ -14,7 +14,6 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 #include <spdlog/spdlog.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -64,16 +63,10 @@ Staging::~Staging() {
   }
 }
 
-ArtifactLock::~ArtifactLock() {
-  if (descriptor_ >= 0) ::close(descriptor_);
-}
-
-ArtifactCache::ArtifactCache(fs::path root) : root_(fs::absolute(std::move(root))) {
-  for (const char* folder : {"tmp", "locks"}) {
-    std::error_code error;
-    fs::create_directories(root_ / folder, error);
-    if (error) fail(root_ / folder, "create", error.value());
-  }
+ArtifactCache::ArtifactCache(fs::path root) : root_(fs::absolute(std::move(root))), leases_(root_ / "leases") {
+  std::error_code error;
+  fs::create_directories(root_ / "tmp", error);
+  if (error) fail(root_ / "tmp", "create", error.value());
   if (::access((root_ / "tmp").c_str(), W_OK) != 0) fail(root_ / "tmp", "write", errno);
   remove_leftovers();
 }
@@ -186,20 +179,19 @@ void ArtifactCache::publish(ArtifactKind kind, const std::string& id, Staging st
   sync_path(target.parent_path(), O_RDONLY | O_DIRECTORY);
 }
 
-ArtifactLock ArtifactCache::lock(const std::string& id, const std::atomic<bool>* stop) const {
-  const fs::path file = root_ / "locks" / id;
-  const int descriptor = ::open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666);
-  if (descriptor < 0) fail(file, "create", errno);
-  ArtifactLock lock(descriptor);
+Lease ArtifactCache::lock(const std::string& id, const std::atomic<bool>* stop) {
   bool told = false;
-  while (::flock(descriptor, LOCK_EX | LOCK_NB) != 0) {
-    if (errno != EWOULDBLOCK && errno != EINTR) fail(file, "lock", errno);
+  while (true) {
+    if (std::optional<Lease> lease = leases_.take(id)) return std::move(*lease);
     if (stop != nullptr && stop->load()) throw Interrupted();
-    if (!told) spdlog::info("waiting for another process that computes {}", id.substr(0, 12));
-    told = true;
+    if (!told) {
+      const std::optional<LeaseState> other = leases_.look(id);
+      spdlog::info("waiting for {}, which computes {}",
+                   other && other->owner ? to_text(*other->owner) : "another process", id.substr(0, 12));
+      told = true;
+    }
     std::this_thread::sleep_for(std::chrono::milliseconds(200));
   }
-  return lock;
 }
 
 std::uintmax_t disk_usage(const fs::path& folder) {

@@ -27,6 +27,8 @@ int main(int argc, char** argv) {
                                        add_checkpoints,
                                        add_sheet,
                                        add_doctor,
+                                       add_status,
+                                       add_submit,
                                        add_verify,
                                        add_worker};
   const int status = run_program(argc, argv, kVerbs);

@@ -46,12 +46,6 @@ void load_or_restore(Encoder& encoder, torch::Device device, const std::function
 }
 
 // "resnet-tiny, symmetric 0.3, seed 1"
-std::string name_for_people(const Checkpoint& checkpoint) {
-  const std::optional<double> ratio = checkpoint.noise_ratio();
-  return fmt::format("{}, {}{}, seed {}", checkpoint.encoder_name(), checkpoint.noise_name(),
-                     ratio ? fmt::format(" {:g}", *ratio) : "", checkpoint.seed);
-}
-
 // What a step learns from.
 struct Lesson {
   Batch batch;
@@ -104,6 +98,9 @@ class Trainer {
     while (static_cast<std::int64_t>(facts_.loss_curve.size()) < optim_.epochs) {
       run_epoch(static_cast<std::int64_t>(facts_.loss_curve.size()));
       save_partial();
+      const auto done = static_cast<std::int64_t>(facts_.loss_curve.size());
+      context_.progress.epoch(
+          {checkpoint_.id, name_for_people(checkpoint_), done, optim_.epochs, facts_.loss_curve.back()});
     }
     partial_.wait();
     optimizer_->use_average();
@@ -137,7 +134,6 @@ class Trainer {
                               epoch + 1, loss));
     }
     facts_.loss_curve.push_back(loss);
-    context_.progress.epoch({checkpoint_.id, name_for_people(checkpoint_), epoch + 1, optim_.epochs, loss});
   }
 
   torch::Tensor step(std::int64_t step, const torch::Tensor& rows) {
@@ -327,6 +323,15 @@ torch::Tensor epoch_order(std::int64_t samples, std::int64_t repeats, const Stre
   return draws.permutation(samples).repeat_interleave(repeats).slice(0, 0, samples);
 }
 
+std::string name_for_people(const Checkpoint& checkpoint) {
+  std::string name = checkpoint.encoder_name();
+  if (!checkpoint.noise_name().empty()) {
+    const std::optional<double> ratio = checkpoint.noise_ratio();
+    name += fmt::format(", {}{}", checkpoint.noise_name(), ratio ? fmt::format(" {:g}", *ratio) : "");
+  }
+  return checkpoint.trained() ? fmt::format("{}, seed {}", name, checkpoint.seed) : name;
+}
+
 std::optional<CheckpointFacts> read_checkpoint_facts(const Checkpoint& checkpoint, const ArtifactCache& cache) {
   std::optional<CheckpointFacts> facts;
   cache.use_about(ArtifactKind::checkpoint, checkpoint.id, [&](const json& about) { facts = facts_from(about); });
@@ -373,7 +378,7 @@ CheckpointFacts obtain_checkpoint(const Plan& plan, const Checkpoint& checkpoint
   };
   // several fine-tunings load it at once
   if (context.cache.use(ArtifactKind::checkpoint, checkpoint.id, load)) return facts;
-  const ArtifactLock lock = context.cache.lock(checkpoint.id, context.stop);
+  const Lease lock = context.cache.lock(checkpoint.id, context.stop);
   if (context.cache.use(ArtifactKind::checkpoint, checkpoint.id, load)) return facts;
   facts = Trainer(checkpoint, encoder, splits, context).train();
   publish(plan, checkpoint, encoder, facts, context.cache);

@@ -55,6 +55,9 @@ void set_readouts(Encoder& encoder, const Checkpoint& checkpoint, const std::vec
 CheckpointFacts obtain_checkpoint(const Plan& plan, const Checkpoint& checkpoint, Encoder& encoder,
                                   const SplitSource& splits, const StageContext& context);
 
+// "resnet-tiny, symmetric 0.3, seed 1".
+std::string name_for_people(const Checkpoint& checkpoint);
+
 // What a finished checkpoint in the cache says of itself; nothing when the cache has none.
 std::optional<CheckpointFacts> read_checkpoint_facts(const Checkpoint& checkpoint, const ArtifactCache& cache);
 
