@@ -53,6 +53,15 @@ const char* folder_of(ArtifactKind kind) {
   return "others";
 }
 
+// The folder, made where it is not there.
+fs::path writable(fs::path root) {
+  std::error_code error;
+  fs::create_directories(root / "tmp", error);
+  if (error) fail(root / "tmp", "create", error.value());
+  if (::access((root / "tmp").c_str(), W_OK) != 0) fail(root / "tmp", "write", errno);
+  return root;
+}
+
 }  // namespace
 
 Staging::~Staging() {
@@ -63,11 +72,8 @@ Staging::~Staging() {
   }
 }
 
-ArtifactCache::ArtifactCache(fs::path root) : root_(fs::absolute(std::move(root))), leases_(root_ / "leases") {
-  std::error_code error;
-  fs::create_directories(root_ / "tmp", error);
-  if (error) fail(root_ / "tmp", "create", error.value());
-  if (::access((root_ / "tmp").c_str(), W_OK) != 0) fail(root_ / "tmp", "write", errno);
+ArtifactCache::ArtifactCache(fs::path root)
+    : root_(writable(fs::absolute(std::move(root)))), leases_(root_ / "leases") {
   remove_leftovers();
 }
 

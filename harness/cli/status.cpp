@@ -80,34 +80,42 @@ json look_at(const WorkerFolder& folder) {
   return status;
 }
 
+// A line may hold names from anywhere.
+std::string text(const json& object, const char* key) {
+  return printable(object.at(key).get<std::string>());
+}
+
+std::string line_of(const json& stage) {
+  const auto state = stage.at("state").get<std::string>();
+  if (state == "running")
+    return fmt::format("  running   {}: {}, since {}\n", text(stage, "name"), text(stage, "owner"),
+                       text(stage, "since"));
+  if (state == "left")
+    return fmt::format("  left      {}: {} is dead, the next worker takes it up\n", text(stage, "name"),
+                       text(stage, "owner"));
+  if (state == "failed") return fmt::format("  failed    {}: {}\n", text(stage, "name"), text(stage, "message"));
+  return "";
+}
+
+std::string line_of_worker(const json& worker) {
+  const std::string said = text(worker, "said");
+  return fmt::format("  {} {}, since {}{}{}\n", worker.at("alive").get<bool>() ? "alive" : "dead ",
+                     text(worker, "owner"), text(worker, "since"), said.empty() ? "" : ": ", said);
+}
+
 std::string to_text(const json& status) {
   std::map<std::string, std::int64_t> count;
-  std::string lines;
+  std::string stages, workers;
   for (const json& stage : status.at("stages")) {
-    const auto state = stage.at("state").get<std::string>();
-    ++count[state];
-    if (state == "running")
-      lines += fmt::format("  running   {}: {}, since {}\n", stage.at("name").get<std::string>(),
-                           stage.at("owner").get<std::string>(), stage.at("since").get<std::string>());
-    if (state == "left")
-      lines += fmt::format("  left      {}: {} is dead, the next worker takes it up\n",
-                           stage.at("name").get<std::string>(), stage.at("owner").get<std::string>());
-    if (state == "failed")
-      lines += fmt::format("  failed    {}: {}\n", stage.at("name").get<std::string>(),
-                           printable(stage.at("message").get<std::string>()));
+    ++count[stage.at("state").get<std::string>()];
+    stages += line_of(stage);
   }
-  std::string workers;
-  for (const json& worker : status.at("workers")) {
-    const auto said = worker.at("said").get<std::string>();
-    workers += fmt::format("  {} {}, since {}{}\n", worker.at("alive").get<bool>() ? "alive" : "dead ",
-                           worker.at("owner").get<std::string>(), worker.at("since").get<std::string>(),
-                           said.empty() ? "" : ": " + printable(said));
-  }
+  for (const json& worker : status.at("workers")) workers += line_of_worker(worker);
   return fmt::format(
       "stages: {} of {} finished, {} running, {} left by dead workers, {} waiting\n{}"
       "cells: {} done, {} failed\nworkers:{}\n{}",
       count["finished"] + count["failed"], status.at("stages").size(), count["running"], count["left"],
-      count["waiting"], lines, status.at("done").get<std::int64_t>(), status.at("failed").get<std::int64_t>(),
+      count["waiting"], stages, status.at("done").get<std::int64_t>(), status.at("failed").get<std::int64_t>(),
       workers.empty() ? " none" : "", workers);
 }
 

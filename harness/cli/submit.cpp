@@ -9,6 +9,8 @@
 #include <nmlbench/error.h>
 
 #include <array>
+#include <cctype>
+#include <cerrno>
 #include <cstdio>
 #include <memory>
 
@@ -37,6 +39,13 @@ std::string shell_word(const std::string& word) {
   std::string text = "'";
   for (const char c : word) text += c == '\'' ? "'\\''" : std::string(1, c);
   return text + "'";
+}
+
+// What Slurm calls the job. A matrix may be anybody's, and its name anything; a line break would be the next command.
+std::string job_name(const std::string& matrix) {
+  std::string name = "nmlbench-";
+  for (const char c : matrix) name += std::isalnum(static_cast<unsigned char>(c)) != 0 ? c : '-';
+  return name;
 }
 
 // `others`: of the array alone.
@@ -115,7 +124,7 @@ int submit_matrix(const Globals& globals, const SubmitOptions& options, const st
   words.insert(words.end(), arguments.begin(), arguments.end());
   words.push_back("--cache-dir=" + fs::absolute(cache_root(globals)).string());
   for (std::string& word : words) word = shell_word(word);
-  const std::string name = "nmlbench-" + plan.matrix;
+  const std::string name = job_name(plan.matrix);
   fs::create_directories(folder);
   write_output(folder / "tasks.sh", task_script(options, name, folder, fmt::format("{}", fmt::join(words, " "))));
   write_output(folder / "merge.sh", header(options, name + "-merge", folder / "merge_%j.log", {}) +

@@ -215,6 +215,31 @@ TEST_F(Workers, AFailedTrainingFailsItsCellsOnce) {
   EXPECT_THAT(again.err, AllOf(HasSubstr("0 cells done, 0 failed, 24 known before"), HasSubstr("--retry-failed")));
 }
 
+// What Slurm is given, without Slurm (tests/slurm has a real one). A matrix's name is anybody's text.
+TEST_F(Workers, AreSubmittedByScriptsThatABashReads) {
+  std::string matrix = kTiny;
+  matrix.replace(matrix.find("\"tiny\""), 6, "\"x\\ntouch hacked\"");
+  scratch_.write("it's.toml", matrix);
+  const Finished finished = run(scratch_, {"submit", "it's.toml", "--slurm", "--array", "4", "--gres", "gpu:1",
+                                           "--time", "2:00:00", "--sbatch=--account=x", "--retry-failed", "--dry-run"});
+  ASSERT_EQ(finished.status, 0) << finished.err;
+  const fs::path scripts = scratch_ / "nmlbench.sqlite.slurm";
+  EXPECT_EQ(finished.out, (scripts / "tasks.sh").string() + "\n" + (scripts / "merge.sh").string() + "\n");
+  const std::string tasks = read_text(scripts / "tasks.sh");
+  EXPECT_THAT(tasks, AllOf(HasSubstr("#SBATCH --array=1-4\n"), HasSubstr("#SBATCH --gres=gpu:1\n"),
+                           HasSubstr("#SBATCH --time=2:00:00\n"), HasSubstr("#SBATCH --account=x\n"),
+                           HasSubstr("#SBATCH --signal=B:USR1@300\n"),
+                           HasSubstr("#SBATCH --job-name=nmlbench-x-touch-hacked\n"), HasSubstr("'--retry-failed'"),
+                           HasSubstr("--worker=\"$SLURM_ARRAY_TASK_ID/4\"")));
+  // one task, as Slurm would start it
+  const std::string task =
+      "SLURM_ARRAY_TASK_ID=1 bash " + (scripts / "tasks.sh").string() + " > " + (scratch_ / "log").string() + " 2>&1";
+  EXPECT_EQ(std::system(task.c_str()), 0) << read_text(scratch_ / "log");
+  EXPECT_EQ(std::system(("bash " + (scripts / "merge.sh").string() + " > " + (scratch_ / "log").string()).c_str()), 0);
+  EXPECT_THAT(read_text(scratch_ / "log"), AllOf(HasSubstr("12 cells added"), HasSubstr("nmtune")));
+  EXPECT_FALSE(fs::exists(scratch_ / "hacked"));
+}
+
 TEST_F(Workers, RefuseWhatDoesNotGoTogether) {
   scratch_.write("m.toml", kTiny);
   const auto error_of = [&](const std::vector<std::string>& more) {
