@@ -14,7 +14,6 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 #include <spdlog/spdlog.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -54,6 +53,15 @@ const char* folder_of(ArtifactKind kind) {
   return "others";
 }
 
+// The folder, made where it is not there.
+fs::path writable(fs::path root) {
+  std::error_code error;
+  fs::create_directories(root / "tmp", error);
+  if (error) fail(root / "tmp", "create", error.value());
+  if (::access((root / "tmp").c_str(), W_OK) != 0) fail(root / "tmp", "write", errno);
+  return root;
+}
+
 }  // namespace
 
 Staging::~Staging() {
@@ -64,17 +72,8 @@ Staging::~Staging() {
   }
 }
 
-ArtifactLock::~ArtifactLock() {
-  if (descriptor_ >= 0) ::close(descriptor_);
-}
-
-ArtifactCache::ArtifactCache(fs::path root) : root_(fs::absolute(std::move(root))) {
-  for (const char* folder : {"tmp", "locks"}) {
-    std::error_code error;
-    fs::create_directories(root_ / folder, error);
-    if (error) fail(root_ / folder, "create", error.value());
-  }
-  if (::access((root_ / "tmp").c_str(), W_OK) != 0) fail(root_ / "tmp", "write", errno);
+ArtifactCache::ArtifactCache(fs::path root)
+    : root_(writable(fs::absolute(std::move(root)))), leases_(root_ / "leases") {
   remove_leftovers();
 }
 
@@ -186,20 +185,19 @@ void ArtifactCache::publish(ArtifactKind kind, const std::string& id, Staging st
   sync_path(target.parent_path(), O_RDONLY | O_DIRECTORY);
 }
 
-ArtifactLock ArtifactCache::lock(const std::string& id, const std::atomic<bool>* stop) const {
-  const fs::path file = root_ / "locks" / id;
-  const int descriptor = ::open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666);
-  if (descriptor < 0) fail(file, "create", errno);
-  ArtifactLock lock(descriptor);
+Lease ArtifactCache::lock(const std::string& id, const std::atomic<bool>* stop) {
   bool told = false;
-  while (::flock(descriptor, LOCK_EX | LOCK_NB) != 0) {
-    if (errno != EWOULDBLOCK && errno != EINTR) fail(file, "lock", errno);
+  while (true) {
+    if (std::optional<Lease> lease = leases_.take(id)) return std::move(*lease);
     if (stop != nullptr && stop->load()) throw Interrupted();
-    if (!told) spdlog::info("waiting for another process that computes {}", id.substr(0, 12));
-    told = true;
+    if (!told) {
+      const std::optional<LeaseState> other = leases_.look(id);
+      spdlog::info("waiting for {}, which computes {}",
+                   other && other->owner ? to_text(*other->owner) : "another process", id.substr(0, 12));
+      told = true;
+    }
     std::this_thread::sleep_for(std::chrono::milliseconds(200));
   }
-  return lock;
 }
 
 std::uintmax_t disk_usage(const fs::path& folder) {

@@ -5,6 +5,7 @@
 #pragma once
 
 #include "cache/checked_file.h"
+#include "support/leases.h"
 
 #include <nmlbench/error.h>
 
@@ -34,18 +35,6 @@ class Staging {
 
  private:
   std::filesystem::path folder_;
-};
-
-// Held while one process works on an artifact, so that another one waits for it rather than repeats it. Released when
-// the process dies, however it dies.
-class ArtifactLock {
- public:
-  explicit ArtifactLock(int descriptor) : descriptor_(descriptor) {}
-  ArtifactLock(ArtifactLock&& other) noexcept : descriptor_(std::exchange(other.descriptor_, -1)) {}
-  ~ArtifactLock();
-
- private:
-  int descriptor_;
 };
 
 // A finished artifact, whole.
@@ -80,8 +69,9 @@ class ArtifactCache {  // [any-thread]
   // Moves the staged folder to its place. When another process was faster, its equal result stays.
   void publish(ArtifactKind kind, const std::string& id, Staging staging, const nlohmann::json& about);
 
-  // Waits for the lock; throws Interrupted when `stop` is set meanwhile.
-  ArtifactLock lock(const std::string& id, const std::atomic<bool>* stop) const;
+  // Held while one process works on an artifact, so that another one waits for it rather than repeats it. Waits until
+  // nobody has it; throws Interrupted when `stop` is set meanwhile.
+  Lease lock(const std::string& id, const std::atomic<bool>* stop);
 
   // Where unfinished pre-training keeps its last epoch.
   std::filesystem::path partial_file(const std::string& id) const;
@@ -94,6 +84,7 @@ class ArtifactCache {  // [any-thread]
 
   std::filesystem::path root_;
   mutable FileSums sums_;
+  Leases leases_;
 };
 
 // What the files below a folder take on the disk, which is less than their sizes where they have holes.

@@ -53,6 +53,8 @@ void add_merge(CLI::App& app, Globals& globals, Action& action);
 void add_features(CLI::App& app, Globals& globals, Action& action);
 void add_checkpoints(CLI::App& app, Globals& globals, Action& action);
 void add_sheet(CLI::App& app, Globals& globals, Action& action);
+void add_status(CLI::App& app, Globals& globals, Action& action);
+void add_submit(CLI::App& app, Globals& globals, Action& action);
 void add_verify(CLI::App& app, Globals& globals, Action& action);
 void add_worker(CLI::App& app, Globals& globals, Action& action);
 void add_doctor(CLI::App& app, Globals& globals, Action& action);

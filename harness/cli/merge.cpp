@@ -1,6 +1,7 @@
 #include "results/store/merge.h"
 
 #include "cli/cli.h"
+#include "results/store/worker_folder.h"
 
 #include <fmt/format.h>
 #include <spdlog/spdlog.h>
@@ -14,7 +15,8 @@ struct MergeOptions {
 };
 
 int merge(const MergeOptions& options) {
-  const MergeResult result = merge_databases(options.out, options.inputs);
+  const MergeResult result =
+      options.inputs.empty() ? WorkerFolder(options.out).merge() : merge_databases(options.out, options.inputs);
   for (const MergeConflict& conflict : result.conflicts) {
     spdlog::error("{}: cell {} has another result: {}", conflict.input.string(), conflict.cell_id, conflict.what);
   }
@@ -26,10 +28,11 @@ int merge(const MergeOptions& options) {
 }  // namespace
 
 void add_merge(CLI::App& app, Globals&, Action& action) {
-  auto* verb = app.add_subcommand("merge", "Unite the databases of several shards; the first result of a cell is kept");
+  auto* verb = app.add_subcommand(
+      "merge", "Unite the databases of shards, or of the workers of a run; the first result of a cell is kept");
   auto options = std::make_shared<MergeOptions>();
   verb->add_option("out", options->out, "Database to add to; created when missing")->required();
-  verb->add_option("in", options->inputs, "Databases to read")->required();
+  verb->add_option("in", options->inputs, "Databases to read; none: those that the workers of OUT have left");
   verb->callback([&action, options] { action = [options] { return merge(*options); }; });
 }
 

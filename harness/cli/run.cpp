@@ -1,18 +1,25 @@
 #include "cache/artifacts.h"
 #include "cli/cli.h"
+#include "cli/given_options.h"
+#include "cli/member.h"
 #include "cli/plan_summary.h"
 #include "cli/progress.h"
 #include "cli/provenance.h"
 #include "cli/run_log.h"
+#include "cli/run_options.h"
 #include "cli/session.h"
+#include "cli/team.h"
 #include "cli/until_decided.h"
 #include "engine/executor.h"
 #include "plan/stated.h"
 #include "results/boards/leaderboard.h"
 #include "results/store/store.h"
+#include "results/store/worker_folder.h"
 #include "support/environment.h"
 
 #include <algorithm>
+#include <memory>
+#include <optional>
 #include <set>
 #include <unordered_set>
 
@@ -22,17 +29,6 @@
 
 namespace nmlbench::cli {
 namespace {
-
-struct RunOptions {
-  MatrixOptions matrix;
-  std::filesystem::path db = "nmlbench.sqlite";
-  bool dry_run = false;
-  bool retry_failed = false;
-  bool fail_fast = false;
-  std::int64_t stack_heads = 0;
-  bool no_predictions = false;
-  bool keep_probabilities = false;
-};
 
 // Everything the engine finishes goes into the database at once, and then on the screen.
 class StoreSink : public ResultSink {
@@ -69,6 +65,25 @@ void report_failures(const ExecutionSummary& summary, std::int64_t failed_before
     spdlog::warn("{} cells failed in an earlier run and were left alone; --retry-failed runs them again",
                  failed_before);
   }
+}
+
+// A worker's own, or the one that the run is for.
+Store open_store(const RunOptions& options, const std::optional<Member>& member) {
+  return member ? Store::open_alone(member->database()) : Store::open(options.db);
+}
+
+// What is known already when a run begins; the same for all workers of one.
+SharedBeginning beginning_of(const Store& store, const Plan& plan, const std::vector<std::string>& planned,
+                             const std::optional<Member>& member) {
+  if (member) return member->folder().agree(plan.matrix, planned);
+  return {plan.matrix, planned, store.cells_with_status("done"), store.cells_that_stay_failed(),
+          store.known_validations()};
+}
+
+std::unique_ptr<RunProgress> progress_of(const Plan& plan, std::int64_t cells, bool quiet,
+                                         const std::optional<Member>& member) {
+  if (member) return std::make_unique<MemberProgress>(*member, plan.matrix, cells, quiet);
+  return std::make_unique<RunProgress>(plan.matrix, cells, quiet);
 }
 
 struct RunResult {
@@ -115,20 +130,27 @@ RunResult run_once(const Globals& globals, const RunOptions& options, const Matr
   static_cast<EngineOptions&>(engine) = engine_options(globals, options.matrix, planned);
   engine.fail_fast = options.fail_fast;
   engine.stack_heads = options.stack_heads;
-  Store store = Store::open(options.db);
-  const KnownCells known{store.cells_with_status("done"), store.cells_that_stay_failed()};
+  std::optional<Member> member;
+  if (!options.worker.empty()) {
+    member.emplace(options.db, options.worker);
+    engine.board = &member->board();
+    engine.leave = member->leave();
+  }
+  Store store = open_store(options, member);
+  std::vector<std::string> planned_cells = plan.cells_elsewhere;
+  for (const Cell& cell : plan.cells) planned_cells.push_back(cell.id);
+  const SharedBeginning known = beginning_of(store, plan, planned_cells, member);
   engine.wanted = [&](const Cell& cell) {
     return known.done.count(cell.id) == 0 && (options.retry_failed || known.failed.count(cell.id) == 0);
   };
-  const std::unordered_set<std::string> validated = store.known_validations();
-  engine.validate = [&](const Checkpoint& checkpoint) { return validated.count(checkpoint.validation->id) == 0; };
+  engine.validate = [&](const Checkpoint& checkpoint) {
+    return known.validations.count(checkpoint.validation->id) == 0;
+  };
   std::int64_t failed_before = 0;
   for (const Cell& cell : plan.cells) failed_before += !options.retry_failed && known.failed.count(cell.id) > 0 ? 1 : 0;
 
   const auto wanted = std::count_if(plan.cells.begin(), plan.cells.end(), engine.wanted);
   const std::int64_t run = store.begin_run(make_run_record(globals, planned, engine.threads));
-  std::vector<std::string> planned_cells = plan.cells_elsewhere;
-  for (const Cell& cell : plan.cells) planned_cells.push_back(cell.id);
   store.set_newest_plan(plan.matrix, planned_cells);
   for (const Checkpoint& checkpoint : plan.checkpoints) {
     if (const std::optional<NoiseRecord> noise = stated_noise(checkpoint)) store.write_noise(run, *noise);
@@ -137,9 +159,9 @@ RunResult run_once(const Globals& globals, const RunOptions& options, const Matr
   RunLog log(store, run, lines);
   ExecutionSummary summary;
   {
-    RunProgress progress(plan.matrix, wanted, globals.quiet);
-    StoreSink sink(store, run, log, progress);
-    summary = execute(plan, engine, cache, sink, progress);
+    const std::unique_ptr<RunProgress> progress = progress_of(plan, wanted, globals.quiet, member);
+    StoreSink sink(store, run, log, *progress);
+    summary = execute(plan, engine, cache, sink, *progress);
   }
   report_failures(summary, failed_before);
   spdlog::info("{}: {} cells done, {} failed, {} known before", plan.matrix, summary.done, summary.failed,
@@ -151,15 +173,61 @@ RunResult run_once(const Globals& globals, const RunOptions& options, const Matr
   return result;
 }
 
+// The same by several processes.
+RunResult run_by_team(const Globals& globals, const RunOptions& options, const MatrixSource& source) {
+  PlannedMatrix planned = plan_matrix(globals, options.matrix, source);
+  require_runnable(planned.plan);
+  const Plan& plan = planned.plan;
+  if (plan.cells.empty())
+    throw Error(fmt::format("matrix {} has no cells; it needs [[task]] and [[tuner]]", plan.matrix));
+  TeamOptions team{options.db, options.workers, options.arguments, options.retry_failed};
+  for (const std::string& value : source.set) team.arguments.push_back("--set=" + value);
+  if (options.retry_failed) team.arguments.emplace_back("--retry-failed");
+  const TeamResult result = run_team(globals, options.matrix, planned, team);
+  ExecutionSummary summary;
+  summary.failures = result.failures;
+  report_failures(summary, result.failed_before);
+  spdlog::info("{}: {} cells done, {} failed, {} known before", plan.matrix, result.done, result.failed,
+               result.known + result.failed_before);
+  if (result.missing > 0)
+    spdlog::error("{} cells were left by workers that ended; the same command does them", result.missing);
+  RunResult run;
+  const bool all_well = result.failed + result.failed_before + result.missing + result.conflicts == 0;
+  run.status = all_well ? kDone : kSomeCellsFailed;
+  run.any_done = result.done + result.known > 0;
+  for (const Cell& cell : plan.cells) run.cells.insert(cell.id);
+  return run;
+}
+
+RunResult run_source(const Globals& globals, const RunOptions& options, const MatrixSource& source) {
+  const bool by_team = options.workers > 0 && !options.dry_run;
+  return by_team ? run_by_team(globals, options, source) : run_once(globals, options, source);
+}
+
+void require_possible(const RunOptions& options) {
+  const bool alone = options.workers == 0 && options.worker.empty();
+  const auto refuse = [](const char* option, const char* why) {
+    throw Error(fmt::format("{} and workers do not go together: {}", option, why));
+  };
+  if (options.workers > 0 && !options.worker.empty())
+    refuse("--workers", "--worker I/N is one of N processes that somebody else starts");
+  if (!alone && !options.matrix.shard.empty()) refuse("--shard", "workers share all cells of the matrix by themselves");
+  if (!alone && options.fail_fast) refuse("--fail-fast", "one that stops leaves its work to the others");
+}
+
 int run_matrix(const Globals& globals, const RunOptions& options) {
+  require_possible(options);
   const MatrixSource source = read_source(find_matrix(options.matrix.matrix), options.matrix.set);
   const MatrixSpec spec = read_matrix(source);
-  const bool is_shard = !options.matrix.shard.empty();
-  if (!spec.stop || is_shard) {
-    const RunResult result = run_once(globals, options, source);
-    if (!options.dry_run) print_leaderboard(options.db, result);
+  const bool is_worker = !options.worker.empty(), is_part = is_worker || !options.matrix.shard.empty();
+  if (!spec.stop || is_part) {
+    const RunResult result = run_source(globals, options, source);
+    if (!options.dry_run && !is_worker) print_leaderboard(options.db, result);
+    if (is_worker && !options.dry_run)
+      spdlog::info("when all workers have finished: nmlbench merge {}", options.db.string());
     if (spec.stop)
-      spdlog::info("a shard decides no claim: merge all shards, and ask `nmlbench claims` how many seeds are next");
+      spdlog::info(
+          "a part of a run decides no claim: merge all parts, and ask `nmlbench claims` how many seeds are next");
     return result.status;
   }
   const std::int64_t seeds = seeds_reached(options.db, source, spec, [&](const MatrixSource& more) {
@@ -168,13 +236,13 @@ int run_matrix(const Globals& globals, const RunOptions& options) {
   if (options.dry_run) {
     spdlog::info("with {} seeds; [stop] adds {} at a time until its claims are decided, up to {}", seeds,
                  spec.stop->rule.batch, spec.stop->rule.max_seeds);
-    return run_once(globals, options, with_seeds(source, seeds)).status;
+    return run_source(globals, options, with_seeds(source, seeds)).status;
   }
   RunResult result;
   RunOptions batch = options;
   const ClaimsBoard board =
       run_until_decided(options.db, source, spec, seeds, options.fail_fast, [&](const MatrixSource& more) {
-        result = run_once(globals, batch, more);
+        result = run_source(globals, batch, more);
         batch.retry_failed = false;  // what failed just now would fail again with each batch
         return result.status;
       });
@@ -188,23 +256,17 @@ int run_matrix(const Globals& globals, const RunOptions& options) {
 void add_run(CLI::App& app, Globals& globals, Action& action) {
   auto* verb = app.add_subcommand("run", "Run a matrix: pre-train, encode, tune, evaluate, and print the leaderboard");
   auto options = std::make_shared<RunOptions>();
-  add_matrix_options(*verb, options->matrix);
-  verb->add_option("--db", options->db, "Results database")->envname("NMLBENCH_DB")->capture_default_str();
+  add_run_options(*verb, *options);
   verb->add_flag("--dry-run", options->dry_run, "Show what would be done, and stop");
-  verb->add_flag("--retry-failed", options->retry_failed, "Run cells again that failed before");
-  verb->add_flag("--fail-fast", options->fail_fast, "Stop at the first failure");
-  verb->add_flag("--no-predictions", options->no_predictions,
-                 "Do not keep what each head answers for each test sample (1 to 2 bytes for each)")
-      ->envname("NMLBENCH_NO_PREDICTIONS");
-  verb->add_flag("--keep-probabilities", options->keep_probabilities,
-                 "Keep the probability of every class for each test sample and each row held out by [selection], about "
-                 "1.7 bytes for each; `posthoc` asks for them")
-      ->envname("NMLBENCH_KEEP_PROBABILITIES");
-  verb->add_option("--stack-heads", options->stack_heads, "Heads that train together at most; 0 measures what is fast")
-      ->envname("NMLBENCH_STACK_HEADS")
-      ->check(CLI::Range(0, 1 << 20));
-  verb->callback(
-      [&globals, &action, options] { action = [&globals, options] { return run_matrix(globals, *options); }; });
+  verb->add_option("--workers", options->workers,
+                   "Processes of this machine that share the run, with --device auto each on a GPU of its own")
+      ->check(CLI::Range(1, 1024));
+  verb->add_option("--worker", options->worker,
+                   "I/N: be one of N processes, on any machines, that share the run; then `merge DB`");
+  verb->callback([&globals, &action, options, verb] {
+    options->arguments = given_options(*verb, {"workers", "worker", "device", "threads", "set", "retry-failed"});
+    action = [&globals, options] { return run_matrix(globals, *options); };
+  });
 }
 
 }  // namespace nmlbench::cli

@@ -27,17 +27,6 @@ std::vector<fs::path> matrix_folders() {
   return {program / "share/nmlbench/matrices", program / "../share/nmlbench/matrices"};
 }
 
-std::pair<std::int64_t, std::int64_t> parse_shard(const std::string& text) {
-  std::int64_t index = 0, count = 0;
-  const char* end = text.data() + text.size();
-  const auto [slash, error] = std::from_chars(text.data(), end, index);
-  const bool separated = error == std::errc() && slash != end && *slash == '/';
-  if (!separated || std::from_chars(slash + 1, end, count).ptr != end || index < 1 || count < index) {
-    throw Error(fmt::format("--shard {}: expected I/N with 1 <= I <= N, for example 1/4", text));
-  }
-  return {index, count};
-}
-
 }  // namespace
 
 void add_device_option(CLI::App& verb, std::string& device) {
@@ -129,6 +118,17 @@ fs::path cache_root(const Globals& globals) {
   return root;
 }
 
+std::pair<std::int64_t, std::int64_t> parse_part(const char* option, const std::string& text) {
+  std::int64_t index = 0, count = 0;
+  const char* end = text.data() + text.size();
+  const auto [slash, error] = std::from_chars(text.data(), end, index);
+  const bool separated = error == std::errc() && slash != end && *slash == '/';
+  if (!separated || std::from_chars(slash + 1, end, count).ptr != end || index < 1 || count < index) {
+    throw Error(fmt::format("{} {}: expected I/N with 1 <= I <= N, for example 1/4", option, text));
+  }
+  return {index, count};
+}
+
 torch::Device resolve_device(const std::string& text) {
   if (text == "auto") return torch::cuda::is_available() ? torch::Device(torch::kCUDA, 0) : torch::Device(torch::kCPU);
   if (text == "cpu") return torch::kCPU;
@@ -160,9 +160,9 @@ PlannedMatrix plan_matrix(const Globals& globals, const MatrixOptions& options, 
   planned.isolation = std::make_unique<Isolation>(planned.registry.files(), isolation);
   planned.recipe.source = source;
   planned.plan = make_plan(spec, planned.registry, NotingInspector(*planned.isolation, planned.recipe.answers));
-  require_precision(planned.plan, resolve_device(options.device));
+  if (options.runs_here) require_precision(planned.plan, resolve_device(options.device));
   if (!options.shard.empty()) {
-    const auto [index, count] = parse_shard(options.shard);
+    const auto [index, count] = parse_part("--shard", options.shard);
     keep_shard(planned.plan, index, count);
     planned.recipe.shard = index;
     planned.recipe.shards = count;

@@ -9,9 +9,11 @@
 #include "registry/registry.h"
 
 #include <atomic>
+#include <cstdint>
 #include <filesystem>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace nmlbench::cli {
@@ -22,6 +24,7 @@ struct MatrixOptions {
   std::vector<std::string> set;
   std::string shard;  // "I/N"
   std::string device = "auto";
+  bool runs_here = true;  // false: on other machines, which may have other devices
   IsolationOptions isolation;
 };
 
@@ -52,6 +55,8 @@ void require_runnable(const Plan& plan);
 
 std::filesystem::path find_matrix(const std::string& name);
 std::filesystem::path cache_root(const Globals& globals);
+// The I and N of "I/N", 1 <= I <= N. Throws Error, which names the option.
+std::pair<std::int64_t, std::int64_t> parse_part(const char* option, const std::string& text);
 torch::Device resolve_device(const std::string& text);
 int resolve_threads(const Globals& globals);
 

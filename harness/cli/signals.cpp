@@ -12,6 +12,8 @@ namespace {
 
 std::atomic<bool> stop_requested{false};
 std::atomic<bool> stops_by_itself{false};
+std::atomic<bool> leave_requested{false};
+std::atomic<bool> leaves_first{false};
 static_assert(std::atomic<bool>::is_always_lock_free, "signal handlers may use lock-free atomics only");
 
 // Time for work to stop by itself: a library's decomposition, or a plugin, may never look at the flag.
@@ -28,6 +30,7 @@ constexpr itimerval kGrace{{0, 0}, {1, 500'000}};
 }
 
 void on_interrupt(int signal) {
+  if (leaves_first && !leave_requested.exchange(true)) return;
   if (!stops_by_itself || stop_requested.exchange(true)) end_now(signal);
   ::setitimer(ITIMER_REAL, &kGrace, nullptr);
 }
@@ -50,6 +53,11 @@ void end_on_signals() {
 const std::atomic<bool>* stop_on_signals() {
   stops_by_itself = true;
   return &stop_requested;
+}
+
+const std::atomic<bool>* leave_on_signals() {
+  leaves_first = true;
+  return &leave_requested;
 }
 
 }  // namespace nmlbench::cli

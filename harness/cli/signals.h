@@ -12,4 +12,8 @@ void end_on_signals();
 // half, or gets a second signal, is ended.
 const std::atomic<bool>* stop_on_signals();
 
+// The first signal only sets this flag, for verbs that go on until a stage, or an epoch of one, is finished; the next
+// one is as the first one of stop_on_signals().
+const std::atomic<bool>* leave_on_signals();
+
 }  // namespace nmlbench::cli

@@ -2,6 +2,7 @@
 
 #include <nmlbench/dense.h>
 
+#include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
 namespace nmlbench {
@@ -52,6 +53,15 @@ std::map<std::string, std::string> metadata_of(const json& about) {
     if (key != "transition") metadata[key] = value.is_string() ? value.get<std::string>() : value.dump();
   }
   return metadata;
+}
+
+std::string name_for_people(const Checkpoint& checkpoint) {
+  std::string name = checkpoint.encoder_name();
+  if (!checkpoint.noise_name().empty()) {
+    const std::optional<double> ratio = checkpoint.noise_ratio();
+    name += fmt::format(", {}{}", checkpoint.noise_name(), ratio ? fmt::format(" {:g}", *ratio) : "");
+  }
+  return checkpoint.trained() ? fmt::format("{}, seed {}", name, checkpoint.seed) : name;
 }
 
 std::optional<CheckpointFacts> read_checkpoint_facts(const Checkpoint& checkpoint, const ArtifactCache& cache) {

@@ -29,6 +29,9 @@ CheckpointFacts facts_from(const nlohmann::json& about);
 // What the file with the weights says of itself, out of to_json(): values are text, as its format has them.
 std::map<std::string, std::string> metadata_of(const nlohmann::json& about);
 
+// "resnet-tiny, symmetric 0.3, seed 1".
+std::string name_for_people(const Checkpoint& checkpoint);
+
 // What a finished checkpoint in the cache says of itself; nothing when the cache has none.
 std::optional<CheckpointFacts> read_checkpoint_facts(const Checkpoint& checkpoint, const ArtifactCache& cache);
 

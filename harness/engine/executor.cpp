@@ -8,6 +8,7 @@
 #include "engine/packer.h"
 #include "engine/process.h"
 #include "engine/selection.h"
+#include "engine/shared_run.h"
 #include "engine/stacks.h"
 #include "engine/tune.h"
 #include "engine/workers.h"
@@ -16,6 +17,7 @@
 #include <map>
 #include <mutex>
 #include <set>
+#include <utility>
 
 #include <ATen/Parallel.h>
 
@@ -44,6 +46,19 @@ class Executor {
 
   ExecutionSummary run() {
     sort_cells();
+    if (options_.board != nullptr) {
+      share();
+    } else {
+      run_pending();
+      if (!give_up()) measure_alignments(plan_, options_, cache_, sink_);
+    }
+    return summary_;
+  }
+
+ private:
+  bool give_up() const { return options_.fail_fast && summary_.failed > 0; }
+
+  void run_pending() {
     const Trials& all_trials = selector_.trials();
     const auto cell_of_trial = [&](std::size_t trial) { return all_trials.of[trial].cell; };
     Work cells{plan_, [&](std::size_t cell) { return pending_.count(cell) > 0; }};
@@ -54,9 +69,7 @@ class Executor {
       cells.add(packer_.pack(plan_, able(plan_, [](std::size_t cell) { return cell; })));
       trials.add(packer_.pack(all_trials.plan, able(all_trials.plan, cell_of_trial)));
     }
-    if (!give_up()) {
-      encoding_errors_ = make_encodings(plan_, encodings_of({&cells, &trials}), options_, cache_, sink_, progress_);
-    }
+    if (!give_up()) make_features(encodings_of({&cells, &trials}));
     fail_unencoded();
     for (Work* work : {&cells, &trials}) drop_unencoded(*work);
     if (!give_up()) run_stacks(trials, "select", [&](StackResult& result) { take_trials(result.cells); });
@@ -65,12 +78,44 @@ class Executor {
     if (!give_up()) run_fine_tunings(trials, "select by fits", [&](auto& result) { take_long_trials(result.cells); });
     if (!give_up()) decide_cells(/*moving_encoders=*/true);
     if (!give_up()) run_fine_tunings(cells, "fine-tune, evaluate", [&](auto& result) { take_cells(result.cells); });
-    if (!give_up()) measure_alignments(plan_, options_, cache_, sink_);
-    return summary_;
   }
 
- private:
-  bool give_up() const { return options_.fail_fast && summary_.failed > 0; }
+  // Takes one stage after the other that no other process is at.
+  void share() {
+    SharedRun run{plan_, options_, cache_, {}, {}, {}, {}, {}, summary_};
+    run.encodings_of = [this](std::size_t cell) { return all_features_of(plan_.cells[cell]); };
+    run.make = [this](const auto& encodings, const EngineOptions& options) { return make_missing(encodings, options); };
+    run.run_cells = [this](const std::set<std::size_t>& cells) {
+      pending_ = cells;
+      run_pending();
+    };
+    run.measure_alignments = [this] { measure_alignments(plan_, options_, cache_, sink_); };
+    run.learn = [this](const std::string& encoding, const Failure& failure) {
+      encoding_failures_.emplace(encoding, failure);
+    };
+    run_shared(run, std::exchange(pending_, {}));
+  }
+
+  // In a shared run they are there, unless they were lost meanwhile.
+  void make_features(std::set<std::size_t> wanted) {
+    EngineOptions options = options_;
+    if (options_.board != nullptr) {
+      options.validate = [](const Checkpoint&) { return false; };
+      std::erase_if(wanted, [&](std::size_t encoding) {
+        return cache_.find(ArtifactKind::features, plan_.encodings[encoding].id).has_value();
+      });
+    }
+    make_missing(std::move(wanted), options);
+  }
+
+  // What could not be made now is remembered.
+  std::map<std::size_t, Failure> make_missing(std::set<std::size_t> wanted, const EngineOptions& options) {
+    std::erase_if(wanted,
+                  [&](std::size_t encoding) { return encoding_failures_.count(plan_.encodings[encoding].id) > 0; });
+    std::map<std::size_t, Failure> errors = make_encodings(plan_, wanted, options, cache_, sink_, progress_);
+    for (const auto& [encoding, failure] : errors) encoding_failures_.emplace(plan_.encodings[encoding].id, failure);
+    return errors;
+  }
 
   // Cells that are there already, that cannot run, and that are to run.
   void sort_cells() {
@@ -97,6 +142,7 @@ class Executor {
     std::map<std::size_t, bool> known;  // of plan_.cells
     for (std::size_t i = 0; i < plan.cells.size(); ++i) {
       if (plan.cells[i].grid || plan.tuners[plan.cells[i].tuner].moves_encoder()) continue;
+      if (options_.board != nullptr && pending_.count(cell_of(i)) == 0) continue;  // of another stage
       const auto [cell, is_new] = known.try_emplace(cell_of(i));
       if (is_new) cell->second = packer_.obstacle_of(plan_, plan_.cells[cell->first]).message.empty();
       if (cell->second) able.push_back(i);
@@ -109,6 +155,16 @@ class Executor {
     std::vector<std::size_t> encodings = cell.tests;
     if (reads_training_features(plan_, cell)) encodings.push_back(cell.train);
     return encodings;
+  }
+
+  // With those of its trials.
+  std::set<std::size_t> all_features_of(const Cell& cell) const {
+    const std::vector<std::size_t> own = features_of(cell);
+    std::set<std::size_t> all(own.begin(), own.end());
+    for (const Cell& trial : trials_of(plan_, cell)) {
+      for (const std::size_t encoding : features_of(trial)) all.insert(encoding);
+    }
+    return all;
   }
 
   // Until one is chosen, no stack has the cells of grids.
@@ -129,8 +185,8 @@ class Executor {
   // Why the features of a cell are not there, or without a message.
   Failure missing_features(const Cell& cell) const {
     for (const std::size_t encoding : features_of(cell)) {
-      const auto found = encoding_errors_.find(encoding);
-      if (found != encoding_errors_.end()) return found->second;
+      const auto found = encoding_failures_.find(plan_.encodings[encoding].id);
+      if (found != encoding_failures_.end()) return found->second;
     }
     return {};
   }
@@ -327,9 +383,9 @@ class Executor {
   RawSpectra raw_;
   TaskLabelTable labels_;
 
-  std::set<std::size_t> pending_;  // Plan::cells
-  std::map<std::size_t, Failure> encoding_errors_;
-  std::mutex mutex_;  // of the sink, the selector and the summary, while stacks run
+  std::set<std::size_t> pending_;                     // Plan::cells
+  std::map<std::string, Failure> encoding_failures_;  // encodings that are not there, by their ids
+  std::mutex mutex_;                                  // of the sink, the selector and the summary, while stacks run
   ExecutionSummary summary_;
 };
 

@@ -36,6 +36,7 @@ class Loop {
     while (static_cast<std::int64_t>(report_.loss.size()) < how_.optim.epochs) {
       run_epoch(static_cast<std::int64_t>(report_.loss.size()));
       save();
+      hooks_.epoch(static_cast<std::int64_t>(report_.loss.size()), report_.loss.back());
     }
     if (hooks_.partial != nullptr) hooks_.partial->wait();
     return std::move(report_);
@@ -71,7 +72,6 @@ class Loop {
       throw Error(fmt::format("training diverged: the loss of epoch {} is {}; lower lr or set clip", epoch + 1, loss));
     }
     report_.loss.push_back(static_cast<float>(loss));
-    hooks_.epoch(epoch + 1, loss);
   }
 
   double factor(std::int64_t step) const {

@@ -55,7 +55,7 @@ class Runner {
         draws_(cell_draws(plan, cell_)) {}
 
   FineTuneResult run() {
-    const ArtifactLock lock = context_.cache.lock(fit_id(plan_, cell_), context_.stop);
+    const Lease lock = context_.cache.lock(fit_id(plan_, cell_), context_.stop);
     const Tf32Guard tf32(context_.device, /*allowed=*/false);
     load_encoder();
     fit();

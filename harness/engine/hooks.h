@@ -34,6 +34,7 @@ class ProgressListener {
   // A phase of `total` units of work ("images", "head-steps") begins.
   virtual void begin(const std::string& phase, double total, const std::string& unit) = 0;
   virtual void advance(double units) = 0;
+  // Its weights are in the cache, or on the way there: what throws Interrupted loses nothing.
   virtual void epoch(const EpochReport& report) = 0;
   virtual void end() = 0;
 };

@@ -41,12 +41,6 @@ void load_or_restore(Encoder& encoder, torch::Device device, const std::function
   }
 }
 
-// "resnet-tiny, symmetric 0.3, seed 1"
-std::string name_for_people(const Checkpoint& checkpoint) {
-  const std::optional<double> ratio = checkpoint.noise_ratio();
-  return fmt::format("{}, {}{}, seed {}", checkpoint.encoder_name(), checkpoint.noise_name(),
-                     ratio ? fmt::format(" {:g}", *ratio) : "", checkpoint.seed);
-}
 
 // "label_smoothing = 0.1, mixup = 0.2": what needs_logits() is about.
 std::string label_options(const Optim& optim) {
@@ -91,6 +85,9 @@ class Trainer {
     while (static_cast<std::int64_t>(facts_.loss_curve.size()) < optim_.epochs) {
       run_epoch(static_cast<std::int64_t>(facts_.loss_curve.size()));
       save_partial();
+      const auto done = static_cast<std::int64_t>(facts_.loss_curve.size());
+      context_.progress.epoch(
+          {checkpoint_.id, name_for_people(checkpoint_), done, optim_.epochs, facts_.loss_curve.back()});
     }
     partial_.wait();
     optimizer_->use_average();
@@ -124,7 +121,6 @@ class Trainer {
                               epoch + 1, loss));
     }
     facts_.loss_curve.push_back(loss);
-    context_.progress.epoch({checkpoint_.id, name_for_people(checkpoint_), epoch + 1, optim_.epochs, loss});
   }
 
   torch::Tensor step(std::int64_t step, const torch::Tensor& rows) {
@@ -271,7 +267,7 @@ CheckpointFacts obtain_checkpoint(const Plan& plan, const Checkpoint& checkpoint
   };
   // several fine-tunings load it at once
   if (context.cache.use(ArtifactKind::checkpoint, checkpoint.id, load)) return facts;
-  const ArtifactLock lock = context.cache.lock(checkpoint.id, context.stop);
+  const Lease lock = context.cache.lock(checkpoint.id, context.stop);
   if (context.cache.use(ArtifactKind::checkpoint, checkpoint.id, load)) return facts;
   facts = Trainer(checkpoint, encoder, splits, context).train();
   publish(plan, checkpoint, encoder, facts, context.cache);

@@ -141,7 +141,7 @@ std::int64_t StackSizer::fastest(const std::vector<std::size_t>& cells, const He
   const ResolvedPlugin& tuner = plan_.tuners[plan_.cells[cells.front()].tuner];
   const StackShape unit{1, heads_per_unit(plan_, cells), shape.dim, shape.classes};
   const std::string id = measurement_id(tuner, unit, device_);
-  const ArtifactLock lock = cache_.lock(id, stop_);
+  const Lease lock = cache_.lock(id, stop_);
   std::int64_t known = 0;
   const auto read = [&](const Artifact& found) { known = found.about->at("heads").get<std::int64_t>(); };
   if (cache_.use(ArtifactKind::measurement, id, read) && known > 0) return known;

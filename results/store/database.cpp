@@ -5,7 +5,9 @@
 
 #include <nmlbench/error.h>
 
+#include <algorithm>
 #include <cctype>
+#include <iterator>
 
 #include <SQLiteCpp/Statement.h>
 #include <SQLiteCpp/Transaction.h>
@@ -80,6 +82,20 @@ std::int64_t count_of(const SQLite::Database& db, const char* sql) {
   SQLite::Statement statement(db, sql);
   statement.executeStep();
   return statement.getColumn(0).getInt64();
+}
+
+bool is_network_disk(std::int64_t type) {
+  constexpr std::uint32_t kTypes[] = {
+      0x00006969,  // NFS
+      0xFF534D42,  // CIFS
+      0xFE534D42,  // SMB 2 and 3
+      0x00C36400,  // Ceph
+      0x0BD00BD0,  // Lustre
+      0x47504653,  // GPFS
+      0x19830326,  // BeeGFS
+      0x5346414F,  // AFS
+  };
+  return std::find(std::begin(kTypes), std::end(kTypes), static_cast<std::uint32_t>(type)) != std::end(kTypes);
 }
 
 std::string sqlite_uri(const std::filesystem::path& file, const std::string& query) {

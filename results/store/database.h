@@ -34,6 +34,10 @@ struct Store::Impl {
 // The one number that a query gives.
 std::int64_t count_of(const SQLite::Database& db, const char* sql);
 
+// Whether this number of statfs() is of a file system that several machines write: WAL needs memory that all its
+// readers share, which machines do not.
+bool is_network_disk(std::int64_t type);
+
 // "file:/a/b.sqlite?mode=ro", with everything that a URI gives a meaning percent-encoded.
 std::string sqlite_uri(const std::filesystem::path& file, const std::string& query);
 

@@ -16,6 +16,7 @@
 #include <SQLiteCpp/VariadicBind.h>
 #include <fmt/format.h>
 #include <sqlite3.h>
+#include <sys/vfs.h>
 
 namespace nmlbench {
 
@@ -42,6 +43,11 @@ void switch_to_wal(SQLite::Database& db, std::chrono::milliseconds patience) {
     }
     std::this_thread::sleep_for(std::chrono::milliseconds(20));
   }
+}
+
+bool is_on_network_disk(const fs::path& file) {
+  struct statfs disk {};
+  return ::statfs(file.c_str(), &disk) == 0 && is_network_disk(disk.f_type);
 }
 
 // Whether the database has the schema of this program; an older one needs a migration.
@@ -76,9 +82,26 @@ Store Store::open(const fs::path& file, std::chrono::milliseconds patience) {
     if (sqlite3_db_readonly(db.getHandle(), "main") == 1) {
       throw Error(fmt::format("{}: is read-only; check its permissions or choose another file", file.string()));
     }
-    switch_to_wal(db, patience);
-    // In WAL mode NORMAL survives kill -9; only a power cut may lose the last transactions, never the file.
-    db.exec("PRAGMA synchronous = NORMAL; PRAGMA foreign_keys = ON");
+    if (is_on_network_disk(file)) {
+      db.exec("PRAGMA journal_mode = TRUNCATE; PRAGMA synchronous = FULL");
+    } else {
+      switch_to_wal(db, patience);
+      // In WAL mode NORMAL survives kill -9; only a power cut may lose the last transactions, never the file.
+      db.exec("PRAGMA synchronous = NORMAL");
+    }
+    db.exec("PRAGMA foreign_keys = ON");
+    migrate(db, file, migrations());
+    return Store(std::move(impl));
+  });
+}
+
+Store Store::open_alone(const fs::path& file) {
+  return with_database_errors(file, [&] {
+    auto impl = std::make_unique<Impl>(file, sqlite_uri(file, "mode=rwc&nolock=1"),
+                                       SQLite::OPEN_READWRITE | SQLite::OPEN_CREATE, kPatience);
+    SQLite::Database& db = impl->db;
+    impl->checked_schema();
+    db.exec("PRAGMA journal_mode = TRUNCATE; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON");
     migrate(db, file, migrations());
     return Store(std::move(impl));
   });
@@ -225,6 +248,16 @@ std::unordered_set<std::string> Store::cells_with_status(const std::string& stat
 
 std::unordered_set<std::string> Store::cells_that_stay_failed() const {
   return ids("SELECT cell_id FROM cells WHERE status = 'failed' AND NOT transient");
+}
+
+std::unordered_map<std::string, std::string> Store::failures() const {
+  return with_database_errors(impl_->file, [&] {
+    std::unordered_map<std::string, std::string> messages;
+    SQLite::Statement statement(impl_->db, "SELECT cell_id, message FROM cells WHERE status = 'failed'");
+    while (statement.executeStep())
+      messages.emplace(statement.getColumn(0).getString(), statement.getColumn(1).getString());
+    return messages;
+  });
 }
 
 std::unordered_set<std::string> Store::known_validations() const {

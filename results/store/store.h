@@ -9,6 +9,7 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <unordered_map>
 #include <unordered_set>
 #include <vector>
 
@@ -22,6 +23,9 @@ class Store {
   // Opens or creates `file` and migrates it to the current schema. Throws Error with one clear line: not a database,
   // newer schema (names both versions), locked, read-only, unwritable folder. Every other member throws the same way.
   static Store open(const std::filesystem::path& file, std::chrono::milliseconds patience = kPatience);
+  // For a file that no other process opens meanwhile, as those who share a run have agreed (support/leases.h): without
+  // locks and WAL, so that it may lie on a network file system.
+  static Store open_alone(const std::filesystem::path& file);
   // For queries; a file that does not exist, or holds no results, is an Error. A database of an older schema version is
   // migrated first; when it cannot be written, that is an Error.
   static Store open_read_only(const std::filesystem::path& file, std::chrono::milliseconds patience = kPatience);
@@ -51,6 +55,8 @@ class Store {
   // Ids of all cells that failed by a fault of their own. Those that failed for want of something of the machine's are
   // tried again by the same command.
   std::unordered_set<std::string> cells_that_stay_failed() const;
+  // Why they failed, of all cells that did, by their ids.
+  std::unordered_map<std::string, std::string> failures() const;
   // Ids of all cells with this status ("done" or "failed").
   std::unordered_set<std::string> cells_with_status(const std::string& status) const;
   // NoiseRecord::validation_id of all checkpoints whose upstream accuracy is known.

@@ -138,7 +138,7 @@ TEST_F(Stop, ShardsMergedAfterEachBatchComeToTheSame) {
           run(scratch_, {"run", "probes.toml", "--shard", shard, "--db", fmt::format("part{}.sqlite", shard[0]),
                          "--set", fmt::format("stop.seeds={}", planned)});
       ASSERT_EQ(finished.status, 0) << finished.err;
-      EXPECT_THAT(finished.err, HasSubstr("a shard decides no claim"));
+      EXPECT_THAT(finished.err, HasSubstr("a part of a run decides no claim"));
     }
     if (rounds == 0) {
       EXPECT_THAT(run(scratch_, {"claims", "--db", "part1.sqlite"}).err, HasSubstr("are not here: merge all shards"));

@@ -221,8 +221,8 @@ TEST(Artifacts, LeftoversOfDeadProcessesAreRemoved) {
 
 TEST(Artifacts, ALockedArtifactIsWaitedForUntilStopped) {
   const Scratch scratch;
-  const ArtifactCache cache(scratch.path());
-  const ArtifactLock held = cache.lock(kId, nullptr);
+  ArtifactCache cache(scratch.path());
+  const Lease held = cache.lock(kId, nullptr);
   const std::atomic<bool> stop{true};
   EXPECT_THROW(cache.lock(kId, &stop), Interrupted);
 }

@@ -1,0 +1,36 @@
+// `run --workers N`: N processes of this program on this machine share a run, and this one merges what they found.
+#pragma once
+
+#include "cli/session.h"
+
+#include <cstdint>
+#include <filesystem>
+#include <map>
+#include <string>
+#include <vector>
+
+namespace nmlbench::cli {
+
+struct TeamOptions {
+  std::filesystem::path db;
+  std::int64_t workers = 1;
+  std::vector<std::string> arguments;  // of `run`, but for those that each worker has its own of
+  bool retry_failed = false;
+};
+
+struct TeamResult {
+  std::int64_t done = 0, failed = 0;             // by this run
+  std::int64_t known = 0;                        // done before
+  std::int64_t failed_before = 0;                // and left alone
+  std::int64_t missing = 0;                      // no worker was left to do them
+  std::int64_t conflicts = 0;                    // two workers have other numbers of a cell
+  std::map<std::string, std::int64_t> failures;  // message -> cells
+};
+
+// A worker for each part of the threads and, with --device auto, one GPU after the other. One that is killed leaves its
+// work to the others. Ctrl-C once lets them finish their stages or epochs, twice ends them; what they have finished is
+// merged, then throws Interrupted.
+TeamResult run_team(const Globals& globals, const MatrixOptions& how, const PlannedMatrix& planned,
+                    const TeamOptions& options);
+
+}  // namespace nmlbench::cli
