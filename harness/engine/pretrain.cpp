@@ -41,7 +41,6 @@ void load_or_restore(Encoder& encoder, torch::Device device, const std::function
   }
 }
 
-
 // "label_smoothing = 0.1, mixup = 0.2": what needs_logits() is about.
 std::string label_options(const Optim& optim) {
   std::vector<std::string> options;
