@@ -12,4 +12,5 @@ write_basic_package_version_file(${CMAKE_BINARY_DIR}/nmlbenchConfigVersion.cmake
 install(FILES ${CMAKE_BINARY_DIR}/nmlbenchConfig.cmake ${CMAKE_BINARY_DIR}/nmlbenchConfigVersion.cmake
   DESTINATION ${NMLBENCH_CMAKE_DIR})
 install(FILES LICENSE README.md DESTINATION ${CMAKE_INSTALL_DATADIR}/doc/nmlbench)
+install(DIRECTORY docs DESTINATION ${CMAKE_INSTALL_DATADIR}/doc/nmlbench)
 install(DIRECTORY matrices/ DESTINATION ${CMAKE_INSTALL_DATADIR}/nmlbench/matrices FILES_MATCHING PATTERN "*.toml")

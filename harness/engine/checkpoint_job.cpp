@@ -7,6 +7,8 @@
 
 #include <nmlbench/dense.h>
 
+#include <algorithm>
+
 #include <nlohmann/json.hpp>
 #include <spdlog/spdlog.h>
 
@@ -128,6 +130,11 @@ class JobRunner {
     }
     const std::shared_ptr<const SplitData> split = splits_.acquire(first.split);
     const EncodeTiming timing = encode_split(plan_, pass, *encoder, *split, context_);
+    constexpr double kWorthSaying = 0.2;
+    if (timing.seconds_waited > std::max(1.0, kWorthSaying * timing.seconds)) {
+      spdlog::info("encoding with {} waited {:.0f} of {:.0f} s for {} to be read", checkpoint_.encoder_name(),
+                   timing.seconds_waited, timing.seconds, unit_of(split->info()));
+    }
     if (timing.images == 0) return;
     result_.stages.push_back(
         stage_of("encode", checkpoint_, split->info(), context_.device, timing.images, timing.seconds, timing.batch));

@@ -1,15 +1,15 @@
 #include "engine/encode.h"
 
 #include "cache/feature_store.h"
-#include "engine/prepare.h"
 #include "engine/process.h"
-#include "engine/sample_batch.h"
+#include "engine/split_reader.h"
 
 #include <nmlbench/compat.h>
 
 #include <algorithm>
 #include <chrono>
 #include <map>
+#include <optional>
 #include <tuple>
 #include <utility>
 
@@ -37,29 +37,6 @@ torch::Tensor encode_batch(Encoder& encoder, const Batch& batch, std::int64_t ro
   return features;
 }
 
-// Images or features `first` .. `last` - 1 of view `view`.
-torch::Tensor samples_of(const SplitData& split, const Views& views, std::int64_t view, std::int64_t first,
-                         std::int64_t last, torch::Device device) {
-  const torch::Tensor rows = torch::arange(first, last);
-  if (views.count == 0) return split.samples(rows, device);
-  const Augmentation augmentation = views.of(view);
-  const Stream draws = Stream(0).at("views").at(view).at(first);
-  return augmented_images(split, rows, augmentation, draws, device);
-}
-
-// Rows `row` .. `end` - 1 as the encoder takes them. `samples`: images or features from row `first` on; undefined for
-// texts.
-Batch batch_of(const SplitData& split, const torch::Tensor& samples, std::int64_t first, std::int64_t row,
-               std::int64_t end, const InputSpec& spec) {
-  Batch batch;
-  if (samples.defined()) {
-    batch.x = prepare(samples.slice(0, row - first, end - first), spec);
-  } else {
-    batch.texts = split.texts(torch::arange(row, end));
-  }
-  return batch;
-}
-
 // Copies features [B, sum of all D] into the rows from `row` on of each `out` [rows, D], which take their columns in
 // turn.
 void copy_rows(const torch::Tensor& features, std::int64_t row, const std::vector<torch::Tensor>& outs) {
@@ -76,33 +53,29 @@ EncodeTiming encode_rows(Encoder& encoder, const SplitData& split, const Views& 
                          double& done) {
   using Clock = std::chrono::steady_clock;
   const InputSpec spec = encoder.input();
-  const std::int64_t n = split.info().size;
   EncodeTiming timing;
   timing.batch = batch;
   auto begin = Clock::now();
-  for (std::int64_t view = 0; view < views.copies(); ++view) {
-    for (std::int64_t first = 0; first < n; first += kEncodeBatch) {
-      context.check_stop();
-      const std::int64_t last = std::min(first + kEncodeBatch, n);
-      torch::Tensor samples;
-      if (split.info().kind != SampleKind::text) samples = samples_of(split, views, view, first, last, context.device);
-      for (std::int64_t row = first; row < last; row += batch) {
-        const std::int64_t end = std::min(row + batch, last);
-        copy_rows(encode_batch(encoder, batch_of(split, samples, first, row, end, spec), end - row, precision,
-                               context.device),
-                  view * n + row, outs);
-        if (view == 0 && row == 0) {  // warm-up
-          synchronize(context.device);
-          begin = Clock::now();
-        } else {
-          timing.images += static_cast<double>(end - row);
-        }
+  SplitReader reader(split, views, kEncodeBatch, context.device);
+  while (const std::optional<Chunk> chunk = reader.next()) {
+    context.check_stop();
+    const std::int64_t place = chunk->view * split.info().size, size = chunk->last - chunk->first;
+    for (std::int64_t row = 0; row < size; row += batch) {
+      const std::int64_t end = std::min(row + batch, size);
+      const Batch rows = to_batch(chunk->samples.part(row, end), spec);
+      copy_rows(encode_batch(encoder, rows, end - row, precision, context.device), place + chunk->first + row, outs);
+      if (place + chunk->first + row == 0) {  // warm-up
+        synchronize(context.device);
+        begin = Clock::now();
+      } else {
+        timing.images += static_cast<double>(end - row);
       }
-      context.progress.advance(static_cast<double>(last - first));
-      done += static_cast<double>(last - first);
     }
+    context.progress.advance(static_cast<double>(size));
+    done += static_cast<double>(size);
   }
   timing.seconds = std::chrono::duration<double>(Clock::now() - begin).count();
+  timing.seconds_waited = reader.seconds_waited();
   return timing;
 }
 

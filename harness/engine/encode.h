@@ -9,7 +9,8 @@ namespace nmlbench {
 struct EncodeTiming {
   double images = 0;
   double seconds = 0;
-  std::int64_t batch = 0;  // samples at a time
+  double seconds_waited = 0;  // for samples to be read, the first ones included
+  std::int64_t batch = 0;     // samples at a time
 };
 
 // Encodings (Plan::encodings) of one checkpoint, split and views, which differ in the readout: one pass makes them all.

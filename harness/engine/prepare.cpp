@@ -1,6 +1,6 @@
 #include "engine/prepare.h"
 
-#include "support/centre_crop.h"
+#include "support/resize_mode.h"
 
 #include <nmlbench/compat.h>
 
@@ -33,10 +33,12 @@ torch::Tensor resized(const torch::Tensor& x, std::int64_t height, std::int64_t 
 // where images are files.
 torch::Tensor preprocessed(const torch::Tensor& x, const InputSpec& spec) {
   const Preprocessing& how = *spec.preprocessing;
+  const std::optional<ResizeMode> mode = resize_mode(how.resize);
+  if (!mode) throw Error(fmt::format("bug in the encoder: resize \"{}\" is none of {}", how.resize, kResizeModes));
   const bool bicubic = how.interpolation == "bicubic";
-  if (how.resize == "squash") return resized(x, spec.height, spec.width, bicubic).clamp(0, 255).round();
+  if (mode == ResizeMode::squash) return resized(x, spec.height, spec.width, bicubic).clamp(0, 255).round();
   const std::int64_t shorter = std::min(x.size(2), x.size(3)),
-                     new_shorter = shorter_side(spec.height, how.crop_pct, how.resize == "crop-ceil");
+                     new_shorter = shorter_side(spec.height, how.crop_pct, *mode);
   const std::int64_t height = scaled_side(x.size(2), shorter, new_shorter),
                      width = scaled_side(x.size(3), shorter, new_shorter);
   const torch::Tensor whole = resized(x, height, width, bicubic).clamp(0, 255).round();

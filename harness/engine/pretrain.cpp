@@ -1,14 +1,11 @@
 #include "engine/pretrain.h"
 
-#include "engine/augment.h"
 #include "engine/checkpoint_file.h"
 #include "engine/flat_optimizer.h"
 #include "engine/label_loss.h"
-#include "engine/mixing.h"
+#include "engine/lesson.h"
 #include "engine/partial_file.h"
-#include "engine/prepare.h"
 #include "engine/process.h"
-#include "engine/random_erasing.h"
 #include "registry/registry.h"
 
 #include <nmlbench/captured.h>
@@ -18,7 +15,6 @@
 #include <chrono>
 #include <cmath>
 #include <functional>
-#include <map>
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
@@ -52,12 +48,6 @@ std::string name_for_people(const Checkpoint& checkpoint) {
                      ratio ? fmt::format(" {:g}", *ratio) : "", checkpoint.seed);
 }
 
-// What a step learns from.
-struct Lesson {
-  Batch batch;
-  torch::Tensor targets;  // float32 [B, classes], for the recipe's own loss; undefined for the encoder's
-};
-
 // "label_smoothing = 0.1, mixup = 0.2": what needs_logits() is about.
 std::string label_options(const Optim& optim) {
   std::vector<std::string> options;
@@ -87,10 +77,7 @@ class Trainer {
       throw Error(fmt::format("optim.batch_size {} is larger than the {} samples to train on", optim_.batch_size,
                               data_.size()));
     }
-    if (data_.info().kind == SampleKind::feature &&
-        (optim_.mixing.cutmix > 0 || optim_.mixing.erasing > 0 || optim_.augment.operations > 0)) {
-      throw Error("optim.cutmix, random_erasing and rand_ops change images, and the data are features; remove them");
-    }
+    require_lessons(optim_, data_.info());
   }
 
   CheckpointFacts train() {
@@ -142,7 +129,8 @@ class Trainer {
 
   torch::Tensor step(std::int64_t step, const torch::Tensor& rows) {
     const double total = static_cast<double>(steps_per_epoch_ * optim_.epochs);
-    const torch::Tensor loss = gradients(make_lesson(rows, draws_.at("augment").at(step)));
+    const torch::Tensor loss =
+        gradients(make_lesson(data_, rows, optim_, spec_, context_.device, draws_.at("augment").at(step)));
     optimizer_->step(optim_.lr *
                      schedule_factor(optim_, static_cast<double>(step), total, static_cast<double>(steps_per_epoch_)));
     return loss;
@@ -184,30 +172,6 @@ class Trainer {
         fmt::format("{}: {} has no class scores and is pre-trained by a loss of its own, which knows no {}; "
                     "remove that from optim",
                     checkpoint_.encoder.where.text(), checkpoint_.encoder.name, label_options(optim_)));
-  }
-
-  Lesson make_lesson(const torch::Tensor& rows, const Stream& draws) const {
-    const SampleKind kind = data_.info().kind;
-    Lesson lesson;
-    Batch& batch = lesson.batch;
-    batch.y = send(data_.targets().index_select(0, rows), context_.device);
-    double share = 1;  // of its own target that a sample keeps
-    if (kind == SampleKind::text || kind == SampleKind::image_text) batch.texts = data_.texts(rows);
-    if (kind != SampleKind::text) {
-      const bool images = kind != SampleKind::feature;
-      torch::Tensor samples = data_.samples(rows, context_.device);
-      if (images) samples = augment(samples, optim_.augment, draws);
-      batch.x = prepare(samples, spec_);
-      if (optim_.mixing.erasing > 0) batch.x = random_erasing(batch.x, optim_.mixing.erasing, draws.at("erasing"));
-      const Mix mix =
-          draw_mix(optim_.mixing, images ? batch.x.size(2) : 1, images ? batch.x.size(3) : 1, draws.at("mix"));
-      batch.x = mixed(batch.x, mix);
-      share = mix.share;
-    }
-    if (needs_logits(optim_)) {
-      lesson.targets = soft_targets(batch.y, data_.info().classes, optim_.loss.smoothing, share);
-    }
-    return lesson;
   }
 
   // After each epoch. Training goes on while the bytes are written and synced.
@@ -265,56 +229,9 @@ class Trainer {
   PartialFile partial_;
 };
 
-json to_json(const Plan& plan, const Checkpoint& checkpoint, const CheckpointFacts& facts) {
-  json about = {{"nmlbench", NMLBENCH_VERSION},
-                {"encoder", checkpoint.encoder.identity()},
-                {"dataset", plan.splits[*checkpoint.split].plugin.identity()},
-                {"dataset_digest", plan.splits[*checkpoint.split].facts.digest},
-                {"seed", checkpoint.seed},
-                {"noise", checkpoint.noise_name()},
-                {"noise_ratio", checkpoint.noise_ratio().value()},
-                {"optim", json::parse(checkpoint.optim.canonical)},
-                {"realised_rate", facts.realised_rate},
-                {"loss_curve", facts.loss_curve},
-                {"images", facts.images},
-                {"seconds", facts.seconds},
-                {"images_per_second", facts.images_per_second}};
-  if (facts.transition.defined()) {
-    const torch::Tensor t = facts.transition.contiguous();
-    about["classes"] = t.size(0);
-    about["transition"] = std::vector<double>(dense_data<double>(t), dense_data<double>(t) + t.numel());
-  }
-  return about;
-}
-
-CheckpointFacts facts_from(const json& about) {
-  CheckpointFacts facts;
-  facts.realised_rate = about.at("realised_rate").get<double>();
-  facts.loss_curve = about.at("loss_curve").get<std::vector<double>>();
-  facts.images_per_second = about.at("images_per_second").get<double>();
-  facts.images = about.at("images").get<double>();
-  facts.seconds = about.at("seconds").get<double>();
-  if (about.contains("transition")) {
-    const auto classes = about.at("classes").get<std::int64_t>();
-    facts.transition =
-        torch::tensor(about.at("transition").get<std::vector<double>>(), torch::kFloat64).view({classes, classes});
-  }
-  return facts;
-}
-
-// What the file with the weights says of itself: all of it but the transition matrix, which grows with the square of
-// the classes. Values are text, as the format has them.
-std::map<std::string, std::string> metadata_of(const json& about) {
-  std::map<std::string, std::string> metadata = {{"format", "pt"}};  // as transformers and timm want it
-  for (const auto& [key, value] : about.items()) {
-    if (key != "transition") metadata[key] = value.is_string() ? value.get<std::string>() : value.dump();
-  }
-  return metadata;
-}
-
 void publish(const Plan& plan, const Checkpoint& checkpoint, Encoder& encoder, const CheckpointFacts& facts,
              ArtifactCache& cache) {
-  const json about = to_json(plan, checkpoint, facts);
+  const nlohmann::json about = to_json(plan, checkpoint, facts);
   Staging staging = cache.stage();
   write_file(staging.folder() / kCheckpointFile, checkpoint_bytes(encoder, metadata_of(about)));
   cache.publish(ArtifactKind::checkpoint, checkpoint.id, std::move(staging), about);
@@ -322,25 +239,6 @@ void publish(const Plan& plan, const Checkpoint& checkpoint, Encoder& encoder, c
 }
 
 }  // namespace
-
-torch::Tensor epoch_order(std::int64_t samples, std::int64_t repeats, const Stream& draws) {
-  return draws.permutation(samples).repeat_interleave(repeats).slice(0, 0, samples);
-}
-
-std::optional<CheckpointFacts> read_checkpoint_facts(const Checkpoint& checkpoint, const ArtifactCache& cache) {
-  std::optional<CheckpointFacts> facts;
-  cache.use_about(ArtifactKind::checkpoint, checkpoint.id, [&](const json& about) { facts = facts_from(about); });
-  return facts;
-}
-
-CheckpointFacts measure_noise(const Checkpoint& checkpoint, const SplitSource& splits) {
-  const CorruptedSplit data(checkpoint.noise, splits(*checkpoint.split), splits,
-                            Stream(static_cast<std::uint64_t>(checkpoint.seed)).at("noise"));
-  CheckpointFacts facts;
-  facts.realised_rate = data.realised_rate();
-  facts.transition = data.transition();
-  return facts;
-}
 
 std::shared_ptr<Encoder> build_encoder(const Checkpoint& checkpoint, const InputInfo& input, torch::Device device) {
   std::shared_ptr<Encoder> encoder = make_encoder(checkpoint.encoder);

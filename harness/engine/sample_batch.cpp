@@ -7,31 +7,47 @@
 #include <nmlbench/compat.h>
 
 namespace nmlbench {
+namespace {
 
-torch::Tensor augmented_images(const SplitData& split, const torch::Tensor& rows, const Augmentation& augmentation,
-                               const Stream& draws, torch::Device device) {
-  if (!augmentation.photo_crop) return augment(split.samples(rows, device), augmentation, draws);
-  const auto choose = [&](std::int64_t i, std::int64_t width, std::int64_t height) {
+// Random resized crops of the images as they were before the split's own resizing.
+torch::Tensor photo_crops(const SplitData& split, const torch::Tensor& rows, const Augmentation& augmentation,
+                          const Stream& draws) {
+  return split.crops(rows, [&](std::int64_t i, std::int64_t width, std::int64_t height) {
     return random_crop(width, height, augmentation.min_scale, augmentation.max_scale, draws.at("photo-crop").at(i));
-  };
-  return send(augment(split.crops(rows, choose), augmentation, draws), device);
+  });
 }
 
-Batch sample_batch(const SplitData& split, const torch::Tensor& rows, const InputSpec& spec, torch::Device device,
+}  // namespace
+
+Samples Samples::part(std::int64_t begin, std::int64_t end) const {
+  Samples part;
+  if (x.defined()) part.x = x.slice(0, begin, end);
+  if (!texts.empty()) part.texts.assign(texts.begin() + begin, texts.begin() + end);
+  return part;
+}
+
+Samples samples_at(const SplitData& split, const torch::Tensor& rows, torch::Device device,
                    const Augmentation& augmentation, const Stream& draws) {
+  const SampleKind kind = split.info().kind;
+  if (kind == SampleKind::text) return {{}, split.texts(rows)};
+  if (kind == SampleKind::feature) return {split.samples(rows, device), {}};
+  if (!augmentation.photo_crop) return {augment(split.samples(rows, device), augmentation, draws), {}};
+  return {send(augment(photo_crops(split, rows, augmentation, draws), augmentation, draws), device), {}};
+}
+
+Samples samples_at(const CorruptedSplit& split, const torch::Tensor& rows, torch::Device device,
+                   const Augmentation& augmentation, const Stream& draws) {
+  const SampleKind kind = split.info().kind;
+  if (kind == SampleKind::text) return {{}, split.texts(rows)};
+  if (kind == SampleKind::feature) return {split.samples(rows, device), {}};
+  return {augment(split.samples(rows, device), augmentation, draws),
+          kind == SampleKind::image_text ? split.texts(rows) : std::vector<Text>()};
+}
+
+Batch to_batch(const Samples& samples, const InputSpec& spec) {
   Batch batch;
-  switch (split.info().kind) {
-    case SampleKind::text:
-      batch.texts = split.texts(rows);
-      break;
-    case SampleKind::feature:
-      batch.x = prepare(split.samples(rows, device), spec);
-      break;
-    case SampleKind::image:
-    case SampleKind::image_text:
-      batch.x = prepare(augmented_images(split, rows, augmentation, draws, device), spec);
-      break;
-  }
+  if (samples.x.defined()) batch.x = prepare(samples.x, spec);
+  batch.texts = samples.texts;
   return batch;
 }
 

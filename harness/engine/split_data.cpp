@@ -5,6 +5,7 @@
 #include "registry/registry.h"
 
 #include <nmlbench/compat.h>
+#include <nmlbench/dense.h>
 
 #include <algorithm>
 #include <cmath>
@@ -15,7 +16,7 @@
 namespace nmlbench {
 namespace {
 
-constexpr std::int64_t kReadChunk = 1024;  // samples per call when a split is read whole
+constexpr std::int64_t kReadChunk = 256;  // samples per call of what stays in memory
 
 void check_labels(const torch::Tensor& labels, const SplitInfo& info, const std::string& name) {
   if (labels.dim() != 1 || labels.scalar_type() != torch::kInt64 || labels.size(0) != info.size) {
@@ -92,7 +93,7 @@ std::vector<std::int64_t> batch_shape(const SplitInfo& info, std::int64_t rows) 
 
 }  // namespace
 
-SplitData::SplitData(const ResolvedPlugin& plugin, bool all_samples) : dataset_(make_dataset(plugin)) {
+SplitData::SplitData(const ResolvedPlugin& plugin) : dataset_(make_dataset(plugin)) {
   info_ = dataset_->open();
   if (info_.size <= 0 || info_.classes <= 0) {
     throw DataError(fmt::format("dataset {}: the split is empty", plugin.name));
@@ -102,12 +103,23 @@ SplitData::SplitData(const ResolvedPlugin& plugin, bool all_samples) : dataset_(
   check_scoring(labels_, info_, plugin.name);
   check_measures(info_, plugin.name);
   rows_ = rows_of(*dataset_, info_, plugin.name);
-  if (!all_samples || !info_.fits_in_memory || info_.kind == SampleKind::text) return;
+  if (!info_.fits_in_memory || info_.kind == SampleKind::text) return;
   const auto type = info_.kind == SampleKind::feature ? torch::kFloat32 : torch::kUInt8;
   resident_ = torch::empty(batch_shape(info_, info_.size), torch::dtype(type));
-  for (std::int64_t begin = 0; begin < info_.size; begin += kReadChunk) {
-    const std::int64_t end = std::min(begin + kReadChunk, info_.size);
+  chunks_missing_ = (info_.size + kReadChunk - 1) / kReadChunk;
+  chunk_there_.assign(static_cast<std::size_t>(chunks_missing_), false);
+}
+
+void SplitData::read_chunks_of(const torch::Tensor& indices) const {
+  if (chunks_missing_ == 0) return;
+  const std::lock_guard lock(resident_mutex_);
+  for (std::int64_t i = 0; i < indices.size(0) && chunks_missing_ > 0; ++i) {
+    const std::int64_t chunk = dense_data<std::int64_t>(indices)[i] / kReadChunk;
+    if (chunk_there_.at(static_cast<std::size_t>(chunk))) continue;
+    const std::int64_t begin = chunk * kReadChunk, end = std::min(begin + kReadChunk, info_.size);
     resident_.slice(0, begin, end).copy_(read(torch::arange(begin, end), torch::kCPU));
+    chunk_there_[static_cast<std::size_t>(chunk)] = true;
+    --chunks_missing_;
   }
 }
 
@@ -136,7 +148,8 @@ torch::Tensor SplitData::crops(const torch::Tensor& indices, const ChooseCrop& c
 
 torch::Tensor SplitData::samples(const torch::Tensor& indices, torch::Device device) const {
   if (!resident_.defined()) return read(indices, device);
-  if (!device.is_cpu()) {
+  read_chunks_of(indices);
+  if (!device.is_cpu() && in_memory()) {
     if (const torch::Tensor all = copy_on(device); all.defined()) return all.index_select(0, send(indices, device));
   }
   return send(resident_.index_select(0, indices), device);

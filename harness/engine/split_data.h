@@ -1,4 +1,5 @@
-// One split in use: opened once, shared by every job that reads it, images and features in memory when they fit.
+// One split in use: opened once, shared by every job that reads it; images and features stay in memory, once read, when
+// they fit.
 #pragma once
 
 #include "plan/plan.h"
@@ -6,6 +7,7 @@
 #include <nmlbench/dataset.h>
 
 #include <algorithm>
+#include <atomic>
 #include <memory>
 #include <mutex>
 #include <vector>
@@ -15,8 +17,8 @@ namespace nmlbench {
 // [any-thread]
 class SplitData {
  public:
-  // Opens the split and, when it says that it fits in memory and all are wanted, reads all samples. Throws DataError.
-  explicit SplitData(const ResolvedPlugin& plugin, bool all_samples = true);
+  // Opens the split. Throws DataError.
+  explicit SplitData(const ResolvedPlugin& plugin);
 
   const SplitInfo& info() const { return info_; }
   // int64 [N], checked to lie in [0, classes).
@@ -26,6 +28,8 @@ class SplitData {
   std::int64_t full_size() const { return std::max(info_.full_size, info_.size); }
   // uint8 [B, C, H, W] or float32 [B, D] at `indices` (int64 [B], CPU), on the device.
   torch::Tensor samples(const torch::Tensor& indices, torch::Device device) const;
+  // Whether all samples are in memory by now: samples() copies them.
+  bool in_memory() const { return resident_.defined() && chunks_missing_ == 0; }
   // Dataset::crops, checked: uint8 [B, C, H, W], CPU.
   torch::Tensor crops(const torch::Tensor& indices, const ChooseCrop& choose) const;
   // The texts or captions at `indices` (int64 [B], CPU); only for SampleKind::text, which has no samples(), and
@@ -41,9 +45,17 @@ class SplitData {
   SplitInfo info_;
   torch::Tensor labels_;
   torch::Tensor rows_;
-  torch::Tensor resident_;  // all samples, CPU; undefined when they do not fit, and for texts
 
-  // On a GPU a second copy, made when it is first asked for; none when its memory does not hold it.
+  // All samples, CPU; undefined when they do not fit, and for texts. A chunk of them is read when the first of its
+  // samples is asked for.
+  torch::Tensor resident_;
+  void read_chunks_of(const torch::Tensor& indices) const;
+  mutable std::mutex resident_mutex_;  // of chunks that are not there yet
+  mutable std::vector<bool> chunk_there_;
+  mutable std::atomic<std::int64_t> chunks_missing_{0};
+
+  // On a GPU a second copy, made when it is first asked for after all samples were read; none when its memory does not
+  // hold it.
   torch::Tensor copy_on(torch::Device device) const;
   mutable std::mutex copy_mutex_;
   mutable torch::Tensor copy_;

@@ -28,7 +28,7 @@ torch::Tensor tensor_of(const std::vector<std::int64_t>& values) {
 
 TaskLabels draw_task_labels(const Plan& plan, const Cell& cell) {
   const Split& train = plan.splits[plan.tasks[cell.task].train];
-  const auto split = std::make_shared<const SplitData>(train.plugin, /*all_samples=*/false);
+  const auto split = std::make_shared<const SplitData>(train.plugin);
   const SplitSource no_source = [](std::size_t) -> std::shared_ptr<const SplitData> {
     throw Error("bug in the planner: the noise of a task has no source of samples");
   };

@@ -2,12 +2,13 @@
 
 #include "engine/class_map.h"
 #include "engine/process.h"
-#include "engine/sample_batch.h"
+#include "engine/split_reader.h"
 
 #include <nmlbench/compat.h>
 
 #include <algorithm>
 #include <functional>
+#include <optional>
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
@@ -60,12 +61,13 @@ Judge judge_of(const Checkpoint& checkpoint, Encoder& encoder, const SplitInfo& 
 std::int64_t count_right(const Judge& judge, const InputSpec& input, const SplitData& split, std::int64_t batch_size,
                          bool bf16, const StageContext& context) {
   torch::Tensor right = torch::zeros({}, torch::dtype(torch::kInt64).device(context.device));
-  for (std::int64_t first = 0; first < split.info().size; first += batch_size) {
+  const Views as_they_are;
+  SplitReader reader(split, as_they_are, batch_size, context.device);
+  while (const std::optional<Chunk> chunk = reader.next()) {
     context.check_stop();
-    const torch::Tensor rows = torch::arange(first, std::min(first + batch_size, split.info().size));
-    const Batch batch = sample_batch(split, rows, input, context.device);
+    const Batch batch = to_batch(chunk->samples, input);
     const AutocastGuard autocast(context.device.type(), bf16);
-    right += judge(batch, split.labels().index_select(0, rows)).sum();
+    right += judge(batch, split.labels().slice(0, chunk->first, chunk->last)).sum();
   }
   return right.item<std::int64_t>();
 }

@@ -19,10 +19,13 @@
 #include <string_view>
 #include <variant>
 
+#include <SQLiteCpp/Backup.h>
+#include <SQLiteCpp/Database.h>
 #include <SQLiteCpp/Statement.h>
 #include <SQLiteCpp/Transaction.h>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
+#include <unistd.h>
 
 namespace nmlbench {
 
@@ -189,6 +192,21 @@ std::map<std::string, SchemaObject> objects_of(SQLite::Database& db) {
   return objects;
 }
 
+// What the file holds, as "FILE.schema-N.bak" beside it, whole or not at all. Throws as SQLite does.
+void keep_copy(const std::filesystem::path& file, int version) {
+  const std::string copy = fmt::format("{}.schema-{}.bak", file.string(), version);
+  const std::string partial = fmt::format("{}.{}.partial", copy, ::getpid());
+  try {
+    SQLite::Database from(file.string(), SQLite::OPEN_READONLY);
+    SQLite::Database to(partial, SQLite::OPEN_READWRITE | SQLite::OPEN_CREATE);
+    SQLite::Backup(to, from).executeStep();
+  } catch (...) {
+    std::filesystem::remove(partial);
+    throw;
+  }
+  std::filesystem::rename(partial, copy);
+}
+
 }  // namespace
 
 void require_our_schema(SQLite::Database& db, const std::filesystem::path& file, int version) {
@@ -216,8 +234,9 @@ void migrate(SQLite::Database& db, const std::filesystem::path& file, std::span<
   const int target = static_cast<int>(scripts.size());
   if (checked_version(db, file, target) == target) return;
   SQLite::Transaction transaction(db, SQLite::TransactionBehavior::IMMEDIATE);
-  // Another process may have migrated while this one waited for the lock.
-  for (int version = checked_version(db, file, target); version < target; ++version) db.exec(scripts[version]);
+  int version = checked_version(db, file, target);  // another process may have migrated while this one waited
+  if (version > 0 && version < target) keep_copy(file, version);
+  for (; version < target; ++version) db.exec(scripts[version]);
   db.exec(fmt::format("PRAGMA application_id = {}", kApplicationId));
   db.exec(fmt::format("PRAGMA user_version = {}", target));
   transaction.commit();

@@ -32,7 +32,8 @@ int checked_version(SQLite::Database& db, const std::filesystem::path& file, int
 // A file may come from anywhere: throws Error when a table, view or index of ours is missing or is not what our scripts
 // make, or when there is a trigger, which none of them makes. Objects of other names are the user's own and left alone.
 void require_our_schema(SQLite::Database& db, const std::filesystem::path& file, int version);
-// Brings the database to version scripts.size() in one transaction: all of it or nothing.
+// Brings the database to version scripts.size() in one transaction: all of it or nothing. What an older version held is
+// kept beside it as "FILE.schema-N.bak"; where that cannot be written, nothing is changed.
 void migrate(SQLite::Database& db, const std::filesystem::path& file, std::span<const std::string> scripts);
 
 }  // namespace nmlbench

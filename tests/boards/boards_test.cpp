@@ -112,13 +112,13 @@ TEST(Boards, PredictionsAndTestsOverSamplesAreRecomputedByAnIndependentScript) {
   }
 }
 
-// Each statement of README's SQL block runs and finds something.
-TEST(Boards, TheSqlOfTheReadmeWorks) {
+// Each statement of the SQL block of docs/BOARDS.md runs and finds something.
+TEST(Boards, TheSqlOfTheDocsWorks) {
   const Scratch scratch;
   write_everything(scratch / "a.sqlite");
-  const std::string readme = read_text(NMLBENCH_SOURCE_DIR "/README.md");
-  const std::size_t begin = readme.find("```sql\n") + 7;
-  std::string block = readme.substr(begin, readme.find("```", begin) - begin);
+  const std::string docs = read_text(NMLBENCH_SOURCE_DIR "/docs/BOARDS.md");
+  const std::size_t begin = docs.find("```sql\n") + 7;
+  std::string block = docs.substr(begin, docs.find("```", begin) - begin);
   SQLite::Database db((scratch / "a.sqlite").string());
   int statements = 0;
   for (std::size_t end = block.find(';'); end != std::string::npos; end = block.find(';')) {

@@ -1,5 +1,6 @@
 #include "conformance/subject.h"
 #include "engine/prepare.h"
+#include "support/resize_mode.h"
 
 #include <nmlbench/encoder.h>
 
@@ -86,7 +87,7 @@ void the_input_is_known_from_the_parameters(const Subject& subject) {
   if (!before.preprocessing) return;
   const Preprocessing& how = *before.preprocessing;
   EXPECT_EQ(before.height, before.width) << "photographs are brought to squares";
-  EXPECT_TRUE(how.resize == "squash" || how.resize == "crop" || how.resize == "crop-ceil") << how.resize;
+  EXPECT_TRUE(resize_mode(how.resize).has_value()) << how.resize;
   EXPECT_TRUE(how.interpolation == "bilinear" || how.interpolation == "bicubic") << how.interpolation;
   EXPECT_GT(how.crop_pct, 0.05);
   EXPECT_LE(how.crop_pct, 1.0);

@@ -2,6 +2,7 @@
 #include "datasets/common/arrays.h"
 #include "datasets/common/labelled_images.h"
 
+#include <nmlbench/compat.h>
 #include <nmlbench/digest.h>
 #include <nmlbench/plugin.h>
 
@@ -67,7 +68,7 @@ class FeatureFiles : public Dataset {
   torch::Tensor rows() override { return rows_; }
 
   torch::Tensor samples(const torch::Tensor& indices, torch::Device device) override {
-    return x_.index_select(0, rows_.index_select(0, indices)).to(device, torch::kFloat32);
+    return send(x_.index_select(0, rows_.index_select(0, indices)).to(torch::kFloat32), device);
   }
 
  private:

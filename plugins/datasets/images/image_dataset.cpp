@@ -3,6 +3,7 @@
 #include "content.h"
 #include "workers.h"
 
+#include <nmlbench/compat.h>
 #include <nmlbench/dense.h>
 #include <nmlbench/digest.h>
 #include <nmlbench/surroundings.h>
@@ -22,8 +23,7 @@ constexpr std::int64_t kCheckRows = 256;  // rows decoded at a time when all are
 ResizeOptions resize_options(const Params& params) {
   ResizeOptions options;
   options.size = params.integer("size");
-  options.mode = params.text("resize") == "squash" ? ResizeMode::squash : ResizeMode::crop;
-  options.round_up = params.text("resize") == "crop-ceil";
+  options.mode = resize_mode(params.text("resize")).value();
   options.crop_pct = params.real("crop_pct");
   options.interpolation = params.text("interpolation") == "bicubic" ? Interpolation::bicubic : Interpolation::bilinear;
   return options;
@@ -227,7 +227,7 @@ void ImageDataset::leave_out_broken() {
 
 torch::Tensor ImageDataset::samples(const torch::Tensor& indices, torch::Device device) {
   const auto whole = [&](std::int64_t row, std::int64_t, std::uint8_t* out) { serve(row, out); };
-  return corrupted(indices, whole).to(device);
+  return send(corrupted(indices, whole), device);
 }
 
 torch::Tensor ImageDataset::crops(const torch::Tensor& indices, const ChooseCrop& choose) {

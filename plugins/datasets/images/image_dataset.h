@@ -25,14 +25,14 @@ inline constexpr std::int64_t kLargestServed = 4096;  // px, the largest `size`
       .in("px")                                                                                                       \
       .range(0, ::nmlbench::plugins::kLargestServed)                                                                  \
       .as(::nmlbench::Role::image_size),                                                                              \
-      ::nmlbench::choice("resize", resize, "squash|crop|crop-ceil",                                                   \
+      ::nmlbench::choice("resize", resize, ::nmlbench::kResizeModes,                                                  \
                          "squash to size x size, or the shorter side to size / crop_pct, then the centre; crop "      \
                          "rounds size / crop_pct down, as timm, crop-ceil up, as the authors of NMTune")              \
           .as(::nmlbench::Role::image_resize),                                                                        \
       ::nmlbench::real("crop_pct", pct, "crop, crop-ceil: side of the crop by the shorter side")                      \
           .range(0.05, 1)                                                                                             \
           .as(::nmlbench::Role::image_crop_pct),                                                                      \
-      ::nmlbench::choice("interpolation", interpolation, "bilinear|bicubic", "antialiased, as Pillow's")              \
+      ::nmlbench::choice("interpolation", interpolation, ::nmlbench::kInterpolations, "antialiased, as Pillow's")     \
           .as(::nmlbench::Role::image_interpolation),                                                                 \
       ::nmlbench::choice("colour", "rgb", "rgb|grey", "three channels, or luma"),                                     \
       ::nmlbench::choice("decode", "full", "full|scaled",                                                             \

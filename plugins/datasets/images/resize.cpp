@@ -2,7 +2,6 @@
 
 #include "jpeg.h"
 #include "kernels/resample.h"
-#include "support/centre_crop.h"
 
 #include <algorithm>
 #include <cmath>
@@ -107,7 +106,7 @@ class Resizer {
 
 Resizer::Resizer(std::int64_t width, std::int64_t height, const ResizeOptions& options) : side_(options.size) {
   std::int64_t new_width = side_, new_height = side_, top = 0;
-  if (options.mode == ResizeMode::crop) {
+  if (options.mode != ResizeMode::squash) {
     const std::int64_t shorter = std::min(width, height), new_shorter = shorter_side(options);
     new_width = scaled_side(width, shorter, new_shorter);
     new_height = scaled_side(height, shorter, new_shorter);
@@ -142,8 +141,7 @@ Image Resizer::finish() {
 }  // namespace
 
 std::int64_t shorter_side(const ResizeOptions& options) {
-  if (options.mode == ResizeMode::squash) return options.size;
-  return nmlbench::shorter_side(options.size, options.crop_pct, options.round_up);
+  return nmlbench::shorter_side(options.size, options.crop_pct, options.mode);
 }
 
 Image resize_image(Image image, const ResizeOptions& options) {

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "decode.h"
+#include "support/resize_mode.h"
 
 #include <cstdint>
 #include <string>
@@ -10,17 +11,11 @@
 namespace nmlbench::plugins {
 
 enum class Interpolation { bilinear, bicubic };
-enum class ResizeMode {
-  squash,  // to size x size, whatever the shape
-  crop,    // the shorter side to size / crop_pct, then the centre size x size
-};
-
 struct ResizeOptions {
   std::int64_t size = 0;  // side of the result in px; 0 keeps the image as it is
   ResizeMode mode = ResizeMode::squash;
   double crop_pct = 0.875;
   Interpolation interpolation = Interpolation::bilinear;
-  bool round_up = false;  // size / crop_pct: down, as timm, or up, as the authors of NMTune
 };
 
 // The shorter side that `options` ask the whole image to be brought to: what a decoder has to deliver at least.

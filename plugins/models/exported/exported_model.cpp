@@ -1,5 +1,7 @@
 #include "exported_model.h"
 
+#include "support/resize_mode.h"
+
 #include <utility>
 
 #include <nlohmann/json.hpp>
@@ -66,8 +68,7 @@ InputSpec ExportedModel::read_input() const {
   };
   require(spec.channels == 1 || spec.channels == 3, "channels are 1 or 3");
   require(spec.height > 0 && spec.height <= 4096, "size is between 1 and 4096 px");
-  require(how.resize == "squash" || how.resize == "crop" || how.resize == "crop-ceil",
-          "resize is \"squash\", \"crop\" or \"crop-ceil\"");
+  require(resize_mode(how.resize).has_value(), "resize is \"squash\", \"crop\" or \"crop-ceil\"");
   require(how.crop_pct > 0.05 && how.crop_pct <= 1, "crop_pct is in (0.05, 1]");
   require(how.interpolation == "bilinear" || how.interpolation == "bicubic",
           "interpolation is \"bilinear\" or \"bicubic\"");

@@ -1,6 +1,8 @@
 // What encoders of images share: how images are brought to them, and what they go through.
 #pragma once
 
+#include "support/resize_mode.h"
+
 #include <nmlbench/encoder.h>
 #include <nmlbench/params.h>
 
@@ -22,7 +24,7 @@ constexpr bool is_variants_own(const char* default_value) {
                                                                  : "side of the images it sees")                       \
       .in("px")                                                                                                        \
       .range(::nmlbench::plugins::is_variants_own(size) ? 0 : 8, 4096),                                                \
-      ::nmlbench::choice("resize", "crop", "squash|crop|crop-ceil",                                                    \
+      ::nmlbench::choice("resize", "crop", ::nmlbench::kResizeModes,                                                   \
                          "photographs: squashed, or the shorter side to size / crop_pct (rounded down, or up), then "  \
                          "the centre"),                                                                                \
       ::nmlbench::real("crop_pct", crop_pct,                                                                           \
@@ -30,7 +32,7 @@ constexpr bool is_variants_own(const char* default_value) {
                            ? "crop, crop-ceil: side of the crop by the shorter side; 0: the variant's"                 \
                            : "crop, crop-ceil: side of the crop by the shorter side")                                  \
           .range(::nmlbench::plugins::is_variants_own(crop_pct) ? 0 : 0.06, 1),                                        \
-      ::nmlbench::choice("interpolation", interpolation, "bilinear|bicubic", "antialiased, as Pillow's"),              \
+      ::nmlbench::choice("interpolation", interpolation, ::nmlbench::kInterpolations, "antialiased, as Pillow's"),     \
       ::nmlbench::reals("mean", mean,                                                                                  \
                         *mean == '\0' ? "subtracted from the colours, which are in [0, 1]; []: the variant's"          \
                                       : "subtracted from the colours, which are in [0, 1]"),                           \

@@ -1,6 +1,8 @@
 // Every collection on a tiny folder in its official layout, with MAT and HDF5 files written by the same libraries.
 #include "support/datasets.h"
+#include "support/hdf5_file.h"
 #include "support/images.h"
+#include "support/mat_file.h"
 #include "support/npy.h"
 #include "support/surroundings.h"
 
@@ -12,8 +14,6 @@
 #include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <hdf5.h>
-#include <matio.h>
 
 namespace nmlbench {
 namespace {
@@ -22,10 +22,12 @@ namespace fs = std::filesystem;
 using ::testing::AllOf;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
+using testing::MatFile;
 using ::testing::Not;
 using testing::png_of;
 using Opened = testing::OpenedDataset;
 using testing::Scratch;
+using testing::write_hdf5;
 using torch::Tensor;
 
 // An image that tells which one it is.
@@ -55,55 +57,6 @@ class Collections : public ::testing::Test {
 
   Scratch scratch_;
   const testing::Surrounded surrounded_{scratch_ / "cache"};
-};
-
-// --- MATLAB files ---
-
-class MatFile {
- public:
-  explicit MatFile(const fs::path& file) {
-    fs::create_directories(file.parent_path());
-    mat_ = Mat_CreateVer(file.c_str(), nullptr, MAT_FT_MAT5);
-  }
-  ~MatFile() { Mat_Close(mat_); }
-
-  void numbers(const char* name, std::vector<double> values) { write(row(name, values)); }
-  void bytes(const char* name, const Tensor& column_major, std::vector<std::size_t> sizes) {
-    write(Mat_VarCreate(name, MAT_C_UINT8, MAT_T_UINT8, static_cast<int>(sizes.size()), sizes.data(),
-                        column_major.data_ptr(), 0));
-  }
-  void texts(const char* name, const std::vector<std::string>& values) {
-    std::size_t sizes[2] = {1, values.size()};
-    matvar_t* cell = Mat_VarCreate(name, MAT_C_CELL, MAT_T_CELL, 2, sizes, nullptr, 0);
-    for (std::size_t i = 0; i < values.size(); ++i) Mat_VarSetCell(cell, static_cast<int>(i), letters(values[i]));
-    write(cell);
-  }
-  void records(const char* name, const std::vector<std::pair<std::string, double>>& values) {
-    const char* fields[] = {"class", "fname"};
-    std::size_t sizes[2] = {1, values.size()};
-    matvar_t* all = Mat_VarCreateStruct(name, 2, sizes, fields, 2);
-    for (std::size_t i = 0; i < values.size(); ++i) {
-      std::vector<double> number = {values[i].second};
-      Mat_VarSetStructFieldByName(all, "class", i, row(nullptr, number));
-      Mat_VarSetStructFieldByName(all, "fname", i, letters(values[i].first));
-    }
-    write(all);
-  }
-
- private:
-  static matvar_t* row(const char* name, std::vector<double>& values) {
-    std::size_t sizes[2] = {1, values.size()};
-    return Mat_VarCreate(name, MAT_C_DOUBLE, MAT_T_DOUBLE, 2, sizes, values.data(), 0);
-  }
-  static matvar_t* letters(const std::string& value) {
-    std::size_t sizes[2] = {1, value.size()};
-    return Mat_VarCreate(nullptr, MAT_C_CHAR, MAT_T_UTF8, 2, sizes, const_cast<char*>(value.data()), 0);
-  }
-  void write(matvar_t* variable) {
-    Mat_VarWrite(mat_, variable, MAT_COMPRESSION_ZLIB);
-    Mat_VarFree(variable);
-  }
-  mat_t* mat_;
 };
 
 const std::pair<const char*, const char*> kAsTheyAre = {"verify", "nothing"};  // files that tests write
@@ -194,32 +147,6 @@ TEST_F(Collections, Svhn) {
 }
 
 // --- HDF5 files ---
-
-void write_hdf5(const fs::path& path, const std::string& name, const Tensor& values, bool compressed = false) {
-  fs::create_directories(path.parent_path());
-  const hid_t file = fs::exists(path) ? H5Fopen(path.c_str(), H5F_ACC_RDWR, H5P_DEFAULT)
-                                      : H5Fcreate(path.c_str(), H5F_ACC_TRUNC, H5P_DEFAULT, H5P_DEFAULT);
-  const hid_t links = H5Pcreate(H5P_LINK_CREATE), layout = H5Pcreate(H5P_DATASET_CREATE);
-  H5Pset_create_intermediate_group(links, 1);
-  std::vector<hsize_t> sizes(values.sizes().begin(), values.sizes().end());
-  if (compressed) {
-    std::vector<hsize_t> chunk = sizes;
-    chunk[0] = 2;
-    H5Pset_chunk(layout, static_cast<int>(chunk.size()), chunk.data());
-    H5Pset_deflate(layout, 4);
-  }
-  const hid_t type = values.scalar_type() == torch::kUInt8   ? H5T_NATIVE_UINT8
-                     : values.scalar_type() == torch::kInt32 ? H5T_NATIVE_INT32
-                                                             : H5T_NATIVE_FLOAT;
-  const hid_t space = H5Screate_simple(static_cast<int>(sizes.size()), sizes.data(), nullptr);
-  const hid_t data = H5Dcreate2(file, name.c_str(), type, space, links, layout, H5P_DEFAULT);
-  H5Dwrite(data, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, values.contiguous().data_ptr());
-  H5Dclose(data);
-  H5Sclose(space);
-  H5Pclose(links);
-  H5Pclose(layout);
-  H5Fclose(file);
-}
 
 TEST_F(Collections, PatchCamelyon) {
   const Tensor x = Stream(2).integers({5, 96, 96, 3}, 256).to(torch::kUInt8);

@@ -7,6 +7,7 @@
 #include "support/pillow.h"
 #include "support/scratch.h"
 #include "support/shared_data.h"
+#include "support/words.h"
 
 #include <nmlbench/dataset.h>
 #include <nmlbench/random.h>
@@ -250,24 +251,31 @@ TEST(Resize, PartsOfAnImageArePillowsBitForBit) {
   }
 }
 
+TEST(Resize, EveryWordOfParametersIsAMode) {
+  std::vector<ResizeMode> modes;
+  for (const std::string& word : split_text(kResizeModes, '|')) modes.push_back(resize_mode(word).value());
+  EXPECT_EQ(modes, (std::vector{ResizeMode::squash, ResizeMode::crop, ResizeMode::crop_ceil}));
+  EXPECT_FALSE(resize_mode("cropped"));
+}
+
 // 224 / 0.95 = 235.8: timm's transform brings the shorter side to 235 px, the authors' to 236; torchvision's Resize
 // then takes the whole part of the longer one, and CenterCrop rounds half to even.
 TEST(Resize, TheShorterSideIsRoundedDownOrUp) {
   ResizeOptions options{224, ResizeMode::crop, 0.95, Interpolation::bicubic};
   EXPECT_EQ(shorter_side(options), 235);
-  options.round_up = true;
+  options.mode = ResizeMode::crop_ceil;
   EXPECT_EQ(shorter_side(options), 236);
   options.crop_pct = 0.875;  // 256 in both
   EXPECT_EQ(shorter_side(options), 256);
-  options.round_up = false;
+  options.mode = ResizeMode::crop;
   EXPECT_EQ(shorter_side(options), 256);
-  const Tensor pixels = testing::reference_image(3);                                           // 32 x 24
-  for (const auto& [round_up, width, height] : {std::tuple{false, 29, 22}, {true, 30, 23}}) {  // 20 / 0.9 = 22.2
-    const Image got = resize_image(image_of(pixels), {20, ResizeMode::crop, 0.9, Interpolation::bicubic, round_up});
+  const Tensor pixels = testing::reference_image(3);  // 32 x 24; the shorter side becomes 20 / 0.9 = 22.2
+  for (const auto& [mode, width, height] : {std::tuple{ResizeMode::crop, 29, 22}, {ResizeMode::crop_ceil, 30, 23}}) {
+    const Image got = resize_image(image_of(pixels), {20, mode, 0.9, Interpolation::bicubic});
     const Image all = resized_part(image_of(pixels), 0, 0, 32, 24, width, height, Interpolation::bicubic);
     const auto middle = [](int side) { return std::llrint((side - 20) / 2.0); };
     const Tensor expected = planes(all).narrow(1, middle(height), 20).narrow(2, middle(width), 20);
-    EXPECT_TRUE(torch::equal(planes(got), expected)) << round_up;
+    EXPECT_TRUE(torch::equal(planes(got), expected)) << width;
   }
 }
 

@@ -2,8 +2,8 @@
 // printed.
 #include "engine/flat_optimizer.h"
 #include "engine/label_loss.h"
+#include "engine/lesson.h"
 #include "engine/mixing.h"
-#include "engine/pretrain.h"
 #include "engine/random_erasing.h"
 
 #include <algorithm>

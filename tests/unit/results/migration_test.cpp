@@ -67,6 +67,21 @@ TEST_F(MigrationTest, OpeningMigratesAndKeepsEveryRow) {
   EXPECT_EQ(scalar("PRAGMA integrity_check"), "ok");
 }
 
+TEST_F(MigrationTest, WhatWasThereBeforeIsKept) {
+  const std::string before = dump("SELECT * FROM v_results ORDER BY cell_id, test_set, metric");
+  Store::open(file("old.sqlite"));
+  const std::filesystem::path kept = file("old.sqlite.schema-1.bak");
+  {
+    SQLite::Database db(kept.string());
+    EXPECT_EQ(db.execAndGet("PRAGMA user_version").getInt(), 1);
+    EXPECT_EQ(db.execAndGet("PRAGMA integrity_check").getString(), "ok");
+  }
+  std::filesystem::rename(kept, file("old.sqlite"));
+  EXPECT_EQ(dump("SELECT * FROM v_results ORDER BY cell_id, test_set, metric"), before);
+  Store::open(file("new.sqlite"));
+  EXPECT_FALSE(std::filesystem::exists(file("new.sqlite.schema-0.bak")));
+}
+
 // What docs/DESIGN.md promises of one more entry in the table of columns.
 TEST_F(MigrationTest, ADeclaredColumnBringsItself) {
   const int next = schema_version() + 1;
