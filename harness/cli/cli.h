@@ -45,6 +45,7 @@ void add_posthoc(CLI::App& app, Globals& globals, Action& action);
 void add_throughput(CLI::App& app, Globals& globals, Action& action);
 void add_compare(CLI::App& app, Globals& globals, Action& action);
 void add_show(CLI::App& app, Globals& globals, Action& action);
+void add_quoting_show(CLI::App& app, Globals& globals, Action& action);  // the same verb, with --texts
 void add_export(CLI::App& app, Globals& globals, Action& action);
 void add_report(CLI::App& app, Globals& globals, Action& action);
 void add_illustrated_report(CLI::App& app, Globals& globals, Action& action);  // the same verb, with --images

@@ -2,6 +2,7 @@
 // it: loading LibTorch takes a third of a second, more than most answers.
 #include "cli/program.h"
 #include "cli/report_verb.h"
+#include "cli/show_verb.h"
 
 #include <algorithm>
 #include <cerrno>
@@ -23,9 +24,10 @@ bool is_flag(std::string_view word) {
 
 bool asks_about_results(int argc, char** argv) {
   char** verb = std::find_if_not(argv + 1, argv + argc, is_flag);
-  const bool draws =
-      std::any_of(argv + 1, argv + argc, [](std::string_view word) { return word == nmlbench::cli::kImagesOption; });
-  return !draws && verb != argv + argc && nmlbench::cli::has_verb(nmlbench::cli::kBoardVerbs, *verb);
+  const bool reads_samples = std::any_of(argv + 1, argv + argc, [](std::string_view word) {
+    return word == nmlbench::cli::kImagesOption || word == nmlbench::cli::kTextsOption;
+  });
+  return !reads_samples && verb != argv + argc && nmlbench::cli::has_verb(nmlbench::cli::kBoardVerbs, *verb);
 }
 
 // Comes back only when it fails.

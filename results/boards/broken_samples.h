@@ -3,6 +3,7 @@
 #pragma once
 
 #include "results/boards/leaderboard.h"
+#include "results/boards/sample_quotes.h"
 #include "results/store/store.h"
 
 #include <cstddef>
@@ -40,6 +41,7 @@ struct BrokenSamples {
 // predictions.
 BrokenSamples query_broken_samples(const Store& store, const LeaderboardQuery& query, std::size_t limit);
 
-std::string render(const BrokenSamples& board, TableFormat format, bool colour = false);
+std::string render(const BrokenSamples& board, TableFormat format, bool colour = false,
+                   const SampleQuotes& quotes = {});
 
 }  // namespace nmlbench

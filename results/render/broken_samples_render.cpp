@@ -1,4 +1,5 @@
 #include "results/boards/broken_samples.h"
+#include "results/render/sample_columns.h"
 #include "results/render/typed_table.h"
 
 #include <fmt/format.h>
@@ -33,7 +34,7 @@ TypedTable sample_table(const BrokenSamples& board) {
 
 }  // namespace
 
-std::string render(const BrokenSamples& board, TableFormat format, bool colour) {
+std::string render(const BrokenSamples& board, TableFormat format, bool colour, const SampleQuotes& quotes) {
   Page page;
   page.title = "test samples that noise in pre-training broke";
   page.table = sample_table(board);
@@ -45,6 +46,7 @@ std::string render(const BrokenSamples& board, TableFormat format, bool colour) 
       fmt::format("{} of {} samples lose more heads than they win; sample: its index in the test set, from 0.",
                   board.lost, board.samples)};
   if (!board.without_predictions.empty()) page.notes.push_back(board.without_predictions);
+  add_quotes(page, quotes);
   page.facts =
       nlohmann::ordered_json{
           {"samples", board.samples}, {"lost", board.lost}, {"without_predictions", board.without_predictions}}

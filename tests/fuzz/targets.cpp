@@ -6,10 +6,10 @@
 #include "fuzz/seeds.h"
 #include "models/text/byte_pair.h"
 #include "models/text/word_piece.h"
-#include "plan/inspector.h"
 #include "plan/plan.h"
 #include "results/boards/leaderboard.h"
 #include "support/datasets.h"
+#include "support/no_files.h"
 #include "support/weight_files.h"
 
 #include <algorithm>
@@ -41,25 +41,9 @@ void read_split(const std::string& plugin, const testing::Values& values) {
   }
 }
 
-// Splits that need no files, so that a matrix cannot send the planner to the disk.
-class NoFiles : public Inspector {
- public:
-  SplitFacts split(const ResolvedPlugin& dataset) const override {
-    SplitFacts facts;
-    facts.digest = dataset.canonical;
-    facts.info.size = 100;
-    facts.info.classes = 4;
-    return facts;
-  }
-  std::optional<bool> trainable(const ResolvedPlugin&) const override { return true; }
-  std::optional<InputSpec> input(const ResolvedPlugin&) const override { return std::nullopt; }
-  std::optional<std::int64_t> feature_dim(const ResolvedPlugin&, const SplitInfo&) const override { return 8; }
-  std::optional<NoiseFacts> noise(const ResolvedPlugin&) const override { return NoiseFacts{false, false}; }
-  std::string files(const ResolvedPlugin&) const override { return ""; }
-};
-
+// A matrix cannot send the planner to the disk so.
 void matrix(std::string_view bytes, const Scratch&) {
-  make_plan(read_matrix({"m.toml", std::string(bytes), {}}), testing::bundled(), NoFiles());
+  make_plan(read_matrix({"m.toml", std::string(bytes), {}}), testing::bundled(), testing::NoFiles());
 }
 
 void safetensors(std::string_view bytes, const Scratch& scratch) {

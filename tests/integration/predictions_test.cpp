@@ -99,6 +99,9 @@ TEST_F(Predictions, ShowNamesSamplesThatNoiseBroke) {
   EXPECT_THAT(shown.out,
               HasSubstr("task,test_set,test_kind,noise,noise_rate,sample,label,heads,broken,mended,predicted"));
   EXPECT_LE(std::count(shown.out.begin(), shown.out.end(), '\n'), 4);
+  const Finished texts = nmlbench({"show", "--samples", "--texts"});
+  ASSERT_EQ(texts.status, 0) << texts.err;
+  EXPECT_THAT(texts.out, HasSubstr("its samples are images (nmlbench report --images)."));
   EXPECT_EQ(nmlbench({"show"}).status, 2);
   EXPECT_EQ(nmlbench({"show", "abc", "--samples"}).status, 2);
 }

@@ -2,6 +2,8 @@
 #include "support/npy.h"
 #include "support/program.h"
 
+#include <sstream>
+
 #include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -74,6 +76,22 @@ class Texts : public ::testing::Test {
     arguments.insert(arguments.begin(), {"--plugin-dir", std::string(NMLBENCH_TEST_PLUGIN_DIR) + "/tiny_texts"});
     return testing::run(scratch_, arguments);
   }
+  // The board, with the sentences of its rows as they stand in the files; at least one.
+  nlohmann::json expect_quoted(std::vector<std::string> arguments) {
+    arguments.insert(arguments.end(), {"--texts", "--json"});
+    const Finished finished = nmlbench(trained(), arguments);
+    EXPECT_EQ(finished.status, 0) << finished.err;
+    const auto board = nlohmann::json::parse(finished.out);
+    EXPECT_FALSE(board.at("rows").empty());
+    for (const auto& row : board.at("rows")) {
+      const bool is_own = row.at("test_kind") == "id";
+      std::istringstream lines(read_text(scratch_ / (is_own ? "test.csv" : "others.csv")));
+      std::string line;
+      for (std::int64_t i = -1; i <= row.at("sample").get<std::int64_t>(); ++i) std::getline(lines, line);
+      EXPECT_EQ(line, fmt::format("\"{}\",{}", row.at("text").get<std::string>(), row.at("label").get<int>()));
+    }
+    return board;
+  }
   double number(const std::string& sql) const {
     return SQLite::Database((scratch_ / "nmlbench.sqlite").string()).execAndGet(sql).getDouble();
   }
@@ -127,6 +145,35 @@ TEST_F(Texts, AreQuotedInAReport) {
   const Finished report = nmlbench(trained(), {"report", "--images", "-o", "r.html"});
   ASSERT_EQ(report.status, 0) << report.err;
   EXPECT_THAT(read_text(scratch_ / "r.html"), HasSubstr("<blockquote"));
+  expect_quoted({"show", "--samples"});
+}
+
+TEST_F(Texts, WhatACellGetsWrongIsQuoted) {
+  scratch_.write("test.csv", sentences(80, 1, 5));
+  ASSERT_EQ(nmlbench(kMatrix).status, 0);
+  const std::string cell = SQLite::Database((scratch_ / "nmlbench.sqlite").string())
+                               .execAndGet("SELECT cell_id FROM v_cells WHERE tuner = 'linear-probe' ORDER BY seed")
+                               .getString();
+  const auto board = expect_quoted({"show", cell.substr(0, 12), "--samples"});
+  EXPECT_EQ(board.at("cell_id"), cell);
+  EXPECT_EQ(board.at("samples"), 120);
+  EXPECT_NEAR(board.at("missed").get<double>(),
+              number("SELECT sum((1 - value) * iif(test_kind = 'id', 80, 40)) FROM v_results WHERE metric = 'accuracy'"
+                     " AND cell_id = '" +
+                     cell + "'"),
+              1e-6);
+  double before = 0;
+  for (const auto& row : board.at("rows")) {
+    EXPECT_NE(row.at("label"), row.at("predicted"));
+    EXPECT_GE(row.at("p_true").get<double>(), before);
+    before = row.at("p_true");
+  }
+  const Finished of_others = nmlbench(kMatrix, {"show", cell, "--samples", "--kind", "ood"});
+  EXPECT_EQ(of_others.status, 0) << of_others.err;
+  EXPECT_THAT(of_others.out, HasSubstr("of 40 samples are wrong"));
+  const Finished both = nmlbench(kMatrix, {"show", cell, "--samples", "--where", "seed=0"});
+  EXPECT_EQ(both.status, 2);
+  EXPECT_THAT(both.err, HasSubstr("choose cells, and one is named already"));
 }
 
 TEST_F(Texts, WhatChangesImagesIsRefusedWhilePlanning) {

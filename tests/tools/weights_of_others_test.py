@@ -1,8 +1,8 @@
 """Files with weights, as libraries of models write them, give the features of those libraries' models; and timm and
 torchvision take checkpoints of this program.
 
-usage: weights_of_others_test.py NMLBENCH    (needs timm, torchvision, transformers and safetensors; open_clip and
-efficientnet_lite_pytorch are tried where they are installed)
+usage: weights_of_others_test.py NMLBENCH [WORD]    (needs timm, torchvision, transformers and safetensors; open_clip and
+efficientnet_lite_pytorch are tried where they are installed. WORD: only the cases that it occurs in, "open_clip")
 """
 import importlib
 import json
@@ -159,6 +159,23 @@ def cases():
             return model, model.encode_image
 
         yield "open_clip RN50", 'plugin = "clip"', HALF, open_clip_resnet
+
+        def openai_resnet(size):
+            """OpenAI's files have open_clip's names, and three numbers beside the weights."""
+            model, features = open_clip_resnet(size)
+            for name, number in (("input_resolution", size), ("context_length", 77), ("vocab_size", 49408)):
+                vars(model).pop(name, None)  # open_clip has some as plain numbers
+                model.register_buffer(name, torch.tensor(number))
+            return model, features
+
+        yield "OpenAI RN50", 'plugin = "clip"', HALF, openai_resnet
+
+        def clip_vit(size):
+            model = randomised(open_clip.CLIP(512, open_clip.CLIPVisionCfg(layers=12, width=768, patch_size=32, image_size=size),
+                                              open_clip.CLIPTextCfg(layers=1, width=64, heads=1)))
+            return model, model.encode_image
+
+        yield "open_clip ViT-B-32", 'plugin = "clip", variant = "ViT-B-32"', HALF, clip_vit
     if lite := optional("efficientnet_lite_pytorch"):
         def of_wheel(size):
             model = randomised(lite.EfficientNet.from_name("efficientnet-lite0"))
@@ -314,7 +331,7 @@ def load_ours(nmlbench, folder):
 
 
 def main():
-    nmlbench = sys.argv[1]
+    nmlbench, word = sys.argv[1], sys.argv[2] if len(sys.argv) > 2 else ""
     writers = [as_safetensors, as_shards, as_torch_save, as_training_checkpoint]
     with tempfile.TemporaryDirectory() as name:
         folder = pathlib.Path(name)
@@ -322,8 +339,9 @@ def main():
         for size in (*SIZES, 224):
             np.save(folder / f"x{size}.npy", draws.integers(0, 256, (4, size, size, 3), dtype=np.uint8))
         np.save(folder / "y.npy", np.array([0, 1, 0, 1]))
-        load_ours(nmlbench, folder)
-        for i, case in enumerate(cases()):
+        if not word:
+            load_ours(nmlbench, folder)
+        for i, case in enumerate(case for case in cases() if word in case[0]):
             compare(nmlbench, folder, writers[i % len(writers)], *case)
 
 

@@ -5,8 +5,7 @@
 //   3x3 stem, halves the image -> 7 stages of blocks -> 1x1 convolution -> mean over pixels [B, 1280 and more]. A
 //   block: 1x1 convolution to 6 times the channels (none in the first stage), depthwise convolution,
 //   squeeze-and-excitation (Hu et al., CVPR 2018), 1x1 convolution, added to what came in where the shapes are equal.
-#include "models/layers/batch_norm.h"
-#include "models/layers/conv.h"
+#include "models/layers/conv_norm.h"
 #include "models/layers/draws.h"
 #include "models/layers/image_classifier.h"
 
@@ -72,42 +71,11 @@ struct EfficientNetOptions {
   }
   std::int64_t stem_channels() const { return lite ? 32 : channels(32); }
   std::int64_t features() const { return lite ? 1280 : channels(1280); }
-  Tensor activate(const Tensor& x) const { return lite ? x.clamp(0, 6) : torch::silu(x); }
-};
-
-// So much that ceil(size / stride) pixels come out, the odd one at the right and the bottom.
-Tensor padded_as_tensorflow(const Tensor& x, std::int64_t kernel, std::int64_t stride) {
-  const auto lacking = [&](std::int64_t size) {
-    return std::max<std::int64_t>(0, ((size + stride - 1) / stride - 1) * stride + kernel - size);
-  };
-  const std::int64_t high = lacking(x.size(2)), wide = lacking(x.size(3));
-  return torch::constant_pad_nd(x, {wide / 2, wide - wide / 2, high / 2, high - high / 2});
-}
-
-// A convolution without bias, for each channel alone where `depthwise`, and the batch normalisation after it.
-struct NormedConv {
-  torch::nn::Conv2d conv{nullptr};
-  torch::nn::BatchNorm2d norm{nullptr};
-  std::int64_t kernel = 1, stride = 1;
-  bool tf = false;
-
-  NormedConv() = default;
-  NormedConv(std::int64_t in, std::int64_t out, std::int64_t kernel, std::int64_t stride, bool depthwise,
-             const EfficientNetOptions& options)
-      : conv(torch::nn::Conv2dOptions(in, out, kernel).stride(stride).groups(depthwise ? in : 1).bias(false)),
-        norm(torch::nn::BatchNorm2dOptions(out).eps(options.tf ? 1e-3 : 1e-5)),
-        kernel(kernel),
-        stride(stride),
-        tf(options.tf) {}
-
-  Tensor operator()(const Tensor& x) {
-    const bool pads_as_tf = tf && stride > 1;  // with a stride of 1 both pad alike
-    const std::int64_t groups = conv->options.groups(), padding = pads_as_tf ? 0 : kernel / 2;
-    const Tensor padded = pads_as_tf ? padded_as_tensorflow(x, kernel, stride) : x;
-    const Tensor y = groups == 1 && !pads_as_tf ? convolve(x, conv->weight, stride)
-                                                : torch::conv2d(padded, conv->weight, {}, stride, padding, 1, groups);
-    return batch_norm(norm, y, {}, /*relu=*/false);
+  ConvNormOptions conv(std::int64_t kernel, std::int64_t stride, std::int64_t groups = 1) const {
+    return {kernel, stride, groups, tf};
   }
+  Tensor activated(ConvNorm& layer, const Tensor& x) const { return activate(layer(x, {}, /*relu=*/false)); }
+  Tensor activate(const Tensor& x) const { return lite ? x.clamp(0, 6) : torch::silu(x); }
 };
 
 class MobileBlock : public torch::nn::Module {
@@ -116,37 +84,34 @@ class MobileBlock : public torch::nn::Module {
               const EfficientNetOptions& options)
       : options_(options), skips_(in == out && stride == 1) {
     const std::int64_t inner = in * stage.expansion;
-    if (stage.expansion > 1) add("conv_pw", expand_ = NormedConv(in, inner, 1, 1, false, options));
-    add("conv_dw", depthwise_ = NormedConv(inner, inner, stage.kernel, stride, true, options));
+    if (stage.expansion > 1) add("conv_pw", expand_ = ConvNorm(in, inner, options.conv(1, 1)));
+    add("conv_dw", depthwise_ = ConvNorm(inner, inner, options.conv(stage.kernel, stride, inner)));
     if (!options.lite) {
       const auto squeeze = register_module("se", std::make_shared<torch::nn::Module>());
       reduce_ = squeeze->register_module("conv_reduce", torch::nn::Conv2d(inner, in / 4, 1));
       excite_ = squeeze->register_module("conv_expand", torch::nn::Conv2d(in / 4, inner, 1));
     }
-    add(stage.expansion > 1 ? "conv_pwl" : "conv_pw", project_ = NormedConv(inner, out, 1, 1, false, options));
+    add(stage.expansion > 1 ? "conv_pwl" : "conv_pw", project_ = ConvNorm(inner, out, options.conv(1, 1)));
   }
 
   Tensor forward(const Tensor& x, const StochasticDepth& drop_path, std::int64_t index, std::int64_t of) {
-    Tensor y = expand_.conv.is_empty() ? x : options_.activate(expand_(x));
-    y = options_.activate(depthwise_(y));
+    Tensor y = expand_.conv.is_empty() ? x : options_.activated(expand_, x);
+    y = options_.activated(depthwise_, y);
     if (!reduce_.is_empty()) {
       const Tensor mean = at_least_float(y).mean({2, 3}, /*keepdim=*/true);
       y = y * excite_(options_.activate(reduce_(mean))).sigmoid();
     }
-    y = project_(y);
+    y = project_(y, {}, /*relu=*/false);
     return skips_ ? x + drop_path(y, index, of) : y;
   }
 
  private:
-  void add(const char* name, const NormedConv& layer) {
-    register_module(name, layer.conv);
-    register_module("bn" + std::to_string(++norms_), layer.norm);
-  }
+  void add(const char* name, const ConvNorm& layer) { layer.register_in(*this, name, "bn" + std::to_string(++norms_)); }
 
   EfficientNetOptions options_;
   bool skips_;
   int norms_ = 0;
-  NormedConv expand_, depthwise_, project_;
+  ConvNorm expand_, depthwise_, project_;
   torch::nn::Conv2d reduce_{nullptr}, excite_{nullptr};
 };
 
@@ -187,9 +152,8 @@ class EfficientNet : public ImageClassifier {
   std::int64_t last_layer() const override { return std::size(kEfficientNetStages) + 1; }
 
   void add_layers() override {
-    stem_ = NormedConv(3, options_.stem_channels(), 3, 2, false, options_);
-    register_module("conv_stem", stem_.conv);
-    register_module("bn1", stem_.norm);
+    stem_ = ConvNorm(3, options_.stem_channels(), options_.conv(3, 2));
+    stem_.register_in(*this, "conv_stem", "bn1");
     const auto stages = register_module("blocks", std::make_shared<torch::nn::Module>());
     std::int64_t channels = options_.stem_channels();
     for (std::size_t i = 0; i < std::size(kEfficientNetStages); ++i) {
@@ -201,9 +165,8 @@ class EfficientNet : public ImageClassifier {
         blocks->register_module(std::to_string(j), blocks_.back());
       }
     }
-    head_ = NormedConv(channels, options_.features(), 1, 1, false, options_);
-    register_module("conv_head", head_.conv);
-    register_module("bn2", head_.norm);
+    head_ = ConvNorm(channels, options_.features(), options_.conv(1, 1));
+    head_.register_in(*this, "conv_head", "bn2");
   }
 
   torch::nn::Linear add_head(std::int64_t classes) override {
@@ -228,11 +191,11 @@ class EfficientNet : public ImageClassifier {
   }
 
   void run(const Tensor& x, HiddenStates& states) override {
-    Tensor y = options_.activate(stem_(x));
+    Tensor y = options_.activated(stem_, x);
     std::size_t block = 0;
     for (std::int64_t stage = 0; states.take(stage, y); ++stage) {
       if (stage + 1 == last_layer()) {
-        y = options_.activate(head_(y));
+        y = options_.activated(head_, y);
         continue;
       }
       for (std::int64_t i = 0; i < options_.blocks(static_cast<std::size_t>(stage)); ++i, ++block) {
@@ -301,7 +264,7 @@ class EfficientNet : public ImageClassifier {
 
   EfficientNetOptions options_;
   bool has_torchvision_;
-  NormedConv stem_, head_;
+  ConvNorm stem_, head_;
   std::vector<std::shared_ptr<MobileBlock>> blocks_;
 };
 

@@ -1,6 +1,7 @@
 // The layers of a training step against the same operations in float64 under autograd.
 #include "models/layers/batch_norm.h"
 #include "models/layers/conv.h"
+#include "models/layers/conv_norm.h"
 #include "models/layers/weight_gradient.h"
 
 #include <nmlbench/compat.h>
@@ -173,6 +174,42 @@ TEST(BatchNorm, EvaluationUsesWhatWasTracked) {
   const double scale = 1 - 0.9 * 0.9 * 0.9;
   EXPECT_NEAR(norm->running_mean.mean().item<double>(), 2 * scale, 0.1);
   EXPECT_LT(error(batch_norm(norm, x), norm(x).relu()), 1e-6);
+}
+
+// Depthwise, with TensorFlow's padding at odd sizes and strides, with something to add: the normalisation that the
+// convolution takes into itself where nothing is learned, against the two one after the other.
+TEST(ConvNorm, FoldedEqualsConvolutionThenNormalisation) {
+  for (const auto& [kernel, stride, groups, tensorflow] : {ConvNormOptions{1, 1, 1, false},
+                                                           {3, 2, 1, false},
+                                                           {7, 2, 1, false},
+                                                           {5, 2, 12, false},
+                                                           {3, 1, 12, true},
+                                                           {3, 2, 1, true},
+                                                           {5, 2, 12, true},
+                                                           {3, 3, 12, true}}) {
+    SCOPED_TRACE("k" + std::to_string(kernel) + " s" + std::to_string(stride) + " g" + std::to_string(groups));
+    ConvNorm layer(12, 24, {kernel, stride, groups, tensorflow});
+    const torch::NoGradGuard no_grad;
+    const Stream draws(5);
+    layer.conv->weight.copy_(draws.at("w").normal(layer.conv->weight.sizes()));
+    layer.norm->weight.copy_(draws.at("scale").uniform({24}, 0.5, 2));
+    layer.norm->bias.copy_(draws.at("shift").normal({24}));
+    layer.norm->running_mean.copy_(draws.at("mean").normal({24}));
+    layer.norm->running_var.copy_(draws.at("var").uniform({24}, 0.1, 3));
+    layer.norm->eval();
+    const Tensor x = draws.at("x").normal({2, 12, 17, 14});
+    const auto run = [&](bool learns, const Tensor& skip, bool relu) {
+      const torch::AutoGradMode mode(learns);
+      return layer(x, skip, relu).detach();
+    };
+    const Tensor plain = run(true, {}, false), skip = draws.at("skip").normal(plain.sizes());
+    if (tensorflow) {
+      EXPECT_EQ(plain.size(2), (17 + stride - 1) / stride);
+      EXPECT_EQ(plain.size(3), (14 + stride - 1) / stride);
+    }
+    EXPECT_LT(error(run(false, {}, false), plain), 1e-6);
+    EXPECT_LT(error(run(false, skip, true), run(true, skip, true)), 1e-6);
+  }
 }
 
 }  // namespace

@@ -1,6 +1,7 @@
 // [[task]] noise as an axis of a plan.
 #include "integration/matrices.h"
 #include "plan/planned_cell.h"
+#include "support/no_files.h"
 #include "support/plugins.h"
 #include "support/scratch.h"
 
@@ -17,33 +18,11 @@ namespace {
 using ::testing::AllOf;
 using ::testing::HasSubstr;
 
-class SmallInspector : public Inspector {
- public:
-  SplitFacts split(const ResolvedPlugin& dataset) const override {
-    SplitFacts facts;
-    facts.digest = dataset.canonical;
-    facts.info.size = 100;
-    facts.info.classes = 4;
-    facts.info.domain = dataset.params.text("domain");
-    return facts;
-  }
-  std::optional<bool> trainable(const ResolvedPlugin&) const override { return true; }
-  std::optional<InputSpec> input(const ResolvedPlugin&) const override { return std::nullopt; }
-  std::optional<std::int64_t> feature_dim(const ResolvedPlugin&, const SplitInfo&) const override { return 8; }
-  std::optional<NoiseFacts> noise(const ResolvedPlugin& model) const override {
-    const std::unique_ptr<NoiseModel> object = make_noise(model);
-    return NoiseFacts{object->corrupts_pairs(), object->replaces_samples()};
-  }
-  std::string files(const ResolvedPlugin& plugin) const override {
-    return plugin.params.has("labels") ? plugin.params.text("labels") : "";
-  }
-};
-
 Plan plan_with(const std::string& noise, const std::vector<std::string>& more = {}, const std::string& behind = "") {
   std::string text = std::string(kTiny) + behind;
   if (!noise.empty()) text.insert(text.find("[[task.test]]"), "noise = " + noise + "\n");
   const Scratch scratch;
-  return make_plan(read_matrix(read_source(scratch.write("m.toml", text), more)), bundled(), SmallInspector());
+  return make_plan(read_matrix(read_source(scratch.write("m.toml", text), more)), bundled(), NoFiles());
 }
 
 std::set<std::string> ids(const Plan& plan, std::optional<double> ratio = std::nullopt) {

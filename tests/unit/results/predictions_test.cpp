@@ -3,6 +3,7 @@
 
 #include "fixture.h"
 #include "results/boards/broken_samples.h"
+#include "results/boards/missed_samples.h"
 #include "results/query/exporter.h"
 #include "results/query/predictions.h"
 #include "results/store/merge.h"
@@ -11,6 +12,7 @@
 #include <nmlbench/error.h>
 
 #include <random>
+#include <tuple>
 
 #include <SQLiteCpp/SQLiteCpp.h>
 #include <gmock/gmock.h>
@@ -86,6 +88,34 @@ TEST_F(PredictionsTest, LabelsAreKeptOnceForAllCells) {
   EXPECT_THAT(answers->given.predicted, ElementsAre(0, 0, 2, 1));
   EXPECT_FALSE(answers->right(1));
   EXPECT_FALSE(reader.read("no such cell", "photo"));
+}
+
+TEST_F(PredictionsTest, WhatACellGetsWrongIsSortedByTheProbabilityOfItsLabel) {
+  CellRecord record = testing::with_answers(cell_record({}, {}), "photo", "id", {0, 1, 2, 1}, {1, 1, 2, 2}, 3);
+  record.predictions[0].packed =
+      pack_predictions(std::vector<std::int64_t>{0, 1, 2, 1}, std::vector<std::int64_t>{1, 1, 2, 2},
+                       std::vector<double>{0.4, 0.9, 0.9, 0.2}, 3);
+  write("a.sqlite", {record});
+  const Store store = Store::open_read_only(file("a.sqlite"));
+  const MissedSamples board = query_missed_samples(store, record.cell_id, "", 10);
+  EXPECT_EQ(board.samples, 4);
+  EXPECT_EQ(board.missed, 2);
+  ASSERT_EQ(board.rows.size(), 2);
+  const auto of = [&](std::size_t i) {
+    const MissedSample& row = board.rows[i];
+    return std::tuple(row.test_set, row.test_kind, row.sample, row.label, row.predicted);
+  };
+  EXPECT_EQ(of(0), std::tuple("photo", "id", 3, 1, 2));
+  EXPECT_EQ(of(1), std::tuple("photo", "id", 0, 0, 1));
+  EXPECT_NEAR(board.rows[0].p_true, 0.2, 1.0 / 510);
+  EXPECT_EQ(query_missed_samples(store, record.cell_id, "", 1).rows.size(), 1);
+  EXPECT_THAT(error_of([&] { query_missed_samples(store, record.cell_id, "ood", 10); }),
+              HasSubstr("has no predictions on ood test sets"));
+  const std::string quoted = render(board, TableFormat::csv, false, {{"first, of all", ""}, "some are missing"});
+  EXPECT_THAT(quoted, AllOf(HasSubstr("p_true,text\n"), HasSubstr("\"first, of all\"")));
+  EXPECT_THAT(render(board, TableFormat::table, false, {{"a", "b"}, "some are missing"}),
+              HasSubstr("some are missing"));
+  EXPECT_THAT(render(board, TableFormat::csv), ::testing::Not(HasSubstr("text")));
 }
 
 TEST_F(PredictionsTest, ExportHasARowForEachSample) {
