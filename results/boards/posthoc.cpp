@@ -15,6 +15,7 @@
 #include <cmath>
 #include <iterator>
 #include <map>
+#include <set>
 #include <tuple>
 
 #include <fmt/format.h>
@@ -129,13 +130,16 @@ class PosthocBuilder {
     Electorates electorates;
     for (const Observation& head : heads)
       electorates[{id(head, Field::task), is_over("seed") ? 0 : id(head, Field::seed), head.test_set}].push_back(head);
-    std::map<std::uint32_t, bool> cells;
+    std::set<std::uint32_t> cells;
     for (const auto& [key, voters] : electorates) {
       const auto [task, seed, test_set] = key;
       std::vector<ClassProbabilities> members;
+      std::set<std::uint32_t> cells_of_members;
       for (const Observation& voter : voters) {
         auto given = read(voter);
-        if (given) members.push_back(*std::move(given));
+        if (!given) continue;
+        members.push_back(*std::move(given));
+        cells_of_members.insert(voter.cell);
       }
       const bool same_samples = std::all_of(members.begin(), members.end(), [&](const ClassProbabilities& member) {
         return member.samples->digest == members.front().samples->digest;
@@ -148,7 +152,7 @@ class PosthocBuilder {
       scores.add({task, seed}, mean_of(members), after);
       row.most_members = std::max(row.most_members, members.size());
       row.least_members = row.least_members == 0 ? members.size() : std::min(row.least_members, members.size());
-      for (const Observation& voter : voters) cells[voter.cell] = true;
+      cells.merge(cells_of_members);
     }
     row.heads = cells.size();
   }

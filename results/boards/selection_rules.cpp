@@ -13,9 +13,10 @@
 
 #include <algorithm>
 #include <cmath>
-#include <iterator>
+#include <limits>
 #include <map>
 #include <set>
+#include <tuple>
 #include <utility>
 
 #include <nlohmann/json.hpp>
@@ -44,6 +45,10 @@ nlohmann::json object_of(const std::string& text) {
   return nlohmann::json::parse(text, nullptr, /*allow_exceptions=*/false);
 }
 
+bool is_same(double a, double b) {
+  return std::abs(a - b) <= kSameNumber * std::max({1.0, std::abs(a), std::abs(b)});
+}
+
 // One metric of all cells, and which of those without [selection] has which parameters.
 class Measured {
  public:
@@ -51,35 +56,41 @@ class Measured {
       : data_(select_observations(store, query)), index_(data_, measurement_fields()) {
     for (const Observation& row : data_.rows) {
       tests_[data_.text(row, Field::cell_id)].push_back(row);
-      if (data_.text(row, kSelection).empty())
-        values_[{index_(row), object_of(data_.text(row, Field::tuner_params)).dump()}] = row.value;
+      if (!data_.text(row, kSelection).empty()) continue;
+      const auto [known, is_new] = values_.try_emplace(
+          {data_.text(row, Field::matrix), index_(row), object_of(data_.text(row, Field::tuner_params)).dump()},
+          row.value);
+      // of other data, of which --all shows both
+      if (!is_new && !is_same(known->second, row.value)) known->second = std::numeric_limits<double>::quiet_NaN();
     }
   }
   const Observations& data() const { return data_; }
-  const Tests& of_cell(const std::string& cell_id) const { return tests_.at(cell_id); }
-  // The rows of a cell with the values of one that has these parameters; nothing where a row is not measured.
-  std::optional<Tests> with_params(const std::string& cell_id, const std::string& params) {
+  Tests of_cell(const std::string& cell_id) const {
+    const auto found = tests_.find(cell_id);
+    return found == tests_.end() ? Tests() : found->second;
+  }
+  // The rows of a cell with the values of one of `matrix` that has these parameters; nothing where a row is not
+  // measured.
+  std::optional<Tests> with_params(const std::string& cell_id, const std::string& matrix, const std::string& params) {
     Tests tests = of_cell(cell_id);
     for (Observation& row : tests) {
-      const auto found = values_.find({index_(row), params});
-      if (found == values_.end()) return std::nullopt;
+      const auto found = values_.find({matrix, index_(row), params});
+      if (found == values_.end() || std::isnan(found->second)) return std::nullopt;
       row.value = found->second;
     }
-    return tests;
+    return tests.empty() ? std::nullopt : std::optional(tests);
   }
 
  private:
   Observations data_;
   KeyIndex index_;
   std::map<std::string, Tests> tests_;
-  std::map<std::pair<std::uint32_t, std::string>, double> values_;
+  std::map<std::tuple<std::string, std::uint32_t, std::string>, double> values_;
 };
 
 bool agree(const Tests& a, const Tests& b) {
-  return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](const Observation& one, const Observation& other) {
-    return std::abs(one.value - other.value) <=
-           kSameNumber * std::max({1.0, std::abs(one.value), std::abs(other.value)});
-  });
+  return std::equal(a.begin(), a.end(), b.begin(), b.end(),
+                    [](const Observation& one, const Observation& other) { return is_same(one.value, other.value); });
 }
 
 // A cell, its candidates, and what is measured of each.
@@ -89,27 +100,37 @@ struct ChosenCell {
   bool of_other_data = false;
 };
 
-// `shown`: the metric of the board. The loss tells whether two cells are the same head on the same samples: few have
-// the same by chance.
+std::vector<std::string> params_of_candidates(const std::string& grid, const std::vector<CandidateRow>& candidates) {
+  std::vector<std::string> all;
+  for (const CandidateRow& candidate : candidates) {
+    nlohmann::json params = object_of(grid);
+    params.update(object_of(candidate.params));
+    all.push_back(params.dump());
+  }
+  return all;
+}
+
+// `shown`: the metric of the board. The loss tells whether a matrix has the same heads on the same samples: few others
+// have the loss of the chosen one.
 ChosenCell chosen_cell(const Store& store, Measured& shown, Measured& losses, const Observation& example) {
   const std::string& id = shown.data().text(example, Field::cell_id);
   ChosenCell cell;
   cell.candidates = recorded_candidates(store, id);
-  const nlohmann::json grid = object_of(shown.data().text(example, Field::tuner_params));
-  bool same_head = false;
-  for (const CandidateRow& candidate : cell.candidates) {
-    nlohmann::json params = grid;
-    params.update(object_of(candidate.params));
-    cell.tests.push_back(shown.with_params(id, params.dump()));
-    if (!candidate.chosen) continue;
-    const std::optional<Tests> again = losses.with_params(id, params.dump());
-    same_head = again && agree(losses.of_cell(id), *again);
-    cell.of_other_data = again && !same_head;
+  cell.tests.resize(cell.candidates.size());
+  const std::vector<std::string> params =
+      params_of_candidates(shown.data().text(example, Field::tuner_params), cell.candidates);
+  const auto chosen = static_cast<std::size_t>(
+      std::find_if(cell.candidates.begin(), cell.candidates.end(), [](const auto& row) { return row.chosen; }) -
+      cell.candidates.begin());
+  for (const std::string& matrix : shown.data().distinct(Field::matrix)) {
+    const std::optional<Tests> again = losses.with_params(id, matrix, params.at(chosen));
+    if (!again) continue;
+    cell.of_other_data = !agree(losses.of_cell(id), *again);
+    if (cell.of_other_data) continue;
+    for (std::size_t i = 0; i < params.size(); ++i) cell.tests[i] = shown.with_params(id, matrix, params[i]);
+    break;
   }
-  for (std::size_t i = 0; i < cell.candidates.size(); ++i) {
-    if (!same_head) cell.tests[i].reset();
-    if (cell.candidates[i].chosen) cell.tests[i] = shown.of_cell(id);
-  }
+  cell.tests.at(chosen) = shown.of_cell(id);
   return cell;
 }
 

@@ -64,7 +64,9 @@ TypedTable posthoc_table(const PosthocBoard& board, bool for_people) {
       values.push_back(table_value(row.temperature));
       values.push_back(table_value(row.accuracy.before));
     } else {
-      values.push_back(count_value(row.most_members));
+      const bool range = for_people && row.least_members < row.most_members;
+      values.push_back(range ? TableValue(fmt::format("{}-{}", row.least_members, row.most_members))
+                             : count_value(row.most_members));
       values.push_back(count_value(row.least_members));
       values.push_back(table_value(row.accuracy.before));
       values.push_back(table_value(row.accuracy.after));
