@@ -9,7 +9,7 @@ out=$(mktemp -d)
 trap 'rm -rf "$out"' EXIT
 mkdir -p "$out/lib/nmlbench/plugins" "$out/tests" "$out/share/nmlbench" "$out/libraries" "$out/peers"
 cp "$build/nmlbench" "$build/nmlbench-engine" "$build/nmlbench_bench" "$out/"
-cp "$build/tests/test_gpu" "$out/tests/"
+cp -r "$build/tests/test_gpu" "$build/tests/texts" "$out/tests/"
 cp -P "$build"/lib/libnmlbench.so* "$out/lib/"
 cp "$build"/lib/nmlbench/plugins/*.so "$out/lib/nmlbench/plugins/"
 find "$out" -type f \( -name '*.so*' -o -perm -u+x \) -exec strip --strip-unneeded {} +

@@ -2,6 +2,7 @@
 
 #include "models/layers/full_precision.h"
 
+#include <nmlbench/compat.h>
 #include <nmlbench/dense.h>
 #include <nmlbench/warning.h>
 
@@ -45,7 +46,7 @@ TokenBatch token_batch(const std::vector<Sequence>& sequences, const std::int64_
   }
   if (lengths[0] < n) batch.there = torch::arange(n) < batch.lengths.unsqueeze(1);
   for (Tensor* part : {&batch.tokens, &batch.types, &batch.there, &batch.lengths}) {
-    if (part->defined()) *part = part->to(device);
+    if (part->defined()) *part = send(*part, device);
   }
   return batch;
 }
@@ -157,7 +158,7 @@ Tensor TextClassifier::encode(const std::vector<Text>& texts, const std::vector<
     begin = stop;
   }
   const Tensor places = torch::tensor(order, torch::kInt64).argsort();
-  return torch::cat(parts).index_select(0, places.to(device));
+  return torch::cat(parts).index_select(0, send(places, device));
 }
 
 }  // namespace nmlbench::plugins
