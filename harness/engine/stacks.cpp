@@ -15,8 +15,8 @@ namespace {
 
 std::string shape_key(const Plan& plan, const Cell& cell, const HeadShape& shape) {
   const ResolvedPlugin& tuner = plan.tuners[cell.tuner];
-  return fmt::format("{}\n{}\n{}@{}\n{}\n{}", shape.dim, shape.classes, tuner.name, tuner.revision, tuner.stack_key,
-                     plan.tasks[cell.task].views.pairs);
+  return fmt::format("{}\n{}\n{}\n{}@{}\n{}\n{}", shape.dim, shape.classes, shape.tokens, tuner.name, tuner.revision,
+                     tuner.stack_key, plan.tasks[cell.task].views.pairs);
 }
 
 // What decides a head's rows, their labels and their order.
