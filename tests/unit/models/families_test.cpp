@@ -189,7 +189,9 @@ void expect_tokens(const json& entry, const std::vector<std::int64_t>& layers, s
     const Tensor tokens = flat.view({flat.size(0), count, -1}), patches = tokens.slice(1, first);
     EXPECT_TRUE(torch::allclose(patches.mean(1), mean, 1e-5, 1e-5));
     EXPECT_TRUE(torch::equal(patches.amax(1), max));
-    if (first > 0) EXPECT_TRUE(torch::allclose(tokens.select(1, 0), read("cls", layer), 1e-5, 1e-5));
+    if (first > 0) {
+      EXPECT_TRUE(torch::allclose(tokens.select(1, 0), read("cls", layer), 1e-5, 1e-5));
+    }
     read("mean", layer);
     EXPECT_EQ(encoder->feature_tokens(), 1);
   }
