@@ -44,7 +44,7 @@ std::optional<Features> load_features(const ArtifactCache& cache, const std::str
     expect_bytes(x, rows * dim * static_cast<std::int64_t>(sizeof(float)));
     expect_bytes(y, rows * static_cast<std::int64_t>(sizeof(std::int64_t)));
     features = {map_file(x, false, torch::kFloat32, rows * dim).view({rows, dim}),
-                map_file(y, false, torch::kInt64, rows), classes};
+                map_file(y, false, torch::kInt64, rows), classes, artifact.about->value("tokens", std::int64_t{1})};
   });
   return features;
 }
@@ -57,8 +57,8 @@ Features require_features(const ArtifactCache& cache, const std::string& id) {
   return std::move(*features);
 }
 
-FeatureWriter::FeatureWriter(ArtifactCache& cache, std::int64_t rows, std::int64_t dim)
-    : cache_(cache), staging_(cache.stage()) {
+FeatureWriter::FeatureWriter(ArtifactCache& cache, std::int64_t rows, std::int64_t dim, std::int64_t tokens)
+    : cache_(cache), staging_(cache.stage()), tokens_(tokens) {
   const std::filesystem::path file = staging_.folder() / "x.f32";
   reserve(file, rows * dim * static_cast<std::int64_t>(sizeof(float)));
   x_ = map_file(file, true, torch::kFloat32, rows * dim).view({rows, dim});
@@ -72,6 +72,7 @@ void FeatureWriter::publish(const std::string& id, const torch::Tensor& labels, 
   about["rows"] = x_.size(0);
   about["dim"] = x_.size(1);
   about["classes"] = classes;
+  if (tokens_ != 1) about["tokens"] = tokens_;
   x_ = torch::Tensor();  // unmap before the files are synced
   cache_.publish(ArtifactKind::features, id, std::move(staging_), about);
 }

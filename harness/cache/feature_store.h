@@ -16,6 +16,7 @@ struct Features {
   torch::Tensor x;           // float32 [N, D], mapped
   torch::Tensor y;           // int64 [N]
   std::int64_t classes = 0;  // as the dataset declares
+  std::int64_t tokens = 1;   // StackShape::tokens
 };
 
 std::optional<Features> load_features(const ArtifactCache& cache, const std::string& id);
@@ -30,7 +31,7 @@ Features require_features(const ArtifactCache& cache, const std::string& id);
 // Write rows into x(), then publish. Space is reserved first: a full disk is an Error, not a crash.
 class FeatureWriter {
  public:
-  FeatureWriter(ArtifactCache& cache, std::int64_t rows, std::int64_t dim);
+  FeatureWriter(ArtifactCache& cache, std::int64_t rows, std::int64_t dim, std::int64_t tokens = 1);
 
   torch::Tensor x() { return x_; }  // float32 [N, D], mapped to the staged file
   void publish(const std::string& id, const torch::Tensor& labels, std::int64_t classes, nlohmann::json about);
@@ -39,6 +40,7 @@ class FeatureWriter {
   ArtifactCache& cache_;
   Staging staging_;
   torch::Tensor x_;
+  std::int64_t tokens_;
 };
 
 }  // namespace nmlbench

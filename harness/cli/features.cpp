@@ -132,6 +132,7 @@ int write_features(const Globals& globals, const MatrixOptions& options, const f
                                {"data", plan.splits[encoding.split].plugin.identity()},
                                {"rows", features.x.size(0)},
                                {"dim", features.x.size(1)},
+                               {"tokens", features.tokens},
                                {"classes", features.classes}});
     if (!read.readout.empty()) entry["splits"].back()["readout"] = json::parse(read.readout);
   }

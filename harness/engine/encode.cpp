@@ -88,7 +88,11 @@ std::vector<FeatureWriter> writers_of(const Plan& plan, const EncodingPass& pass
   for (const std::size_t encoding : pass) {
     readouts.push_back(plan.encodings[encoding].readout);
     set_readouts(encoder, checkpoint, {readouts.back()});
-    writers.emplace_back(cache, rows, encoder.feature_dim());
+    const std::int64_t dim = encoder.feature_dim(), tokens = encoder.feature_tokens();
+    if (tokens < 1 || dim % tokens != 0) {
+      throw Error(fmt::format("bug in the encoder plugin: {} features are not {} tokens", dim, tokens));
+    }
+    writers.emplace_back(cache, rows, dim, tokens);
   }
   set_readouts(encoder, checkpoint, readouts);
   return writers;

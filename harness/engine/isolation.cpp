@@ -227,10 +227,11 @@ void Isolation::plan_with(const Recipe& recipe, const Plan& plan) {
                    {"cells", digest_of_cells(plan)}};
 }
 
-std::int64_t Isolation::feature_dim(const Plan& plan, std::size_t checkpoint, std::size_t readout, std::size_t split) {
+std::pair<std::int64_t, std::int64_t> Isolation::feature_shape(const Plan& plan, std::size_t checkpoint,
+                                                               std::size_t readout, std::size_t split) {
   return ask(name_of(plan.checkpoints[checkpoint].encoder),
-             {{"what", "dim"}, {"checkpoint", checkpoint}, {"readout", readout}, {"split", split}})
-      .get<std::int64_t>();
+             {{"what", "shape"}, {"checkpoint", checkpoint}, {"readout", readout}, {"split", split}})
+      .get<std::pair<std::int64_t, std::int64_t>>();
 }
 
 TaskLabels Isolation::task_labels(const Plan& plan, std::size_t cell) {

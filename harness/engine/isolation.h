@@ -16,6 +16,7 @@
 #include <memory>
 #include <mutex>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace nmlbench {
@@ -60,7 +61,9 @@ class Isolation : public Inspector {
   // The tuner, or what makes or feeds its encoder, is isolated.
   bool covers(const Plan& plan, const FineTuneJob& job) const;
 
-  std::int64_t feature_dim(const Plan& plan, std::size_t checkpoint, std::size_t readout, std::size_t split);
+  // D and T.
+  std::pair<std::int64_t, std::int64_t> feature_shape(const Plan& plan, std::size_t checkpoint, std::size_t readout,
+                                                      std::size_t split);
   NoiseRecord known_noise(const Plan& plan, std::size_t checkpoint);
   // In a worker where the noise of the cell's task, or the data, are isolated.
   TaskLabels task_labels(const Plan& plan, std::size_t cell);

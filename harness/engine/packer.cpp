@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <iterator>
+#include <tuple>
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -35,7 +36,8 @@ Failure Packer::obstacle_of(const Plan& plan, const Cell& cell) {
 
 std::vector<Stack> Packer::pack(const Plan& plan, const std::vector<std::size_t>& cells) {
   const auto shape_of = [&](const Cell& cell) {
-    return HeadShape{built(plan, cell).dim, plan.splits[plan.tasks[cell.task].train].facts.info.classes};
+    const Built& encoder = built(plan, cell);
+    return HeadShape{encoder.dim, plan.splits[plan.tasks[cell.task].train].facts.info.classes, encoder.tokens};
   };
   StackSizer sizer(plan, cache_, options_.device, options_.threads, options_.stop);
   return make_stacks(plan, cells, shape_of, [&](const std::vector<std::size_t>& alike) {
@@ -67,12 +69,13 @@ void Packer::build(const Plan& plan, std::size_t index, std::size_t split, const
     Built& built = of_readout[checkpoint.readouts[i].readout];
     try {
       if (is_isolated(options_, checkpoint.encoder)) {
-        built.dim = options_.isolation->feature_dim(plan, index, i, split);
+        std::tie(built.dim, built.tokens) = options_.isolation->feature_shape(plan, index, i, split);
         continue;
       }
       if (!encoder) encoder = build_encoder(checkpoint, input, torch::kCPU);
       set_readouts(*encoder, checkpoint, {i});
       built.dim = encoder->feature_dim();
+      built.tokens = encoder->feature_tokens();
     } catch (...) {
       built.error = failure_of_current_exception();
     }

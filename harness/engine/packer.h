@@ -40,9 +40,9 @@ class Packer {
   std::vector<Stack> pack(const Plan& plan, const std::vector<std::size_t>& cells);
 
  private:
-  // What building an encoder tells: D, or why it cannot be built for these data, or with this readout.
+  // What building an encoder tells: D and T, or why it cannot be built for these data, or with this readout.
   struct Built {
-    std::int64_t dim = 0;
+    std::int64_t dim = 0, tokens = 1;
     Failure error;
   };
   const Built& built(const Plan& plan, const Cell& cell);

@@ -108,7 +108,7 @@ NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(NoiseRecord, checkpoint_id, encoder, pretrain
                                    upstream_accuracy)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Unit, train, cells)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Stack, units)
-NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(HeadShape, dim, classes)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(HeadShape, dim, classes, tokens)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(StackTiming, head_steps, fit_seconds, samples, evaluate_seconds, heads, peak_bytes)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(StackResult, cells, timing)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(CheckpointJob, checkpoint, encodings, validate)

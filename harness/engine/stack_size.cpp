@@ -50,6 +50,7 @@ std::string measurement_id(const ResolvedPlugin& tuner, const StackShape& unit, 
         tuner.stack_key, fmt::format("{} {} {}", unit.heads_per_unit, unit.dim, unit.classes)}) {
     digest.update(part);
   }
+  if (unit.tokens != 1) digest.update(fmt::format("{} tokens", unit.tokens));
   return digest.hex();
 }
 
@@ -133,13 +134,13 @@ std::int64_t StackSizer::memory_bound(const std::vector<std::size_t>& cells, con
   const std::int64_t evaluating =
       static_cast<std::int64_t>(sizeof(float)) * (test_rows * shape.classes + spectrum_rows * shape.dim);
   const std::int64_t training = make_tuner(plan_.tuners[plan_.cells[cells.front()].tuner])
-                                    ->bytes_per_head({1, 1, shape.dim, shape.classes, training_rows});
+                                    ->bytes_per_head({1, 1, shape.dim, shape.classes, training_rows, shape.tokens});
   return std::max<std::int64_t>(1, stack_bytes(device_) / std::max<std::int64_t>(1, evaluating + training));
 }
 
 std::int64_t StackSizer::fastest(const std::vector<std::size_t>& cells, const HeadShape& shape, std::int64_t most) {
   const ResolvedPlugin& tuner = plan_.tuners[plan_.cells[cells.front()].tuner];
-  const StackShape unit{1, heads_per_unit(plan_, cells), shape.dim, shape.classes};
+  const StackShape unit{1, heads_per_unit(plan_, cells), shape.dim, shape.classes, /*rows=*/0, shape.tokens};
   const std::string id = measurement_id(tuner, unit, device_);
   const Lease lock = cache_.lock(id, stop_);
   std::int64_t known = 0;

@@ -29,6 +29,7 @@ struct Stack {
 struct HeadShape {
   std::int64_t dim = 0;      // D
   std::int64_t classes = 0;  // C
+  std::int64_t tokens = 1;   // StackShape::tokens
 };
 
 // How many heads a stack may have: `cells`, all that could share it.

@@ -144,11 +144,12 @@ void StackRunner::check_widths(const Features& train, const Cell& cell) const {
 StackRunner::Loaded StackRunner::load(const Stack& stack) const {
   std::vector<UnitRows> rows;
   std::vector<CellRows> own;
-  std::int64_t classes = 0;
+  std::int64_t classes = 0, tokens = 1;
   for (const Unit& unit : stack.units) {
     const Features train = require_features(cache_, plan_.encodings[unit.train].id);
     const Cell& cell = plan_.cells[unit.cells.front()];
     classes = train.classes;
+    tokens = train.tokens;
     const Views& views = plan_.encodings[unit.train].views;
     check_widths(train, cell);
     own.push_back(
@@ -162,6 +163,7 @@ StackRunner::Loaded StackRunner::load(const Stack& stack) const {
 
   Loaded loaded;
   loaded.shape = {static_cast<std::int64_t>(stack.units.size()), stack.heads_per_unit(), rows[0].x.size(1), classes};
+  loaded.shape.tokens = tokens;
   for (const std::size_t i : order) {
     loaded.stack.units.push_back(stack.units[i]);
     loaded.rows.push_back(rows[i]);

@@ -125,7 +125,7 @@ class Server {
     }
     if (what == "noise_facts") return PluginInspector().noise(plugin(request.at("plugin")));
     Stages& stages = stages_.value();
-    if (what == "dim") return feature_dim(stages, request);
+    if (what == "shape") return feature_shape(stages, request);
     if (what == "noise") return noise(stages, request.at("checkpoint").get<std::size_t>());
     if (what == "task-labels") {
       const Plan& plan = stages.plan_of(request);
@@ -176,12 +176,12 @@ class Server {
     return plugin;
   }
 
-  static json feature_dim(Stages& stages, const json& request) {
+  static json feature_shape(Stages& stages, const json& request) {
     const Checkpoint& checkpoint = stages.plan.checkpoints.at(request.at("checkpoint").get<std::size_t>());
     const InputInfo input = input_of(stages.plan, checkpoint, request.at("split").get<std::size_t>());
     const std::shared_ptr<Encoder> encoder = build_encoder(checkpoint, input, torch::kCPU);
     set_readouts(*encoder, checkpoint, {request.at("readout").get<std::size_t>()});
-    return encoder->feature_dim();
+    return std::pair(encoder->feature_dim(), encoder->feature_tokens());
   }
 
   static json stack(Stages& stages, const json& request) {

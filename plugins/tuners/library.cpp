@@ -1,3 +1,4 @@
+#include "attentive_probe.h"
 #include "fine_tuning.h"
 #include "knn.h"
 #include "linear_probe.h"
@@ -29,6 +30,9 @@ NMLBENCH_PLUGINS(
                                             "Wu et al. 2018, arXiv 1805.01978; Caron et al. 2021, "
                                             "arXiv 2104.14294"),
     nmlbench::entry<nmlbench::plugins::NearestClassMean>("ncm", 1, "nearest class mean", "Mensink et al. 2013"),
+    nmlbench::entry<nmlbench::plugins::AttentiveProbe>(
+        "attentive-probe", 1, "a learned query attends over tokens (pooling = \"tokens\"), then a linear layer",
+        "El-Nouby et al., ICML 2024, arXiv 2401.08541"),
     nmlbench::entry<nmlbench::plugins::FullFineTune>("full-finetune", 1,
                                                      "moves all weights of the encoder, with a linear head",
                                                      NMLBENCH_FOLLOW_UP),

@@ -249,6 +249,7 @@ void one_pass_gives_several_readouts(const Subject& subject) {
     other.encoder->eval();
     alone.push_back(other.encoder->features(batch));
     EXPECT_EQ(alone.back().size(1), other.encoder->feature_dim());
+    EXPECT_EQ(other.encoder->feature_dim() % other.encoder->feature_tokens(), 0);
     readouts.push_back(params);
   }
   ASSERT_GT(readouts.size(), 1U) << "no other value of a readout was found to try";

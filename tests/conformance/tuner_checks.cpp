@@ -17,6 +17,7 @@ using testing::Blobs;
 using torch::Tensor;
 
 constexpr std::int64_t kBlobDim = 12, kBlobClasses = 3, kBlobRows = 120;
+constexpr std::int64_t kBlobTokens = 3;  // what most tuners do not ask for
 
 HeadSpec head(const Subject& subject, std::uint64_t seed) {
   return {subject.plugin.params, Stream(seed)};
@@ -33,7 +34,7 @@ Fitted fit_heads(const Subject& subject, const std::vector<Blobs>& units, const 
   const auto u = static_cast<std::int64_t>(units.size());
   const std::int64_t g = static_cast<std::int64_t>(heads.size()) / u;
   const auto tuner = make_tuner(subject.plugin);
-  tuner->init({u, g, kBlobDim, kBlobClasses}, heads, torch::kCPU);
+  tuner->init({u, g, kBlobDim, kBlobClasses, /*rows=*/0, kBlobTokens}, heads, torch::kCPU);
   const FitReport report = tuner->fit(testing::rows_of(units, g, kBlobClasses, pairs), Context{});
   EXPECT_EQ(report.loss.dim(), 2);
   EXPECT_EQ(report.loss.size(1), static_cast<std::int64_t>(heads.size())) << "fit() reports a loss for each head";
@@ -136,7 +137,7 @@ void a_head_does_not_depend_on_its_stack(const Subject& subject) {
 void prediction_leaves_the_heads_alone(const Subject& subject) {
   const Blobs blobs = unit(1);
   const auto tuner = make_tuner(subject.plugin);
-  tuner->init({1, 1, kBlobDim, kBlobClasses}, {head(subject, 1)}, torch::kCPU);
+  tuner->init({1, 1, kBlobDim, kBlobClasses, /*rows=*/0, kBlobTokens}, {head(subject, 1)}, torch::kCPU);
   tuner->fit(testing::rows_of({blobs}, 1, kBlobClasses), Context{});
   const torch::NoGradGuard no_grad;
   const Tensor x = blobs.x.unsqueeze(0);

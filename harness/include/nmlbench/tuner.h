@@ -23,6 +23,7 @@ struct StackShape {
   std::int64_t dim = 0;             // D
   std::int64_t classes = 0;         // C
   std::int64_t rows = 0;            // training rows of the largest unit; 0: nobody knows yet
+  std::int64_t tokens = 1;          // T: features are T tokens of D / T columns, one after the other; 1: one vector
 
   std::int64_t heads() const { return units * heads_per_unit; }
 };

@@ -31,11 +31,20 @@ class Pixels : public Encoder {
 // Frozen features reach the tuner untouched.
 class Identity : public Encoder {
  public:
-  explicit Identity(const Params&) {}
+  static constexpr ParamSpec kParams[] = {
+      integer("tokens", "1", "features are so many tokens, one after the other, each of as many columns; 1: one vector")
+          .range(1, 1e6)
+          .later(),
+  };
+
+  explicit Identity(const Params& params) : tokens_(params.integer("tokens")) {}
 
   void build(const InputInfo& input, const Stream&) override {
     require_features(input, "identity");
     dim_ = input.sample_shape.at(0);
+    if (dim_ % tokens_ == 0) return;
+    throw Error("identity: tokens = " + std::to_string(tokens_) + " does not divide the " + std::to_string(dim_) +
+                " columns of the features");
   }
   InputSpec input() const override {
     InputSpec spec;
@@ -43,11 +52,12 @@ class Identity : public Encoder {
     return spec;
   }
   std::int64_t feature_dim() const override { return dim_; }
+  std::int64_t feature_tokens() const override { return tokens_; }
   torch::Tensor features(const Batch& batch) override { return batch.x; }
   bool trainable() const override { return false; }
 
  private:
-  std::int64_t dim_ = 0;
+  std::int64_t tokens_, dim_ = 0;
 };
 
 }  // namespace

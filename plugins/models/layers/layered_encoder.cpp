@@ -5,10 +5,18 @@ namespace nmlbench::plugins {
 std::int64_t LayeredEncoder::feature_dim() const {
   std::int64_t columns = 0;
   for (const Readout& readout : readouts()) {
-    for (std::int64_t layer = readout.first; layer <= readout.last; ++layer) columns += width(layer);
+    const bool of_tokens = readout.pooling == "tokens";
+    for (std::int64_t layer = readout.first; layer <= readout.last; ++layer) {
+      columns += width(layer) * (of_tokens ? tokens(layer) : 1);
+    }
     if (readout.pooling == "cls+mean") columns += width(readout.last);
   }
   return columns;
+}
+
+std::int64_t LayeredEncoder::feature_tokens() const {
+  const Readout readout = readout_of(params_.front());
+  return readout.pooling == "tokens" ? tokens(readout.last) : 1;
 }
 
 void LayeredEncoder::set_readouts(const std::vector<Params>& readouts) {
@@ -32,6 +40,10 @@ Readout LayeredEncoder::readout_of(const Params& params) const {
                 std::to_string(last) + there);
   }
   const std::string& pooling = params.text("pooling");
+  if (pooling == "tokens" && layers > 1) {
+    throw Error(name_ + std::string(": pooling = \"tokens\" reads one hidden state; remove layers = ") +
+                std::to_string(layers));
+  }
   return {pooling == "head" ? head_pooling() : pooling, last + 1 - layers, last};
 }
 

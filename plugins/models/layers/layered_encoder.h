@@ -58,6 +58,7 @@ class LayeredEncoder : public Encoder {
   LayeredEncoder(const char* name, const Params& params) : name_(name), params_({params}) {}
 
   std::int64_t feature_dim() const final;
+  std::int64_t feature_tokens() const final;
   void set_readouts(const std::vector<Params>& readouts) final;
 
  protected:
@@ -71,10 +72,13 @@ class LayeredEncoder : public Encoder {
   // Columns of a hidden state: the channels of its tokens or pixels.
   virtual std::int64_t width(std::int64_t layer) const = 0;
   virtual std::int64_t last_layer() const = 0;
+  // Of a family with pooling = "tokens": those of a hidden state.
+  virtual std::int64_t tokens(std::int64_t /*layer*/) const { return 1; }
   // What the pre-training head reads; `pooling = "head"` is the same.
   virtual std::string head_pooling() const = 0;
 
-  // The readouts side by side, [B, their columns]. `pool`: the layer and a pooling ("cls", "mean", ..) -> [B, width()].
+  // The readouts side by side, [B, their columns]. `pool`: the layer and a pooling ("cls", "mean", ..) -> [B, width()],
+  // or ("tokens") [B, tokens() * width()].
   using Pool = std::function<torch::Tensor(std::int64_t layer, const std::string& pooling)>;
   static torch::Tensor read(const std::vector<Readout>& readouts, const Pool& pool);
 

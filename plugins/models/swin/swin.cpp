@@ -170,7 +170,9 @@ class SwinTransformer : public ImageClassifier {
       choice("variant", "swin_tiny", "swin_tiny|swin_small|swin_base|swin_large", "depth and width"),
       integer("window", "7", "side of a window; 7 for images of 224 px, 12 for 384").in("patches").range(2, 64),
       NMLBENCH_INPUT_PARAMS("0", "0", "bicubic", kImageNetMean, kImageNetStd),
-      NMLBENCH_STAGE_READOUT_PARAMS("0 the patches, n after n of 4 stages, the last with its LayerNorm"),
+      NMLBENCH_READOUT_PARAMS("mean", "mean|max|tokens",
+                              "mean or maximum over the tokens of a hidden state, or all of them, row by row",
+                              "0 the patches, n after n of 4 stages, the last with its LayerNorm"),
       kWeightsParam,
       kDropPathParam,
   };
@@ -188,6 +190,13 @@ class SwinTransformer : public ImageClassifier {
 
   std::int64_t width(std::int64_t layer) const override { return shape_.width << std::max<std::int64_t>(layer - 1, 0); }
   std::int64_t last_layer() const override { return 4; }
+  std::int64_t tokens(std::int64_t layer) const override { return side_of(layer - 1) * side_of(layer - 1); }
+  // Of a stage, from 0 on: tokens in a row.
+  std::int64_t side_of(std::int64_t stage) const {
+    std::int64_t side = size() / 4;
+    for (std::int64_t i = 0; i < stage; ++i) side = (side + 1) / 2;
+    return side;
+  }
 
   void add_layers() override {
     if (size() % 4 != 0 || size() < 32) {
@@ -204,8 +213,7 @@ class SwinTransformer : public ImageClassifier {
 
   std::shared_ptr<torch::nn::Module> add_stage(std::size_t index) {
     const std::int64_t channels = shape_.width << index;
-    std::int64_t side = size() / 4;
-    for (std::size_t i = 0; i < index; ++i) side = (side + 1) / 2;
+    const std::int64_t side = side_of(static_cast<std::int64_t>(index));
     auto module = std::make_shared<torch::nn::Module>();
     Stage& stage = stages_.emplace_back();
     if (index > 0) stage.merge = module->register_module("downsample", std::make_shared<PatchMerging>(channels / 2));
@@ -249,6 +257,7 @@ class SwinTransformer : public ImageClassifier {
   }
 
   Tensor pooled(const Tensor& tokens, std::int64_t layer, const std::string& pooling) override {
+    if (pooling == "tokens") return at_least_float(tokens).flatten(1);
     return ImageClassifier::pooled(tokens.permute({0, 3, 1, 2}), layer, pooling);
   }
 

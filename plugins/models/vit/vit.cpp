@@ -92,9 +92,10 @@ class VisionTransformer : public ImageClassifier {
           .range(0, 64),
       NMLBENCH_INPUT_PARAMS("224", "0.9", "bicubic", "0.5", "0.5"),
       NMLBENCH_READOUT_PARAMS(
-          "head", "head|cls|mean|max|cls+mean",
-          "what the head reads (`pool`), the class token, mean or maximum over patches, or the class "
-          "token and the mean side by side; each hidden state goes through the last LayerNorm first",
+          "head", "head|cls|mean|max|cls+mean|tokens",
+          "what the head reads (`pool`), the class token, mean or maximum over patches, the class token and the mean "
+          "side by side, or all of them one after the other, the class token first; each hidden state goes through "
+          "the last LayerNorm first",
           "0 the embeddings, n those after n blocks"),
       kWeightsParam,
       kDropPathParam,
@@ -111,6 +112,7 @@ class VisionTransformer : public ImageClassifier {
  private:
   std::int64_t width(std::int64_t) const override { return options_.shape.width; }
   std::int64_t last_layer() const override { return options_.shape.depth; }
+  std::int64_t tokens(std::int64_t) const override { return 1 + side() * side(); }
   std::string head_pooling() const override { return pool_; }
   std::int64_t side() const { return size() / patch_; }  // patches
 
@@ -171,6 +173,10 @@ class VisionTransformer : public ImageClassifier {
   Tensor pooled(const Tensor& tokens, std::int64_t, const std::string& pooling) override {
     if (pooling == "cls") return at_least_float(norm_(tokens.select(1, 0)));
     const Tensor patches = at_least_float(norm_(tokens.slice(1, 1 + registers_)));
+    if (pooling == "tokens") {
+      const Tensor first = at_least_float(norm_(tokens.narrow(1, 0, 1)));
+      return torch::cat({first, patches}, 1).flatten(1);
+    }
     return pooling == "max" ? patches.amax(1) : patches.mean(1);
   }
 

@@ -252,6 +252,16 @@ TEST(FeatureStore, GivesBackExactlyWhatWasWritten) {
   EXPECT_TRUE(torch::equal(features->x, x));
   EXPECT_TRUE(torch::equal(features->y, y));
   EXPECT_EQ(features->classes, 3);
+  EXPECT_EQ(features->tokens, 1);
+}
+
+TEST(FeatureStore, KnowsHowManyTokensFeaturesAre) {
+  const Scratch scratch;
+  ArtifactCache cache(scratch.path());
+  FeatureWriter writer(cache, 2, 6, /*tokens=*/3);
+  writer.x().zero_();
+  writer.publish(kId, torch::tensor({0, 1}, torch::kInt64), 2, {});
+  EXPECT_EQ(require_features(cache, kId).tokens, 3);
 }
 
 TEST(FeatureStore, OtherRowsThanTheFilesHoldAreDamage) {

@@ -168,6 +168,41 @@ TEST(Families, SwinTransformerEqualsTimm) {
   expect_equal_to_timm("swin");
 }
 
+// The other poolings, which timm's features vouch for, are those of the tokens. `first`: of them belong to no patch.
+void expect_tokens(const json& entry, const std::vector<std::int64_t>& layers, std::int64_t first) {
+  const torch::NoGradGuard no_grad;
+  constexpr std::int64_t kSize = 64;
+  const auto encoder = make(entry, kSize, /*classes=*/0);
+  fill(*encoder);
+  encoder->eval();
+  const auto read = [&](const std::string& pooling, std::int64_t layer) {
+    encoder->set_readouts({resolved(entry, kSize, {{"pooling", pooling}, {"layer", layer}}).params});
+    return encoder->features(images(kSize));
+  };
+  for (const std::int64_t layer : layers) {
+    SCOPED_TRACE(layer);
+    const Tensor mean = read("mean", layer), max = read("max", layer);
+    const Tensor flat = read("tokens", layer);
+    EXPECT_EQ(flat.size(1), encoder->feature_dim());
+    const std::int64_t count = encoder->feature_tokens();
+    ASSERT_EQ(flat.size(1), count * mean.size(1));
+    const Tensor tokens = flat.view({flat.size(0), count, -1}), patches = tokens.slice(1, first);
+    EXPECT_TRUE(torch::allclose(patches.mean(1), mean, 1e-5, 1e-5));
+    EXPECT_TRUE(torch::equal(patches.amax(1), max));
+    if (first > 0) {
+      EXPECT_TRUE(torch::allclose(tokens.select(1, 0), read("cls", layer), 1e-5, 1e-5));
+    }
+    read("mean", layer);
+    EXPECT_EQ(encoder->feature_tokens(), 1);
+  }
+}
+
+TEST(Families, TokensAreWhatTheOtherPoolingsPool) {
+  expect_tokens({{"plugin", "vit"}, {"params", {{"variant", "vit_tiny"}}}}, {-1, 3}, 1);
+  expect_tokens({{"plugin", "vit"}, {"params", {{"variant", "vit_tiny"}, {"registers", 2}}}}, {-1}, 1);
+  expect_tokens({{"plugin", "swin"}, {"params", {{"variant", "swin_tiny"}}}}, {-1, 0, 1, 2}, 0);
+}
+
 // Why a readout is refused.
 std::string refused_readout(const std::string& name, const Values& values) {
   const auto encoder = make({{"plugin", name}, {"params", json::object()}}, 64, 0, values);
@@ -187,6 +222,8 @@ TEST(Families, RefuseLayersThatAreNotThere) {
   EXPECT_EQ(refused_readout(
                 "vit", {{"variant", std::string("vit_tiny")}, {"layer", std::int64_t{2}}, {"layers", std::int64_t{4}}}),
             "vit: layers = 4 that end with the hidden state 2, and there are the hidden states 0 to 12");
+  EXPECT_EQ(refused_readout("vit", {{"pooling", std::string("tokens")}, {"layers", std::int64_t{2}}}),
+            "vit: pooling = \"tokens\" reads one hidden state; remove layers = 2");
 }
 
 // Gradients under autocast point where those of float32 do. In the two deepest, at their first step and on two images,

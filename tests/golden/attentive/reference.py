@@ -1,0 +1,80 @@
+"""The attentive probe of AIM in plain PyTorch, for tests/unit/tuners/attentive_probe_test.cpp.
+
+usage: reference.py OUT.json
+
+Keys and values of every token are projected, as in the paper (El-Nouby et al., ICML 2024); tokens are normalised by
+torch.nn.BatchNorm1d without its affine map, and torch.optim.AdamW takes the steps. All in float64. Weights and tokens are
+no files: both sides compute them from their names and places (uniform() of ../families/reference.py).
+"""
+import json
+import pathlib
+import sys
+
+sys.path.insert(0, str(pathlib.Path(__file__).parent.parent / "families"))
+
+try:
+    import torch
+    from reference import numbers, uniform
+except ImportError as missing:
+    print(f"skipped: {missing}")
+    sys.exit(77)
+
+ROWS, TOKENS, COLUMNS, CLASSES, STEPS, LR, DECAY = 7, 5, 12, 4, 20, 0.02, 0.05
+
+
+def filled(name, *sizes):
+    count = 1
+    for size in sizes:
+        count *= size
+    return torch.from_numpy(uniform(name, count)).reshape(*sizes).double() - 0.5
+
+
+def tokens(step):
+    """[ROWS, TOKENS, COLUMNS], whose columns have scales and means of their own."""
+    scale = 1 + torch.arange(COLUMNS).double() / 3
+    return 4 * scale * filled(f"tokens {step}", ROWS, TOKENS, COLUMNS) + scale.flip(0)
+
+
+def labels(step):
+    return torch.tensor([(3 * step + 2 * i) % CLASSES for i in range(ROWS)])
+
+
+class Probe(torch.nn.Module):
+    def __init__(self, heads):
+        super().__init__()
+        self.heads = heads
+        self.norm = torch.nn.BatchNorm1d(COLUMNS, affine=False, eps=1e-6).double()
+        for name, sizes in {"query": (COLUMNS,), "key": (COLUMNS, COLUMNS), "value": (COLUMNS, COLUMNS),
+                            "weight": (CLASSES, COLUMNS)}.items():
+            self.register_parameter(name, torch.nn.Parameter(filled(name, *sizes)))
+
+    def forward(self, x):
+        x = self.norm(x.transpose(1, 2)).transpose(1, 2)
+        apart = lambda z: z.unflatten(-1, (self.heads, -1)).transpose(-3, -2)  # [.., heads, N, columns of a head]
+        query = self.query.expand(len(x), 1, COLUMNS)
+        seen = torch.nn.functional.scaled_dot_product_attention(apart(query), apart(x @ self.key.T), apart(x @ self.value.T))
+        y = seen.transpose(-3, -2).flatten(-2)[:, 0]
+        return y @ self.weight.T, y
+
+
+def main():
+    cases = []
+    for heads in (1, 3):
+        probe = Probe(heads).train()
+        optimizer = torch.optim.AdamW(probe.parameters(), lr=LR, weight_decay=DECAY)
+        losses = []
+        for step in range(STEPS):
+            loss = torch.nn.functional.cross_entropy(probe(tokens(step))[0], labels(step))
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            losses.append(loss)
+        with torch.no_grad():
+            logits, y = probe.eval()(tokens(STEPS))
+        cases.append({"attention_heads": heads, "losses": numbers(torch.stack(losses).detach()),
+                      "logits": numbers(logits), "y": numbers(y)})
+    pathlib.Path(sys.argv[1]).write_text(json.dumps(cases, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
