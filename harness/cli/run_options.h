@@ -24,7 +24,7 @@ struct RunOptions {
   std::vector<std::string> arguments;  // for each of `workers`
 };
 
-// Those that say what is run, and how: all but the last three and dry_run.
+// What is run, and how: all but dry_run, workers, worker and arguments.
 void add_run_options(CLI::App& verb, RunOptions& options);
 
 }  // namespace nmlbench::cli

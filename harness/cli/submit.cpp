@@ -127,9 +127,11 @@ int submit_matrix(const Globals& globals, const SubmitOptions& options, const st
   const std::string name = job_name(plan.matrix);
   fs::create_directories(folder);
   write_output(folder / "tasks.sh", task_script(options, name, folder, fmt::format("{}", fmt::join(words, " "))));
-  write_output(folder / "merge.sh", header(options, name + "-merge", folder / "merge_%j.log", {}) +
-                                        fmt::format("{0} merge {1} && {0} leaderboard --db {1}\n",
-                                                    shell_word(program.string()), shell_word(db.string())));
+  write_output(
+      folder / "merge.sh",
+      header(options, name + "-merge", folder / "merge_%j.log", {}) +
+          fmt::format("{0} merge {1}\nstatus=$?\n[ \"$status\" -le 1 ] && {0} leaderboard --db {1}\nexit \"$status\"\n",
+                      shell_word(program.string()), shell_word(db.string())));
   if (options.dry_run) {
     fmt::print("{}\n{}\n", (folder / "tasks.sh").string(), (folder / "merge.sh").string());
     return kDone;
