@@ -16,8 +16,9 @@ namespace {
 // Seeds that [stop] adds share no stack with those before them, which would have to run again to fill it.
 std::string stack_key(const Plan& plan, const Cell& cell, const HeadShape& shape) {
   const ResolvedPlugin& tuner = plan.tuners[cell.tuner];
-  return fmt::format("{}\n{}\n{}\n{}@{}\n{}\n{}\n{}", shape.dim, shape.classes, shape.tokens, tuner.name, tuner.revision,
-                     tuner.stack_key, plan.tasks[cell.task].views.pairs, plan.batches.batch_of(cell.seed));
+  return fmt::format("{}\n{}\n{}\n{}@{}\n{}\n{}\n{}", shape.dim, shape.classes, shape.tokens, tuner.name,
+                     tuner.revision, tuner.stack_key, plan.tasks[cell.task].views.pairs,
+                     plan.batches.batch_of(cell.seed));
 }
 
 // What decides a head's rows, their labels and their order.
