@@ -2,9 +2,10 @@
 // AttentionPoolingClassifier): a learned query attends over the T tokens of a sample, and a linear layer without bias
 // follows, no MLP.
 //
-//   x^ = (x - mean) / deviation      of each column over the tokens of a minibatch, no affine map
-//   a_j = softmax over tokens of (q_j . K_j x^) / sqrt(d / m)      j = 1 .. m attention heads, q_j [d / m], K_j [d / m,
-//   d] y = V_j sum over tokens of a_j x^, side by side;  logits = W y
+//   x^ = (x - mean) / deviation, of each column over the tokens of a minibatch, no affine map
+//   a_j = softmax over tokens of (q_j . K_j x^) / sqrt(d / m), q_j [d / m], K_j [d / m, d]; j = 1 .. m attention heads
+//   y = the m vectors V_j sum over tokens of a_j x^, side by side
+//   logits = W y
 //
 // With one query nothing has to be projected token by token: q_j . K_j x^ = (K_j^T q_j) . x^, and sums over tokens come
 // before V. That is the same function and the same gradient, at 2 T d m in place of 2 T d^2 multiplications a sample.

@@ -104,6 +104,7 @@ TEST_F(RealVerdict, PlansWhereTheDataAre) {
 TEST_F(RealVerdict, RunsAndGivesVerdictsSlow) {
   const Finished finished =
       run(scratch_, command("run", {"--set", "pretrain.encoder.width=4", "--set", "pretrain.optim.epochs=1", "--set",
+                                    "pretrain.optim.batch_size=50", "--set", "task[0].fraction=1.0", "--set",
                                     "matrix.seeds=[0, 1]", "--set", "stop.max_seeds=2"}));
   ASSERT_EQ(finished.status, 0) << finished.err;
   EXPECT_THAT(finished.err, HasSubstr(" 0 failed"));
