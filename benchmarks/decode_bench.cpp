@@ -41,7 +41,7 @@ int main(int argc, char** argv) {
   }
   ::mallopt(M_MMAP_THRESHOLD, 32 << 20);  // as nmlbench does: freed memory stays with the process
   ::mallopt(M_TRIM_THRESHOLD, 512 << 20);
-  const ResizeOptions resize = {std::atoll(argv[1]), ResizeMode::squash, 1.0, Interpolation::bilinear};
+  const ResizeOptions resize = {std::atoll(argv[1]), nmlbench::ResizeMode::squash, 1.0, Interpolation::bilinear};
   std::vector<Bytes> files;
   for (int i = 2; i < argc; ++i) {
     std::ifstream in(argv[i], std::ios::binary);
