@@ -2,9 +2,9 @@
 
 #include "engine/alignment.h"
 #include "engine/cell_records.h"
-#include "engine/encodings.h"
 #include "engine/fine_tune_job.h"
 #include "engine/isolation.h"
+#include "engine/needed_features.h"
 #include "engine/packer.h"
 #include "engine/process.h"
 #include "engine/selection.h"
@@ -33,6 +33,7 @@ class Executor {
         cache_(cache),
         sink_(sink),
         progress_(progress),
+        features_(plan_, options, cache, sink, progress),
         packer_(options, cache),
         selector_(plan, cache, options.device, options.reuse_choices),
         labels_([this](const Plan& of, std::size_t cell) {
@@ -69,7 +70,7 @@ class Executor {
       cells.add(packer_.pack(plan_, able(plan_, [](std::size_t cell) { return cell; })));
       trials.add(packer_.pack(all_trials.plan, able(all_trials.plan, cell_of_trial)));
     }
-    if (!give_up()) make_features(encodings_of({&cells, &trials}));
+    if (!give_up()) features_.require(encodings_of({&cells, &trials}));
     fail_unencoded();
     for (Work* work : {&cells, &trials}) drop_unencoded(*work);
     if (!give_up()) run_stacks(trials, "select", [&](StackResult& result) { take_trials(result.cells); });
@@ -83,38 +84,17 @@ class Executor {
   // Takes one stage after the other that no other process is at.
   void share() {
     SharedRun run{plan_, options_, cache_, {}, {}, {}, {}, {}, summary_};
-    run.encodings_of = [this](std::size_t cell) { return all_features_of(plan_.cells[cell]); };
-    run.make = [this](const auto& encodings, const EngineOptions& options) { return make_missing(encodings, options); };
+    run.encodings_of = [this](std::size_t cell) { return features_.with_trials(plan_.cells[cell]); };
+    run.make = [this](const auto& encodings, const EngineOptions& options) {
+      return features_.make(encodings, options);
+    };
     run.run_cells = [this](const std::set<std::size_t>& cells) {
       pending_ = cells;
       run_pending();
     };
     run.measure_alignments = [this] { measure_alignments(plan_, options_, cache_, sink_); };
-    run.learn = [this](const std::string& encoding, const Failure& failure) {
-      encoding_failures_.emplace(encoding, failure);
-    };
+    run.learn = [this](const std::string& encoding, const Failure& failure) { features_.learn(encoding, failure); };
     run_shared(run, std::exchange(pending_, {}));
-  }
-
-  // In a shared run they are there, unless they were lost meanwhile.
-  void make_features(std::set<std::size_t> wanted) {
-    EngineOptions options = options_;
-    if (options_.board != nullptr) {
-      options.validate = [](const Checkpoint&) { return false; };
-      std::erase_if(wanted, [&](std::size_t encoding) {
-        return cache_.find(ArtifactKind::features, plan_.encodings[encoding].id).has_value();
-      });
-    }
-    make_missing(std::move(wanted), options);
-  }
-
-  // What could not be made now is remembered.
-  std::map<std::size_t, Failure> make_missing(std::set<std::size_t> wanted, const EngineOptions& options) {
-    std::erase_if(wanted,
-                  [&](std::size_t encoding) { return encoding_failures_.count(plan_.encodings[encoding].id) > 0; });
-    std::map<std::size_t, Failure> errors = make_encodings(plan_, wanted, options, cache_, sink_, progress_);
-    for (const auto& [encoding, failure] : errors) encoding_failures_.emplace(plan_.encodings[encoding].id, failure);
-    return errors;
   }
 
   // Cells that are there already, that cannot run, and that are to run.
@@ -150,28 +130,11 @@ class Executor {
     return able;
   }
 
-  // Plan::encodings that a cell, or a trial, reads. Both number the tuners alike.
-  std::vector<std::size_t> features_of(const Cell& cell) const {
-    std::vector<std::size_t> encodings = cell.tests;
-    if (reads_training_features(plan_, cell)) encodings.push_back(cell.train);
-    return encodings;
-  }
-
-  // With those of its trials.
-  std::set<std::size_t> all_features_of(const Cell& cell) const {
-    const std::vector<std::size_t> own = features_of(cell);
-    std::set<std::size_t> all(own.begin(), own.end());
-    for (const Cell& trial : trials_of(plan_, cell)) {
-      for (const std::size_t encoding : features_of(trial)) all.insert(encoding);
-    }
-    return all;
-  }
-
   // Until one is chosen, no stack has the cells of grids.
   std::set<std::size_t> encodings_of(const std::vector<const Work*>& all) const {
     std::set<std::size_t> encodings;
     const auto add = [&](const Cell& cell) {
-      for (const std::size_t encoding : features_of(cell)) encodings.insert(encoding);
+      for (const std::size_t encoding : features_.of(cell)) encodings.insert(encoding);
     };
     for (const Work* work : all) {
       for (const Stack& stack : work->stacks) {
@@ -182,23 +145,11 @@ class Executor {
     return encodings;
   }
 
-  // Why the features of a cell are not there, or without a message.
-  Failure missing_features(const Cell& cell) const {
-    for (const std::size_t encoding : features_of(cell)) {
-      const auto found = encoding_failures_.find(plan_.encodings[encoding].id);
-      if (found != encoding_failures_.end()) return found->second;
-    }
-    return {};
-  }
-
   void fail_unencoded() {
     std::vector<CellRecord> failed;
     std::erase_if(pending_, [&](std::size_t index) {
       const Cell& cell = plan_.cells[index];
-      Failure failure = missing_features(cell);
-      for (const Cell& trial : trials_of(plan_, cell)) {
-        if (failure.message.empty()) failure = missing_features(trial);
-      }
+      const Failure failure = features_.missing_with_trials(cell);
       if (!failure.message.empty()) failed.push_back(failed_cell(plan_, cell, options_.device, failure));
       return !failure.message.empty();
     });
@@ -209,7 +160,7 @@ class Executor {
   void drop_unencoded(Work& work) const {
     for (Stack& stack : work.stacks) {
       std::erase_if(stack.units, [&](const Unit& unit) {
-        return !missing_features(work.plan.cells[unit.cells.front()]).message.empty();
+        return !features_.missing(work.plan.cells[unit.cells.front()]).message.empty();
       });
     }
     work.drop_idle();
@@ -377,15 +328,15 @@ class Executor {
   ResultSink& sink_;
   ProgressListener& progress_;
 
+  NeededFeatures features_;
   Packer packer_;
   Selector selector_;
   Context context_;
   RawSpectra raw_;
   TaskLabelTable labels_;
 
-  std::set<std::size_t> pending_;                     // Plan::cells
-  std::map<std::string, Failure> encoding_failures_;  // encodings that are not there, by their ids
-  std::mutex mutex_;                                  // of the sink, the selector and the summary, while stacks run
+  std::set<std::size_t> pending_;  // Plan::cells
+  std::mutex mutex_;               // of the sink, the selector and the summary, while stacks run
   ExecutionSummary summary_;
 };
 
