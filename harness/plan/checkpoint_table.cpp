@@ -17,7 +17,8 @@ namespace {
 std::string nothing_to_train(const ResolvedPlugin& encoder) {
   for (const auto& [name, value] : encoder.differences) {
     const auto* end = encoder.entry->params + encoder.entry->param_count;
-    const auto* param = std::find_if(encoder.entry->params, end, [&](const ParamSpec& p) { return p.name == name; });
+    const auto* param =
+        std::find_if(encoder.entry->params, end, [&, &name = name](const ParamSpec& p) { return p.name == name; });
     if (param == end || param->type != ParamType::path) continue;
     return fmt::format(
         "encoder {} has its weights from {} = \"{}\"; remove dataset, noise and optim to use them as they are, or "
