@@ -145,7 +145,8 @@ std::int64_t Store::begin_run(const RunRecord& run) {
   return with_database_errors(impl_->file, [&] {
     execute(impl_->db,
             "INSERT INTO runs (matrix, matrix_json, command_line, git_revision, versions_json, host, cpu, gpu, threads,"
-            " matrix_source) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            " matrix_source, started_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?,"
+            " strftime('%Y-%m-%dT%H:%M:%fZ'))",  // merging asks which of two runs is the newer: seconds do not tell
             run.matrix, run.matrix_json, run.command_line, run.git_revision, run.versions_json, run.host, run.cpu,
             run.gpu, run.threads, run.matrix_source);
     return impl_->db.getLastInsertRowid();

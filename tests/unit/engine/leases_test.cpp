@@ -22,6 +22,7 @@ std::string lease_from_elsewhere() {
   ProcessOwner owner = this_process("worker 2/3");
   owner.host = "elsewhere";
   owner.machine = "another one";
+  owner.since = "2026-01-01T00:00:00Z";
   nlohmann::json content = owner;
   content["token"] = "theirs";
   return content.dump();

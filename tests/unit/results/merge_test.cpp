@@ -2,6 +2,9 @@
 
 #include "fixture.h"
 
+#include <chrono>
+#include <thread>
+
 #include <SQLiteCpp/SQLiteCpp.h>
 #include <gmock/gmock.h>
 
@@ -101,28 +104,27 @@ TEST_F(MergeTest, InputThatGrewBringsItsNews) {
   EXPECT_EQ(scalar("SELECT count(*) || '/' || count(DISTINCT run_id) FROM cells"), "2/1");
 }
 
-// Shards that go on with more seeds are merged into what was merged before.
+// Shards that go on with more seeds are merged into what was merged before. The four runs follow one another within
+// a second, as those of a small matrix do.
 TEST_F(MergeTest, ShardsOfANewerPlanKeepTheirEarlierCells) {
-  const auto run_shard = [&](const std::string& name, const std::string& plan, const std::vector<CellRecord>& cells,
-                             const std::vector<std::string>& planned, const std::string& started_at) {
+  const auto run_shard = [&](const std::string& name, std::int64_t seeds, const CellRecord& computed) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(3));
     Store store = Store::open(file(name));
     RunRecord run = run_record();
-    run.matrix_json = plan;
+    run.matrix_json = fmt::format(R"({{"seeds":{}}})", seeds);
     const auto id = store.begin_run(run);
-    SQLite::Database(file(name).string(), SQLite::OPEN_READWRITE)
-        .exec(fmt::format("UPDATE runs SET started_at = '{}' WHERE run_id = {}", started_at, id));
+    std::vector<std::string> planned;
+    for (std::int64_t seed = 0; seed < seeds; ++seed) planned.push_back(cell(seed, 0).cell_id);
     store.set_newest_plan("quick", planned);
-    for (const CellRecord& cell : cells) store.write_cell(id, cell);
+    store.write_cell(id, computed);
   };
-  const std::vector<std::string> first = {cell(0, 0).cell_id, cell(1, 0).cell_id};
-  std::vector<std::string> second = first;
-  for (const std::int64_t seed : {2, 3}) second.push_back(cell(seed, 0).cell_id);
-  run_shard("b.sqlite", R"({"seeds":2})", {cell(0, 0.5)}, first, "2026-01-01 00:00:00");
-  run_shard("c.sqlite", R"({"seeds":2})", {cell(1, 0.5)}, first, "2026-01-01 00:00:01");
+  run_shard("b.sqlite", 2, cell(0, 0.5));
+  run_shard("c.sqlite", 2, cell(1, 0.5));
   merge({"b.sqlite", "c.sqlite"});
-  run_shard("b.sqlite", R"({"seeds":4})", {cell(2, 0.5)}, second, "2026-01-02 00:00:00");
-  run_shard("c.sqlite", R"({"seeds":4})", {cell(3, 0.5)}, second, "2026-01-02 00:00:01");
+  run_shard("b.sqlite", 4, cell(2, 0.5));
+  run_shard("c.sqlite", 4, cell(3, 0.5));
   merge({"b.sqlite", "c.sqlite"});
+  EXPECT_EQ(scalar("SELECT count(DISTINCT started_at) FROM runs"), "4");  // by which the newer plan is found
   EXPECT_EQ(scalar("SELECT count(*) || ' ' || sum(superseded) FROM cells"), "4 0");
 }
 
