@@ -9,6 +9,10 @@
 
 #include <CLI/CLI.hpp>
 
+namespace nmlbench {
+struct MergeResult;
+}
+
 namespace nmlbench::cli {
 
 // Exit statuses (DESIGN 5).
@@ -49,6 +53,8 @@ void add_quoting_show(CLI::App& app, Globals& globals, Action& action);  // the 
 void add_export(CLI::App& app, Globals& globals, Action& action);
 void add_report(CLI::App& app, Globals& globals, Action& action);
 void add_illustrated_report(CLI::App& app, Globals& globals, Action& action);  // the same verb, with --images
+// One line of the log for each.
+void report_conflicts(const MergeResult& result);
 void add_merge(CLI::App& app, Globals& globals, Action& action);
 void add_features(CLI::App& app, Globals& globals, Action& action);
 void add_checkpoints(CLI::App& app, Globals& globals, Action& action);

@@ -17,15 +17,19 @@ struct MergeOptions {
 int merge(const MergeOptions& options) {
   const MergeResult result =
       options.inputs.empty() ? WorkerFolder(options.out).merge() : merge_databases(options.out, options.inputs);
-  for (const MergeConflict& conflict : result.conflicts) {
-    spdlog::error("{}: cell {} has another result: {}", conflict.input.string(), conflict.cell_id, conflict.what);
-  }
+  report_conflicts(result);
   fmt::print("{}: {} cells added, {} failed cells replaced, {} identical, {} in conflict\n", options.out.string(),
              result.added, result.replaced, result.identical, result.conflicts.size());
   return result.conflicts.empty() ? kDone : kSomeCellsFailed;
 }
 
 }  // namespace
+
+void report_conflicts(const MergeResult& result) {
+  for (const MergeConflict& conflict : result.conflicts) {
+    spdlog::error("{}: cell {} has another result: {}", conflict.input.string(), conflict.cell_id, conflict.what);
+  }
+}
 
 void add_merge(CLI::App& app, Globals&, Action& action) {
   auto* verb = app.add_subcommand(

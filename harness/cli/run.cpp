@@ -75,9 +75,7 @@ Store open_store(const RunOptions& options, const std::optional<Member>& member)
 // What is known already when a run begins; the same for all workers of one.
 SharedBeginning beginning_of(const Store& store, const Plan& plan, const std::vector<std::string>& planned,
                              const std::optional<Member>& member) {
-  if (member) return member->folder().agree(plan.matrix, planned);
-  return {plan.matrix, planned, store.cells_with_status("done"), store.cells_that_stay_failed(),
-          store.known_validations()};
+  return member ? member->folder().agree(plan.matrix, planned) : SharedBeginning(plan.matrix, planned, store);
 }
 
 std::unique_ptr<RunProgress> progress_of(const Plan& plan, std::int64_t cells, bool quiet,
@@ -111,15 +109,32 @@ void warn_of_validations(const Plan& plan) {
   for (const std::string& obstacle : obstacles) spdlog::warn("no upstream accuracy: {}", obstacle);
 }
 
-RunResult run_once(const Globals& globals, const RunOptions& options, const MatrixSource& source) {
-  LogLines lines;  // planning has things to say, too
+PlannedMatrix plan_to_run(const Globals& globals, const RunOptions& options, const MatrixSource& source) {
   PlannedMatrix planned = plan_matrix(globals, options.matrix, source);
   planned.plan.keep_predictions = !options.no_predictions;
   planned.plan.keep_probabilities = options.keep_probabilities;
   require_runnable(planned.plan);
+  if (planned.plan.cells.empty() && options.matrix.shard.empty())  // a shard of a small matrix may have none
+    throw Error(fmt::format("matrix {} has no cells; it needs [[task]] and [[tuner]]", planned.plan.matrix));
+  return planned;
+}
+
+// Says how a run ended. `failed_before`: cells that are among the skipped ones.
+RunResult conclude(const Plan& plan, const ExecutionSummary& summary, std::int64_t failed_before) {
+  report_failures(summary, failed_before);
+  spdlog::info("{}: {} cells done, {} failed, {} known before", plan.matrix, summary.done, summary.failed,
+               summary.skipped);
+  RunResult result{summary.failed + failed_before > 0 ? kSomeCellsFailed : kDone,
+                   {},
+                   summary.done + summary.skipped > failed_before};
+  for (const Cell& cell : plan.cells) result.cells.insert(cell.id);
+  return result;
+}
+
+RunResult run_once(const Globals& globals, const RunOptions& options, const MatrixSource& source) {
+  LogLines lines;  // planning has things to say, too
+  const PlannedMatrix planned = plan_to_run(globals, options, source);
   const Plan& plan = planned.plan;
-  if (plan.cells.empty() && options.matrix.shard.empty())  // a shard of a small matrix may have none
-    throw Error(fmt::format("matrix {} has no cells; it needs [[task]] and [[tuner]]", plan.matrix));
   ArtifactCache cache(cache_root(globals));
   if (options.dry_run) {
     fmt::print("{}", to_text(summarise(plan, cache, known_cells(options.db))));
@@ -163,39 +178,20 @@ RunResult run_once(const Globals& globals, const RunOptions& options, const Matr
     StoreSink sink(store, run, log, *progress);
     summary = execute(plan, engine, cache, sink, *progress);
   }
-  report_failures(summary, failed_before);
-  spdlog::info("{}: {} cells done, {} failed, {} known before", plan.matrix, summary.done, summary.failed,
-               summary.skipped);
-  RunResult result{summary.failed + failed_before > 0 ? kSomeCellsFailed : kDone,
-                   {},
-                   summary.done + summary.skipped > failed_before};
-  for (const Cell& cell : plan.cells) result.cells.insert(cell.id);
-  return result;
+  return conclude(plan, summary, failed_before);
 }
 
 // The same by several processes.
 RunResult run_by_team(const Globals& globals, const RunOptions& options, const MatrixSource& source) {
-  PlannedMatrix planned = plan_matrix(globals, options.matrix, source);
-  require_runnable(planned.plan);
-  const Plan& plan = planned.plan;
-  if (plan.cells.empty())
-    throw Error(fmt::format("matrix {} has no cells; it needs [[task]] and [[tuner]]", plan.matrix));
+  const PlannedMatrix planned = plan_to_run(globals, options, source);
   TeamOptions team{options.db, options.workers, options.arguments, options.retry_failed};
   for (const std::string& value : source.set) team.arguments.push_back("--set=" + value);
   if (options.retry_failed) team.arguments.emplace_back("--retry-failed");
   const TeamResult result = run_team(globals, options.matrix, planned, team);
-  ExecutionSummary summary;
-  summary.failures = result.failures;
-  report_failures(summary, result.failed_before);
-  spdlog::info("{}: {} cells done, {} failed, {} known before", plan.matrix, result.done, result.failed,
-               result.known + result.failed_before);
+  RunResult run = conclude(planned.plan, result.summary, result.failed_before);
   if (result.missing > 0)
     spdlog::error("{} cells were left by workers that ended; the same command does them", result.missing);
-  RunResult run;
-  const bool all_well = result.failed + result.failed_before + result.missing + result.conflicts == 0;
-  run.status = all_well ? kDone : kSomeCellsFailed;
-  run.any_done = result.done + result.known > 0;
-  for (const Cell& cell : plan.cells) run.cells.insert(cell.id);
+  if (result.missing + result.conflicts > 0) run.status = kSomeCellsFailed;
   return run;
 }
 

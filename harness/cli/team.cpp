@@ -159,8 +159,7 @@ class Team {
 // What workers have finished, into the database.
 std::int64_t merge_workers(const WorkerFolder& folder, const fs::path& db) {
   const MergeResult result = folder.merge();
-  for (const MergeConflict& conflict : result.conflicts)
-    spdlog::error("{}: cell {} has another result: {}", conflict.input.string(), conflict.cell_id, conflict.what);
+  report_conflicts(result);
   if (result.added + result.replaced > 0)
     spdlog::info("{}: {} cells of workers merged", db.string(), result.added + result.replaced);
   return static_cast<std::int64_t>(result.conflicts.size());
@@ -174,16 +173,17 @@ TeamResult count(const Plan& plan, const SharedBeginning& before, const TeamOpti
   for (const Cell& cell : plan.cells) {
     const auto failure = failures.find(cell.id);
     if (before.done.count(cell.id) > 0) {
-      ++result.known;
+      ++result.summary.skipped;
     } else if (done.count(cell.id) > 0) {
-      ++result.done;
+      ++result.summary.done;
     } else if (failure == failures.end()) {
       ++result.missing;
     } else if (!options.retry_failed && before.failed.count(cell.id) > 0) {
+      ++result.summary.skipped;
       ++result.failed_before;
     } else {
-      ++result.failed;
-      ++result.failures[failure->second];
+      ++result.summary.failed;
+      ++result.summary.failures[failure->second];
     }
   }
   return result;

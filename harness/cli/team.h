@@ -2,10 +2,10 @@
 #pragma once
 
 #include "cli/session.h"
+#include "engine/executor.h"
 
 #include <cstdint>
 #include <filesystem>
-#include <map>
 #include <string>
 #include <vector>
 
@@ -19,12 +19,10 @@ struct TeamOptions {
 };
 
 struct TeamResult {
-  std::int64_t done = 0, failed = 0;             // by this run
-  std::int64_t known = 0;                        // done before
-  std::int64_t failed_before = 0;                // and left alone
-  std::int64_t missing = 0;                      // no worker was left to do them
-  std::int64_t conflicts = 0;                    // two workers have other numbers of a cell
-  std::map<std::string, std::int64_t> failures;  // message -> cells
+  ExecutionSummary summary;
+  std::int64_t failed_before = 0;  // among the skipped ones
+  std::int64_t missing = 0;        // no worker was left to do them
+  std::int64_t conflicts = 0;      // two workers have other numbers of a cell
 };
 
 // A worker for each part of the threads and, with --device auto, one GPU after the other. One that is killed leaves its

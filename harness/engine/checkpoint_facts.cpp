@@ -55,12 +55,15 @@ std::map<std::string, std::string> metadata_of(const json& about) {
   return metadata;
 }
 
+std::string encoder_for_people(const Checkpoint& checkpoint) {
+  if (checkpoint.noise_name().empty()) return checkpoint.encoder_name();
+  const std::optional<double> ratio = checkpoint.noise_ratio();
+  return fmt::format("{}, {}{}", checkpoint.encoder_name(), checkpoint.noise_name(),
+                     ratio ? fmt::format(" {:g}", *ratio) : "");
+}
+
 std::string name_for_people(const Checkpoint& checkpoint) {
-  std::string name = checkpoint.encoder_name();
-  if (!checkpoint.noise_name().empty()) {
-    const std::optional<double> ratio = checkpoint.noise_ratio();
-    name += fmt::format(", {}{}", checkpoint.noise_name(), ratio ? fmt::format(" {:g}", *ratio) : "");
-  }
+  const std::string name = encoder_for_people(checkpoint);
   return checkpoint.trained() ? fmt::format("{}, seed {}", name, checkpoint.seed) : name;
 }
 

@@ -29,7 +29,9 @@ CheckpointFacts facts_from(const nlohmann::json& about);
 // What the file with the weights says of itself, out of to_json(): values are text, as its format has them.
 std::map<std::string, std::string> metadata_of(const nlohmann::json& about);
 
-// "resnet-tiny, symmetric 0.3, seed 1".
+// "resnet-tiny, symmetric 0.3".
+std::string encoder_for_people(const Checkpoint& checkpoint);
+// The same with ", seed 1", which one that is not trained here has none of.
 std::string name_for_people(const Checkpoint& checkpoint);
 
 // What a finished checkpoint in the cache says of itself; nothing when the cache has none.

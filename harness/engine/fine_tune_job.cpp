@@ -129,12 +129,8 @@ class Runner {
 
   // "lora on vit, symmetric 0.3, task general, seed 1"
   std::string name_for_people() const {
-    std::string encoder = checkpoint_.encoder_name();
-    if (!checkpoint_.noise_name().empty()) {
-      encoder += fmt::format(", {} {:g}", checkpoint_.noise_name(), checkpoint_.noise_ratio().value_or(0));
-    }
-    return fmt::format("{}{} on {}, task {}, seed {}", plan_.trials ? "trial of " : "", plugin_.name, encoder,
-                       task_.name, cell_.seed);
+    return fmt::format("{}{} on {}, task {}, seed {}", plan_.trials ? "trial of " : "", plugin_.name,
+                       encoder_for_people(checkpoint_), task_.name, cell_.seed);
   }
 
   LinearHead first_head() {

@@ -96,6 +96,7 @@ bool agree(const Tests& a, const Tests& b) {
 // A cell, its candidates, and what is measured of each.
 struct ChosenCell {
   std::vector<CandidateRow> candidates;
+  std::size_t chosen = 0;  // by the run
   std::vector<std::optional<Tests>> tests;
   bool of_other_data = false;
 };
@@ -119,18 +120,18 @@ ChosenCell chosen_cell(const Store& store, Measured& shown, Measured& losses, co
   cell.tests.resize(cell.candidates.size());
   const std::vector<std::string> params =
       params_of_candidates(shown.data().text(example, Field::tuner_params), cell.candidates);
-  const auto chosen = static_cast<std::size_t>(
+  cell.chosen = static_cast<std::size_t>(
       std::find_if(cell.candidates.begin(), cell.candidates.end(), [](const auto& row) { return row.chosen; }) -
       cell.candidates.begin());
   for (const std::string& matrix : shown.data().distinct(Field::matrix)) {
-    const std::optional<Tests> again = losses.with_params(id, matrix, params.at(chosen));
+    const std::optional<Tests> again = losses.with_params(id, matrix, params.at(cell.chosen));
     if (!again) continue;
     cell.of_other_data = !agree(losses.of_cell(id), *again);
     if (cell.of_other_data) continue;
     for (std::size_t i = 0; i < params.size(); ++i) cell.tests[i] = shown.with_params(id, matrix, params[i]);
     break;
   }
-  cell.tests.at(chosen) = shown.of_cell(id);
+  cell.tests.at(cell.chosen) = shown.of_cell(id);
   return cell;
 }
 
@@ -138,9 +139,7 @@ ChosenCell chosen_cell(const Store& store, Measured& shown, Measured& losses, co
 using RuleFunction = std::optional<std::size_t> (*)(const Observations&, const ChosenCell&, bool higher);
 
 std::optional<std::size_t> as_run(const Observations&, const ChosenCell& cell, bool) {
-  const auto found = std::find_if(cell.candidates.begin(), cell.candidates.end(),
-                                  [](const CandidateRow& candidate) { return candidate.chosen; });
-  return static_cast<std::size_t>(found - cell.candidates.begin());
+  return cell.chosen;
 }
 
 std::optional<std::size_t> by_accuracy(const Observations&, const ChosenCell& cell, bool) {
@@ -193,7 +192,7 @@ RuleRow row_of(const Observations& data, const std::vector<ChosenCell>& cells, c
     const std::optional<std::size_t> choice = rule(data, cell, higher);
     if (!choice) continue;
     ++row.answered;
-    row.same += cell.candidates[*choice].chosen ? 1 : 0;
+    row.same += *choice == cell.chosen ? 1 : 0;
     if (!cell.tests[*choice]) continue;
     ++row.known;
     known.insert(known.end(), cell.tests[*choice]->begin(), cell.tests[*choice]->end());

@@ -159,12 +159,10 @@ std::vector<std::string> notes(const ClaimsBoard& board) {
 }
 
 std::string render(const ClaimsBoard& board, TableFormat format, bool colour) {
-  const bool people = format != TableFormat::csv && format != TableFormat::json;
+  const bool people = is_for_people(format);
   const std::string title = fmt::format("{}: claims about {}{}", fmt::join(board.matrices, ", "), board.metric,
                                         is_percentage(board.metric) ? " (points)" : "");
-  return render(Page{title, claims_table(board, people), notes(board),
-                     facts_of(board).dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace)},
-                format, colour);
+  return render(Page{title, claims_table(board, people), notes(board), one_line(facts_of(board))}, format, colour);
 }
 
 }  // namespace nmlbench

@@ -165,13 +165,13 @@ std::string facts_json(const Comparison& comparison, std::size_t most) {
                               {"pooled", comparison.pooled},
                               {"changes", changes}};
   json.update(facts_of(comparison));
-  return json.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
+  return one_line(json);
 }
 
 }  // namespace
 
 std::string render(const Comparison& comparison, TableFormat format, std::size_t changes, bool colour) {
-  const bool people = format != TableFormat::csv && format != TableFormat::json;
+  const bool people = is_for_people(format);
   const std::string title =
       fmt::format("A = {}, B = {}: {}", comparison.a.string(), comparison.b.string(), described(comparison.metric));
   return render(

@@ -237,7 +237,7 @@ std::string facts_json(const Leaderboard& board) {
   json["ranked_by"] = board.ranked_by.empty() ? nullptr : nlohmann::ordered_json(board.ranked_by);
   json["id_ranks"] = ranks_json(board, board.id_ranks);
   json["ood_ranks"] = ranks_json(board, board.ood_ranks);
-  return json.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
+  return one_line(json);
 }
 
 std::vector<const Score*> scores_of(const Leaderboard& board) {
@@ -339,7 +339,7 @@ std::vector<std::string> notes(const Leaderboard& board) {
 }
 
 std::string render(const Leaderboard& board, TableFormat format, bool colour, bool ranks) {
-  const bool people = format != TableFormat::csv && format != TableFormat::json;
+  const bool people = is_for_people(format);
   return render(Page{title(board), make_table(board, people, ranks), all_notes(board, ranks), facts_json(board)},
                 format, colour);
 }

@@ -177,12 +177,10 @@ std::vector<std::string> notes(const NoiseEffect& effect) {
 }
 
 std::string render(const NoiseEffect& effect, TableFormat format, bool colour) {
-  const bool people = format != TableFormat::csv && format != TableFormat::json;
+  const bool people = is_for_people(format);
   const std::string title = fmt::format("{}: effect of pre-training noise on {}{}", fmt::join(effect.matrices, ", "),
                                         effect.metric, is_percentage(effect.metric) ? " (%)" : "");
-  return render(Page{title, make_table(effect, people), notes(effect),
-                     facts_of(effect).dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace)},
-                format, colour);
+  return render(Page{title, make_table(effect, people), notes(effect), one_line(facts_of(effect))}, format, colour);
 }
 
 }  // namespace nmlbench

@@ -143,13 +143,12 @@ nlohmann::ordered_json facts_of_posthoc(const PosthocBoard& board) {
 }  // namespace
 
 std::string render(const PosthocBoard& board, TableFormat format, bool colour) {
-  const bool people = format != TableFormat::csv && format != TableFormat::json;
+  const bool people = is_for_people(format);
   const std::string title = fmt::format(
       "{}: {}", fmt::join(board.matrices, ", "),
       scales(board) ? "temperature scaling (accuracy and ece in %)" : "soft-vote ensembles (accuracy and ece in %)");
-  return render(Page{title, posthoc_table(board, people), notes_of(board),
-                     facts_of_posthoc(board).dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace)},
-                format, colour);
+  return render(Page{title, posthoc_table(board, people), notes_of(board), one_line(facts_of_posthoc(board))}, format,
+                colour);
 }
 
 }  // namespace nmlbench

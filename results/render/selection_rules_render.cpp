@@ -72,7 +72,7 @@ std::vector<std::string> notes_of(const RulesBoard& board) {
 }  // namespace
 
 std::string render(const RulesBoard& board, TableFormat format, bool colour) {
-  const bool people = format != TableFormat::csv && format != TableFormat::json;
+  const bool people = is_for_people(format);
   const std::string title =
       fmt::format("{}: other rules of [selection], {}", fmt::join(board.matrices, ", "), described(board.metric));
   const nlohmann::ordered_json facts{{"what", "selection"},
@@ -85,9 +85,7 @@ std::string render(const RulesBoard& board, TableFormat format, bool colour) {
                                      {"other_data", board.other_data},
                                      {"seeds_vary", board.seeds_vary},
                                      {"superseded", board.superseded}};
-  return render(Page{title, rules_table(board, people), notes_of(board),
-                     facts.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace)},
-                format, colour);
+  return render(Page{title, rules_table(board, people), notes_of(board), one_line(facts)}, format, colour);
 }
 
 }  // namespace nmlbench

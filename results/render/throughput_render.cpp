@@ -126,11 +126,11 @@ std::vector<std::string> method_notes(const ThroughputBoard& board) {
 }  // namespace
 
 std::string render(const ThroughputBoard& board, ThroughputTable table, TableFormat format, bool colour) {
-  const bool people = format != TableFormat::csv && format != TableFormat::json;
+  const bool people = is_for_people(format);
   const std::string matrices = fmt::format("{}", fmt::join(board.matrices, ", "));
   const nlohmann::ordered_json facts{{"metric", board.metric}, {"score", board.score}, {"matrices", board.matrices}};
   Page page;
-  page.facts = facts.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
+  page.facts = one_line(facts);
   if (table == ThroughputTable::stages) {
     page.title = matrices + ": speed of each stage";
     page.table = stage_table(board, people);

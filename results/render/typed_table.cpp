@@ -167,6 +167,14 @@ std::string to_json(const TypedTable& table) {
   return dump(rows_json(table));
 }
 
+bool is_for_people(TableFormat format) {
+  return format != TableFormat::csv && format != TableFormat::json;
+}
+
+std::string one_line(const nlohmann::ordered_json& facts) {
+  return facts.dump(-1, ' ', false, Json::error_handler_t::replace);
+}
+
 std::string render(const Page& page, TableFormat format, bool colour) {
   const std::string title = printable(page.title);
   std::vector<std::string> notes;

@@ -12,6 +12,8 @@
 #include <variant>
 #include <vector>
 
+#include <nlohmann/json_fwd.hpp>
+
 namespace nmlbench {
 
 struct Estimate {
@@ -60,6 +62,10 @@ struct Page {
   std::vector<std::string> notes;
   std::string facts = "{}";
 };
+// The others are for programs, which get all digits, in units of 1.
+bool is_for_people(TableFormat format);
+// For Page::facts; what is no UTF-8 is replaced.
+std::string one_line(const nlohmann::ordered_json& facts);
 std::string render(const Page& page, TableFormat format, bool colour = false);
 
 // "0.012", "<0.001".

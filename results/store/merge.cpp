@@ -119,17 +119,11 @@ INSERT INTO main.candidates (cell, candidate, params, status, message, chosen, a
   FROM temp.new_cells n JOIN main.cells c ON c.cell_id = n.cell_id JOIN src.candidates k ON k.cell = n.source_cell;
 INSERT OR IGNORE INTO main.predictions (cell, test_set, sample_set, encoding, packed)
   SELECT n.target, p.test_set, m.sample_set, p.encoding, p.packed
-  FROM (SELECT c.cell AS target, n.source_cell AS source
-        FROM temp.new_cells n JOIN main.cells c ON c.cell_id = n.cell_id
-        UNION ALL SELECT target, source FROM temp.done_in_both) n
-  JOIN src.predictions p ON p.cell = n.source
+  FROM temp.answering n JOIN src.predictions p ON p.cell = n.source
   JOIN src.sample_sets s ON s.sample_set = p.sample_set JOIN main.sample_sets m ON m.digest = s.digest;
 INSERT OR IGNORE INTO main.probabilities (cell, test_set, part, sample_set, encoding, packed)
   SELECT n.target, p.test_set, p.part, m.sample_set, p.encoding, p.packed
-  FROM (SELECT c.cell AS target, n.source_cell AS source
-        FROM temp.new_cells n JOIN main.cells c ON c.cell_id = n.cell_id
-        UNION ALL SELECT target, source FROM temp.done_in_both) n
-  JOIN src.probabilities p ON p.cell = n.source
+  FROM temp.answering n JOIN src.probabilities p ON p.cell = n.source
   JOIN src.sample_sets s ON s.sample_set = p.sample_set JOIN main.sample_sets m ON m.digest = s.digest;
 INSERT INTO main.curves (cell, loss)
   SELECT c.cell, v.loss
@@ -152,7 +146,8 @@ INSERT INTO main.noise
 INSERT OR IGNORE INTO main.alignments SELECT * FROM src.alignments;
 )";
 
-// Row numbers of the input and what they are in the output; cells that both hold finished. Indexed both ways.
+// Row numbers of the input and what they are in the output; cells that both hold finished. Indexed both
+// ways. And the cells whose answers the input may bring: new ones and those.
 constexpr const char* kMapRows = R"(
 CREATE TEMP TABLE test_set_map (source INTEGER PRIMARY KEY, target INTEGER UNIQUE);
 INSERT INTO test_set_map SELECT s.test_set_id, m.test_set_id
@@ -162,9 +157,14 @@ INSERT INTO metric_map SELECT s.metric_id, m.metric_id FROM src.metric_names s J
 CREATE TEMP TABLE done_in_both (source INTEGER PRIMARY KEY, target INTEGER UNIQUE, cell_id TEXT);
 INSERT INTO done_in_both SELECT s.cell, m.cell, s.cell_id FROM src.cells s JOIN main.cells m USING (cell_id)
   WHERE m.status = 'done' AND s.status = 'done';
+CREATE TEMP VIEW answering AS
+  SELECT c.cell AS target, n.source_cell AS source
+  FROM temp.new_cells n JOIN main.cells c ON c.cell_id = n.cell_id
+  UNION ALL SELECT target, source FROM temp.done_in_both;
 )";
 
 constexpr const char* kForgetRows = R"(
+DROP VIEW temp.answering;
 DROP TABLE temp.test_set_map; DROP TABLE temp.metric_map; DROP TABLE temp.done_in_both; DROP TABLE temp.new_cells;
 )";
 

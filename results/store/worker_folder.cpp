@@ -1,6 +1,5 @@
 #include "results/store/worker_folder.h"
 
-#include "results/store/store.h"
 #include "support/leases.h"
 #include "support/output_file.h"
 
@@ -39,10 +38,13 @@ SharedBeginning read_beginning(const fs::path& file) {
   std::ifstream in(file, std::ios::binary);
   try {
     const json content = json::parse(std::string(std::istreambuf_iterator<char>(in), {}));
-    return {content.at("matrix").get<std::string>(), content.at("planned").get<std::vector<std::string>>(),
-            content.at("done").get<std::unordered_set<std::string>>(),
-            content.at("failed").get<std::unordered_set<std::string>>(),
-            content.at("validations").get<std::unordered_set<std::string>>()};
+    SharedBeginning beginning;
+    content.at("matrix").get_to(beginning.matrix);
+    content.at("planned").get_to(beginning.planned);
+    content.at("done").get_to(beginning.done);
+    content.at("failed").get_to(beginning.failed);
+    content.at("validations").get_to(beginning.validations);
+    return beginning;
   } catch (const json::exception&) {
     throw Error(
         fmt::format("{}: is damaged; run `nmlbench merge` with the database it is beside, and the same command again",
@@ -51,12 +53,10 @@ SharedBeginning read_beginning(const fs::path& file) {
 }
 
 SharedBeginning ask(const fs::path& db, const std::string& matrix, const std::vector<std::string>& planned) {
-  SharedBeginning beginning{matrix, planned, {}, {}, {}};
-  if (!fs::exists(db)) return beginning;
-  const Store store = Store::open_read_only(db);
-  beginning.done = store.cells_with_status("done");
-  beginning.failed = store.cells_that_stay_failed();
-  beginning.validations = store.known_validations();
+  if (fs::exists(db)) return SharedBeginning(matrix, planned, Store::open_read_only(db));
+  SharedBeginning beginning;
+  beginning.matrix = matrix;
+  beginning.planned = planned;
   return beginning;
 }
 
@@ -65,6 +65,13 @@ fs::path beginning_file(const fs::path& folder) {
 }
 
 }  // namespace
+
+SharedBeginning::SharedBeginning(std::string of_matrix, std::vector<std::string> ids, const Store& store)
+    : matrix(std::move(of_matrix)),
+      planned(std::move(ids)),
+      done(store.cells_with_status("done")),
+      failed(store.cells_that_stay_failed()),
+      validations(store.known_validations()) {}
 
 fs::path WorkerFolder::database(std::int64_t worker) const {
   return path_ / fmt::format("{}{}.sqlite", kDatabase, worker);

@@ -5,6 +5,7 @@
 #pragma once
 
 #include "results/store/merge.h"
+#include "results/store/store.h"
 
 #include <cstdint>
 #include <filesystem>
@@ -16,6 +17,10 @@ namespace nmlbench {
 
 // What a run began with.
 struct SharedBeginning {
+  SharedBeginning() = default;
+  // With what `store` has.
+  SharedBeginning(std::string matrix, std::vector<std::string> planned, const Store& store);
+
   std::string matrix;
   std::vector<std::string> planned;                           // ids of all its cells
   std::unordered_set<std::string> done, failed, validations;  // ids that the results database had

@@ -1,4 +1,4 @@
-// usage: test_fuzz TARGET [SECONDS [SEED]]: reads the target's seeds, and changed ones for so long.
+// usage: test_fuzz TARGET|all [SECONDS [SEED]]: reads the target's seeds, and changed ones for so long.
 //        test_fuzz TARGET --file FILE: reads one file, as what libFuzzer found
 //        test_fuzz TARGET --seeds DIR: writes the seeds, for libFuzzer to start from
 //        test_fuzz --list
@@ -58,7 +58,7 @@ void keep_current(int signal) {
   ::_exit(128 + signal);
 }
 
-int replay(const Target& target, double seconds, std::uint64_t seed) {
+void replay(const Target& target, double seconds, std::uint64_t seed) {
   for (const int signal : {SIGABRT, SIGSEGV, SIGBUS, SIGFPE, SIGALRM}) std::signal(signal, keep_current);
   const testing::Scratch scratch;
   const std::vector<std::string> seeds = target.seeds();
@@ -72,8 +72,9 @@ int replay(const Target& target, double seconds, std::uint64_t seed) {
     ::alarm(kSecondsOfOne);
     feed(target, current = changed(seeds[draw() % seeds.size()], draw), scratch);
   }
+  ::alarm(0);
   fmt::print("{}: {} seeds and {} changed ones read or refused\n", target.name, seeds.size(), count);
-  return 0;
+  std::fflush(stdout);  // whoever comes next may crash
 }
 
 int main_of(const std::vector<std::string>& arguments) {
@@ -81,9 +82,16 @@ int main_of(const std::vector<std::string>& arguments) {
     for (const Target& target : targets()) fmt::print("{}\n", target.name);
     return 0;
   }
+  const auto seconds = [&] { return arguments.size() > 1 ? std::stod(arguments[1]) : 1; };
+  const auto seed = [&] { return arguments.size() > 2 ? std::stoull(arguments[2]) : 1; };
+  if (!arguments.empty() && arguments[0] == "all") {
+    for (const Target& target : targets()) replay(target, seconds(), seed());
+    return 0;
+  }
   const Target* target = arguments.empty() ? nullptr : find_target(arguments[0]);
   if (target == nullptr) {
-    fmt::print(stderr, "usage: test_fuzz TARGET [SECONDS [SEED]] | TARGET --file FILE | TARGET --seeds DIR | --list\n");
+    fmt::print(stderr,
+               "usage: test_fuzz TARGET|all [SECONDS [SEED]] | TARGET --file FILE | TARGET --seeds DIR | --list\n");
     return 2;
   }
   if (arguments.size() == 3 && arguments[1] == "--file") {
@@ -98,8 +106,8 @@ int main_of(const std::vector<std::string>& arguments) {
     }
     return 0;
   }
-  return replay(*target, arguments.size() > 1 ? std::stod(arguments[1]) : 1,
-                arguments.size() > 2 ? std::stoull(arguments[2]) : 1);
+  replay(*target, seconds(), seed());
+  return 0;
 }
 
 }  // namespace
