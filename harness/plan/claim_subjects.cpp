@@ -63,11 +63,10 @@ void require_tuner(const std::string& label, const Claim& claim, const Location&
     if (name == label) return;
     throw ConfigError(where, fmt::format("{0} has one setting, which boards print without brackets: \"{0}\"", name));
   }
-  for (const std::string& setting : settings) {
-    if (label == fmt::format("{} ({})", name, setting)) return;
-  }
-  throw ConfigError(where, fmt::format("{} has the settings {}; name one: \"{} ({})\"", name,
-                                       fmt::join(settings, " | "), name, *settings.begin()));
+  std::vector<std::string> labels;
+  for (const std::string& setting : settings) labels.push_back(with_setting(name, setting));
+  if (std::find(labels.begin(), labels.end(), label) != labels.end()) return;
+  throw ConfigError(where, fmt::format("{} has several settings; name one: {}", name, fmt::join(labels, " | ")));
 }
 
 void require_noise(double ratio, const Location& where, const Plan& plan) {

@@ -41,4 +41,8 @@ std::map<std::string, std::string> setting_labels(const std::set<std::string>& o
   return labels;
 }
 
+std::string with_setting(const std::string& name, const std::string& label) {
+  return label.empty() ? name : fmt::format("{} ({})", name, label);
+}
+
 }  // namespace nmlbench

@@ -12,4 +12,7 @@ namespace nmlbench {
 std::map<std::string, std::string> setting_labels(const std::set<std::string>& objects,
                                                   const std::set<std::string>& elsewhere = {});
 
+// "nmtune (lr=0.1)", and the name alone where the setting's label is empty.
+std::string with_setting(const std::string& name, const std::string& label);
+
 }  // namespace nmlbench

@@ -1,5 +1,6 @@
 #include "results/boards/baseline.h"
 
+#include "records/setting_labels.h"
 #include "results/boards/selection.h"
 
 #include <nmlbench/error.h>
@@ -7,6 +8,7 @@
 #include <map>
 #include <set>
 #include <utility>
+#include <vector>
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -37,15 +39,20 @@ std::vector<Field> pairing_fields(Field baseline) {
   return fields;
 }
 
-void require_setting(const Observations& data, const BaselineChoice& choice, const std::string& text,
-                     const std::string& asked) {
+// Of several settings boards may print one without a label: the name alone is that one, not all.
+void choose_setting(const Observations& data, BaselineChoice& choice, const std::string& text,
+                    const std::string& asked) {
   if (choice.field != Field::tuner && choice.field != Field::encoder) return;
   const std::set<std::string> settings = Labels(data).settings(choice.field, choice.value);
-  if (settings.size() < 2 && choice.label.empty()) return;
-  if (settings.count(choice.label) > 0) return;
-  const std::string column = choice.field == Field::encoder ? "encoder=" : "";
-  throw Error(fmt::format("{} {}: {} has the settings {}; name one: \"{}{} ({})\"", asked, text, choice.value,
-                          fmt::join(settings, " | "), column, choice.value, *settings.begin()));
+  if (settings.size() < 2 && !choice.label) return;
+  if (!choice.label) choice.label = "";
+  if (settings.count(*choice.label) > 0) return;
+  const std::string name = (choice.field == Field::encoder ? "encoder=" : "") + choice.value;
+  std::vector<std::string> labels;
+  for (const std::string& setting : settings) labels.push_back(with_setting(name, setting));
+  throw Error(fmt::format("{} {}: {}; name one: {}", asked, text,
+                          settings.size() > 1 ? choice.value + " has several settings" : "there is no such setting",
+                          fmt::join(labels, " | ")));
 }
 
 }  // namespace
@@ -53,14 +60,14 @@ void require_setting(const Observations& data, const BaselineChoice& choice, con
 bool BaselineChoice::matches(const Observations& data, const Labels& labels, const Observation& row) const {
   if (data.text(row, field) != value) return false;
   if (field == Field::noise_ratio && value == "0") return is_clean(data, row);
-  return label.empty() || labels(row, parameters_of(field)) == label;
+  return !label || labels(row, parameters_of(field)) == *label;
 }
 
 BaselineChoice parse_baseline(const Observations& data, const std::string& text, const std::string& asked) {
-  BaselineChoice choice{Field::tuner, text, ""};
+  BaselineChoice choice{Field::tuner, text};
   const std::size_t equals = text.find('='), opening = text.find(" (");
   if (equals != std::string::npos && (opening == std::string::npos || equals < opening)) {
-    choice = {data.field_named(text.substr(0, equals)), text.substr(equals + 1), ""};
+    choice = {data.field_named(text.substr(0, equals)), text.substr(equals + 1)};
   }
   const std::vector<std::string> known = data.distinct(choice.field);
   const std::size_t label = choice.value.find(" (");
@@ -70,7 +77,7 @@ BaselineChoice parse_baseline(const Observations& data, const std::string& text,
     choice.value.resize(label);
   }
   require_one_of(std::string(data.name(choice.field)).c_str(), choice.value, known);
-  require_setting(data, choice, text, asked);
+  choose_setting(data, choice, text, asked);
   return choice;
 }
 

@@ -5,6 +5,7 @@
 #include "results/boards/scores.h"
 #include "results/query/grouping.h"
 
+#include <optional>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -16,7 +17,7 @@ namespace nmlbench {
 struct BaselineChoice {
   Field field;
   std::string value;
-  std::string label;  // of the parameters of a tuner or encoder, as boards print them; "" where it has one setting
+  std::optional<std::string> label = {};  // of the setting of a tuner or encoder that has several, as boards print it
 
   bool matches(const Observations& data, const Labels& labels, const Observation& row) const;
 };

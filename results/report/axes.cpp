@@ -1,5 +1,7 @@
 #include "results/report/axes.h"
 
+#include "records/setting_labels.h"
+
 #include <algorithm>
 #include <set>
 #include <utility>
@@ -14,10 +16,6 @@ namespace {
 constexpr std::size_t kNoiseRatio = Axes::kPanelColumns + Axes::kSeriesColumns, kFraction = kNoiseRatio + 1,
                       kTaskNoise = kFraction + 1, kTaskNoiseRatio = kTaskNoise + 1, kMore = kTaskNoiseRatio + 1;
 
-std::string with_parameters(const std::string& name, const std::string& parameters) {
-  return parameters.empty() ? name : fmt::format("{} ({})", name, parameters);
-}
-
 // "symmetric 0.2"; "" where the labels are the data's own.
 std::string task_noise_label(const std::vector<std::string>& key) {
   return key[kTaskNoise].empty() ? "" : fmt::format("{} {}", key[kTaskNoise], key[kTaskNoiseRatio]);
@@ -27,7 +25,7 @@ std::string task_noise_label(const std::vector<std::string>& key) {
 std::string panel_label(const std::vector<std::string>& labels, bool with_matrix) {
   std::vector<std::string> parts;
   if (with_matrix) parts.push_back(labels[0]);
-  parts.push_back(with_parameters(labels[1], labels[2]));
+  parts.push_back(with_setting(labels[1], labels[2]));
   if (!labels[3].empty()) parts.push_back(labels[3]);
   if (!labels[4].empty()) parts.push_back(labels[4] + " noise");
   if (!labels[kTaskNoise].empty()) parts.push_back("labels " + task_noise_label(labels));
@@ -96,7 +94,7 @@ void rank_settings(Json& all_series) {
 }  // namespace
 
 std::string setting_label(const LeaderboardRow& row) {
-  return with_parameters(row.key[Axes::kPanelColumns].label, row.key[Axes::kPanelColumns + 1].label);
+  return with_setting(row.key[Axes::kPanelColumns].label, row.key[Axes::kPanelColumns + 1].label);
 }
 
 const std::vector<std::string>& Axes::least_columns() {

@@ -212,7 +212,8 @@ TEST_F(Stop, AMistakeInAClaimIsToldBeforeAnythingRuns) {
   const Finished label = run(scratch_, {"run", "probes.toml", "--set",
                                         "stop.claim=[\"linear-probe (lr=0.050) > linear-probe (lr=0.04) on id\"]"});
   EXPECT_EQ(label.status, 2);
-  EXPECT_THAT(label.err, HasSubstr("linear-probe has the settings lr=0.0002 | lr=0.04 | lr=0.05; name one"));
+  EXPECT_THAT(label.err, HasSubstr("linear-probe has several settings; name one: linear-probe (lr=0.0002) | "
+                                   "linear-probe (lr=0.04) | linear-probe (lr=0.05)"));
   EXPECT_FALSE(std::filesystem::exists(scratch_ / "nmlbench.sqlite"));
 }
 

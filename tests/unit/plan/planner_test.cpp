@@ -269,7 +269,7 @@ TEST(Plan, ClaimsSpeakOfWhatIsThere) {
   EXPECT_THAT(mistake("nmtune > mpl on ood"), HasSubstr("no tuner \"mpl\""));
   EXPECT_THAT(mistake("nmtune (lr=0.1) > mlp on ood"), HasSubstr("has one setting"));
   const std::vector<std::string> two_rates = {"tuner[2].lr=[0.1, 0.01]"};
-  const auto names_them = HasSubstr("nmtune has the settings lr=0.01 | lr=0.1; name one: \"nmtune (lr=0.01)\"");
+  const auto names_them = HasSubstr("nmtune has several settings; name one: nmtune (lr=0.01) | nmtune (lr=0.1)");
   EXPECT_EQ(mistake("nmtune (lr=0.1) > nmtune (lr=0.01) on ood", two_rates), "");
   EXPECT_THAT(mistake("nmtune > mlp on ood", two_rates), names_them);
   EXPECT_THAT(mistake("mlp > nmtune (lr=0.10) on ood", two_rates), names_them);
@@ -297,7 +297,7 @@ TEST(Plan, ClaimsNameSettingsAsBoardsDo) {
   };
   EXPECT_EQ(mistake("nmtune (official) > nmtune (paper) on ood"), "");
   EXPECT_THAT(mistake("nmtune (preset=official) > mlp on ood"),
-              HasSubstr("m.toml:42:3: stop.claim[1]: nmtune has the settings official | paper; name one"));
+              HasSubstr("m.toml:42:3: stop.claim[1]: nmtune has several settings; name one: nmtune (official)"));
   EXPECT_EQ(mistake("nmtune (paper) > mlp on ood at noise 0"), "");
   EXPECT_THAT(mistake("nmtune (paper) > mlp on ood at noise 0.3"), HasSubstr("mlp has no cell that"));
 }

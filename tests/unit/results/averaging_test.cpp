@@ -172,7 +172,7 @@ TEST_F(AveragingTest, ABaselineWithSettingsIsNamedWithOne) {
     add({.seed = seed, .tuner_params = R"({"lr":0.01})"}, 0.6);
     add({.tuner = "nmtune", .seed = seed}, 0.7);
   }
-  EXPECT_THAT(error_of([&] { board({.baseline = "linear-probe"}); }), HasSubstr("\"linear-probe (lr=0.01)\""));
+  EXPECT_THAT(error_of([&] { board({.baseline = "linear-probe"}); }), HasSubstr("name one: linear-probe (lr=0.01) | "));
   const Leaderboard result = board({.baseline = "linear-probe (lr=0.1)"});
   EXPECT_NEAR(result.rows[0].id_difference->mean, 0.2, 1e-12);
   EXPECT_NEAR(result.rows[1].id_difference->mean, 0.1, 1e-12);

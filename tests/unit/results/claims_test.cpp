@@ -254,6 +254,24 @@ TEST_F(ClaimsTest, SettingsAreNamedAsBoardsPrintThem) {
   EXPECT_THAT(mistake("nmtune (lr=0.1) > mlp on id at noise 0.2"), HasSubstr("no cells have this noise ratio"));
 }
 
+// A setting that identities leave out because it is the default has no label: the name alone is that setting.
+TEST_F(ClaimsTest, TheNameAloneIsTheSettingWithoutALabel) {
+  for (std::int64_t seed = 0; seed < 8; ++seed) {
+    const double scatter = 0.01 * std::sin(static_cast<double>(seed));
+    add({.tuner = "mlp", .seed = seed}, {accuracy("photo", "id", 0.5)});
+    add({.tuner = "nmtune", .seed = seed}, {accuracy("photo", "id", 0.6 + scatter)});
+    add({.tuner = "nmtune", .seed = seed, .tuner_params = R"({"label_smoothing":0.1})"},
+        {accuracy("photo", "id", 0.2 + scatter)});
+  }
+  EXPECT_NEAR(*ask("nmtune > mlp on id").difference, 0.1, 0.01);
+  EXPECT_NEAR(*ask("mlp > nmtune on id").difference, -0.1, 0.01);
+  EXPECT_NEAR(*ask("nmtune (label_smoothing=0.1) > mlp on id").difference, -0.3, 0.01);
+  EXPECT_NEAR(*ask("nmtune > nmtune (label_smoothing=0.1) on id").difference, 0.4, 1e-9);
+  EXPECT_THAT(mistake("nmtune (label_smoothing=0.2) > mlp on id"),
+              HasSubstr("nmtune has several settings; name one: nmtune | nmtune (label_smoothing=0.1)"));
+  EXPECT_THAT(mistake("mlp (lr=1) > nmtune on id"), HasSubstr("there is no such setting; name one: mlp"));
+}
+
 // ---- The rule that a run recorded
 
 class RecordedClaims : public ClaimsTest {
