@@ -5,6 +5,7 @@
 #include "engine/workers.h"
 #include "plan/identity_hash.h"
 #include "plan/noise_names.h"
+#include "plan/planned_cell.h"
 
 #include <nmlbench/error.h>
 #include <nmlbench/one_thread.h>
@@ -80,6 +81,7 @@ class AlignmentJobs {
                                               std::to_string(kDirections), std::to_string(plan_.analysis.max_rows)});
     record.checkpoint_id = plan_.checkpoints[cell.checkpoint].id;
     record.twin_id = plan_.checkpoints[twin].id;
+    record.encoder_params = encoder_params(plan_, cell);
     record.task = task.name;
     record.test_set = task.tests[test].name;
     record.test_kind = task.tests[test].ood ? "ood" : "id";

@@ -139,7 +139,8 @@ struct AlignmentRecord {
   std::string task, test_set, test_kind;
   std::int64_t directions = 0;  // k
   std::int64_t samples = 0;
-  double angle = 0.0;  // mean of the k principal angles, in degrees
+  double angle = 0.0;          // mean of the k principal angles, in degrees
+  std::string encoder_params;  // JSON as a cell has it, with the readout
 };
 
 // One line of a run's log.

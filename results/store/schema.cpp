@@ -1,5 +1,6 @@
 #include "results/store/schema.h"
 
+#include "migration_10_sql.inc"
 #include "migration_2_sql.inc"
 #include "migration_3_sql.inc"
 #include "migration_4_sql.inc"
@@ -110,7 +111,8 @@ const std::vector<std::string>& migrations() {
                                       {6, {kMigration6Sql, ""}},
                                       {7, {kMigration7Sql, ""}},
                                       {8, {"", kMigration8Sql}},
-                                      {9, {"", kMigration9Sql}}};
+                                      {9, {"", kMigration9Sql}},
+                                      {10, {"", kMigration10Sql}}};
     int newest = more.rbegin()->first;
     for (const CellColumn& column : kCellColumns) newest = std::max(newest, column.since);
     for (int version = kScriptedVersions + 1; version <= newest; ++version) {

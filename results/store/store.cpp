@@ -223,9 +223,9 @@ void Store::write_noise(std::int64_t run, const NoiseRecord& noise) {
 
 void Store::write_alignment(const AlignmentRecord& alignment) {
   with_database_errors(impl_->file, [&] {
-    execute(impl_->db, "INSERT OR IGNORE INTO alignments VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", alignment.id,
+    execute(impl_->db, "INSERT OR IGNORE INTO alignments VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", alignment.id,
             alignment.checkpoint_id, alignment.twin_id, alignment.task, alignment.test_set, alignment.test_kind,
-            alignment.directions, alignment.samples, alignment.angle);
+            alignment.directions, alignment.samples, alignment.angle, alignment.encoder_params);
   });
 }
 

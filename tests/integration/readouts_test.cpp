@@ -79,6 +79,20 @@ TEST(Readouts, GiveTheSameNumbersHoweverTheyCameAbout) {
   EXPECT_EQ(text_of(worker / "nmlbench.sqlite", kAccuracies), expected);
 }
 
+TEST(Readouts, AreComparedWithTheSameReadoutOfTheCleanTwin) {
+  const Scratch scratch;
+  std::string matrix = matrix_of(R"(, pooling = ["cls", "mean"])");
+  matrix.replace(matrix.find("ratio = 0.3"), 11, "ratio = [0.0, 0.3]");
+  scratch.write("m.toml", matrix);
+  ASSERT_EQ(run(scratch, {"run", "m.toml"}).status, 0);
+  const auto db = scratch / "nmlbench.sqlite";
+  EXPECT_EQ(count(db, "SELECT count(*) FROM v_alignment"), 4);  // two readouts, two test sets
+  EXPECT_EQ(count(db,
+                  "SELECT count(DISTINCT c.cell_id) FROM v_alignment a JOIN v_cells c USING (checkpoint_id, "
+                  "encoder_params) WHERE a.angle > 0"),
+            2);
+}
+
 TEST(Readouts, HaveFilesOfTheirOwn) {
   const Scratch scratch;
   scratch.write("m.toml", matrix_of(R"(, pooling = ["head", "cls+mean"])"));
