@@ -14,6 +14,9 @@
 namespace nmlbench {
 namespace {
 
+// What the first process says.
+const std::string kKnown = "known ", kMissing = "missing ", kEnd = "end";
+
 class TogetherTrainer {
  public:
   // Splits stay open: as a rule all checkpoints of a matrix are trained on one.
@@ -25,7 +28,7 @@ class TogetherTrainer {
 
   TogetherSummary run(const std::set<std::size_t>& wanted) {
     for (const std::size_t index : wanted) train(index);
-    group_.from_first("");  // the first process hosts the meeting point and leaves last
+    if (group_.from_first(kEnd) != kEnd) refuse_plan();
     return summary_;
   }
 
@@ -53,14 +56,16 @@ class TogetherTrainer {
 
   // Whether the first process's cache has it.
   bool agree(const std::string& id, bool known) {
-    const std::string word = group_.from_first(fmt::format("{} {}", known ? "known" : "train", id));
-    if (!word.ends_with(" " + id)) {
-      throw Error(
-          fmt::format("process {} of {} has planned another checkpoint ({}) than the first one ({}); all need the "
-                      "same matrix, data and plugins",
-                      group_.rank() + 1, group_.size(), id.substr(0, 12), word.substr(6, 12)));
-    }
-    return word.starts_with("known");
+    const std::string word = group_.from_first((known ? kKnown : kMissing) + id);
+    if (word != kKnown + id && word != kMissing + id) refuse_plan();
+    return word == kKnown + id;
+  }
+
+  [[noreturn]] void refuse_plan() const {
+    throw Error(
+        fmt::format("process {} of {} has planned other checkpoints than the first one; all need the same matrix, "
+                    "data and plugins",
+                    group_.rank() + 1, group_.size()));
   }
 
   void train_missing(std::size_t index, Encoder& encoder) {
@@ -75,7 +80,7 @@ class TogetherTrainer {
                    group_.size(), facts.images_per_second, facts.loss_curve.back());
       ++summary_.trained;
     } catch (const Diverged& error) {  // in all processes alike
-      spdlog::error("{}: {}", name_for_people(checkpoint), error.what());
+      if (group_.is_first()) spdlog::error("{}: {}", name_for_people(checkpoint), error.what());
       ++summary_.failed;
     }
     context_.progress.end();
