@@ -2,7 +2,6 @@
 #include "cli/launcher.h"
 #include "cli/progress.h"
 #include "cli/session.h"
-#include "cli/signals.h"
 #include "engine/checkpoint_job.h"
 #include "engine/train_together.h"
 
@@ -60,12 +59,13 @@ int pretrain(const Globals& globals, PretrainOptions options) {
   options.matrix.device = device_of(options.matrix.device, local_rank);
   const bool speaks = launch.rank == 0;
   if (!speaks && !globals.verbose) spdlog::set_level(spdlog::level::err);
-  // before planning, which takes one longer than the other
-  const std::unique_ptr<TrainingGroup> group = connect(launch, stop_on_signals());
   const PlannedMatrix planned = plan_matrix(globals, options.matrix);
   const std::set<std::size_t> wanted = checkpoints_to_train(planned);
   const EngineOptions engine = engine_options(globals, options.matrix, planned);
   ArtifactCache cache(cache_root(globals));
+  if (launch.size > 1) spdlog::info("waits for {} processes at {}:{}", launch.size, launch.address, launch.port);
+  // after planning, which forks to probe plugins: that goes with no threads of Gloo's
+  const std::unique_ptr<TrainingGroup> group = connect(launch, engine.stop);
   std::unique_ptr<ProgressListener> progress = std::make_unique<Silence>();
   if (speaks) progress = std::make_unique<RunProgress>(planned.plan.matrix, 0, globals.quiet);
   StageContext context{cache, *progress, engine.device, engine.stop};

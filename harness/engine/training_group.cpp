@@ -34,7 +34,7 @@ namespace {
 
 using std::chrono::milliseconds;
 
-constexpr std::chrono::minutes kMeeting{5}, kExchange{30};
+constexpr std::chrono::minutes kMeeting{15}, kExchange{30};
 constexpr std::chrono::hours kPatience{24 * 365};
 
 std::string first_line_of_exception() {

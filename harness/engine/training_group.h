@@ -29,8 +29,8 @@ class TrainingGroup : public ProcessGroup {
 std::string training_groups_obstacle();
 
 // Waits until all processes are there, through Gloo; tensors of a GPU pass through the memory of its machine. Throws
-// Error when they are not within five minutes. Later, one that has ended is an Error of the others as soon as they wait
-// for it, one that says nothing any more after half an hour; Interrupted where `stop` is set by then.
+// Error when they are not within a quarter of an hour. Later, one that has ended is an Error of the others as soon as
+// they wait for it, one that says nothing any more after half an hour; Interrupted where `stop` is set by then.
 std::unique_ptr<TrainingGroup> connect(const Launch& launch, const std::atomic<bool>* stop);
 
 }  // namespace nmlbench
