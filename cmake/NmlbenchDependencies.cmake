@@ -23,6 +23,11 @@ pkg_check_modules(archive REQUIRED IMPORTED_TARGET libarchive)
 pkg_check_modules(matio REQUIRED IMPORTED_TARGET matio)
 pkg_check_modules(hdf5 REQUIRED IMPORTED_TARGET hdf5)
 pkg_check_modules(utf8proc REQUIRED IMPORTED_TARGET libutf8proc)
+# Gloo itself is part of LibTorch, which does not bring its headers.
+find_path(NMLBENCH_GLOO_HEADERS gloo/rendezvous/store.h)
+if(NOT NMLBENCH_GLOO_HEADERS)
+  message(STATUS "No headers of Gloo (libgloo-dev): `nmlbench pretrain` will refuse to train by several processes")
+endif()
 find_package(OpenSSL REQUIRED COMPONENTS Crypto)
 # Chart.js (MIT) travels inside the program and its reports: /usr/share/javascript of Debian's libjs-chart.js.
 find_file(NMLBENCH_CHART_JS chart.min.js PATH_SUFFIXES share/javascript/chart.js PATHS /usr REQUIRED)

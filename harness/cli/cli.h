@@ -41,6 +41,7 @@ using Action = std::function<int()>;
 
 void add_run(CLI::App& app, Globals& globals, Action& action);
 void add_plan(CLI::App& app, Globals& globals, Action& action);
+void add_pretrain(CLI::App& app, Globals& globals, Action& action);
 void add_plugins(CLI::App& app, Globals& globals, Action& action);
 void add_new_plugin(CLI::App& app, Globals& globals, Action& action);
 void add_leaderboard(CLI::App& app, Globals& globals, Action& action);

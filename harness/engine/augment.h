@@ -3,6 +3,7 @@
 
 #include "plan/augmentation.h"
 
+#include <nmlbench/data_parallel.h>
 #include <nmlbench/random.h>
 #include <nmlbench/torch.h>
 
@@ -16,6 +17,8 @@ namespace nmlbench {
 //                already, after RandAugment
 //   RandAugment  augment.operations of them, each at augment.magnitude
 //   jitter       brightness, contrast and saturation by factors from 1 - jitter to 1 + jitter
-torch::Tensor augment(const torch::Tensor& images, const Augmentation& augmentation, const Stream& draws);
+// `share`: which of a batch's samples these are, whose draws they get.
+torch::Tensor augment(const torch::Tensor& images, const Augmentation& augmentation, const Stream& draws,
+                      const BatchShare& share = {});
 
 }  // namespace nmlbench

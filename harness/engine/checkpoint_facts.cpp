@@ -23,6 +23,7 @@ json to_json(const Plan& plan, const Checkpoint& checkpoint, const CheckpointFac
                 {"images", facts.images},
                 {"seconds", facts.seconds},
                 {"images_per_second", facts.images_per_second}};
+  if (facts.processes > 1) about["processes"] = facts.processes;
   if (facts.transition.defined()) {
     const torch::Tensor t = facts.transition.contiguous();
     about["classes"] = t.size(0);
@@ -38,6 +39,7 @@ CheckpointFacts facts_from(const json& about) {
   facts.images_per_second = about.at("images_per_second").get<double>();
   facts.images = about.at("images").get<double>();
   facts.seconds = about.at("seconds").get<double>();
+  facts.processes = about.value("processes", std::int64_t{1});
   if (about.contains("transition")) {
     const auto classes = about.at("classes").get<std::int64_t>();
     facts.transition =

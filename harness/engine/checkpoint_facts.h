@@ -21,6 +21,7 @@ struct CheckpointFacts {
   double images_per_second = 0;    // first batch excluded; 0 when nothing was timed
   double seconds = 0;              // timed
   double images = 0;               // timed
+  std::int64_t processes = 1;      // that trained it together
 };
 
 // As the cache keeps them, with what the checkpoint was made of; and back.

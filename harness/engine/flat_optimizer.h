@@ -22,6 +22,8 @@ class FlatOptimizer {
   FlatOptimizer(torch::nn::Module& module, const Optim& optim) : FlatOptimizer(module.parameters(), optim) {}
 
   void zero_grad() { gradients_.zero_(); }
+  // float32 [P], of all parameters, where backward() adds to them.
+  torch::Tensor& gradients() { return gradients_; }
   // One step of size `lr`: clips the gradient's norm to optim.clip, then as torch::optim::SGD (L2 penalty, momentum,
   // Nesterov), torch::optim::AdamW (decoupled decay; betas 0.9, 0.999; eps 1e-8), or LAMB (You et al. 2020) as timm's
   // Lamb has it: betas 0.9, 0.999; eps 1e-6; the step of each parameter, decay included, is scaled to the norm of the

@@ -4,6 +4,7 @@
 #include "engine/corruption.h"
 #include "plan/optim.h"
 
+#include <nmlbench/data_parallel.h>
 #include <nmlbench/encoder.h>
 #include <nmlbench/random.h>
 
@@ -14,10 +15,16 @@ struct Lesson {
   torch::Tensor targets;  // float32 [B, classes], for the recipe's own loss; undefined for the encoder's
 };
 
-// The samples at `rows` (int64 [B], CPU, in [0, M)): images augmented, prepared, a box of them erased, and mixed with
-// one another; targets smoothed and mixed alike.
-Lesson make_lesson(const CorruptedSplit& data, const torch::Tensor& rows, const Optim& optim, const InputSpec& spec,
-                   torch::Device device, const Stream& draws);
+// Of the samples at `rows` (int64 [B], CPU, in [0, M)) those of the share: images augmented, prepared, a box of them
+// erased, and mixed with one another; targets smoothed and mixed alike.
+Lesson make_lesson(const CorruptedSplit& data, const torch::Tensor& rows, const BatchShare& share, const Optim& optim,
+                   const InputSpec& spec, torch::Device device, const Stream& draws);
+
+// The share of process `rank` of `ranks` in a batch of `size` samples. Samples are dealt in pairs, each with the one
+// that is as far from the other end of the batch: a share that is mixed with itself in reverse order (mixing.h) is then
+// the share of the mixed batch. Shares differ by one pair at most. Throws Error when there are fewer pairs than
+// processes.
+BatchShare share_of_batch(std::int64_t size, std::int64_t rank, std::int64_t ranks);
 
 // Throws Error for a recipe that changes images, and data that are features.
 void require_lessons(const Optim& optim, const SplitInfo& data);

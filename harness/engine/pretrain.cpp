@@ -65,6 +65,9 @@ class Trainer {
         data_(checkpoint.noise, splits(*checkpoint.split), splits, draws_.at("noise")),
         spec_(encoder.input()),
         steps_per_epoch_(data_.size() / optim_.batch_size),
+        share_(context.group == nullptr
+                   ? BatchShare()
+                   : share_of_batch(optim_.batch_size, context.group->rank(), context.group->size())),
         partial_(context.cache, checkpoint.id) {
     if (steps_per_epoch_ == 0) {
       throw Error(fmt::format("optim.batch_size {} is larger than the {} samples to train on", optim_.batch_size,
@@ -76,6 +79,7 @@ class Trainer {
   CheckpointFacts train() {
     facts_.realised_rate = data_.realised_rate();
     facts_.transition = data_.transition();
+    if (context_.group != nullptr) facts_.processes = context_.group->size();
     const std::int64_t dropped_steps = data_.info().size / optim_.batch_size - steps_per_epoch_;
     if (dropped_steps > 0) {  // progress counted on the whole split
       context_.progress.advance(static_cast<double>(dropped_steps * optim_.batch_size * optim_.epochs));
@@ -83,7 +87,7 @@ class Trainer {
     resume();
     while (static_cast<std::int64_t>(facts_.loss_curve.size()) < optim_.epochs) {
       run_epoch(static_cast<std::int64_t>(facts_.loss_curve.size()));
-      save_partial();
+      if (is_first()) save_partial();
       const auto done = static_cast<std::int64_t>(facts_.loss_curve.size());
       context_.progress.epoch(
           {checkpoint_.id, name_for_people(checkpoint_), done, optim_.epochs, facts_.loss_curve.back()});
@@ -95,6 +99,8 @@ class Trainer {
   }
 
  private:
+  bool is_first() const { return context_.group == nullptr || context_.group->is_first(); }
+
   void run_epoch(std::int64_t epoch) {
     encoder_.train();
     const torch::Tensor order = epoch_order(data_.size(), optim_.repeats, draws_.at("order").at(epoch));
@@ -112,12 +118,13 @@ class Trainer {
       }
       context_.progress.advance(static_cast<double>(optim_.batch_size));
     }
+    if (context_.group != nullptr) context_.group->all_reduce(loss_sum);
     const double loss = loss_sum.item<double>() / static_cast<double>(steps_per_epoch_);
     facts_.seconds += std::chrono::duration<double>(Clock::now() - begin).count();
     facts_.images += static_cast<double>(timed_steps * optim_.batch_size);
     if (!std::isfinite(loss)) {
-      throw Error(fmt::format("pre-training diverged: the loss of epoch {} is {}; lower optim.lr or set optim.clip",
-                              epoch + 1, loss));
+      throw Diverged(fmt::format("pre-training diverged: the loss of epoch {} is {}; lower optim.lr or set optim.clip",
+                                 epoch + 1, loss));
     }
     facts_.loss_curve.push_back(loss);
   }
@@ -125,7 +132,7 @@ class Trainer {
   torch::Tensor step(std::int64_t step, const torch::Tensor& rows) {
     const double total = static_cast<double>(steps_per_epoch_ * optim_.epochs);
     const torch::Tensor loss =
-        gradients(make_lesson(data_, rows, optim_, spec_, context_.device, draws_.at("augment").at(step)));
+        gradients(make_lesson(data_, rows, share_, optim_, spec_, context_.device, draws_.at("augment").at(step)));
     optimizer_->step(optim_.lr *
                      schedule_factor(optim_, static_cast<double>(step), total, static_cast<double>(steps_per_epoch_)));
     return loss;
@@ -133,6 +140,7 @@ class Trainer {
 
   // Replayed on a GPU, where the encoder allows it and reads no texts, which are no tensors.
   torch::Tensor gradients(const Lesson& lesson) {
+    if (context_.group != nullptr) return shared_gradients(lesson);
     if (!encoder_.capturable() || !lesson.batch.texts.empty()) return loss_and_gradients(lesson);
     std::vector<torch::Tensor> inputs = {lesson.batch.x, lesson.batch.y};
     if (lesson.targets.defined()) inputs.push_back(lesson.targets);
@@ -147,7 +155,18 @@ class Trainer {
         inputs);
   }
 
-  torch::Tensor loss_and_gradients(const Lesson& lesson) {
+  // Of the whole batch; the loss is what this process's samples add to it.
+  torch::Tensor shared_gradients(const Lesson& lesson) {
+    const SharedStep step{*context_.group, share_};
+    const SharedStepScope scope(&step);
+    const torch::Tensor loss =
+        loss_and_gradients(lesson, static_cast<double>(share_.places.numel()) / static_cast<double>(share_.size));
+    context_.group->all_reduce(optimizer_->gradients());
+    return loss;
+  }
+
+  // `weight`: of the mean over the lesson's samples.
+  torch::Tensor loss_and_gradients(const Lesson& lesson, double weight = 1) {
     const Tf32Guard tf32(context_.device, optim_.precision == Precision::tf32);
     optimizer_->zero_grad();
     torch::Tensor loss;
@@ -156,6 +175,7 @@ class Trainer {
       loss = lesson.targets.defined() ? label_loss(logits(lesson.batch), lesson.targets, optim_.loss)
                                       : encoder_.pretrain_loss(lesson.batch);
     }
+    if (weight != 1) loss = loss * weight;
     loss.backward();
     return loss.detach();
   }
@@ -169,19 +189,33 @@ class Trainer {
                     checkpoint_.encoder.where.text(), checkpoint_.encoder.name, label_options(optim_)));
   }
 
-  // After each epoch. Training goes on while the bytes are written and synced.
-  void save_partial() {
-    torch::serialize::OutputArchive archive, weights, state;
+  // What training goes on from.
+  void write_state(torch::serialize::OutputArchive& archive) {
+    torch::serialize::OutputArchive weights, state;
     encoder_.save(weights);
     optimizer_->save(state);
     archive.write("encoder", weights);
     archive.write("optimizer", state);
     archive.write("loss_curve", torch::tensor(facts_.loss_curve, torch::kFloat64), /*is_buffer=*/true);
+  }
+
+  // After each epoch. Training goes on while the bytes are written and synced.
+  void save_partial() {
+    torch::serialize::OutputArchive archive;
+    write_state(archive);
     partial_.save(archive);
   }
 
+  // Processes that train together begin with what the first one has.
   void resume() {
-    if (!load_partial()) optimizer_.emplace(encoder_, optim_);
+    if (!is_first() || !load_partial()) optimizer_.emplace(encoder_, optim_);
+    if (context_.group == nullptr) return;
+    torch::serialize::OutputArchive archive;
+    if (is_first()) write_state(archive);
+    const std::string state = context_.group->from_first(is_first() ? bytes_of(archive) : "");
+    if (is_first()) return;
+    torch::serialize::InputArchive theirs = archive_of(state, context_.device);
+    load_state(theirs);
   }
 
   // One that is damaged is thrown away.
@@ -218,6 +252,7 @@ class Trainer {
   std::optional<FlatOptimizer> optimizer_;
   InputSpec spec_;
   std::int64_t steps_per_epoch_;
+  BatchShare share_;
   Captured captured_;
   CheckpointFacts facts_;
   bool warm_ = false;
@@ -257,6 +292,13 @@ void set_readouts(Encoder& encoder, const Checkpoint& checkpoint, const std::vec
   }
 }
 
+CheckpointFacts train_checkpoint(const Plan& plan, const Checkpoint& checkpoint, Encoder& encoder,
+                                 const SplitSource& splits, const StageContext& context) {
+  CheckpointFacts facts = Trainer(checkpoint, encoder, splits, context).train();
+  if (context.group == nullptr || context.group->is_first()) publish(plan, checkpoint, encoder, facts, context.cache);
+  return facts;
+}
+
 CheckpointFacts obtain_checkpoint(const Plan& plan, const Checkpoint& checkpoint, Encoder& encoder,
                                   const SplitSource& splits, const StageContext& context) {
   CheckpointFacts facts;
@@ -268,9 +310,7 @@ CheckpointFacts obtain_checkpoint(const Plan& plan, const Checkpoint& checkpoint
   if (context.cache.use(ArtifactKind::checkpoint, checkpoint.id, load)) return facts;
   const Lease lock = context.cache.lock(checkpoint.id, context.stop);
   if (context.cache.use(ArtifactKind::checkpoint, checkpoint.id, load)) return facts;
-  facts = Trainer(checkpoint, encoder, splits, context).train();
-  publish(plan, checkpoint, encoder, facts, context.cache);
-  return facts;
+  return train_checkpoint(plan, checkpoint, encoder, splits, context);
 }
 
 }  // namespace nmlbench

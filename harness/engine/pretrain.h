@@ -4,6 +4,7 @@
 #include "cache/artifacts.h"
 #include "engine/checkpoint_facts.h"
 #include "engine/hooks.h"
+#include "engine/training_group.h"
 #include "plan/plan.h"
 
 #include <nmlbench/context.h>
@@ -20,6 +21,7 @@ struct StageContext {
   ProgressListener& progress;
   torch::Device device = torch::kCPU;
   const std::atomic<bool>* stop = nullptr;
+  TrainingGroup* group = nullptr;  // the processes that train with this one; null: it is alone
 
   void check_stop() const {
     if (stop != nullptr && stop->load(std::memory_order_relaxed)) throw Interrupted();
@@ -34,8 +36,19 @@ std::shared_ptr<Encoder> build_encoder(const Checkpoint& checkpoint, const Input
 // with the place in the matrix when its network has no such layer.
 void set_readouts(Encoder& encoder, const Checkpoint& checkpoint, const std::vector<std::size_t>& readouts);
 
-// Trains and publishes the checkpoint of `plan`, or loads it when the cache has it; `encoder` holds its weights
-// afterwards. Throws Error when the loss is not finite, Interrupted when stopped.
+// The loss is not finite.
+class Diverged : public Error {
+ public:
+  using Error::Error;
+};
+
+// Trains and publishes the checkpoint of `plan`; `encoder` holds its weights afterwards. With StageContext::group its
+// processes call this together: each steps on its share of a batch, and the first one alone reads and writes the cache.
+// Throws Diverged, in all of them, and Interrupted when stopped.
+CheckpointFacts train_checkpoint(const Plan& plan, const Checkpoint& checkpoint, Encoder& encoder,
+                                 const SplitSource& splits, const StageContext& context);
+
+// The same by this process alone, or loads it when the cache has it.
 CheckpointFacts obtain_checkpoint(const Plan& plan, const Checkpoint& checkpoint, Encoder& encoder,
                                   const SplitSource& splits, const StageContext& context);
 

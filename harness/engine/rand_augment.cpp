@@ -223,12 +223,13 @@ Tensor apply_operation(ImageOperation operation, const Tensor& image, std::int64
   throw Error("bug in the harness: RandAugment has no such operation");
 }
 
-Tensor rand_augment(const Tensor& images, std::int64_t operations, std::int64_t magnitude, const Stream& draws) {
+Tensor rand_augment(const Tensor& images, std::int64_t operations, std::int64_t magnitude, const Stream& draws,
+                    const BatchShare& share) {
   Tensor out = images.cpu().contiguous().clone();
   at::parallel_for(0, out.size(0), 1, [&](std::int64_t begin, std::int64_t end) {
     const torch::NoGradGuard no_grad;
     for (std::int64_t i = begin; i < end; ++i) {
-      const Stream own = draws.at(i);
+      const Stream own = draws.at(share.place(i));
       const Tensor which = own.at("operation").integers({operations}, kImageOperations);
       const Tensor negative = own.at("direction").integers({operations}, 2);
       Tensor image = out[i];

@@ -2,6 +2,7 @@
 // authors' code calls it: bicubic, black outside the image.
 #pragma once
 
+#include <nmlbench/data_parallel.h>
 #include <nmlbench/random.h>
 #include <nmlbench/torch.h>
 
@@ -39,6 +40,6 @@ torch::Tensor apply_operation(ImageOperation operation, const torch::Tensor& ima
 // with replacement, each at `magnitude`, in a direction that is drawn. An image's draws are named by its place in the
 // batch.
 torch::Tensor rand_augment(const torch::Tensor& images, std::int64_t operations, std::int64_t magnitude,
-                           const Stream& draws);
+                           const Stream& draws, const BatchShare& share = {});
 
 }  // namespace nmlbench

@@ -34,10 +34,11 @@ void erase(const torch::Tensor& image, const Stream& draws) {
 
 }  // namespace
 
-torch::Tensor random_erasing(const torch::Tensor& x, double probability, const Stream& draws) {
-  const torch::Tensor out = x.clone(), which = draws.at("whether").uniform({x.size(0)}) < probability;
+torch::Tensor random_erasing(const torch::Tensor& x, double probability, const Stream& draws, const BatchShare& share) {
+  const auto draw = [&](std::int64_t n) { return draws.at("whether").uniform({n}); };
+  const torch::Tensor out = x.clone(), which = share.drawn(x.size(0), draw) < probability;
   for (std::int64_t i = 0; i < out.size(0); ++i) {
-    if (which[i].item<bool>()) erase(out[i], draws.at(i));
+    if (which[i].item<bool>()) erase(out[i], draws.at(share.place(i)));
   }
   return out;
 }

@@ -36,11 +36,11 @@ Samples samples_at(const SplitData& split, const torch::Tensor& rows, torch::Dev
 }
 
 Samples samples_at(const CorruptedSplit& split, const torch::Tensor& rows, torch::Device device,
-                   const Augmentation& augmentation, const Stream& draws) {
+                   const Augmentation& augmentation, const Stream& draws, const BatchShare& share) {
   const SampleKind kind = split.info().kind;
   if (kind == SampleKind::text) return {{}, split.texts(rows)};
   if (kind == SampleKind::feature) return {split.samples(rows, device), {}};
-  return {augment(split.samples(rows, device), augmentation, draws),
+  return {augment(split.samples(rows, device), augmentation, draws, share),
           kind == SampleKind::image_text ? split.texts(rows) : std::vector<Text>()};
 }
 

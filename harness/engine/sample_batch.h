@@ -5,6 +5,7 @@
 #include "engine/split_data.h"
 #include "plan/augmentation.h"
 
+#include <nmlbench/data_parallel.h>
 #include <nmlbench/encoder.h>
 #include <nmlbench/random.h>
 
@@ -24,9 +25,10 @@ struct Samples {
 // The samples at `rows` (int64 [B], CPU), on the device; images augmented, photo crops cut out of the original ones.
 Samples samples_at(const SplitData& split, const torch::Tensor& rows, torch::Device device,
                    const Augmentation& augmentation = {}, const Stream& draws = Stream(0));
-// The same of a split to train on, which has no photo crops: with the captions of image-text pairs.
+// The same of a split to train on, which has no photo crops: with the captions of image-text pairs. `share`: which of a
+// batch's samples are at `rows`.
 Samples samples_at(const CorruptedSplit& split, const torch::Tensor& rows, torch::Device device,
-                   const Augmentation& augmentation, const Stream& draws);
+                   const Augmentation& augmentation, const Stream& draws, const BatchShare& share);
 
 // As the encoder takes them, without labels.
 Batch to_batch(const Samples& samples, const InputSpec& spec);

@@ -63,6 +63,9 @@ Encoder::~Encoder() = default;
 void Encoder::set_readouts(const std::vector<Params>&) {
   throw Error("bug in the encoder plugin: it has parameters of Role::readout and does not override set_readouts()");
 }
+std::string Encoder::data_parallel_obstacle() const {
+  return "it does not say that they can";
+}
 torch::Tensor Encoder::pretrain_logits(const Batch&) {
   return {};
 }

@@ -102,6 +102,12 @@ class NMLBENCH_EXPORT Encoder : public torch::nn::Module {
   // then recorded once and replayed. Random numbers that the host draws, or a schedule of its own, forbid it.
   virtual bool capturable() const { return false; }
 
+  // Why several processes cannot share its training steps (nmlbench/data_parallel.h); "" when they can. That promises:
+  // draws for samples are named by their places in the whole batch; where what becomes of a sample depends on others,
+  // it is on those of all processes; and the mean of what pretrain_loss() gives in each of them, weighted by their
+  // numbers of samples, is the loss of the whole batch, gradients included.
+  virtual std::string data_parallel_obstacle() const;
+
   // Class scores [B, classes] of the pre-training head, for losses of recipes and clean labels; undefined without one.
   virtual torch::Tensor pretrain_logits(const Batch& batch);
 

@@ -132,6 +132,8 @@ class Clip : public Encoder {
     return info_nce(image, text, log_scale_.exp(), with_caption(batch.texts, image.device()));
   }
 
+  std::string data_parallel_obstacle() const override { return ""; }
+
   ClassScores zero_shot(const std::vector<std::vector<Text>>& prompts) override {
     const Tensor classes =
         class_embeddings(prompts, [&](const std::vector<Text>& texts) { return require_text().encode(texts); });

@@ -89,6 +89,8 @@ class ClipTiny : public Encoder {
     return info_nce(image, text, scale, with_caption(batch.texts, image.device()));
   }
 
+  std::string data_parallel_obstacle() const override { return ""; }
+
   ClassScores zero_shot(const std::vector<std::vector<Text>>& prompts) override {
     const torch::Tensor classes = class_embeddings(
         prompts, [&](const std::vector<Text>& texts) { return project(text_tower_(texts), text_projection_); });

@@ -1,7 +1,9 @@
 #include "batch_norm.h"
 
 #include "kernels/batch_norm.h"
+#include "synchronised_batch_norm.h"
 
+#include <nmlbench/data_parallel.h>
 #include <nmlbench/dense.h>
 
 #include <algorithm>
@@ -173,12 +175,13 @@ bool fusible(const torch::nn::BatchNorm2dImpl& norm, const Tensor& x, const Tens
 }  // namespace
 
 Tensor batch_norm(torch::nn::BatchNorm2d& norm, const Tensor& x, const Tensor& skip, bool relu) {
-  if (fusible(*norm, x, skip)) {
+  const bool shared = shared_step() != nullptr && norm->is_training();
+  if (!shared && fusible(*norm, x, skip)) {
     // autograd takes no undefined tensor
     return FusedBatchNorm::apply(x, norm->weight, norm->bias, skip.defined() ? skip : x.new_empty({0}), norm.get(),
                                  relu);
   }
-  Tensor y = norm(x);
+  Tensor y = shared ? synchronised_batch_norm(*norm, x) : norm(x);
   if (skip.defined()) y = y + skip;
   return relu ? y.relu_() : y;
 }

@@ -18,6 +18,7 @@ class Dropout {
   torch::Tensor operator()(const torch::Tensor& x);
 
   bool active() const { return rate_ > 0 && draws_.active(); }
+  double rate() const { return rate_; }
 
  private:
   double rate_;

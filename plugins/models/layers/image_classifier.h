@@ -35,6 +35,7 @@ class ImageClassifier : public LayeredEncoder {
   bool trainable() const final { return weights_.empty(); }
   torch::Tensor pretrain_logits(const Batch& batch) final;
   bool capturable() const final { return !drop_path_.active(); }
+  std::string data_parallel_obstacle() const final { return ""; }
 
  protected:
   std::int64_t size() const { return input_.size(); }

@@ -16,7 +16,8 @@ torch::Tensor unit_rows(const torch::Tensor& x);
 //
 // image, text: [B, E], any length; scale: scalar. paired: bool [B]; an image and a text that are no pair take no part,
 // neither as a question nor as a wrong answer. Without any pair the loss is 0. In float32 also under autocast (float64
-// for float64 embeddings): bfloat16 would round a logit of 100 by up to a quarter.
+// for float64 embeddings): bfloat16 would round a logit of 100 by up to a quarter. In a step that processes share
+// (nmlbench/data_parallel.h), B are the samples of this one, and images choose among the texts of all of them.
 torch::Tensor info_nce(const torch::Tensor& image, const torch::Tensor& text, const torch::Tensor& scale,
                        const torch::Tensor& paired);
 

@@ -1,6 +1,7 @@
 #include "models/layers/stochastic_depth.h"
 
 #include <nmlbench/compat.h>
+#include <nmlbench/data_parallel.h>
 
 namespace nmlbench::plugins {
 
@@ -13,8 +14,12 @@ torch::Tensor StochasticDepth::operator()(const torch::Tensor& branch, std::int6
   if (!draws_.active() || index == 0) return branch;
   const double rate = rate_ * static_cast<double>(index) / static_cast<double>(of - 1);
   std::vector<std::int64_t> sizes(static_cast<std::size_t>(branch.dim()), 1);
-  sizes[0] = branch.size(0);
-  const torch::Tensor stays = draws_.stream().at(index).at(name).uniform(sizes) >= rate;
+  const auto draw = [&](std::int64_t samples) {
+    sizes[0] = samples;
+    return draws_.stream().at(index).at(name).uniform(sizes);
+  };
+  const SharedStep* step = shared_step();
+  const torch::Tensor stays = (step != nullptr ? step->share : BatchShare()).drawn(branch.size(0), draw) >= rate;
   return branch * send(stays.to(torch::kFloat32).div_(1 - rate), branch.device()).to(branch.scalar_type());
 }
 

@@ -42,6 +42,7 @@ class ResNetTiny : public Encoder {
     return head_(features(batch));
   }
   bool capturable() const override { return true; }
+  std::string data_parallel_obstacle() const override { return ""; }
 
  private:
   // Drawn as torch.nn.Linear draws.

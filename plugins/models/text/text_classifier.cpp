@@ -123,6 +123,11 @@ Tensor TextClassifier::pretrain_logits(const Batch& batch) {
   return head_(dropout_(encode(batch.texts, of_head())));
 }
 
+// Drop-out is drawn for the texts that are encoded at a time, of which another process has others.
+std::string TextClassifier::data_parallel_obstacle() const {
+  return dropout_.rate() > 0 ? "its drop-out is drawn for batches of one process; set dropout = 0" : "";
+}
+
 std::vector<Sequence> TextClassifier::sequences_of(const std::vector<Text>& texts) const {
   std::vector<Sequence> sequences;
   for (const Text& text : texts) {

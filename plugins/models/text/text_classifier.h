@@ -63,6 +63,7 @@ class TextClassifier : public LayeredEncoder {
   torch::Tensor features(const Batch& batch) final { return encode(batch.texts, readouts()); }
   bool trainable() const final { return weights_.empty(); }
   torch::Tensor pretrain_logits(const Batch& batch) final;
+  std::string data_parallel_obstacle() const final;
 
  protected:
   const TransformerShape& shape() const { return shape_; }
