@@ -123,6 +123,25 @@ TEST_F(WorkerFolderTest, EveryWorkerBeginsWithWhatTheDatabaseKnew) {
             "0,1,2");
 }
 
+// By a clock that was set back between the two.
+TEST_F(WorkerFolderTest, AWorkersRunStartsAfterThoseOfTheDatabase) {
+  const std::string tomorrow = "2999-01-01T00:00:00.000Z";
+  {
+    Store store = Store::open(db());
+    store.begin_run(run_record(), tomorrow);
+  }
+  const SharedBeginning beginning = folder().agree("quick", {cell(1, 0).cell_id});
+  EXPECT_EQ(beginning.newest_start, "2999-01-01T00:00:00.001Z");
+  EXPECT_EQ(folder().agree("quick", {cell(1, 0).cell_id}).newest_start,
+            beginning.newest_start);  // as the next one reads it
+  {
+    Store store = Store::open_alone(folder().database(1));
+    store.begin_run(run_record(), beginning.newest_start);
+  }
+  folder().merge();
+  EXPECT_EQ(scalar("SELECT max(started_at) FROM runs"), "2999-01-01T00:00:00.002Z");
+}
+
 TEST(Disks, OfNetworksAreKnownByTheirNumbers) {
   EXPECT_TRUE(is_network_disk(0x6969));
   EXPECT_TRUE(is_network_disk(static_cast<std::int32_t>(0xFF534D42)));  // as some systems sign it
