@@ -87,6 +87,7 @@ std::vector<fs::path> WorkerFolder::databases() const {
     const fs::path& file = entry.path();
     if (file.extension() == ".sqlite" && file.filename().string().rfind(kDatabase, 0) == 0) files.push_back(file);
   }
+  if (error) throw SystemError(path_.string(), "list", error.value());  // merging removes the folder: none is no answer
   std::sort(files.begin(), files.end());
   return files;
 }

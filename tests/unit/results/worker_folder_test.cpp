@@ -5,10 +5,13 @@
 #include "results/store/database.h"
 #include "support/leases.h"
 
+#include <nmlbench/error.h>
+
 #include <fstream>
 
 #include <SQLiteCpp/SQLiteCpp.h>
 #include <gmock/gmock.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 
 namespace nmlbench {
@@ -121,6 +124,30 @@ TEST_F(WorkerFolderTest, EveryWorkerBeginsWithWhatTheDatabaseKnew) {
   EXPECT_EQ(folder().merge().replaced, 1U);
   EXPECT_EQ(scalar("SELECT group_concat(seed) FROM (SELECT seed FROM cells WHERE NOT superseded ORDER BY seed)"),
             "0,1,2");
+}
+
+// Else merging would take it for empty, and remove it.
+TEST_F(WorkerFolderTest, OneThatCannotBeListedIsAnError) {
+  write(1, {{1, 0.6}});
+  rlimit files{};
+  getrlimit(RLIMIT_NOFILE, &files);
+  const rlimit none{0, files.rlim_max};
+  std::string databases, running;
+  setrlimit(RLIMIT_NOFILE, &none);
+  try {
+    folder().databases();
+  } catch (const Error& error) {
+    databases = error.what();
+  }
+  try {
+    folder().running();
+  } catch (const Error& error) {
+    running = error.what();
+  }
+  setrlimit(RLIMIT_NOFILE, &files);
+  EXPECT_THAT(databases, HasSubstr("cannot list: Too many open files"));
+  EXPECT_THAT(running, HasSubstr("Too many open files"));
+  EXPECT_EQ(folder().databases().size(), 1U);
 }
 
 // By a clock that was set back between the two.
