@@ -129,6 +129,7 @@ TEST_F(WorkerFolderTest, EveryWorkerBeginsWithWhatTheDatabaseKnew) {
 // Else merging would take it for empty, and remove it.
 TEST_F(WorkerFolderTest, OneThatCannotBeListedIsAnError) {
   write(1, {{1, 0.6}});
+  std::filesystem::create_directories(folder().leases());
   rlimit files{};
   getrlimit(RLIMIT_NOFILE, &files);
   const rlimit none{0, files.rlim_max};
