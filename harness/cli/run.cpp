@@ -165,7 +165,7 @@ RunResult run_once(const Globals& globals, const RunOptions& options, const Matr
   for (const Cell& cell : plan.cells) failed_before += !options.retry_failed && known.failed.count(cell.id) > 0 ? 1 : 0;
 
   const auto wanted = std::count_if(plan.cells.begin(), plan.cells.end(), engine.wanted);
-  const std::int64_t run = store.begin_run(make_run_record(globals, planned, engine.threads));
+  const std::int64_t run = store.begin_run(make_run_record(globals, planned, engine.threads), known.newest_start);
   store.set_newest_plan(plan.matrix, planned_cells);
   for (const Checkpoint& checkpoint : plan.checkpoints) {
     if (const std::optional<NoiseRecord> noise = stated_noise(checkpoint)) store.write_noise(run, *noise);

@@ -120,10 +120,8 @@ class AlignmentMeter {
       if (options_.stop != nullptr && options_.stop->load()) throw Interrupted();
       AlignmentRecord record = planned;
       if (!is_known(record)) {
-        if (!has_features(encoding) || !has_features(clean.encoding)) {
-          ++missing_;
-          continue;
-        }
+        const bool noisy_lacks = lacks(encoding), clean_lacks = lacks(clean.encoding);
+        if (noisy_lacks || clean_lacks) continue;
         if (!of_clean) {
           of_clean = require_features(cache_, plan_.encodings[clean.encoding].id);
           rows = spectrum_rows(of_clean->x.size(0), plan_.analysis.max_rows);
@@ -147,11 +145,14 @@ class AlignmentMeter {
     }
   }
 
-  int missing() const { return missing_; }
+  std::set<std::size_t> lacking() && { return std::move(lacking_); }
 
  private:
-  bool has_features(std::size_t encoding) const {
-    return cache_.find(ArtifactKind::features, plan_.encodings[encoding].id).has_value();
+  bool lacks(std::size_t encoding) {
+    if (cache_.find(ArtifactKind::features, plan_.encodings[encoding].id)) return false;
+    const std::lock_guard lock(mutex_);
+    lacking_.insert(encoding);
+    return true;
   }
 
   bool is_known(AlignmentRecord& record) const {
@@ -166,8 +167,8 @@ class AlignmentMeter {
   const EngineOptions& options_;
   ArtifactCache& cache_;
   ResultSink& sink_;
-  std::mutex mutex_;  // of the sink
-  std::atomic<int> missing_{0};
+  std::mutex mutex_;  // of the sink and
+  std::set<std::size_t> lacking_;
 };
 
 }  // namespace
@@ -199,18 +200,14 @@ std::optional<std::size_t> clean_twin(const Plan& plan, std::size_t checkpoint) 
   return std::nullopt;
 }
 
-void measure_alignments(const Plan& plan, const EngineOptions& options, ArtifactCache& cache, ResultSink& sink) {
+std::set<std::size_t> measure_alignments(const Plan& plan, const EngineOptions& options, ArtifactCache& cache,
+                                         ResultSink& sink) {
   const std::vector<Clean> jobs = AlignmentJobs(plan).make();
   AlignmentMeter meter(plan, options, cache, sink);
   const auto workers =
       static_cast<int>(std::clamp<std::size_t>(jobs.size(), 1, static_cast<std::size_t>(std::max(1, options.threads))));
   run_workers(workers, options.threads, jobs.size(), [&](std::size_t i) { meter.measure(jobs[i]); });
-  if (meter.missing() > 0) {
-    spdlog::info(
-        "principal angles of {} sets of features to those of their clean twins are not known: the cache has not "
-        "both; a run of the whole matrix measures them",
-        meter.missing());
-  }
+  return std::move(meter).lacking();
 }
 
 }  // namespace nmlbench

@@ -11,6 +11,7 @@
 
 #include <cstddef>
 #include <optional>
+#include <set>
 
 namespace nmlbench {
 
@@ -26,7 +27,8 @@ double mean_principal_angle(const torch::Tensor& a, const torch::Tensor& b);
 std::optional<std::size_t> clean_twin(const Plan& plan, std::size_t checkpoint);
 
 // Of every noisy checkpoint and test set of the plan's cells whose features, and those of the clean twin, the cache
-// has; each once, by the cache's notes. No encoder is trained and nothing is encoded for it.
-void measure_alignments(const Plan& plan, const EngineOptions& options, ArtifactCache& cache, ResultSink& sink);
+// has; each once, by the cache's notes. The encodings that it lacks for the others.
+std::set<std::size_t> measure_alignments(const Plan& plan, const EngineOptions& options, ArtifactCache& cache,
+                                         ResultSink& sink);
 
 }  // namespace nmlbench

@@ -20,6 +20,7 @@
 #include <utility>
 
 #include <ATen/Parallel.h>
+#include <spdlog/spdlog.h>
 
 namespace nmlbench {
 namespace {
@@ -51,7 +52,7 @@ class Executor {
       share();
     } else {
       run_pending();
-      if (!give_up()) measure_alignments(plan_, options_, cache_, sink_);
+      if (!give_up()) align();
     }
     return summary_;
   }
@@ -81,6 +82,25 @@ class Executor {
     if (!give_up()) run_fine_tunings(cells, "fine-tune, evaluate", [&](auto& result) { take_cells(result.cells); });
   }
 
+  // Features that were lost are made again, but no encoder is trained for it.
+  void align() {
+    std::set<std::size_t> lacking = measure_alignments(plan_, options_, cache_, sink_);
+    std::set<std::size_t> possible;
+    for (const std::size_t encoding : lacking) {
+      const Checkpoint& checkpoint = plan_.checkpoints[plan_.encodings[encoding].checkpoint];
+      if (checkpoint.trained() && cache_.has(ArtifactKind::checkpoint, checkpoint.id)) possible.insert(encoding);
+    }
+    if (!possible.empty()) {
+      features_.require(std::move(possible));
+      lacking = measure_alignments(plan_, options_, cache_, sink_);
+    }
+    if (lacking.empty()) return;
+    spdlog::info(
+        "principal angles to clean twins are not known where the cache lacks features ({} sets); a run of the whole "
+        "matrix measures them while it has the checkpoints",
+        lacking.size());
+  }
+
   // Takes one stage after the other that no other process is at.
   void share() {
     SharedRun run{plan_, options_, cache_, {}, {}, {}, {}, {}, summary_};
@@ -92,7 +112,7 @@ class Executor {
       pending_ = cells;
       run_pending();
     };
-    run.measure_alignments = [this] { measure_alignments(plan_, options_, cache_, sink_); };
+    run.measure_alignments = [this] { align(); };
     run.learn = [this](const std::string& encoding, const Failure& failure) { features_.learn(encoding, failure); };
     run_shared(run, std::exchange(pending_, {}));
   }

@@ -87,6 +87,8 @@ Failure failure_of_current_exception() {
     failure.transient = is_transient(error.code());
   } catch (const FeaturesGone&) {
     failure.transient = true;
+  } catch (const DamagedFile&) {  // of the cache, which makes it again
+    failure.transient = true;
   } catch (const std::future_error&) {  // a thread of a library's that had no memory to say what it lacked
     failure.transient = true;
   } catch (const std::system_error& error) {

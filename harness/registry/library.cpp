@@ -11,6 +11,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <new>
 #include <regex>
 #include <set>
 
@@ -39,6 +40,8 @@ void require_symbol(const fs::path& file) {
   std::vector<std::string> symbols;
   try {
     symbols = boost::dll::library_info(file).symbols();
+  } catch (const std::bad_alloc&) {  // says nothing of the file
+    throw;
   } catch (const std::exception&) {
     throw Error("is not a shared library of this machine's kind (ELF)");
   }

@@ -251,6 +251,7 @@ std::vector<std::pair<std::string, LeaseState>> Leases::all() const {
     if (name.front() == '.') continue;
     if (std::optional<LeaseState> state = look(name)) found.emplace_back(name, std::move(*state));
   }
+  if (error) fail(folder_, "list", error.value());  // that nobody works is no answer
   return found;
 }
 

@@ -23,7 +23,12 @@ std::string advice(const std::filesystem::path& file, const SQLite::Exception& e
     case SQLITE_NOTADB:
       return "is not an SQLite database; choose another file";
     case SQLITE_CORRUPT:
-      return fmt::format("is corrupt ({}); restore a copy, or try: sqlite3 FILE .recover", error.what());
+      // SQLite says the same of a disk that cannot read it (SQLITE_IOERR_CORRUPTFS)
+      return fmt::format(
+          "is corrupt, or its disk cannot read it ({}); check the disk, restore a copy, or try: sqlite3 FILE .recover",
+          error.what());
+    case SQLITE_PROTOCOL:
+      return "cannot be locked; its file system may have no locks, use a file on a local disk";
     case SQLITE_BUSY:
     case SQLITE_LOCKED:
       return "is locked by another program for too long; wait until it has finished, or use another file and merge";

@@ -141,15 +141,33 @@ Store Store::open_read_only(const fs::path& file, std::chrono::milliseconds pati
   });
 }
 
-std::int64_t Store::begin_run(const RunRecord& run) {
+std::int64_t Store::begin_run(const RunRecord& run, const std::string& after) {
   return with_database_errors(impl_->file, [&] {
+    // Merging asks which of two runs is the newer: seconds do not tell, and clocks are set back.
+    execute(
+        impl_->db,
+        "INSERT INTO runs (matrix, matrix_json, command_line, git_revision, versions_json, host, cpu, gpu, threads,"
+        " matrix_source, started_at) SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10,"
+        " max(strftime('%Y-%m-%dT%H:%M:%fZ'), coalesce(strftime('%Y-%m-%dT%H:%M:%fZ', max(t), '+0.001 seconds'), ''))"
+        " FROM (SELECT ?11 AS t UNION ALL SELECT started_at FROM runs WHERE matrix = ?1)",
+        run.matrix, run.matrix_json, run.command_line, run.git_revision, run.versions_json, run.host, run.cpu, run.gpu,
+        run.threads, run.matrix_source, after);
+    const std::int64_t id = impl_->db.getLastInsertRowid();
     execute(impl_->db,
-            "INSERT INTO runs (matrix, matrix_json, command_line, git_revision, versions_json, host, cpu, gpu, threads,"
-            " matrix_source, started_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?,"
-            " strftime('%Y-%m-%dT%H:%M:%fZ'))",  // merging asks which of two runs is the newer: seconds do not tell
-            run.matrix, run.matrix_json, run.command_line, run.git_revision, run.versions_json, run.host, run.cpu,
-            run.gpu, run.threads, run.matrix_source);
-    return impl_->db.getLastInsertRowid();
+            "INSERT INTO log (run_id, ordinal, at, level, message) SELECT run_id, 1, strftime('%Y-%m-%dT%H:%M:%SZ'),"
+            " 'warning', 'the clock is behind the last run of this matrix; started_at is a millisecond after that one'"
+            " FROM runs WHERE run_id = ? AND started_at > strftime('%Y-%m-%dT%H:%M:%fZ', 'now', '+1 second')",
+            id);
+    return id;
+  });
+}
+
+std::string Store::newest_start(const std::string& matrix) const {
+  return with_database_errors(impl_->file, [&] {
+    SQLite::Statement statement(impl_->db, "SELECT coalesce(max(started_at), '') FROM runs WHERE matrix = ?");
+    statement.bind(1, matrix);
+    statement.executeStep();
+    return statement.getColumn(0).getString();
   });
 }
 

@@ -34,7 +34,10 @@ class Store {
   Store& operator=(Store&&) noexcept;
   ~Store();
 
-  std::int64_t begin_run(const RunRecord& run);
+  // It starts after `after` and after all runs of its matrix, whatever the clock says: by that the newer plan is known.
+  std::int64_t begin_run(const RunRecord& run, const std::string& after = "");
+  // When the newest run of a matrix began; "" without one.
+  std::string newest_start(const std::string& matrix) const;
   // Cells of this matrix that are not among `cell_ids` are superseded from now on, those among them are not.
   void set_newest_plan(const std::string& matrix, std::span<const std::string> cell_ids);
   // One transaction: the cells with their metrics, spectra, confusion matrices and curves; all of them or none. A cell

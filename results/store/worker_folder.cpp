@@ -27,11 +27,8 @@ constexpr const char* kDatabase = "worker-";
 constexpr std::chrono::milliseconds kPoll{100};
 
 json to_json(const SharedBeginning& beginning) {
-  return {{"matrix", beginning.matrix},
-          {"planned", beginning.planned},
-          {"done", beginning.done},
-          {"failed", beginning.failed},
-          {"validations", beginning.validations}};
+  return {{"matrix", beginning.matrix}, {"planned", beginning.planned}, {"newest_start", beginning.newest_start},
+          {"done", beginning.done},     {"failed", beginning.failed},   {"validations", beginning.validations}};
 }
 
 SharedBeginning read_beginning(const fs::path& file) {
@@ -41,6 +38,7 @@ SharedBeginning read_beginning(const fs::path& file) {
     SharedBeginning beginning;
     content.at("matrix").get_to(beginning.matrix);
     content.at("planned").get_to(beginning.planned);
+    content.at("newest_start").get_to(beginning.newest_start);
     content.at("done").get_to(beginning.done);
     content.at("failed").get_to(beginning.failed);
     content.at("validations").get_to(beginning.validations);
@@ -69,6 +67,7 @@ fs::path beginning_file(const fs::path& folder) {
 SharedBeginning::SharedBeginning(std::string of_matrix, std::vector<std::string> ids, const Store& store)
     : matrix(std::move(of_matrix)),
       planned(std::move(ids)),
+      newest_start(store.newest_start(matrix)),
       done(store.cells_with_status("done")),
       failed(store.cells_that_stay_failed()),
       validations(store.known_validations()) {}
@@ -88,6 +87,7 @@ std::vector<fs::path> WorkerFolder::databases() const {
     const fs::path& file = entry.path();
     if (file.extension() == ".sqlite" && file.filename().string().rfind(kDatabase, 0) == 0) files.push_back(file);
   }
+  if (error) throw SystemError(path_.string(), "list", error.value());  // merging removes the folder: none is no answer
   std::sort(files.begin(), files.end());
   return files;
 }

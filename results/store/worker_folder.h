@@ -23,6 +23,7 @@ struct SharedBeginning {
 
   std::string matrix;
   std::vector<std::string> planned;                           // ids of all its cells
+  std::string newest_start;                                   // of the matrix's runs in the results database
   std::unordered_set<std::string> done, failed, validations;  // ids that the results database had
 };
 

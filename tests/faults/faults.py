@@ -1,112 +1,147 @@
-"""Failures that pass are not for ever.
+"""Each call to the system fails in turn, and the process dies there in turn: never a wrong database, never a silent one.
 
-usage: faults.py PROGRAM LIBRARY FAULTS [SEED]
+usage: faults.py PROGRAM LIBRARY [--faults N] [--workers] [--jobs J] [--kinds KIND,...] [--only FAULT,...]
 
-A small matrix runs undisturbed. Each time one randomly drawn call to the system fails in a run from an empty cache and
-database (FAULTS times in all), the plain command afterwards must end with status 0 and the rows of the undisturbed run. A
-failing allocation may end the first run by a signal, in libraries that have no answer to it; nothing else may.
+A small matrix runs undisturbed and its calls are counted (fault.h). Then, from an empty cache and database, it runs
+with one of them failing (each in turn, or N spread evenly over them); the run has to end by itself with status 0 and all
+rows, or 1 or 2 and a reason (or as killed, where it is); the plain command afterwards has to end with status 0, the
+database of the undisturbed run and its cache, which `doctor` finds whole, with no file left over. --workers: the same of
+--workers 2, in the process that starts them and in one of them.
 """
+import argparse
 import collections
+import concurrent.futures
 import errno
 import os
-import random
-import shutil
-import sqlite3
-import subprocess
 import sys
 import tempfile
+import time
 
-MATRIX = """[matrix]
-name = "faults"
-seeds = [0]
-[[pretrain]]
-encoder = { plugin = "resnet-tiny", width = 4 }
-dataset = { plugin = "procedural", split = "pretrain", classes = 4, per_class = 20 }
-noise   = { plugin = "symmetric", ratio = [0.0, 0.3] }
-optim   = { epochs = 2, batch_size = 32, lr = 0.05 }
-[[task]]
-name  = "general"
-train = { plugin = "procedural", classes = 4, per_class = 20 }
-[[task.test]]
-kind = "id"
-data = { plugin = "procedural", split = "test", classes = 4, per_class = 10 }
-[[tuner]]
-plugin = "linear-probe"
-epochs = 2
-lr = [0.01, 0.003]
-[[tuner]]
-plugin = "mlp"
-epochs = 1
-"""
+from bench import Bench, unclear
+
 ERRORS = {"write": [errno.ENOSPC, errno.EIO, errno.EDQUOT], "fsync": [errno.EIO, errno.ENOSPC],
           "rename": [errno.ENOSPC, errno.EIO], "open": [errno.EMFILE, errno.ENFILE, errno.ENOSPC, errno.EIO],
-          "mmap": [errno.ENOMEM], "reserve": [errno.ENOSPC, errno.EIO], "mkdir": [errno.ENOSPC, errno.EIO],
-          "malloc": [errno.ENOMEM]}
+          "reserve": [errno.ENOSPC, errno.EIO], "mkdir": [errno.ENOSPC, errno.EIO], "remove": [errno.EIO],
+          "close": [errno.EIO], "mmap": [errno.ENOMEM], "read": [errno.EIO], "list": [errno.EMFILE, errno.EIO],
+          "lock": [errno.ENOLCK], "buffer": [errno.ENOMEM], "malloc": [errno.ENOMEM]}
+CHANGES = ["write", "fsync", "rename", "open", "reserve", "mkdir", "remove"]  # dying elsewhere is dying before the next
+MALLOCS = 200  # of some hundred thousand small ones, spread evenly
+FULL = 40      # numbers of bytes that fit on the disk, spread evenly
+READONLY = 40  # moments from which on nothing can be written
 
 
-def rows(database):
-    with sqlite3.connect(database) as db:
-        return {row[:3]: row[3] for row in db.execute(
-            "SELECT cell_id, test_set, metric, value FROM v_results WHERE status = 'done'")}
+def spread(count, most):
+    return [round((i + 0.5) * count / most - 0.5) for i in range(most)] if count > most else list(range(count))
 
 
-class Bench:
-    def __init__(self, program, library, folder):
-        self.program, self.library, self.folder = program, library, folder
-        with open(os.path.join(folder, "m.toml"), "w") as out:
-            out.write(MATRIX)
+def faults_of(calls, kinds):
+    """Of each process that is to have one: a list for each kind."""
+    for kind, count in calls.items():
+        if kinds and kind not in kinds:
+            continue
+        if kind in ("full", "readonly"):
+            yield [f"{kind}:{n}:0" for n in spread(count, FULL if kind == "full" else READONLY)]
+            continue
+        numbers = spread(count, MALLOCS) if kind == "malloc" else range(count)
+        yield [f"{kind}:{n}:{ERRORS[kind][i % len(ERRORS[kind])]}" for i, n in enumerate(numbers)]
+        if kind in CHANGES:
+            yield [f"{kind}:{n}:kill" for n in numbers]
+        if kind == "write":
+            yield [f"{kind}:{n}:part" for n in numbers]
 
-    def run(self, fault=None):
-        env = dict(os.environ, NMLBENCH_CACHE_DIR=os.path.join(self.folder, "cache"), OMP_WAIT_POLICY="passive",
-                   NMLBENCH_THREADS="2", XDG_DATA_HOME=os.path.join(self.folder, "data-home"))
-        if fault:
-            env.update(LD_PRELOAD=self.library, NMLBENCH_FAULT=fault, NMLBENCH_FAULT_ROOT=self.folder,
-                       NMLBENCH_FAULT_LOG=os.path.join(os.path.dirname(self.folder), "calls"))
-        return subprocess.run([self.program, "run", "m.toml", "--db", "out.sqlite"], cwd=self.folder, env=env,
-                              capture_output=True, text=True, timeout=120)
 
-    def clear(self):
-        shutil.rmtree(os.path.join(self.folder, "cache"), ignore_errors=True)
-        for name in os.listdir(self.folder):
-            if name.startswith("out.sqlite"):
-                os.remove(os.path.join(self.folder, name))
+def ended(finished):
+    if finished.returncode is None:
+        return "hung"
+    return f"signal {-finished.returncode}" if finished.returncode < 0 else f"status {finished.returncode}"
+
+
+def problems(fault, process, bench, expected, files):
+    """Runs twice. What was wrong, how the first one ended, and where the fault was."""
+    bench.clear()
+    first = bench.run(fault, process)
+    _, fired = bench.calls()
+    found = []
+    may_die = fault.endswith("kill") and process in (None, "team") and fired
+    # a library that has no answer to a lack of memory ends the process; cells and cache are whole all the same
+    may_abort = fault.startswith("malloc") and first.returncode in (-6, -11)
+    if may_die and first.returncode != -9:
+        found.append(f"was killed and ended with {ended(first)}")
+    elif first.returncode == 0 and bench.rows() != expected:
+        found.append("status 0 with rows missing")
+    elif first.returncode in (1, 2):
+        found += unclear(first)
+    elif first.returncode != 0 and not may_die and not may_abort:
+        found.append(f"the first run ended with {ended(first)}")
+    second = bench.run()
+    if second.returncode != 0:
+        found.append(f"the second run ended with {ended(second)}\n{second.stderr[-1500:]}")
+    if bench.rows() != expected:
+        same = len(set(bench.rows()) & set(expected))
+        found.append(f"then {same} of {len(expected)} rows, {len(bench.rows()) - same} others")
+    elif bench.files() != files:
+        found.append(f"files: {sorted(set(bench.files()) ^ set(files))}")
+    if not bench.cache_is_whole():
+        found.append("the cache is damaged")
+    if found:
+        found.append(first.stderr[-1500:])
+    return found, ended(first), fired
 
 
 def main():
-    program, library = os.path.abspath(sys.argv[1]), os.path.abspath(sys.argv[2])
-    rng = random.Random(int(sys.argv[4]) if len(sys.argv) > 4 else 2026)
-    bad, ends = 0, collections.Counter()
+    parser = argparse.ArgumentParser()
+    parser.add_argument("program")
+    parser.add_argument("library")
+    parser.add_argument("--faults", type=int)
+    parser.add_argument("--workers", action="store_true")
+    parser.add_argument("--jobs", type=int, default=1)
+    parser.add_argument("--kinds", type=lambda text: text.split(","), default=[])
+    parser.add_argument("--only", type=lambda text: text.split(","), default=[])
+    options = parser.parse_args()
+    if options.jobs > 1:
+        os.environ["NMLBENCH_THREADS"] = "1"
+    begin = time.time()
     with tempfile.TemporaryDirectory() as top:
-        folder = os.path.join(top, "work")
-        os.mkdir(folder)
-        bench = Bench(program, library, folder)
-        calm = bench.run("count")
-        if calm.returncode != 0:
-            sys.exit(f"the undisturbed run failed: {calm.stderr}")
-        expected = rows(os.path.join(folder, "out.sqlite"))
-        with open(os.path.join(top, "calls")) as log:
-            calls = {name: int(count) for name, count in (line.split() for line in log)}
-        print(f"{len(expected)} rows; calls: {calls}", flush=True)
-        kinds = [name for name, count in calls.items() if count > 0]
-        for i in range(int(sys.argv[3])):
-            kind = rng.choice(kinds)
-            fault = f"{kind}:{rng.randrange(calls[kind])}:{rng.choice(ERRORS[kind])}"
-            bench.clear()
-            first = bench.run(fault)
-            second = bench.run()
-            found = rows(os.path.join(folder, "out.sqlite")) if os.path.exists(os.path.join(folder, "out.sqlite")) else {}
-            signalled = first.returncode < 0 or first.returncode > 130
-            good = second.returncode == 0 and found == expected and not (signalled and kind != "malloc")
-            ends[(kind, f"signal {-first.returncode}" if signalled else f"status {first.returncode}")] += 1
-            if not good:
-                bad += 1
-                same = sum(found.get(key) == value for key, value in expected.items())
-                print(f"{fault}: first status {first.returncode}, then {second.returncode}, {same} of {len(expected)} rows\n"
-                      f"{first.stderr[-1500:]}\n--- then\n{second.stderr[-1500:]}", flush=True)
-    for (kind, end), count in sorted(ends.items()):
-        print(f"{kind:8} {end:12} {count}")
-    print(f"{sys.argv[3]} faults, {bad} that did not pass")
-    return 1 if bad else 0
+        arguments = ["--workers", "2"] if options.workers else []
+        benches = [Bench(options.program, options.library, os.path.join(top, f"work{job}"), arguments=arguments)
+                   for job in range(options.jobs)]
+        planned = []
+        for bench in benches:
+            bench.run()
+        for process in ("team", "1/2") if options.workers else (None,):
+            benches[0].clear()
+            calm = benches[0].run("count", process)
+            if calm.returncode != 0:
+                sys.exit(f"the undisturbed run failed: {calm.stderr}")
+            calls = benches[0].calls()[0]
+            expected, files = benches[0].rows(), benches[0].files()
+            print(f"{len(expected)} rows, {len(files)} files; calls{f' of {process}' if process else ''}: {calls}", flush=True)
+            planned += [(fault, process) for of_kind in faults_of(calls, options.kinds) for fault in of_kind]
+        if options.only:
+            planned = [item for item in planned if item[0] in options.only]
+        planned = [planned[i] for i in spread(len(planned), options.faults or len(planned))]
+        free = list(benches)
+
+        def attempt(item):
+            bench = free.pop()
+            try:
+                return item, *problems(*item, bench, expected, files)
+            finally:
+                free.append(bench)
+
+        bad, missed, ends = 0, 0, collections.Counter()
+        with concurrent.futures.ThreadPoolExecutor(options.jobs) as pool:
+            for (fault, process), found, end, fired in pool.map(attempt, planned):
+                kind, _, how = fault.split(":")
+                missed += not fired
+                ends[(kind, how if how in ("kill", "part") else "fails", end)] += 1
+                if found:
+                    bad += 1
+                    print(f"--- {fault} {process or ''} ({', '.join(fired) or 'not reached'})\n" + "\n".join(found), flush=True)
+    for (kind, how, end), count in sorted(ends.items()):
+        print(f"{kind:8} {how:6} {end:12} {count}")
+    print(f"{len(planned)} faults ({missed} not reached) in {time.time() - begin:.0f} s, {bad} that did not pass")
+    return 1 if bad or missed == len(planned) else 0
 
 
 if __name__ == "__main__":

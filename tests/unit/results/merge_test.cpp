@@ -128,6 +128,32 @@ TEST_F(MergeTest, ShardsOfANewerPlanKeepTheirEarlierCells) {
   EXPECT_EQ(scalar("SELECT count(*) || ' ' || sum(superseded) FROM cells"), "4 0");
 }
 
+// The run of the first plan starts tomorrow, by a clock that is then set right; that of the second one follows. In
+// between a shard began elsewhere with the first plan.
+TEST_F(MergeTest, AClockThatWasSetBackMakesNoPlanTheNewerOne) {
+  const auto run_plan = [&](const std::string& name, const char* plan, const CellRecord& computed) {
+    Store store = Store::open(file(name));
+    RunRecord run = run_record();
+    run.matrix_json = plan;
+    const auto id = store.begin_run(run);
+    store.set_newest_plan("quick", std::vector{computed.cell_id});
+    store.write_cell(id, computed);
+  };
+  run_plan("b.sqlite", "{\"first\":1}", cell(0, 0.5));
+  SQLite::Database(file("b.sqlite").string(), SQLite::OPEN_READWRITE)
+      .exec("UPDATE runs SET started_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now', '+1 day')");
+  run_plan("c.sqlite", "{\"first\":1}", cell(0, 0.5));
+  run_plan("b.sqlite", "{\"second\":1}", cell(1, 0.6));
+  for (const char* first : {"b.sqlite", "c.sqlite"}) {
+    SCOPED_TRACE(first);
+    std::filesystem::remove(file("out.sqlite"));
+    merge({first, first == std::string("b.sqlite") ? "c.sqlite" : "b.sqlite"});
+    EXPECT_EQ(scalar("SELECT group_concat(seed) FROM cells WHERE NOT superseded"), "1");
+  }
+  EXPECT_EQ(scalar("SELECT matrix_json FROM runs ORDER BY started_at DESC LIMIT 1"), "{\"second\":1}");
+  EXPECT_EQ(scalar("SELECT count(*) FROM log WHERE message LIKE 'the clock is behind%'"), "1");
+}
+
 TEST_F(MergeTest, ConflictKeepsTheFirstAndIsReported) {
   write("b.sqlite", {cell(0, 0.5), cell(1, 0.6)});
   write("c.sqlite", {cell(0, 0.7), cell(1, 0.6 + 1e-9)});

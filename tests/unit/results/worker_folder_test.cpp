@@ -5,10 +5,13 @@
 #include "results/store/database.h"
 #include "support/leases.h"
 
+#include <nmlbench/error.h>
+
 #include <fstream>
 
 #include <SQLiteCpp/SQLiteCpp.h>
 #include <gmock/gmock.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 
 namespace nmlbench {
@@ -121,6 +124,50 @@ TEST_F(WorkerFolderTest, EveryWorkerBeginsWithWhatTheDatabaseKnew) {
   EXPECT_EQ(folder().merge().replaced, 1U);
   EXPECT_EQ(scalar("SELECT group_concat(seed) FROM (SELECT seed FROM cells WHERE NOT superseded ORDER BY seed)"),
             "0,1,2");
+}
+
+// Else merging would take it for empty, and remove it.
+TEST_F(WorkerFolderTest, OneThatCannotBeListedIsAnError) {
+  write(1, {{1, 0.6}});
+  std::filesystem::create_directories(folder().leases());
+  rlimit files{};
+  getrlimit(RLIMIT_NOFILE, &files);
+  const rlimit none{0, files.rlim_max};
+  std::string databases, running;
+  setrlimit(RLIMIT_NOFILE, &none);
+  try {
+    folder().databases();
+  } catch (const Error& error) {
+    databases = error.what();
+  }
+  try {
+    folder().running();
+  } catch (const Error& error) {
+    running = error.what();
+  }
+  setrlimit(RLIMIT_NOFILE, &files);
+  EXPECT_THAT(databases, HasSubstr("cannot list: Too many open files"));
+  EXPECT_THAT(running, HasSubstr("Too many open files"));
+  EXPECT_EQ(folder().databases().size(), 1U);
+}
+
+// By a clock that was set back between the two.
+TEST_F(WorkerFolderTest, AWorkersRunStartsAfterThoseOfTheDatabase) {
+  const std::string tomorrow = "2999-01-01T00:00:00.000Z";
+  {
+    Store store = Store::open(db());
+    store.begin_run(run_record(), tomorrow);
+  }
+  const SharedBeginning beginning = folder().agree("quick", {cell(1, 0).cell_id});
+  EXPECT_EQ(beginning.newest_start, "2999-01-01T00:00:00.001Z");
+  EXPECT_EQ(folder().agree("quick", {cell(1, 0).cell_id}).newest_start,
+            beginning.newest_start);  // as the next one reads it
+  {
+    Store store = Store::open_alone(folder().database(1));
+    store.begin_run(run_record(), beginning.newest_start);
+  }
+  folder().merge();
+  EXPECT_EQ(scalar("SELECT max(started_at) FROM runs"), "2999-01-01T00:00:00.002Z");
 }
 
 TEST(Disks, OfNetworksAreKnownByTheirNumbers) {
