@@ -7,9 +7,12 @@
 #include "results/store/worker_folder.h"
 
 #include <atomic>
+#include <chrono>
 #include <cstdint>
 #include <filesystem>
+#include <mutex>
 #include <string>
+#include <vector>
 
 namespace nmlbench::cli {
 
@@ -25,8 +28,8 @@ class Member {
   // Set by the first Ctrl-C or SIGTERM, or the signal that a scheduler sends before its time limit.
   const std::atomic<bool>* leave() const { return leave_; }
 
-  // For others to see: "epoch 3 of 10, loss 0.71".
-  void say(const std::string& what) const;
+  // For others to see: "epoch 3 of 10, loss 0.71", "tune, evaluate: 120 of 400 heads". Replaces what was said before.
+  void say(const std::string& what, const std::string& progress) const;
 
  private:
   std::int64_t number_, count_;
@@ -36,16 +39,27 @@ class Member {
   const std::atomic<bool>* leave_;
 };
 
-// Tells others of epochs, and leaves after one when it is asked to.
+// Tells others how far this worker is, and leaves after an epoch when it is asked to. [any-thread]
 class MemberProgress : public RunProgress {
  public:
   MemberProgress(const Member& member, const std::string& title, std::int64_t cells, bool quiet)
       : RunProgress(title, cells, quiet), member_(member) {}
 
+  void begin(const std::string& phase, double total, const std::string& unit) override;
+  void advance(double units) override;
   void epoch(const EpochReport& report) override;
+  void add(const std::vector<CellRecord>& cells) override;
 
  private:
+  void say_now_and_then();  // requires mutex_
+  void say();               // requires mutex_
+
   const Member& member_;
+  std::mutex mutex_;
+  std::string phase_, unit_, epoch_, failure_;
+  double total_ = 0, done_ = 0;
+  std::int64_t failed_ = 0;  // cells of this phase
+  std::chrono::steady_clock::time_point said_{};
 };
 
 }  // namespace nmlbench::cli

@@ -165,7 +165,7 @@ std::string to_text(const PlanSummary& summary) {
   return out;
 }
 
-std::string to_json_text(const Plan& plan, const PlanSummary& summary) {
+json to_json(const Plan& plan, const PlanSummary& summary) {
   json out = json::parse(plan.canonical);
   out["stages"] = {{"pretrain", stage_json(summary.checkpoints, summary.sample_unit)},
                    {"encode", stage_json(summary.encodings, summary.sample_unit)},
@@ -191,7 +191,7 @@ std::string to_json_text(const Plan& plan, const PlanSummary& summary) {
                             {"tuner_params", json::parse(tuner_params(plan, cell))},
                             {"seed", cell.seed}});
   }
-  return out.dump(2) + "\n";
+  return out;
 }
 
 }  // namespace nmlbench::cli

@@ -10,6 +10,8 @@
 #include <string>
 #include <unordered_set>
 
+#include <nlohmann/json_fwd.hpp>
+
 namespace nmlbench::cli {
 
 struct KnownCells {
@@ -44,6 +46,6 @@ PlanSummary summarise(const Plan& plan, const ArtifactCache& cache, const KnownC
 
 std::string to_text(const PlanSummary& summary);
 // Stages and cells one by one.
-std::string to_json_text(const Plan& plan, const PlanSummary& summary);
+nlohmann::json to_json(const Plan& plan, const PlanSummary& summary);
 
 }  // namespace nmlbench::cli

@@ -30,7 +30,7 @@ class RunProgress : public ProgressListener {
   void advance(double units) override;
   void epoch(const EpochReport& report) override;
   void end() override;
-  void add(const std::vector<CellRecord>& cells);
+  virtual void add(const std::vector<CellRecord>& cells);
   void add(const StageRecord& stage);
 
  private:

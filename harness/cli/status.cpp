@@ -1,6 +1,9 @@
-// `status`: how far a shared run is, from any machine that sees its database's folder.
+// `status`: how far a shared run is, from any machine that sees its database's folder and the cache. Asks files that
+// are written whole, and no worker's database: those have no locks (Store::open_alone), so that whoever reads one while
+// it is written may see half of a transaction.
 #include "cache/stage_board.h"
 #include "cli/cli.h"
+#include "cli/session.h"
 #include "results/store/worker_folder.h"
 
 #include <nmlbench/error.h>
@@ -23,7 +26,7 @@ struct StatusOptions {
   bool as_json = false;
 };
 
-// What each worker has said last, by its role.
+// What each worker has said last, by its role: its epoch, and how far its stage is.
 std::map<std::string, std::string> last_words(const fs::path& folder) {
   std::map<std::string, std::string> words;
   std::error_code error;
@@ -31,7 +34,9 @@ std::map<std::string, std::string> last_words(const fs::path& folder) {
     if (entry.path().filename().string().rfind("said-", 0) != 0 || entry.path().extension() != ".json") continue;
     std::ifstream in(entry.path());
     const json said = json::parse(in, nullptr, /*allow_exceptions=*/false);
-    if (said.is_object()) words[said.value("role", "")] = said.value("what", "");
+    if (!said.is_object()) continue;
+    const std::string epoch = said.value("what", ""), progress = said.value("progress", "");
+    words[said.value("role", "")] = epoch + (epoch.empty() || progress.empty() ? "" : "; ") + progress;
   }
   return words;
 }
@@ -42,6 +47,18 @@ json describe(const LeaseState& state) {
           {"since", state.owner ? state.owner->since : ""},
           {"alive", state.alive},
           {"untouched_seconds", state.untouched_seconds}};
+}
+
+// Who is at which artifact of the cache, of this run or another one: [{"id", "owner", ...}].
+json at_work_in(const fs::path& cache) {
+  json all = json::array();
+  if (!fs::exists(cache / "leases")) return all;
+  for (const auto& [id, state] : Leases(cache / "leases").all()) {
+    if (!state.alive) continue;
+    all.push_back(describe(state));
+    all.back()["id"] = id;
+  }
+  return all;
 }
 
 // {"stages": [{"name", "state", ...}], "workers": [...], "done", "failed"}.
@@ -103,43 +120,71 @@ std::string line_of_worker(const json& worker) {
                      text(worker, "owner"), text(worker, "since"), said.empty() ? "" : ": ", said);
 }
 
-std::string to_text(const json& status) {
+std::string text_of_cache(const json& status) {
+  std::string lines;
+  for (const json& lease : status.at("cache")) {
+    lines += fmt::format("  {:.12} {}, since {}\n", text(lease, "id"), text(lease, "owner"), text(lease, "since"));
+  }
+  return lines.empty() ? "" : fmt::format("at work in the cache {}:\n{}", text(status, "cache_folder"), lines);
+}
+
+std::string text_of_run(const json& status) {
   std::map<std::string, std::int64_t> count;
   std::string stages, workers;
+  bool any_alive = false;
   for (const json& stage : status.at("stages")) {
     ++count[stage.at("state").get<std::string>()];
     stages += line_of(stage);
   }
-  for (const json& worker : status.at("workers")) workers += line_of_worker(worker);
+  for (const json& worker : status.at("workers")) {
+    workers += line_of_worker(worker);
+    any_alive = any_alive || worker.at("alive").get<bool>();
+  }
   return fmt::format(
       "stages: {} of {} finished, {} running, {} left by dead workers, {} waiting\n{}"
-      "cells: {} done, {} failed\nworkers:{}\n{}",
+      "cells: {} done, {} failed, in finished stages{}\nworkers:{}\n{}",
       count["finished"] + count["failed"], status.at("stages").size(), count["running"], count["left"],
       count["waiting"], stages, status.at("done").get<std::int64_t>(), status.at("failed").get<std::int64_t>(),
+      any_alive ? "; of the others workers say what follows, since a database without locks is not read while it is "
+                  "written"
+                : "",
       workers.empty() ? " none" : "", workers);
 }
 
-int show_status(const StatusOptions& options) {
+int show_status(const Globals& globals, const StatusOptions& options) {
   const WorkerFolder folder(options.db);
-  if (!fs::exists(folder.path())) {
-    throw Error(fmt::format("{}: no such folder; no workers share a run into {}, or what they did is merged",
-                            folder.path().string(), options.db.string()));
+  const fs::path cache = cache_root(globals);
+  const bool shared = fs::exists(folder.path());
+  json status = shared ? look_at(folder) : json::object();
+  status["cache"] = at_work_in(cache);
+  status["cache_folder"] = cache.string();
+  const std::string nobody =
+      fmt::format("{}: no such folder; no workers share a run into {}, or what they did is merged",
+                  folder.path().string(), options.db.string());
+  if (!shared && status.at("cache").empty()) {
+    throw Error(fmt::format("{}; and nobody is at work in the cache {}", nobody, cache.string()));
   }
-  const json status = look_at(folder);
-  fmt::print("{}", options.as_json ? status.dump(2) + "\n" : to_text(status));
+  if (options.as_json) {
+    fmt::print("{}\n", status.dump(2));
+  } else {
+    fmt::print("{}{}", shared ? text_of_run(status) : nobody + "\n", text_of_cache(status));
+  }
   return kDone;
 }
 
 }  // namespace
 
-void add_status(CLI::App& app, Globals&, Action& action) {
-  auto* verb = app.add_subcommand("status", "How far the workers of a run are: stages, their owners, failures");
+void add_status(CLI::App& app, Globals& globals, Action& action) {
+  auto* verb = app.add_subcommand(
+      "status",
+      "How far the workers of a run are: stages, owners, progress, failures, and who is at work in the cache");
   auto options = std::make_shared<StatusOptions>();
   verb->add_option("--db", options->db, "The database that the run is for")
       ->envname("NMLBENCH_DB")
       ->capture_default_str();
   verb->add_flag("--json", options->as_json, "For programs");
-  verb->callback([&action, options] { action = [options] { return show_status(*options); }; });
+  verb->callback(
+      [&globals, &action, options] { action = [&globals, options] { return show_status(globals, *options); }; });
 }
 
 }  // namespace nmlbench::cli

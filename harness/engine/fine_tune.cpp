@@ -1,6 +1,7 @@
 #include "engine/fine_tune.h"
 
 #include "config/precision.h"
+#include "engine/epoch_losses.h"
 
 #include <nmlbench/compat.h>
 #include <nmlbench/dense.h>
@@ -46,6 +47,7 @@ class Loop {
   void run_epoch(std::int64_t epoch) {
     const torch::Tensor order = draws_.at("shuffle").at(epoch).permutation(rows_.size);
     torch::Tensor loss_sum = torch::zeros({}, torch::dtype(torch::kFloat64).device(device_));
+    EpochLosses losses(steps_, device_);
     std::int64_t seen = 0;
     const auto first = Clock::now();
     auto begin = first;
@@ -54,7 +56,9 @@ class Loop {
       const torch::Tensor places = order.slice(0, i * batch_, (i + 1) * batch_);
       const std::int64_t step = epoch * steps_ + i, rows = places.size(0);
       const Batch batch = rows_.batch(places, draws_.at("augment").at(step));
-      loss_sum += encoder_.step(batch, how_.optim.lr * factor(step)).to(torch::kFloat64) * static_cast<double>(rows);
+      const torch::Tensor own = encoder_.step(batch, how_.optim.lr * factor(step));
+      losses.keep(i, own);
+      loss_sum += own.to(torch::kFloat64) * static_cast<double>(rows);
       seen += rows;
       if (!std::exchange(warm_, true)) {
         synchronize(device_);
@@ -69,7 +73,9 @@ class Loop {
     report_.seconds += std::chrono::duration<double>(end - begin).count();
     report_.all_seconds += std::chrono::duration<double>(end - first).count();
     if (!std::isfinite(loss)) {
-      throw Error(fmt::format("training diverged: the loss of epoch {} is {}; lower lr or set clip", epoch + 1, loss));
+      throw Error(
+          fmt::format("training diverged: the loss of epoch {} is {}, first in step {} of {}; lower lr or set clip",
+                      epoch + 1, loss, losses.first_not_finite(), steps_));
     }
     report_.loss.push_back(static_cast<float>(loss));
   }

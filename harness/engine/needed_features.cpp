@@ -8,17 +8,17 @@
 
 namespace nmlbench {
 
-std::vector<std::size_t> NeededFeatures::of(const Cell& cell) const {
+std::vector<std::size_t> features_of(const Plan& plan, const Cell& cell) {
   std::vector<std::size_t> encodings = cell.tests;
-  if (reads_training_features(plan_, cell)) encodings.push_back(cell.train);
+  if (reads_training_features(plan, cell)) encodings.push_back(cell.train);
   return encodings;
 }
 
-std::set<std::size_t> NeededFeatures::with_trials(const Cell& cell) const {
-  const std::vector<std::size_t> own = of(cell);
+std::set<std::size_t> features_with_trials(const Plan& plan, const Cell& cell) {
+  const std::vector<std::size_t> own = features_of(plan, cell);
   std::set<std::size_t> all(own.begin(), own.end());
-  for (const Cell& trial : trials_of(plan_, cell)) {
-    for (const std::size_t encoding : of(trial)) all.insert(encoding);
+  for (const Cell& trial : trials_of(plan, cell)) {
+    for (const std::size_t encoding : features_of(plan, trial)) all.insert(encoding);
   }
   return all;
 }

@@ -11,16 +11,19 @@
 
 namespace nmlbench {
 
+// Plan::encodings that a cell, or a trial, reads. Both number tuners and encodings alike.
+std::vector<std::size_t> features_of(const Plan& plan, const Cell& cell);
+// With those of its trials.
+std::set<std::size_t> features_with_trials(const Plan& plan, const Cell& cell);
+
 class NeededFeatures {
  public:
   NeededFeatures(const Plan& plan, const ExecutorOptions& options, ArtifactCache& cache, ResultSink& sink,
                  ProgressListener& progress)
       : plan_(plan), options_(options), cache_(cache), sink_(sink), progress_(progress) {}
 
-  // Plan::encodings that a cell, or a trial, reads. Both number tuners and encodings alike.
-  std::vector<std::size_t> of(const Cell& cell) const;
-  // With those of its trials.
-  std::set<std::size_t> with_trials(const Cell& cell) const;
+  std::vector<std::size_t> of(const Cell& cell) const { return features_of(plan_, cell); }
+  std::set<std::size_t> with_trials(const Cell& cell) const { return features_with_trials(plan_, cell); }
 
   // Makes what the cache lacks, and returns, and remembers, what could not be made. What failed before is not tried
   // again.

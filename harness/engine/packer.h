@@ -1,6 +1,7 @@
 // Packs the cells of a plan into stacks, of a size that suits the machine.
 #pragma once
 
+#include "engine/encoder_shapes.h"
 #include "engine/executor.h"
 #include "engine/process.h"
 #include "engine/stack_size.h"
@@ -10,8 +11,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
-#include <map>
-#include <string>
 #include <vector>
 
 namespace nmlbench {
@@ -32,7 +31,8 @@ bool is_isolated(const ExecutorOptions& options, const ResolvedPlugin& plugin);
 
 class Packer {
  public:
-  Packer(const ExecutorOptions& options, ArtifactCache& cache) : options_(options), cache_(cache) {}
+  Packer(const ExecutorOptions& options, ArtifactCache& cache)
+      : options_(options), cache_(cache), shapes_(options.isolation) {}
 
   // Why this cell cannot run: data that cannot be read, or an encoder that refuses them; else without a message.
   Failure obstacle_of(const Plan& plan, const Cell& cell);
@@ -40,18 +40,9 @@ class Packer {
   std::vector<Stack> pack(const Plan& plan, const std::vector<std::size_t>& cells);
 
  private:
-  // What building an encoder tells: D and T, or why it cannot be built for these data, or with this readout.
-  struct Built {
-    std::int64_t dim = 0, tokens = 1;
-    Failure error;
-  };
-  const Built& built(const Plan& plan, const Cell& cell);
-  void build(const Plan& plan, std::size_t checkpoint, std::size_t split, const InputInfo& input,
-             std::map<std::string, Built>& of_readout);
-
   const ExecutorOptions& options_;
   ArtifactCache& cache_;
-  std::map<std::string, std::map<std::string, Built>> built_;  // of an encoder and its input, by readout
+  EncoderShapes shapes_;
 };
 
 }  // namespace nmlbench

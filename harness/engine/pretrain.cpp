@@ -1,6 +1,7 @@
 #include "engine/pretrain.h"
 
 #include "engine/checkpoint_file.h"
+#include "engine/epoch_losses.h"
 #include "engine/flat_optimizer.h"
 #include "engine/label_loss.h"
 #include "engine/lesson.h"
@@ -105,12 +106,15 @@ class Trainer {
     encoder_.train();
     const torch::Tensor order = epoch_order(data_.size(), optim_.repeats, draws_.at("order").at(epoch));
     torch::Tensor loss_sum = torch::zeros({}, torch::dtype(torch::kFloat64).device(context_.device));
+    EpochLosses losses(steps_per_epoch_, context_.device);
     auto begin = Clock::now();
     std::int64_t timed_steps = steps_per_epoch_;
     for (std::int64_t i = 0; i < steps_per_epoch_; ++i) {
       context_.check_stop();
-      loss_sum +=
+      const torch::Tensor own =
           step(epoch * steps_per_epoch_ + i, order.slice(0, i * optim_.batch_size, (i + 1) * optim_.batch_size));
+      losses.keep(i, own);
+      loss_sum += own;
       if (!std::exchange(warm_, true)) {  // the first step of a run pays for warm-up: the clock starts after it
         synchronize(context_.device);
         begin = Clock::now();
@@ -118,13 +122,17 @@ class Trainer {
       }
       context_.progress.advance(static_cast<double>(optim_.batch_size));
     }
-    if (context_.group != nullptr) context_.group->all_reduce(loss_sum);
+    if (context_.group != nullptr) {
+      context_.group->all_reduce(loss_sum);
+      context_.group->all_reduce(losses.of_steps());
+    }
     const double loss = loss_sum.item<double>() / static_cast<double>(steps_per_epoch_);
     facts_.seconds += std::chrono::duration<double>(Clock::now() - begin).count();
     facts_.images += static_cast<double>(timed_steps * optim_.batch_size);
     if (!std::isfinite(loss)) {
-      throw Diverged(fmt::format("pre-training diverged: the loss of epoch {} is {}; lower optim.lr or set optim.clip",
-                                 epoch + 1, loss));
+      throw Diverged(fmt::format(
+          "pre-training diverged: the loss of epoch {} is {}, first in step {} of {}; lower optim.lr or set optim.clip",
+          epoch + 1, loss, losses.first_not_finite(), steps_per_epoch_));
     }
     facts_.loss_curve.push_back(loss);
   }

@@ -53,6 +53,20 @@ double training_rows(const Plan& plan, const Cell& cell) {
   return kept * cell.fraction * static_cast<double>(plan.splits[plan.tasks[cell.task].train].facts.info.size);
 }
 
+std::int64_t kept_rows(const std::vector<std::int64_t>& class_sizes, double fraction, const Selection* selection,
+                       std::optional<std::int64_t> part) {
+  std::int64_t kept = 0;
+  for (std::size_t label = 0; label < class_sizes.size(); ++label) {
+    if (class_sizes[label] == 0) continue;
+    const std::int64_t n = subset_size(class_sizes[label], fraction);
+    kept += n;
+    if (!part) continue;
+    for (std::int64_t place = 0; place < n; ++place)
+      kept -= is_held_out(place, static_cast<std::int64_t>(label), n, *selection, *part) ? 1 : 0;
+  }
+  return kept;
+}
+
 torch::Tensor subset_rows(const torch::Tensor& labels, double fraction, const Stream& draws) {
   if (fraction >= 1.0) return torch::arange(labels.size(0));
   std::vector<torch::Tensor> chosen;

@@ -17,6 +17,10 @@ namespace nmlbench {
 // near enough for progress, estimates and packing: the subset itself is rounded by class.
 double training_rows(const Plan& plan, const Cell& cell);
 
+// The same exactly, of a split whose classes 0, 1, ... have so many samples; `part`: the part that is held out.
+std::int64_t kept_rows(const std::vector<std::int64_t>& class_sizes, double fraction, const Selection* selection,
+                       std::optional<std::int64_t> part);
+
 // A class-stratified subset: int(n_c * fraction) rows of each class, at least one of those that occur (PAPER.md,
 // "Fractions are per class"). Same draws: a smaller fraction is a subset of a larger one. int64, ascending.
 torch::Tensor subset_rows(const torch::Tensor& labels, double fraction, const Stream& draws);

@@ -325,7 +325,9 @@ TEST(Run, DivergingTrainingIsAFailedCell) {
   const Finished finished =
       run(scratch, {"run", "tiny.toml", "--set", "tuner[1].lr=1000", "--set", "pretrain.optim.lr=1000"});
   EXPECT_EQ(finished.status, 1) << finished.err;
-  EXPECT_THAT(finished.err, HasSubstr("diverged"));
+  EXPECT_THAT(finished.err,
+              ::testing::ContainsRegex(
+                  "pre-training diverged: the loss of epoch [123] is -?(nan|inf), first in step [1-5] of 5;"));
 }
 
 }  // namespace

@@ -17,6 +17,7 @@ namespace {
 
 namespace fs = std::filesystem;
 using ::testing::AllOf;
+using ::testing::ContainsRegex;
 using ::testing::HasSubstr;
 using ::testing::Not;
 
@@ -152,6 +153,8 @@ TEST_F(Workers, NeedNoParent) {
   const Finished status = run(scratch_, {"status"});
   EXPECT_EQ(status.status, 0) << status.err;
   EXPECT_THAT(status.out, AllOf(HasSubstr("stages: "), HasSubstr("alive worker 1/2 (")));
+  EXPECT_THAT(status.out,
+              AllOf(HasSubstr("workers say what follows"), ContainsRegex("since [^ ]+: .*: [0-9.k]+ of [0-9.k]+ ")));
   EXPECT_THAT(run(scratch_, {"merge", "nmlbench.sqlite"}).err, HasSubstr("still running: worker "));
   for (const Program* worker : {&first, &second}) {
     const Finished finished = worker->wait();
@@ -168,6 +171,46 @@ TEST_F(Workers, NeedNoParent) {
   EXPECT_THAT(merged.out, HasSubstr("12 cells added"));
   EXPECT_EQ(result_rows(db()), rows_of_one(kTiny));
   EXPECT_EQ(run(scratch_, {"status"}).status, 2);
+}
+
+// Cells that fail are told while their stage is still running: whoever waits for its end waits for hours.
+TEST_F(Workers, SayWhatFailsWhileTheirStageRuns) {
+  const std::string matrix = kTiny;
+  scratch_.write("m.toml", matrix.substr(0, matrix.find("[[tuner]]")) +
+                               "[[tuner]]\nplugin = \"predicts-nan\"\nlr = [5.0, 0.2]\n"
+                               "[[tuner]]\nplugin = \"nmtune\"\nepochs = 100000\n");
+  const Program worker(scratch_, {"run", "m.toml", "--worker", "1/1", "--threads", "1", "--plugin-dir",
+                                  NMLBENCH_TEST_PLUGIN_DIR "/misbehaving"});
+  const auto said = [&] {
+    const auto text = nlohmann::json::parse(read_text(folder() / "said-1.json"), nullptr, false);
+    return text.is_object() ? text.value("progress", "") : std::string();
+  };
+  const bool told = wait_until([&] { return said().find(" cells failed: ") != std::string::npos; });
+  EXPECT_TRUE(told) << said();
+  EXPECT_THAT(run(scratch_, {"status"}).out, HasSubstr(" cells failed: "));
+  worker.signal(SIGKILL);
+  worker.wait();
+}
+
+// A run without workers has no folder; what it computes for the cache has leases there.
+TEST_F(Workers, StatusOfARunWithoutThemSaysWhoIsAtWorkInTheCache) {
+  scratch_.write("m.toml", kTiny);
+  const Program alone(scratch_, {"run", "m.toml", "--set", "pretrain.optim.epochs=100000"}, "alone-");
+  const fs::path leases = scratch_ / "cache" / "leases";
+  ASSERT_TRUE(wait_until([&] {
+    std::error_code error;
+    return fs::directory_iterator(leases, error) != fs::directory_iterator() && !error;
+  }));
+  const Finished status = run(scratch_, {"status"});
+  EXPECT_EQ(status.status, 0) << status.err;
+  EXPECT_THAT(status.out,
+              AllOf(HasSubstr("no workers share a run"), HasSubstr("at work in the cache"), HasSubstr("process ")));
+  EXPECT_EQ(nlohmann::json::parse(run(scratch_, {"status", "--json"}).out).at("cache").empty(), false);
+  alone.signal(SIGKILL);
+  alone.wait();
+  const Finished after = run(scratch_, {"status"});
+  EXPECT_EQ(after.status, 2);
+  EXPECT_THAT(after.err, HasSubstr("nobody is at work in the cache"));
 }
 
 // The machine of a worker is gone: its lease is there, and nobody touches it.
