@@ -50,6 +50,11 @@ class GlooGroup : public TrainingGroup {
     store.isServer = rank_ == 0;
     store.numWorkers = static_cast<std::size_t>(size_);
     store.timeout = kMeeting;
+    // the default of later versions, which Debian 13's LibTorch was built without
+    const auto refuse_libuv = [](auto& of) {
+      if constexpr (requires { of.useLibUV; }) of.useLibUV = false;
+    };
+    refuse_libuv(store);
     auto options = c10d::ProcessGroupGloo::Options::create(kExchange);
     options->devices.push_back(launch.interface.empty()
                                    ? c10d::ProcessGroupGloo::createDefaultDevice()

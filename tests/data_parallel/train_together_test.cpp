@@ -20,7 +20,6 @@ namespace {
 namespace fs = std::filesystem;
 using nlohmann::json;
 using ::testing::AllOf;
-using ::testing::AnyOf;
 using ::testing::HasSubstr;
 using ::testing::Not;
 
@@ -276,6 +275,42 @@ TEST_F(TrainTogether, ProcessesThatPlanOtherwiseAreToldSo) {
   EXPECT_THAT(finished[1].err, HasSubstr("process 2 of 2 has planned other checkpoints"));
   EXPECT_EQ(finished[0].status, 2);
   EXPECT_THAT(finished[0].err, HasSubstr("process 1 of 2 has lost another one"));
+}
+
+// A stranger's encoder of texts: it runs here only when it may, and does not say that processes can share its steps.
+TEST_F(TrainTogether, EncodersThatDoNotPromiseItAreLeftForRun) {
+  std::string lines = "text,label\n";
+  for (int i = 0; i < 64; ++i) lines += i % 2 == 0 ? "abab,0\n" : "nono,1\n";
+  scratch_.write("t.csv", lines);
+  scratch_.write("m.toml", R"(
+[matrix]
+name = "texts"
+seeds = [0]
+[[pretrain]]
+encoder = { plugin = "tiny-texts" }
+dataset = { plugin = "text-file", path = "t.csv" }
+noise   = { plugin = "symmetric", ratio = 0.2 }
+optim   = { epochs = 1, batch_size = 16 }
+[[task]]
+name = "letters"
+train = { plugin = "text-file", path = "t.csv" }
+[[task.test]]
+kind = "id"
+data = { plugin = "text-file", path = "t.csv" }
+[[tuner]]
+plugin = "linear-probe"
+)");
+  const std::vector<std::string> plugin = {"--plugin-dir", NMLBENCH_TEST_PLUGIN_DIR "/tiny_texts"};
+  const Finished isolated = Processes(scratch_, 1, plugin).wait()[0];
+  EXPECT_EQ(isolated.status, 2);
+  EXPECT_THAT(isolated.err, HasSubstr("allow it by --isolate none"));
+  const std::vector<Finished> left = Processes(scratch_, 2, {plugin[0], plugin[1], "--isolate", "none"}).wait();
+  EXPECT_EQ(left[0].status, 0) << left[0].err;
+  EXPECT_EQ(left[1].status, 0) << left[1].err;
+  EXPECT_THAT(left[0].err, AllOf(HasSubstr("m.toml:6"),
+                                 HasSubstr("is left for `run`: processes cannot share its training: "
+                                           "it does not say that they can"),
+                                 HasSubstr("1 left for `run`")));
 }
 
 TEST_F(TrainTogether, WhatIsMissingIsNamed) {
