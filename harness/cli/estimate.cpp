@@ -21,8 +21,6 @@ namespace {
 
 using nlohmann::json;
 
-constexpr double kHourOfSeconds = 3600;
-
 std::string device_kind(const std::string& device) {
   return device.substr(0, device.find(':'));
 }
@@ -73,7 +71,7 @@ std::vector<StageEstimate> lines_of(const Estimate& all) {
     line.parts += stage.parts;
     if (!line.hours) continue;
     *line.hours += *stage.hours;
-    line.per_second = line.items / *line.hours / kHourOfSeconds;
+    line.per_second = line.items / *line.hours / kSecondsPerHour;
   }
   return lines;
 }

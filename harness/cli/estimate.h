@@ -13,6 +13,8 @@
 
 namespace nmlbench::cli {
 
+inline constexpr double kSecondsPerHour = 3600;
+
 // Work of one kind with the rate that it is taken to have.
 struct StageEstimate {
   std::string stage, name, shape;  // "tune", "linear-probe", ", 2048 features, 10 classes"

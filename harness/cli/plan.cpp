@@ -25,6 +25,10 @@ Estimate estimate_of(const PlannedMatrix& planned, const PlanOptions& options, c
     measured.push_back(query_rates(Store::open_read_only(options.db)));
   for (const std::filesystem::path& database : options.rates)
     measured.push_back(query_rates(Store::open_read_only(database)));
+  Isolation::Recipe recipe = planned.recipe;  // a stranger's encoder is asked for its features in a worker
+  recipe.cache = cache.root();
+  recipe.device = "cpu";
+  planned.isolation->plan_with(recipe, planned.plan);
   const auto wanted = [&known](const Cell& cell) { return known.done.count(cell.id) == 0; };
   return estimate(planned.plan, demand_of(planned.plan, cache, wanted, planned.isolation.get()), measured,
                   options.matrix.device);

@@ -14,7 +14,6 @@ namespace nmlbench::cli {
 namespace {
 
 using nlohmann::json;
-constexpr double kSecondsPerHour = 3600;
 
 // What of a recipe, or of a tuner's settings, makes no step slower.
 json without_length(const std::string& text) {

@@ -137,15 +137,16 @@ class Counter {
   void add_fits(const std::vector<std::size_t>& cells) {
     const std::set<std::size_t> wanted(cells.begin(), cells.end());
     add_fits(plan_, [&](std::size_t cell) { return wanted.count(cell) > 0; });
-    Plan chosen = plan_;
-    chosen.cells.clear();
+    std::vector<Cell> choosing;
     for (const std::size_t index : cells) {
       const Cell& cell = plan_.cells[index];
-      if (!cell.grid || !plan_.tuners[cell.tuner].moves_encoder()) continue;
-      ++demand_.choices;
-      chosen.cells.push_back(cell);
+      if (cell.grid && plan_.tuners[cell.tuner].moves_encoder()) choosing.push_back(cell);
     }
-    if (!chosen.cells.empty()) add_fits(trials_of(chosen).plan, [](std::size_t) { return true; });
+    if (choosing.empty()) return;  // a plan of many cells is not copied for nothing
+    demand_.choices += static_cast<std::int64_t>(choosing.size());
+    Plan chosen = plan_;
+    chosen.cells = std::move(choosing);
+    add_fits(trials_of(chosen).plan, [](std::size_t) { return true; });
   }
 
   void add_fits(const Plan& plan, const std::function<bool(std::size_t)>& wanted) {

@@ -15,7 +15,7 @@ struct MeasuredRate {
   std::string precision;              // of encoding
   std::int64_t dim = 0, classes = 0;  // of heads; 0: not known, or several
   int threads = 0;                    // of the run
-  std::string machine;                // its CPU, or its GPU
+  std::string machine = {};           // its CPU, or its GPU
   double items = 0, seconds = 0;
   std::int64_t runs = 0, peak_bytes = 0;
 };

@@ -143,6 +143,17 @@ TEST_F(Estimates, TakeTheRateThatIsMostAlikeAndNameIt) {
   EXPECT_THAT(text.out, AllOf(HasSubstr("no rate: nothing like it was run"), HasSubstr("lines have no rate")));
 }
 
+// As while a run packs its cells: in a worker, which is told the plan.
+TEST_F(Estimates, AskAStrangersEncoderForItsFeatures) {
+  const std::string matrix = kTiny;
+  scratch_.write(
+      "m.toml", "[matrix]\nname = \"strange\"\nseeds = [0]\n[[pretrain]]\nencoder = { plugin = \"hungry-encoder\" }\n" +
+                    matrix.substr(matrix.find("[[task]]")));
+  const json costs = estimate({"--plugin-dir", NMLBENCH_TEST_PLUGIN_DIR "/misbehaving"});
+  EXPECT_EQ(costs.at("cells_that_cannot_run"), 0);
+  EXPECT_EQ(costs.at("cache").at("feature_bytes"), (4 * 80 + 2 * 4 * 10) * (3 * 4 + 8));
+}
+
 TEST_F(Estimates, TellDevicesApart) {
   scratch_.write("m.toml", kTiny);
   ASSERT_EQ(run(scratch_, {"run", "m.toml", "--set", "matrix.seeds=[0]"}).status, 0);

@@ -23,10 +23,12 @@ using ::testing::Not;
 
 // Heads, grids and a fine-tuning, on four checkpoints.
 std::string everything() {
-  return std::string(kTiny) +
-         "[[tuner]]\nplugin = \"linear-probe\"\nepochs = 4\nlr = [0.1, 0.001]\n"
-         "[[tuner]]\nplugin = \"full-finetune\"\nepochs = 2\nbatch_size = 32\nlr = 0.003\n"
-         "[selection]\nover = [\"lr\"]\n";
+  std::string text = kTiny;
+  text +=
+      "[[tuner]]\nplugin = \"linear-probe\"\nepochs = 4\nlr = [0.1, 0.001]\n"
+      "[[tuner]]\nplugin = \"full-finetune\"\nepochs = 2\nbatch_size = 32\nlr = 0.003\n"
+      "[selection]\nover = [\"lr\"]\n";
+  return text;
 }
 
 class Workers : public ::testing::Test {
