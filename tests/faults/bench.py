@@ -120,10 +120,11 @@ class Bench:
 
     def files(self):
         """What is in the folder, by names that are the same in every run. A process that dies may leave its lease and an
-        unfinished checkpoint beside the finished one; a measurement that could not be kept is made when it is needed."""
+        unfinished checkpoint beside the finished one; a measurement that could not be kept is made when it is needed;
+        SQLite removes its own files when it can."""
         files = (os.path.relpath(os.path.join(folder, name), self.folder)
                  for folder, _, names in os.walk(self.folder) for name in names)
-        return sorted(name for name in files if not re.search(r"^cache/(leases|measurements)/|^cache/.*\.partial$", name))
+        return sorted(name for name in files if not re.search(r"^cache/(leases|measurements)/|^cache/.*\.partial$|sqlite-(wal|shm)$", name))
 
     def cache_is_whole(self):
         return self.verb("doctor", "--cache").returncode == 0

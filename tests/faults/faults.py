@@ -25,9 +25,9 @@ ERRORS = {"write": [errno.ENOSPC, errno.EIO, errno.EDQUOT], "fsync": [errno.EIO,
           "close": [errno.EIO], "mmap": [errno.ENOMEM], "read": [errno.EIO], "list": [errno.EMFILE, errno.EIO],
           "lock": [errno.ENOLCK], "buffer": [errno.ENOMEM], "malloc": [errno.ENOMEM]}
 CHANGES = ["write", "fsync", "rename", "open", "reserve", "mkdir", "remove"]  # dying elsewhere is dying before the next
-MALLOCS = 200  # of some hundred thousand small ones, spread evenly
-FULL = 40      # numbers of bytes that fit on the disk, spread evenly
-READONLY = 40  # moments from which on nothing can be written
+# Of each of these so many at most, spread evenly: there are thousands of allocations of 16 KiB and more, hundreds of
+# thousands of all; numbers of bytes that fit on the disk; and moments from which on nothing can be written.
+MOST = {"buffer": 200, "malloc": 200, "full": 40, "readonly": 40}
 
 
 def spread(count, most):
@@ -39,10 +39,10 @@ def faults_of(calls, kinds):
     for kind, count in calls.items():
         if kinds and kind not in kinds:
             continue
+        numbers = spread(count, MOST.get(kind, count))
         if kind in ("full", "readonly"):
-            yield [f"{kind}:{n}:0" for n in spread(count, FULL if kind == "full" else READONLY)]
+            yield [f"{kind}:{n}:0" for n in numbers]
             continue
-        numbers = spread(count, MALLOCS) if kind == "malloc" else range(count)
         yield [f"{kind}:{n}:{ERRORS[kind][i % len(ERRORS[kind])]}" for i, n in enumerate(numbers)]
         if kind in CHANGES:
             yield [f"{kind}:{n}:kill" for n in numbers]
@@ -64,7 +64,7 @@ def problems(fault, process, bench, expected, files):
     found = []
     may_die = fault.endswith("kill") and process in (None, "team") and fired
     # a library that has no answer to a lack of memory ends the process; cells and cache are whole all the same
-    may_abort = fault.startswith("malloc") and first.returncode in (-6, -11)
+    may_abort = fault.startswith(("malloc", "buffer")) and first.returncode in (-6, -11)
     if may_die and first.returncode != -9:
         found.append(f"was killed and ended with {ended(first)}")
     elif first.returncode == 0 and bench.rows() != expected:
