@@ -60,6 +60,7 @@ class NMLBENCH_EXPORT GradientTuner : public Tuner {
   virtual bool capturable() const { return false; }
   // Evaluation mode, x [U', B, D].
   virtual Prediction on_predict(const torch::Tensor& x) = 0;
+
  public:
   // Rows a minibatch needs at least (2 with batch normalisation); a smaller last one is left out of the epoch.
   virtual std::int64_t smallest_batch() const { return 1; }

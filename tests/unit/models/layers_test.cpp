@@ -101,7 +101,8 @@ TEST_P(Convolution, StepUnderAutocastEqualsLibTorch) {
   EXPECT_LT(error(got[2], expected[2]), 4e-3);  // LibTorch's is rounded to bfloat16
 }
 
-// Two threads, an odd batch and few channels: LibTorch 1.13 writes past a buffer, which ends the program sooner or later.
+// Two threads, an odd batch and few channels: LibTorch 1.13 writes past a buffer, which ends the program sooner or
+// later.
 TEST(ConvolutionOfFewChannels, LeavesMemoryAlone) {
   const int threads = at::get_num_threads();
   at::set_num_threads(2);
