@@ -39,7 +39,7 @@ class CellTest : public ResultsTest {
     failed.cell_id = "abd456";
     store_->write_cell(run, failed);
     store_->write_noise(run, {cell.checkpoint_id, "resnet-tiny", "procedural", "symmetric", 0.1, 0, 0.097, ""});
-    store_->write_alignment({"id", cell.checkpoint_id, "twin", "shapes", "photo", "id", 10, 12, 20.5});
+    store_->write_alignment({"id", cell.checkpoint_id, "twin", "shapes", "photo", "id", 10, 12, 20.5, "{}"});
     store_->write_log(run, std::vector<LogRecord>{{"2026-11-24T10:00:00Z", "info", "trained resnet-tiny"}});
     store_->write_log(run, std::vector<LogRecord>{{"2026-11-24T10:00:01Z", "warning", "out of memory with a stack"}});
     store_->write_stage(run, {"tune", "resnet-tiny", "linear-probe", "shapes", "cpu", 90, "head-steps", 3.0, 0});

@@ -120,7 +120,8 @@ TEST_F(DiagnosticsTest, PrincipalAnglesAreOfTheirCheckpoints) {
                              "ood",
                              10,
                              100,
-                             50 * ratio + static_cast<double>(seed)};
+                             50 * ratio + static_cast<double>(seed),
+                             "{}"};
       store_->write_alignment(record);
       store_->write_alignment(record);  // once
       record.id += "id";

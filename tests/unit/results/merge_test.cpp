@@ -195,7 +195,7 @@ TEST_F(MergeTest, LaterMetricsAreNoConflict) {
 
 TEST_F(MergeTest, AlignmentsAreTakenOnce) {
   write("b.sqlite", {cell(0, 0.5)});
-  Store::open(file("b.sqlite")).write_alignment({"a", "c", "d", "shapes", "photo", "id", 10, 100, 12.5});
+  Store::open(file("b.sqlite")).write_alignment({"a", "c", "d", "shapes", "photo", "id", 10, 100, 12.5, "{}"});
   merge({"b.sqlite"});
   merge({"b.sqlite"});
   EXPECT_EQ(scalar("SELECT count(*) || ' ' || max(angle) FROM v_alignment"), "1 12.5");
