@@ -55,7 +55,7 @@ class RateMatch {
       if (take(level, demand, result)) return result;
     }
     const bool is_measured = demand.kind != DemandKind::upstream && demand.kind != DemandKind::alignment;
-    result.level = is_measured ? "no rate: nothing like it was run" : "no rate: runs do not time it";
+    result.level = is_measured ? "no rate: nothing like it was timed" : "no rate: runs do not time it";
     return result;
   }
 

@@ -138,9 +138,9 @@ TEST_F(Estimates, TakeTheRateThatIsMostAlikeAndNameIt) {
   EXPECT_NEAR(probe.at("scale").get<double>(), size(3) / size(4), 1e-9);
   EXPECT_NEAR(line_of("evaluate", "mlp").at("scale").get<double>(), (dim + 3) / (dim + 4), 1e-9);
 
-  // nothing like it was run: no number, and a line that says so
+  // nothing like it was timed: no number, and a line that says so
   const Finished text = run(scratch_, {"plan", "m.toml", "--estimate", "--set", "pretrain.encoder.width=8"});
-  EXPECT_THAT(text.out, AllOf(HasSubstr("no rate: nothing like it was run"), HasSubstr("lines have no rate")));
+  EXPECT_THAT(text.out, AllOf(HasSubstr("no rate: nothing like it was timed"), HasSubstr("lines have no rate")));
 }
 
 // As while a run packs its cells: in a worker, which is told the plan.
