@@ -5,6 +5,7 @@
 #include "records/columns.h"
 
 #include <algorithm>
+#include <cerrno>
 #include <fstream>
 #include <set>
 
@@ -21,9 +22,10 @@ std::string text_of_file(const std::filesystem::path& file) {
     throw Error(
         fmt::format("{}: no such matrix file; `nmlbench run` without a file runs the quick matrix", file.string()));
   }
+  errno = 0;
   std::ifstream in(file, std::ios::binary);
   std::string text{std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>()};
-  if (!in) throw Error(file.string() + ": cannot be read; check its permissions");
+  if (!in) throw SystemError(file.string(), "read", errno);
   return text;
 }
 

@@ -6,6 +6,7 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 
 namespace nmlbench {
 namespace {
@@ -31,6 +32,23 @@ const Value& value_of(const PluginRef& ref, const std::string& key) {
     if (name == key) return value;
   }
   throw std::runtime_error("no " + key);
+}
+
+TEST(MatrixReader, AFileThatCannotBeOpenedHasTheSystemsReason) {
+  const testing::Scratch scratch;
+  const auto file = scratch.write("m.toml", testing::kTiny);
+  rlimit before{};
+  ASSERT_EQ(::getrlimit(RLIMIT_NOFILE, &before), 0);
+  const rlimit no_more{0, before.rlim_max};
+  std::string reason;
+  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &no_more), 0);
+  try {
+    read_source(file, {});
+  } catch (const Error& error) {
+    reason = error.what();
+  }
+  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &before), 0);
+  EXPECT_THAT(reason, HasSubstr("m.toml: cannot read: Too many open files; raise the limit"));
 }
 
 TEST(MatrixReader, ReadsEverySection) {
