@@ -5,6 +5,8 @@
 #include "cli/session.h"
 #include "results/store/store.h"
 
+#include <optional>
+
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
@@ -39,15 +41,15 @@ int show_plan(const Globals& globals, const PlanOptions& options) {
   const ArtifactCache cache(cache_root(globals));
   const KnownCells known = known_cells(options.db);
   const PlanSummary summary = summarise(planned.plan, cache, known);
-  nlohmann::json all;
-  if (options.as_json) all = to_json(planned.plan, summary);
-  std::string text = to_text(summary);
-  if (options.estimate) {
-    const Estimate costs = estimate_of(planned, options, cache, known);
-    if (options.as_json) all["estimate"] = to_json(costs);
-    text += to_text(costs);
+  std::optional<Estimate> costs;
+  if (options.estimate) costs = estimate_of(planned, options, cache, known);
+  if (options.as_json) {
+    nlohmann::json all = to_json(planned.plan, summary);
+    if (costs) all["estimate"] = to_json(*costs);
+    fmt::print("{}\n", all.dump(2));
+  } else {
+    fmt::print("{}{}", to_text(summary), costs ? to_text(*costs) : "");
   }
-  fmt::print("{}", options.as_json ? all.dump(2) + "\n" : text);
   require_runnable(planned.plan);  // after all that is missing was named
   return kDone;
 }

@@ -20,15 +20,6 @@ struct PretrainOptions {
   Launcher launcher = Launcher::torchrun;
 };
 
-// Of the processes that train together one speaks.
-class Silence : public ProgressListener {
- public:
-  void begin(const std::string&, double, const std::string&) override {}
-  void advance(double) override {}
-  void epoch(const EpochReport&) override {}
-  void end() override {}
-};
-
 // Those that cells of the plan need, as far as this program trains them. Throws Error where a plugin would have to do
 // so in a process of its own.
 std::set<std::size_t> checkpoints_to_train(const PlannedMatrix& planned) {
@@ -57,7 +48,7 @@ int pretrain(const Globals& globals, PretrainOptions options) {
   if (const std::string obstacle = training_groups_obstacle(); !obstacle.empty()) throw Error(obstacle);
   const auto [launch, local_rank] = launched_by(options.launcher);
   options.matrix.device = device_of(options.matrix.device, local_rank);
-  const bool speaks = launch.rank == 0;
+  const bool speaks = launch.rank == 0;  // one of those that train together
   if (!speaks && !globals.verbose) spdlog::set_level(spdlog::level::err);
   const PlannedMatrix planned = plan_matrix(globals, options.matrix);
   const std::set<std::size_t> wanted = checkpoints_to_train(planned);
@@ -66,7 +57,7 @@ int pretrain(const Globals& globals, PretrainOptions options) {
   if (launch.size > 1) spdlog::info("waits for {} processes at {}:{}", launch.size, launch.address, launch.port);
   // after planning, which forks to probe plugins: that goes with no threads of Gloo's
   const std::unique_ptr<TrainingGroup> group = connect(launch, engine.stop);
-  std::unique_ptr<ProgressListener> progress = std::make_unique<Silence>();
+  std::unique_ptr<ProgressListener> progress = std::make_unique<NoProgress>();
   if (speaks) progress = std::make_unique<RunProgress>(planned.plan.matrix, 0, globals.quiet);
   StageContext context{cache, *progress, engine.device, engine.stop};
   context.group = group.get();

@@ -223,23 +223,18 @@ class RateMatch {
   }
 
   // False where no rate is of this level.
-  static bool take(const Level& level, const StageDemand& demand, const std::vector<MeasuredRate>& rates,
-                   StageEstimate& result);
-  bool take(const Level& level, const StageDemand& demand, StageEstimate& result) const {
-    return take(level, demand, rates_, result);
-  }
+  bool take(const Level& level, const StageDemand& demand, StageEstimate& result) const;
 
   const Plan& plan_;
   const std::vector<MeasuredRate>& rates_;
 };
 
-bool RateMatch::take(const Level& level, const StageDemand& demand, const std::vector<MeasuredRate>& rates,
-                     StageEstimate& result) {
+bool RateMatch::take(const Level& level, const StageDemand& demand, StageEstimate& result) const {
   double items = 0, seconds = 0, scaled = 0;
   std::int64_t runs = 0;
   std::set<std::string> differences;
   int threads = demand.threads;
-  for (const MeasuredRate& rate : rates) {
+  for (const MeasuredRate& rate : rates_) {
     if (!level.fits(rate)) continue;
     items += rate.items;
     seconds += rate.seconds;

@@ -67,14 +67,6 @@ class Collector : public ResultSink {
   std::vector<CellRecord> records;
 };
 
-class NoProgress : public ProgressListener {
- public:
-  void begin(const std::string&, double, const std::string&) override {}
-  void advance(double) override {}
-  void epoch(const EpochReport&) override {}
-  void end() override {}
-};
-
 // Without replacement; `cells` is in an order of its own, so that a seed draws the same cells again.
 std::vector<RecordedCell> drawn(std::vector<RecordedCell> cells, std::size_t count, std::uint32_t seed) {
   std::mt19937 random(seed);

@@ -12,9 +12,10 @@ void add_worker(CLI::App& app, Globals&, Action& action) {
   verb->add_option("socket", *socket, "An inherited descriptor")->required();
   verb->callback([&action, socket] {
     action = [socket]() -> int {
-      std::signal(SIGINT,
-                  SIG_IGN);  // a terminal sends it to every process; the parent decides what becomes of this one
-      std::signal(SIGTERM, SIG_DFL);  // the parent's, at a time limit: it would say that it was interrupted
+      // As the parent had them (worker_process.cpp) before the handlers of all verbs were installed: that of SIGTERM,
+      // which the parent sends at a time limit, would say that this process was interrupted.
+      std::signal(SIGINT, SIG_IGN);
+      std::signal(SIGTERM, SIG_DFL);
       serve_worker(*socket);
     };
   });

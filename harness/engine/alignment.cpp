@@ -167,8 +167,8 @@ class AlignmentMeter {
   const EngineOptions& options_;
   ArtifactCache& cache_;
   ResultSink& sink_;
-  std::mutex mutex_;  // of the sink and
-  std::set<std::size_t> lacking_;
+  std::mutex mutex_;               // of the sink and of what follows
+  std::set<std::size_t> lacking_;  // encodings
 };
 
 }  // namespace

@@ -29,7 +29,7 @@ class Counter {
     std::vector<std::size_t> cells;
     for (std::size_t i = 0; i < plan_.cells.size(); ++i) {
       if (!wanted(plan_.cells[i])) continue;
-      if (can_run(plan_.cells[i])) {
+      if (shape_of(plan_.cells[i]) != nullptr) {
         cells.push_back(i);
       } else {
         ++demand_.cells_that_cannot;
@@ -48,9 +48,13 @@ class Counter {
   }
 
  private:
-  bool can_run(const Cell& cell) {
-    const auto [place, is_new] = can_run_.try_emplace({cell.checkpoint, cell.readout, cell.task}, false);
-    if (is_new) place->second = plan_.obstacle(cell).empty() && shapes_.of(plan_, cell).error.message.empty();
+  // Null of a cell that cannot run.
+  const EncoderShape* shape_of(const Cell& cell) {
+    const auto [place, is_new] = shape_of_.try_emplace({cell.checkpoint, cell.readout, cell.task}, nullptr);
+    if (is_new && plan_.obstacle(cell).empty()) {
+      const EncoderShape& shape = shapes_.of(plan_, cell);
+      if (shape.error.message.empty()) place->second = &shape;
+    }
     return place->second;
   }
 
@@ -73,29 +77,23 @@ class Counter {
   }
 
   void add_head(const Cell& cell, std::size_t tuner, std::optional<std::int64_t> part, std::int64_t tested) {
-    const EncoderShape& shape = shape_of(cell);
+    const EncoderShape& shape = *shape_of(cell);
     const std::int64_t classes = plan_.splits[plan_.tasks[cell.task].train].facts.info.classes;
     const std::size_t like = tuner_like(tuner);
-    for (const DemandKind kind : {DemandKind::fit_heads, DemandKind::test_heads}) {
+    const auto add = [&](DemandKind kind, const char* unit, std::int64_t items) {
       StageDemand& own = table_.stage(kind, like, static_cast<std::size_t>(shape.tokens), shape.dim, classes);
       own.tuner = like;
       own.dim = shape.dim;
       own.tokens = shape.tokens;
       own.classes = classes;
       own.threads = 1;
+      own.unit = unit;
+      own.items += static_cast<double>(items);
       ++own.parts;
-      const std::optional<std::int64_t> steps = steps_of(tuner, rows_.of(cell, part));
-      own.unit = kind == DemandKind::test_heads ? "samples" : steps ? "head-steps" : "heads";
-      own.items += kind == DemandKind::test_heads ? static_cast<double>(tested)
-                   : steps                        ? static_cast<double>(*steps)
-                                                  : 1;
-    }
-  }
-
-  const EncoderShape& shape_of(const Cell& cell) {
-    const auto [place, is_new] = shape_of_.try_emplace({cell.checkpoint, cell.readout, cell.task}, nullptr);
-    if (is_new) place->second = &shapes_.of(plan_, cell);
-    return *place->second;
+    };
+    const std::optional<std::int64_t> steps = steps_of(tuner, rows_.of(cell, part));
+    add(DemandKind::fit_heads, steps ? "head-steps" : "heads", steps.value_or(1));
+    add(DemandKind::test_heads, "samples", tested);
   }
 
   // The first tuner that differs from this one in nothing but what the heads of a stack may.
@@ -117,7 +115,7 @@ class Counter {
 
   std::int64_t smallest_batch(std::size_t tuner) {
     const auto [place, is_new] = smallest_batches_.try_emplace(tuner, 1);
-    if (is_new && !(isolation_ != nullptr && isolation_->covers(plan_.tuners[tuner]))) {
+    if (is_new && !is_isolated(isolation_, plan_.tuners[tuner])) {
       const std::unique_ptr<Tuner> made = make_tuner(plan_.tuners[tuner]);
       if (const auto* trainer = dynamic_cast<const GradientTuner*>(made.get()))
         place->second = trainer->smallest_batch();
@@ -157,20 +155,20 @@ class Counter {
       const std::int64_t rows = rows_.of(cell, cell.part);
       const std::int64_t tested =
           is_scored_on_held_out(plan, cell) ? rows_.of(cell, std::nullopt) - rows : test_rows(cell, plan.trials);
-      for (const DemandKind kind : {DemandKind::fit_encoder, DemandKind::test_encoder}) {
+      const auto add = [&](DemandKind kind, const char* unit, std::int64_t items) {
         StageDemand& own =
             table_.stage(kind, cell.checkpoint * plan.tuners.size() + tuner_like(cell.tuner), cell.readout);
         own.encoder = plan.checkpoints[cell.checkpoint].encoder_name();
         own.encoder_params = encoder_params(plan, cell);
         own.recipe = recipe(plan.checkpoints[cell.checkpoint]);
         own.tuner = tuner_like(cell.tuner);
-        own.unit = kind == DemandKind::fit_encoder ? DemandTable::unit_of(data) : "samples";
+        own.unit = unit;
         own.threads = job_threads(plan, job);
-        own.items += kind == DemandKind::fit_encoder
-                         ? static_cast<double>(rows * tuner.params.integer("epochs"))
-                         : static_cast<double>(tested * static_cast<std::int64_t>(job.cells.size()));
+        own.items += static_cast<double>(items);
         ++own.parts;
-      }
+      };
+      add(DemandKind::fit_encoder, DemandTable::unit_of(data), rows * tuner.params.integer("epochs"));
+      add(DemandKind::test_encoder, "samples", tested * static_cast<std::int64_t>(job.cells.size()));
     }
   }
 
@@ -212,8 +210,7 @@ class Counter {
   RowCounts rows_;
   Demand demand_;
   DemandTable table_;
-  std::map<std::tuple<std::size_t, std::size_t, std::size_t>, bool> can_run_;
-  std::map<std::tuple<std::size_t, std::size_t, std::size_t>, const EncoderShape*> shape_of_;
+  std::map<std::tuple<std::size_t, std::size_t, std::size_t>, const EncoderShape*> shape_of_;  // checkpoint, ...
   std::map<std::string, std::size_t> tuners_;
   std::map<std::size_t, std::int64_t> smallest_batches_;
 };

@@ -10,9 +10,6 @@
 
 #include <tuple>
 
-#include <fmt/format.h>
-#include <fmt/ranges.h>
-
 namespace nmlbench {
 
 void EncoderDemand::add(const std::vector<std::size_t>& cells) {
@@ -67,13 +64,12 @@ void EncoderDemand::add_training(std::size_t index) {
 }
 
 std::int64_t EncoderDemand::weight_bytes(const Checkpoint& checkpoint) {
-  if (isolation_ != nullptr && isolation_->covers(checkpoint.encoder)) {
+  if (is_isolated(isolation_, checkpoint.encoder)) {
     all_weights_known_ = false;
     return 0;
   }
   const InputInfo input = input_of(plan_, checkpoint, *checkpoint.split);
-  const auto [place, is_new] = weights_.try_emplace(
-      fmt::format("{} {} {}", checkpoint.encoder.identity(), fmt::join(input.sample_shape, "x"), input.classes), 0);
+  const auto [place, is_new] = weights_.try_emplace(build_of(checkpoint, input), 0);
   if (is_new) {
     const auto encoder = build_encoder(checkpoint, input, torch::kCPU);
     place->second = static_cast<std::int64_t>(checkpoint_bytes(*encoder, {}).size());

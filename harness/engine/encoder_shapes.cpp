@@ -8,12 +8,14 @@
 
 namespace nmlbench {
 
+std::string build_of(const Checkpoint& checkpoint, const InputInfo& input) {
+  return fmt::format("{} {} {} {}", checkpoint.encoder.identity(), static_cast<int>(input.kind),
+                     fmt::join(input.sample_shape, "x"), input.classes);
+}
+
 const EncoderShape& EncoderShapes::of(const Plan& plan, std::size_t index, std::size_t readout, std::size_t split) {
   const Checkpoint& checkpoint = plan.checkpoints[index];
-  const InputInfo input = input_of(plan, checkpoint, split);
-  const std::string key = fmt::format("{} {} {} {}", checkpoint.encoder.identity(), static_cast<int>(input.kind),
-                                      fmt::join(input.sample_shape, "x"), input.classes);
-  std::map<std::string, EncoderShape>& of_readout = built_[key];
+  std::map<std::string, EncoderShape>& of_readout = built_[build_of(checkpoint, input_of(plan, checkpoint, split))];
   const std::string& name = checkpoint.readouts[readout].readout;
   if (of_readout.count(name) == 0) build(plan, index, split, of_readout);
   return of_readout.at(name);
@@ -26,7 +28,7 @@ void EncoderShapes::build(const Plan& plan, std::size_t index, std::size_t split
   for (std::size_t i = 0; i < checkpoint.readouts.size(); ++i) {
     EncoderShape& shape = of_readout[checkpoint.readouts[i].readout];
     try {
-      if (isolation_ != nullptr && isolation_->covers(checkpoint.encoder)) {
+      if (is_isolated(isolation_, checkpoint.encoder)) {
         std::tie(shape.dim, shape.tokens) = isolation_->feature_shape(plan, index, i, split);
         continue;
       }

@@ -19,6 +19,9 @@ struct EncoderShape {
   Failure error;                     // why it cannot be built, or not with this readout
 };
 
+// Encoders with equal words are built alike, readouts apart: parameters, and what they are given.
+std::string build_of(const Checkpoint& checkpoint, const InputInfo& input);
+
 // Builds each kind of encoder once for each kind of input, and asks it about each readout.
 class EncoderShapes {
  public:

@@ -218,7 +218,7 @@ class Executor {
   }
 
   StackResult run_stack(const Plan& plan, const Stack& stack) {
-    if (is_isolated(options_, plan.tuners[plan.cells[stack.first_cell()].tuner])) {
+    if (is_isolated(options_.isolation, plan.tuners[plan.cells[stack.first_cell()].tuner])) {
       return options_.isolation->run_stack(plan, stack, options_.device);
     }
     StackRunner runner(plan, cache_, context_, raw_, labels_);

@@ -39,4 +39,13 @@ class ProgressListener {
   virtual void end() = 0;
 };
 
+// Shows nothing.
+class NoProgress : public ProgressListener {
+ public:
+  void begin(const std::string&, double, const std::string&) override {}
+  void advance(double) override {}
+  void epoch(const EpochReport&) override {}
+  void end() override {}
+};
+
 }  // namespace nmlbench

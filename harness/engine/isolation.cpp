@@ -304,4 +304,8 @@ FineTuneResult Isolation::run_fine_tuning(const Plan& plan, const FineTuneJob& j
   }
 }
 
+bool is_isolated(const Isolation* isolation, const ResolvedPlugin& plugin) {
+  return isolation != nullptr && isolation->covers(plugin);
+}
+
 }  // namespace nmlbench

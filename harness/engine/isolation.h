@@ -106,4 +106,7 @@ class Isolation : public Inspector {
   mutable std::vector<std::unique_ptr<Worker>> idle_;
 };
 
+// Whether a plugin runs in a worker; without `isolation` none does.
+bool is_isolated(const Isolation* isolation, const ResolvedPlugin& plugin);
+
 }  // namespace nmlbench

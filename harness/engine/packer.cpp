@@ -20,10 +20,6 @@ void Work::drop_idle() {
   });
 }
 
-bool is_isolated(const ExecutorOptions& options, const ResolvedPlugin& plugin) {
-  return options.isolation != nullptr && options.isolation->covers(plugin);
-}
-
 Failure Packer::obstacle_of(const Plan& plan, const Cell& cell) {
   const std::string of_data = plan.obstacle(cell);
   return of_data.empty() ? shapes_.of(plan, cell).error : Failure{of_data, names_transient_reason(of_data)};
@@ -38,7 +34,7 @@ std::vector<Stack> Packer::pack(const Plan& plan, const std::vector<std::size_t>
   return make_stacks(plan, cells, shape_of, [&](const std::vector<std::size_t>& alike) {
     if (options_.stack_heads > 0) return options_.stack_heads;
     const HeadShape shape = shape_of(plan.cells[alike.front()]);
-    return is_isolated(options_, plan.tuners[plan.cells[alike.front()].tuner])
+    return is_isolated(options_.isolation, plan.tuners[plan.cells[alike.front()].tuner])
                ? options_.isolation->stack_bound(plan, alike, shape)
                : sizer.bound(alike, shape);
   });

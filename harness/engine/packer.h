@@ -27,8 +27,6 @@ struct Work {
   void drop_idle();
 };
 
-bool is_isolated(const ExecutorOptions& options, const ResolvedPlugin& plugin);
-
 class Packer {
  public:
   Packer(const ExecutorOptions& options, ArtifactCache& cache)

@@ -18,7 +18,7 @@ std::int64_t RowCounts::of(const Cell& cell, std::optional<std::int64_t> part) {
 std::int64_t RowCounts::count(std::size_t split, double fraction, std::optional<std::int64_t> part) {
   const Split& own = plan_.splits[split];
   if (fraction >= 1 && !part) return own.facts.info.size;
-  if (isolation_ != nullptr && isolation_->covers(own.plugin)) {
+  if (is_isolated(isolation_, own.plugin)) {
     exact_ = false;
     const double share = fraction * (part ? plan_.selection->share_kept() : 1);
     return static_cast<std::int64_t>(share * static_cast<double>(own.facts.info.size));

@@ -9,12 +9,14 @@ database and cache.
 import array
 import os
 import random
-import struct
 import sys
 import tempfile
 import time
 
 from bench import Bench, rows
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
+from npy_file import write_npy
 
 MATRIX = """[matrix]
 name = "kills"
@@ -34,13 +36,6 @@ lr = [{lr}]
 """
 RATES = 100
 FLAT = 1.15  # what counts as the same memory; allocators keep what they had
-
-
-def write_npy(path, kind, shape, values):
-    head = str({"descr": kind, "fortran_order": False, "shape": shape}).encode()
-    head += b" " * (63 - (10 + len(head)) % 64) + b"\n"
-    with open(path, "wb") as out:
-        out.write(b"\x93NUMPY\x01\x00" + struct.pack("<H", len(head)) + head + values.tobytes())
 
 
 def write_data(folder, rng):

@@ -18,6 +18,9 @@ import sys
 import tempfile
 import time
 
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
+from npy_file import write_npy
+
 TUNERS = ["linear-probe", "mlp", "nmtune official", "nmtune paper", "nmtune covariance"]
 TRAINED = {
     "seeds": [0, 1, 2],
@@ -36,13 +39,6 @@ STACKS = ["", "1", "2", "3", "5", "16"]
 
 def listed(values):
     return "[" + ", ".join(str(v) for v in values) + "]"
-
-
-def write_npy(file, kind, shape, values):
-    header = repr({"descr": kind, "fortran_order": False, "shape": shape}).encode()
-    header += b" " * (63 - (10 + len(header)) % 64) + b"\n"
-    with open(file, "wb") as out:
-        out.write(b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header + values.tobytes())
 
 
 def write_features(folder):

@@ -24,6 +24,16 @@ class MergeTest : public ResultsTest {
     store.write_noise(run, {"c-" + name, "resnet-tiny", "procedural", "symmetric", 0.1, 0, 0.09, ""});
     store.write_noise(run, {"shared", "resnet-tiny", "procedural", "symmetric", 0.1, 0, 0.09, ""});
   }
+  // A run of matrix quick, whose plan is `plan`, that does one of the planned cells.
+  void run_plan(const std::string& name, const std::string& plan, const std::vector<std::string>& planned,
+                const CellRecord& computed) {
+    Store store = Store::open(file(name));
+    RunRecord run = run_record();
+    run.matrix_json = plan;
+    const auto id = store.begin_run(run);
+    store.set_newest_plan("quick", planned);
+    store.write_cell(id, computed);
+  }
   MergeResult merge(const std::vector<std::string>& inputs) {
     std::vector<std::filesystem::path> files;
     for (const std::string& name : inputs) files.push_back(file(name));
@@ -109,14 +119,9 @@ TEST_F(MergeTest, InputThatGrewBringsItsNews) {
 TEST_F(MergeTest, ShardsOfANewerPlanKeepTheirEarlierCells) {
   const auto run_shard = [&](const std::string& name, std::int64_t seeds, const CellRecord& computed) {
     std::this_thread::sleep_for(std::chrono::milliseconds(3));
-    Store store = Store::open(file(name));
-    RunRecord run = run_record();
-    run.matrix_json = fmt::format(R"({{"seeds":{}}})", seeds);
-    const auto id = store.begin_run(run);
     std::vector<std::string> planned;
     for (std::int64_t seed = 0; seed < seeds; ++seed) planned.push_back(cell(seed, 0).cell_id);
-    store.set_newest_plan("quick", planned);
-    store.write_cell(id, computed);
+    run_plan(name, fmt::format(R"({{"seeds":{}}})", seeds), planned, computed);
   };
   run_shard("b.sqlite", 2, cell(0, 0.5));
   run_shard("c.sqlite", 2, cell(1, 0.5));
@@ -131,19 +136,14 @@ TEST_F(MergeTest, ShardsOfANewerPlanKeepTheirEarlierCells) {
 // The run of the first plan starts tomorrow, by a clock that is then set right; that of the second one follows. In
 // between a shard began elsewhere with the first plan.
 TEST_F(MergeTest, AClockThatWasSetBackMakesNoPlanTheNewerOne) {
-  const auto run_plan = [&](const std::string& name, const char* plan, const CellRecord& computed) {
-    Store store = Store::open(file(name));
-    RunRecord run = run_record();
-    run.matrix_json = plan;
-    const auto id = store.begin_run(run);
-    store.set_newest_plan("quick", std::vector{computed.cell_id});
-    store.write_cell(id, computed);
+  const auto run_cell = [&](const std::string& name, const char* plan, const CellRecord& computed) {
+    run_plan(name, plan, {computed.cell_id}, computed);
   };
-  run_plan("b.sqlite", "{\"first\":1}", cell(0, 0.5));
+  run_cell("b.sqlite", "{\"first\":1}", cell(0, 0.5));
   SQLite::Database(file("b.sqlite").string(), SQLite::OPEN_READWRITE)
       .exec("UPDATE runs SET started_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now', '+1 day')");
-  run_plan("c.sqlite", "{\"first\":1}", cell(0, 0.5));
-  run_plan("b.sqlite", "{\"second\":1}", cell(1, 0.6));
+  run_cell("c.sqlite", "{\"first\":1}", cell(0, 0.5));
+  run_cell("b.sqlite", "{\"second\":1}", cell(1, 0.6));
   for (const char* first : {"b.sqlite", "c.sqlite"}) {
     SCOPED_TRACE(first);
     std::filesystem::remove(file("out.sqlite"));
