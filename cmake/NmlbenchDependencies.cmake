@@ -2,7 +2,7 @@
 # another.
 include(NmlbenchTorch)
 find_package(OpenMP REQUIRED)
-find_package(Boost 1.74 REQUIRED COMPONENTS filesystem)
+find_package(Boost 1.74 REQUIRED CONFIG COMPONENTS filesystem)
 find_package(tomlplusplus REQUIRED)
 find_package(SQLite3 REQUIRED)
 find_package(SQLiteCpp REQUIRED)

@@ -22,6 +22,10 @@ add_library(nmlbench_pch OBJECT ${CMAKE_BINARY_DIR}/pch.cpp)
 target_link_libraries(nmlbench_pch PUBLIC nmlbench_options nmlbench_torch)
 target_precompile_headers(nmlbench_pch PRIVATE ${CMAKE_SOURCE_DIR}/harness/include/nmlbench/torch.h)
 
+# For sources that define a torch::autograd::Function: in LibTorch's custom_function.h GCC 14 sees vector<bool>::reserve()
+# copy out of bounds, which it does not (GCC bug 110498).
+set(NMLBENCH_AUTOGRAD_FUNCTION_OPTIONS -Wno-array-bounds -Wno-stringop-overflow)
+
 # Compiles the sources of a target several at a time, up to eight of one folder: the templates they instantiate weigh more
 # than the code itself. Names in anonymous namespaces have to differ within a folder. Not for sources that set compiler
 # options of their own (kernels for one processor).

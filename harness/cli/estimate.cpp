@@ -33,15 +33,14 @@ std::string bytes_text(double bytes) {
 }
 
 // The device whose rates are taken: one kind.
-std::string device_of(const std::vector<MeasuredRates>& measured, const std::string& wanted) {
+std::string device_of(const std::vector<MeasuredRates>& measured, const std::optional<torch::Device>& wanted) {
   std::set<std::string> kinds;
   for (const MeasuredRates& database : measured) {
     for (const MeasuredRate& rate : database.rates) kinds.insert(device_kind(rate.device));
   }
-  if (wanted != "auto") {
-    if (device_kind(wanted) != "cpu" && device_kind(wanted) != "cuda")
-      throw Error(fmt::format("--device {}: expected auto, cpu, cuda or cuda:N", wanted));
-    return kinds.count(device_kind(wanted)) > 0 ? device_kind(wanted) : "";
+  if (wanted) {
+    const std::string kind = device_kind(wanted->str());
+    return kinds.count(kind) > 0 ? kind : "";
   }
   if (kinds.size() > 1)
     throw Error(
@@ -146,7 +145,7 @@ std::string StageEstimate::source() const {
 }
 
 Estimate estimate(const Plan& plan, Demand demand, const std::vector<MeasuredRates>& measured,
-                  const std::string& device) {
+                  const std::optional<torch::Device>& device) {
   Estimate result;
   result.device = device_of(measured, device);
   std::vector<MeasuredRate> rates;

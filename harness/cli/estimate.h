@@ -43,9 +43,9 @@ struct Estimate {
   std::int64_t measured_cells = 0;  // that these are scaled from
 };
 
-// `device`: "cpu" or "cuda", of which rates are wanted; "auto": whichever there are. Throws Error where there are both.
+// `device`: of whose kind rates are wanted; nothing: whichever there are. Throws Error where there are several kinds.
 Estimate estimate(const Plan& plan, Demand demand, const std::vector<MeasuredRates>& measured,
-                  const std::string& device);
+                  const std::optional<torch::Device>& device);
 
 // Heads of all shapes as one line where their rate is from one place; JSON has them one by one.
 std::string to_text(const Estimate& estimate);

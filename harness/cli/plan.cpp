@@ -27,13 +27,10 @@ Estimate estimate_of(const PlannedMatrix& planned, const PlanOptions& options, c
     measured.push_back(query_rates(Store::open_read_only(options.db)));
   for (const std::filesystem::path& database : options.rates)
     measured.push_back(query_rates(Store::open_read_only(database)));
-  Isolation::Recipe recipe = planned.recipe;  // a stranger's encoder is asked for its features in a worker
-  recipe.cache = cache.root();
-  recipe.device = "cpu";
-  planned.isolation->plan_with(recipe, planned.plan);
+  start_isolation(planned, cache.root(), "cpu", 1);  // a stranger's encoder is asked for its features in a worker
   const auto wanted = [&known](const Cell& cell) { return known.done.count(cell.id) == 0; };
   return estimate(planned.plan, demand_of(planned.plan, cache, wanted, planned.isolation.get()), measured,
-                  options.matrix.device);
+                  parse_device(options.matrix.device));
 }
 
 int show_plan(const Globals& globals, const PlanOptions& options) {

@@ -129,18 +129,28 @@ std::pair<std::int64_t, std::int64_t> parse_part(const char* option, const std::
   return {index, count};
 }
 
-torch::Device resolve_device(const std::string& text) {
-  if (text == "auto") return torch::cuda::is_available() ? torch::Device(torch::kCUDA, 0) : torch::Device(torch::kCPU);
-  if (text == "cpu") return torch::kCPU;
-  int index = 0;
+std::optional<torch::Device> parse_device(const std::string& text) {
+  if (text == "auto") return std::nullopt;
+  if (text == "cpu") return torch::Device(torch::kCPU);
+  c10::DeviceIndex index = 0;
   const char* end = text.data() + text.size();
-  const bool numbered = text.rfind("cuda:", 0) == 0 && std::from_chars(text.data() + 5, end, index).ptr == end;
-  if (text != "cuda" && !numbered) throw Error(fmt::format("--device {}: expected auto, cpu, cuda or cuda:N", text));
+  if (text != "cuda") {
+    const bool indexed = text.rfind("cuda:", 0) == 0;
+    const auto [past, error] = std::from_chars(text.data() + (indexed ? 5 : 0), end, index);
+    if (!indexed || error != std::errc() || past != end || index < 0)
+      throw Error(fmt::format("--device {}: expected auto, cpu, cuda or cuda:N", text));
+  }
+  return torch::Device(torch::kCUDA, index);
+}
+
+torch::Device resolve_device(const std::string& text) {
+  const std::optional<torch::Device> named = parse_device(text);
+  if (!named) return torch::cuda::is_available() ? torch::Device(torch::kCUDA, 0) : torch::Device(torch::kCPU);
   const auto devices = static_cast<int>(torch::cuda::device_count());
-  if (index >= devices) {
+  if (named->is_cuda() && named->index() >= devices) {
     throw Error(fmt::format("--device {}: this LibTorch sees {} CUDA devices; try --device cpu", text, devices));
   }
-  return {torch::kCUDA, static_cast<c10::DeviceIndex>(index)};
+  return *named;
 }
 
 int resolve_threads(const Globals& globals) {
@@ -180,16 +190,21 @@ void require_runnable(const Plan& plan) {
   throw DataError(obstacle);
 }
 
+void start_isolation(const PlannedMatrix& planned, const std::filesystem::path& cache, const std::string& device,
+                     int threads) {
+  Isolation::Recipe recipe = planned.recipe;
+  recipe.cache = cache;
+  recipe.device = device;
+  recipe.threads = threads;
+  planned.isolation->plan_with(recipe, planned.plan);
+}
+
 EngineOptions engine_options(const Globals& globals, const MatrixOptions& options, const PlannedMatrix& planned) {
   EngineOptions engine;
   engine.device = resolve_device(options.device);
   engine.threads = resolve_threads(globals);
   engine.stop = stop_on_signals();
-  Isolation::Recipe recipe = planned.recipe;
-  recipe.cache = cache_root(globals);
-  recipe.device = engine.device.str();
-  recipe.threads = engine.threads;
-  planned.isolation->plan_with(recipe, planned.plan);
+  start_isolation(planned, cache_root(globals), engine.device.str(), engine.threads);
   engine.isolation = planned.isolation.get();
   return engine;
 }

@@ -12,6 +12,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -57,8 +58,15 @@ std::filesystem::path find_matrix(const std::string& name);
 std::filesystem::path cache_root(const Globals& globals);
 // The I and N of "I/N", 1 <= I <= N. Throws Error, which names the option.
 std::pair<std::int64_t, std::int64_t> parse_part(const char* option, const std::string& text);
+// The device that the words of --device name, here or elsewhere; nothing for "auto". Throws Error.
+std::optional<torch::Device> parse_device(const std::string& text);
+// The same device on this machine. Throws Error where this LibTorch does not see it.
 torch::Device resolve_device(const std::string& text);
 int resolve_threads(const Globals& globals);
+
+// From here on workers can be started, which use this cache, device and number of threads.
+void start_isolation(const PlannedMatrix& planned, const std::filesystem::path& cache, const std::string& device,
+                     int threads);
 
 // Device, threads, the flag that Ctrl-C sets and worker processes, for the engine, which may use them while `planned`
 // lives.

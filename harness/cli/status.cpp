@@ -161,13 +161,14 @@ int show_status(const Globals& globals, const StatusOptions& options) {
   const std::string nobody =
       fmt::format("{}: no such folder; no workers share a run into {}, or what they did is merged",
                   folder.path().string(), options.db.string());
-  if (!shared && status.at("cache").empty()) {
-    throw Error(fmt::format("{}; and nobody is at work in the cache {}", nobody, cache.string()));
-  }
+  const std::string idle = fmt::format("nobody is at work in the cache {}", cache.string());
+  const bool anybody = shared || !status.at("cache").empty();
+  if (!anybody && !fs::exists(options.db)) throw Error(fmt::format("{}; and {}", nobody, idle));
   if (options.as_json) {
     fmt::print("{}\n", status.dump(2));
   } else {
-    fmt::print("{}{}", shared ? text_of_run(status) : nobody + "\n", text_of_cache(status));
+    fmt::print("{}{}{}", shared ? text_of_run(status) : nobody + "\n", text_of_cache(status),
+               anybody ? "" : idle + "\n");
   }
   return kDone;
 }

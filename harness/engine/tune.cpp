@@ -28,9 +28,15 @@ double seconds_since(Clock::time_point begin) {
   return std::chrono::duration<double>(Clock::now() - begin).count();
 }
 
-// The loss curves [E, H] of the heads, into their records; a head whose loss is not finite has failed. `in_epochs`: the
-// tuner trains in epochs; else E is 1 at most.
-void write_curves(const torch::Tensor& loss, bool in_epochs, std::vector<CellRecord>& records) {
+std::string where_it_diverged(const FitReport& report, std::size_t head) {
+  if (!report.first_bad_step.defined()) return "";
+  return fmt::format(", first in step {}", report.first_bad_step[static_cast<std::int64_t>(head)].item<std::int64_t>());
+}
+
+// The loss curves of the heads, into their records; a head whose loss is not finite has failed. `in_epochs`: the tuner
+// trains in epochs; else there is one row at most.
+void write_curves(const FitReport& report, bool in_epochs, std::vector<CellRecord>& records) {
+  const torch::Tensor& loss = report.loss;
   if (loss.dim() != 2 || loss.size(1) != static_cast<std::int64_t>(records.size())) {
     throw Error(fmt::format("bug in the tuner plugin: fit() reports losses {}, expected [epochs, {}]",
                             c10::str(loss.sizes()), records.size()));
@@ -43,11 +49,12 @@ void write_curves(const torch::Tensor& loss, bool in_epochs, std::vector<CellRec
     curve.assign(first, first + epochs);
     const auto bad = std::find_if(curve.begin(), curve.end(), [](float v) { return !std::isfinite(v); });
     if (bad == curve.end()) continue;
-    fail(records[h],
-         {in_epochs
-              ? fmt::format("training diverged: the loss of epoch {} is {}; lower lr", bad - curve.begin() + 1, *bad)
-              : fmt::format("the fit gave no numbers: its training loss is {}; are features finite, and not huge?",
-                            *bad)});
+    fail(
+        records[h],
+        {in_epochs ? fmt::format("training diverged: the loss of epoch {} is {}{}; lower lr", bad - curve.begin() + 1,
+                                 *bad, where_it_diverged(report, h))
+                   : fmt::format("the fit gave no numbers: its training loss is {}; are features finite, and not huge?",
+                                 *bad)});
   }
 }
 
@@ -195,7 +202,7 @@ StackResult StackRunner::run(const Stack& stack) {
   synchronize(context_.device);
   result.timing.fit_seconds = seconds_since(begin);
   result.timing.head_steps = static_cast<double>(report.head_steps);
-  write_curves(report.loss, !resolved.parameter(Role::epochs).empty(), loaded.records);
+  write_curves(report, !resolved.parameter(Role::epochs).empty(), loaded.records);
 
   begin = Clock::now();
   result.timing.samples =

@@ -18,8 +18,7 @@ struct GradientTuner::Cohort {
   std::int64_t steps = 0;            // in all epochs
   torch::Tensor order;               // int64 [units, N], CPU: this epoch's, of views drawn for it
   torch::Tensor second;              // the same rows in another view, for pairs
-  torch::Tensor loss_sum;            // float64 [heads]: of this epoch so far, over rows
-  std::int64_t rows_seen = 0;
+  torch::Tensor losses;              // float32 [steps_per_epoch, heads]: of this epoch's steps
 
   std::int64_t begin_of(std::int64_t step) const { return step % steps_per_epoch * batch; }
   std::int64_t rows_of(std::int64_t step) const { return std::min(batch, rows - begin_of(step)); }
@@ -134,8 +133,8 @@ void GradientTuner::begin_epoch(Cohort& cohort, std::int64_t epoch, const Traini
   }
   cohort.order = torch::stack(orders);
   if (data.pairs()) cohort.second = torch::stack(seconds);
-  cohort.loss_sum = torch::zeros({cohort.units * shape_.heads_per_unit}, torch::dtype(torch::kFloat64).device(device_));
-  cohort.rows_seen = 0;
+  cohort.losses = torch::empty({cohort.steps_per_epoch, cohort.units * shape_.heads_per_unit},
+                               torch::dtype(torch::kFloat32).device(device_));
 }
 
 FitReport GradientTuner::fit(const TrainingSet& data, const Context& context) {
@@ -143,6 +142,7 @@ FitReport GradientTuner::fit(const TrainingSet& data, const Context& context) {
   std::vector<Cohort> cohorts = make_cohorts(data);
   FitReport report;
   report.loss = torch::empty({params_.integer("epochs"), shape_.heads()}, torch::kFloat32);
+  report.first_bad_step = torch::zeros({shape_.heads()}, torch::kInt64);
   const auto at_work = [&](std::size_t c, std::int64_t step) { return c < cohorts.size() && cohorts[c].steps > step; };
   for (std::int64_t step = 0; at_work(0, step); ++step) {
     context.check_stop();
@@ -157,11 +157,8 @@ FitReport GradientTuner::fit(const TrainingSet& data, const Context& context) {
       step_together(cohorts, first, last, step, data);
       report.head_steps += window_.heads();
     }
-    for (Cohort& cohort : cohorts) {
-      if (step >= cohort.steps || !cohort.ends_epoch(step)) continue;
-      report.loss[step / cohort.steps_per_epoch]
-          .narrow(0, cohort.first_unit * shape_.heads_per_unit, cohort.loss_sum.size(0))
-          .copy_(cohort.loss_sum / static_cast<double>(cohort.rows_seen));
+    for (const Cohort& cohort : cohorts) {
+      if (step < cohort.steps && cohort.ends_epoch(step)) end_epoch(cohort, step / cohort.steps_per_epoch, report);
     }
   }
   return report;
@@ -185,9 +182,29 @@ void GradientTuner::step_together(std::vector<Cohort>& cohorts, std::size_t firs
   for (std::size_t c = first; c < last; ++c) {
     Cohort& cohort = cohorts[c];
     const torch::Tensor own = losses.narrow(0, (cohort.first_unit - first_unit) * g, cohort.units * g);
-    cohort.loss_sum.add_(own, static_cast<double>(rows));
-    cohort.rows_seen += rows;
+    cohort.losses[step % cohort.steps_per_epoch].copy_(own);
   }
+}
+
+// The mean over rows, added up step by step: its rounding does not depend on how many heads there are.
+void GradientTuner::end_epoch(const Cohort& cohort, std::int64_t epoch, FitReport& report) const {
+  const torch::Tensor losses = cohort.losses.to(torch::kCPU);
+  torch::Tensor sum = torch::zeros({losses.size(1)}, torch::kFloat64);
+  std::int64_t rows = 0;
+  for (std::int64_t step = 0; step < losses.size(0); ++step) {
+    sum.add_(losses[step], static_cast<double>(cohort.rows_of(step)));
+    rows += cohort.rows_of(step);
+  }
+  const auto own = [&](const torch::Tensor& heads) {
+    return heads.narrow(0, cohort.first_unit * shape_.heads_per_unit, losses.size(1));
+  };
+  const torch::Tensor mean = sum / static_cast<double>(rows);
+  own(report.loss[epoch]).copy_(mean);
+  torch::Tensor first_bad_step = own(report.first_bad_step);
+  const torch::Tensor fell_ill = torch::isfinite(mean).logical_not() & (first_bad_step == 0);
+  if (!fell_ill.any().item<bool>()) return;
+  const torch::Tensor step = torch::isfinite(losses).logical_not().to(torch::kInt64).argmax(0) + 1;
+  first_bad_step.copy_(torch::where(fell_ill, step, first_bad_step));
 }
 
 void GradientTuner::open_window(std::int64_t first_unit, std::int64_t units) {

@@ -171,6 +171,11 @@ TEST_F(Estimates, TellDevicesApart) {
   const Finished text = run(scratch_, {"plan", "m.toml", "--estimate", "--rates", "gpu.sqlite"});
   EXPECT_THAT(text.out, AllOf(HasSubstr("GPU-h"), HasSubstr("by rates of cuda (a GPU)")));
   EXPECT_EQ(run(scratch_, {"plan", "m.toml", "--rates", "gpu.sqlite"}).status, 2);
+  for (const char* device : {"cuda:x", "cuda:", "cuda:-1", "cuda:99999999999", "gpu"}) {
+    const Finished wrong = run(scratch_, {"plan", "m.toml", "--estimate", "--device", device});
+    EXPECT_EQ(wrong.status, 2) << device;
+    EXPECT_THAT(wrong.err, HasSubstr("expected auto, cpu, cuda or cuda:N")) << device;
+  }
 }
 
 }  // namespace

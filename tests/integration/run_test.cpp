@@ -322,8 +322,7 @@ TEST(Run, FailFastStops) {
 TEST(Run, DivergingTrainingIsAFailedCell) {
   const Scratch scratch;
   scratch.write("tiny.toml", kTiny);
-  const Finished finished =
-      run(scratch, {"run", "tiny.toml", "--set", "tuner[1].lr=1000", "--set", "pretrain.optim.lr=1000"});
+  const Finished finished = run(scratch, {"run", "tiny.toml", "--set", "pretrain.optim.lr=1000"});
   EXPECT_EQ(finished.status, 1) << finished.err;
   EXPECT_THAT(finished.err,
               ::testing::ContainsRegex(

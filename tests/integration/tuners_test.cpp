@@ -63,6 +63,22 @@ TEST_F(Tuners, LearnAndSayHowWellTheyFit) {
   EXPECT_EQ(count(db, "SELECT count(*) FROM curves"), (3 + 1) * 2 * 2);
 }
 
+TEST_F(Tuners, OfOneStackTheSickHeadAloneFailsAndSaysWhere) {
+  std::string matrix = kEveryOne;
+  matrix.resize(matrix.find("[[tuner]]"));
+  // a step multiplies the weights by -999
+  matrix += "[[tuner]]\nplugin = \"linear-probe\"\nepochs = 20\nlr = [0.1, 1000.0]\nweight_decay = 1.0\n";
+  scratch_.write("sick.toml", matrix);
+  const Finished finished = run(scratch_, {"run", "sick.toml"});
+  EXPECT_EQ(finished.status, 1);
+  EXPECT_THAT(finished.err,
+              ::testing::ContainsRegex(
+                  "training diverged: the loss of epoch [0-9]+ is -?(nan|inf), first in step [1-4]; lower lr"));
+  const auto db = scratch_ / "nmlbench.sqlite";
+  EXPECT_EQ(count(db, "SELECT count(*) FROM v_cells WHERE status = 'done'"), 4);
+  EXPECT_EQ(count(db, "SELECT count(*) FROM v_cells WHERE status = 'failed'"), 4);
+}
+
 TEST_F(Tuners, AreTheSameInEveryStack) {
   for (const char* heads : {"1", "16"}) {
     const std::string name = heads;

@@ -87,6 +87,7 @@ class NMLBENCH_EXPORT GradientTuner : public Tuner {
   void begin_epoch(Cohort& cohort, std::int64_t epoch, const TrainingSet& data) const;
   void step_together(std::vector<Cohort>& cohorts, std::size_t first, std::size_t last, std::int64_t step,
                      const TrainingSet& data);
+  void end_epoch(const Cohort& cohort, std::int64_t epoch, FitReport& report) const;
   void open_window(std::int64_t first_unit, std::int64_t units);
   double schedule_factor(std::int64_t step, std::int64_t total) const;
   torch::Tensor values_of_heads(std::string_view name) const;       // float32 [H], CPU

@@ -23,7 +23,7 @@
 namespace nmlbench {
 
 // Raised whenever a header in this folder changes what plugins compile against. Must match exactly.
-inline constexpr std::uint32_t kAbiVersion = 11;
+inline constexpr std::uint32_t kAbiVersion = 12;
 inline constexpr char kMagic[8] = {'n', 'm', 'l', 'b', 'p', 'l', 'u', 'g'};
 
 #define NMLBENCH_TEXT_(x) #x

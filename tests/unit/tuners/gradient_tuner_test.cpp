@@ -3,6 +3,8 @@
 #include "tuners/linear_probe.h"
 #include "tuners/nmtune.h"
 
+#include <limits>
+
 #include <gtest/gtest.h>
 #include <torch/autograd.h>
 #include <torch/nn.h>
@@ -242,6 +244,33 @@ TEST(GradientTuner, CosineEndsNearZeroAndConstantDoesNot) {
   };
   EXPECT_LT(last_move("cosine"), 1e-5);
   EXPECT_GT(last_move("constant"), 1e-4);
+}
+
+// Its last head falls ill in its fifth step.
+class FallsIll : public LossOnly {
+ public:
+  using LossOnly::LossOnly;
+
+ protected:
+  Tensor loss(const Minibatch& batch) override {
+    const Tensor healthy = LossOnly::loss(batch);
+    if (step() != 4 || healthy.size(0) == 1) return healthy;
+    return healthy * torch::tensor({1.0F, std::numeric_limits<float>::quiet_NaN()});
+  }
+};
+
+TEST(GradientTuner, ASickHeadNamesItsFirstStepAndLeavesTheOthersAlone) {
+  const Params params = params_of("linear-probe", {{"epochs", std::int64_t{3}}, {"batch_size", std::int64_t{32}}});
+  const auto blobs = testing::make_blobs(1, 90, 6, 3, 0.8);  // three steps an epoch
+  const auto fit = [&](std::int64_t heads) {
+    FallsIll tuner(params);
+    tuner.init({1, heads, 6, 3}, heads_of(params, heads), torch::kCPU);
+    return tuner.fit(testing::rows_of({blobs}, heads, 3), Context{});
+  };
+  const FitReport both = fit(2);
+  EXPECT_TRUE(torch::equal(both.first_bad_step, torch::tensor({0, 2}, torch::kInt64)));
+  EXPECT_TRUE(torch::equal(torch::isfinite(both.loss.select(1, 1)), torch::tensor({true, false, false})));
+  EXPECT_TRUE(torch::equal(both.loss.narrow(1, 0, 1), fit(1).loss));
 }
 
 // Remembers which rows were asked for; every sample is its own number and the view it is seen in.
