@@ -75,9 +75,10 @@ struct FitReport {
   // the fitted heads on their training rows, or none (E = 0) where that would say nothing. A head with a number that is
   // not finite has failed.
   torch::Tensor loss;
-  // int64 [H], CPU, or undefined where it is not known: the step, from 1, that had the first such number of its epoch.
-  torch::Tensor first_bad_step;
   std::int64_t head_steps = 0;  // optimisation steps, summed over heads
+  // int64 [H], CPU, or undefined where it is not known: the step of its epoch, from 1, in which a head's loss was first
+  // not finite; 0 where it never was.
+  torch::Tensor first_bad_step = {};
 };
 
 struct Prediction {
