@@ -18,6 +18,13 @@ int merge(const MergeOptions& options) {
   const MergeResult result =
       options.inputs.empty() ? WorkerFolder(options.out).merge() : merge_databases(options.out, options.inputs);
   report_conflicts(result);
+  for (const auto& [matrix, cells] : result.superseded) {
+    spdlog::warn(
+        "{}: the databases have different plans of it (other seeds, say), of which the newest counts: boards leave out "
+        "{} cells that it lacks (--all shows them); to have them all, run the matrix with all of it once, which "
+        "computes nothing again",
+        matrix, cells);
+  }
   fmt::print("{}: {} cells added, {} failed cells replaced, {} identical, {} in conflict\n", options.out.string(),
              result.added, result.replaced, result.identical, result.conflicts.size());
   return result.conflicts.empty() ? kDone : kSomeCellsFailed;

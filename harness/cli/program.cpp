@@ -62,7 +62,7 @@ void set_up_logging(const Globals& globals) {
 void reject_unknown_verb(const CLI::App& app, int argc, char** argv) {
   if (argc < 2 || argv[1][0] == '-') return;
   std::vector<std::string> verbs;
-  for (const CLI::App* verb : app.get_subcommands([](const CLI::App*) { return true; }))
+  for (const CLI::App* verb : app.get_subcommands([](const CLI::App* one) { return !one->get_group().empty(); }))
     verbs.push_back(verb->get_name());
   if (std::find(verbs.begin(), verbs.end(), argv[1]) != verbs.end()) return;  // something of its own is missing
   throw Error(fmt::format("no verb \"{}\"{}", argv[1], suggestion(argv[1], verbs)));
@@ -73,6 +73,9 @@ int parse_and_act(int argc, char** argv, std::span<const AddVerb> verbs) {
   app.set_version_flag("--version", NMLBENCH_VERSION);
   app.require_subcommand(1);
   app.fallthrough();
+  app.failure_message([](const CLI::App*, const CLI::Error& error) {
+    return fmt::format("nmlbench: error: {}; --help says what there is\n", error.what());
+  });
 
   Globals globals;
   globals.command_line = join_arguments(argc, argv);

@@ -115,7 +115,10 @@ PlannedMatrix plan_to_run(const Globals& globals, const RunOptions& options, con
   planned.plan.keep_probabilities = options.keep_probabilities;
   require_runnable(planned.plan);
   if (planned.plan.cells.empty() && options.matrix.shard.empty())  // a shard of a small matrix may have none
-    throw Error(fmt::format("matrix {} has no cells; it needs [[task]] and [[tuner]]", planned.plan.matrix));
+    throw Error(fmt::format("matrix {} has no cells; {}", planned.plan.matrix,
+                            planned.plan.tasks.empty() || planned.plan.tuners.empty()
+                                ? "it needs [[task]] and [[tuner]]"
+                                : "[[exclude]] leaves none"));
   return planned;
 }
 

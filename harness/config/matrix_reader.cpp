@@ -54,10 +54,11 @@ std::vector<std::int64_t> read_seeds(TomlTable& matrix) {
   const toml::node& node = matrix.require("seeds", "a list of integers, one replication each");
   if (!node.is_array()) {  // 5 could mean five seeds
     const Value value = to_value(node, matrix.key("seeds"));
+    const bool is_seed = std::holds_alternative<std::int64_t>(value.data);
     throw ConfigError(value.where,
-                      fmt::format("expected a list of seeds, found {0}; for one seed write seeds = [{0}], for "
-                                  "several seeds = [0, 1, 2]",
-                                  value.text()));
+                      fmt::format("expected a list of seeds, found {}; for one seed write seeds = [{}], for several "
+                                  "seeds = [0, 1, 2]",
+                                  value.text(), is_seed ? value.text() : "0"));
   }
   std::vector<std::int64_t> seeds;
   for (const Value& value : matrix.list("seeds", "a list of integers, one replication each")) {

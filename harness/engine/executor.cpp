@@ -5,6 +5,7 @@
 #include "engine/fine_tune_job.h"
 #include "engine/isolation.h"
 #include "engine/needed_features.h"
+#include "engine/overlap.h"
 #include "engine/packer.h"
 #include "engine/process.h"
 #include "engine/selection.h"
@@ -37,6 +38,7 @@ class Executor {
         features_(plan_, options, cache, sink, progress),
         packer_(options, cache),
         selector_(plan, cache, options.device, options.reuse_choices),
+        overlaps_(plan_, cache),
         labels_([this](const Plan& of, std::size_t cell) {
           return options_.isolation != nullptr ? options_.isolation->task_labels(of, cell)
                                                : draw_task_labels(of, of.cells[cell]);
@@ -73,6 +75,7 @@ class Executor {
     }
     if (!give_up()) features_.require(encodings_of({&cells, &trials}));
     fail_unencoded();
+    overlaps_.look_at(pending_);
     for (Work* work : {&cells, &trials}) drop_unencoded(*work);
     if (!give_up()) run_stacks(trials, "select", [&](StackResult& result) { take_trials(result.cells); });
     if (!give_up()) cells.add(packer_.pack(plan_, decide_cells(/*moving_encoders=*/false)));
@@ -351,6 +354,7 @@ class Executor {
   NeededFeatures features_;
   Packer packer_;
   Selector selector_;
+  OverlapWarnings overlaps_;
   Context context_;
   RawSpectra raw_;
   TaskLabelTable labels_;

@@ -76,15 +76,13 @@ json canonical(const Plan& plan, const MatrixSpec& spec) {
       {"tasks", std::move(tasks)},
       {"tuners", std::move(tuners)},
       {"encode", {{"precision", name_of(spec.encode.precision)}}},
+      {"cells", plan.cells.size()},  // by which shards, and runs that were stopped, are told from the whole
       {"analysis", {{"center", spec.analysis.center_rows ? "row" : "column"}, {"max_rows", spec.analysis.max_rows}}}};
   if (!plan.grids.empty()) {
     all["selection"] = json::parse(plan.selection->canonical);
     for (const Grid& grid : plan.grids) all["grids"].push_back(grid.candidates);
   }
-  if (spec.stop) {
-    all["stop"] = json::parse(to_json(spec.stop->rule));
-    all["cells"] = plan.cells.size();  // by which shards are told from the whole
-  }
+  if (spec.stop) all["stop"] = json::parse(to_json(spec.stop->rule));
   return all;
 }
 

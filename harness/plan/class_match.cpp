@@ -60,6 +60,19 @@ std::optional<std::pair<Names, Names>> comparable(const SplitInfo& train, const 
 
 }  // namespace
 
+namespace {
+
+// Where numbers are all there is, they mean the same classes in both.
+std::string labels_beyond(const Split& train, const Split& test) {
+  if (test.facts.info.classes <= train.facts.info.classes) return "";
+  return fmt::format(
+      "{}: {} has labels up to {}, and the training split {} has {} classes only; give it all classes, or leave what "
+      "it lacks out of the test set",
+      test.plugin.where.text(), data_of(test), test.facts.info.classes - 1, data_of(train), train.facts.info.classes);
+}
+
+}  // namespace
+
 std::string data_of(const Split& split) {
   for (std::uint64_t i = 0; split.plugin.entry != nullptr && i < split.plugin.entry->param_count; ++i) {
     const ParamSpec& spec = split.plugin.entry->params[i];
@@ -75,7 +88,10 @@ ClassMatch match_classes(const Split& train, const Split& test) {
   if (!train.facts.error.empty() || !test.facts.error.empty() || !test.facts.info.training_classes.empty())
     return match;
   const auto names = comparable(train.facts.info, test.facts.info);
-  if (!names) return match;
+  if (!names) {
+    match.obstacle = labels_beyond(train, test);
+    return match;
+  }
   const auto& [train_names, test_names] = *names;
   std::map<std::string, std::int64_t> position;
   for (const std::string& name : train_names) position.emplace(name, static_cast<std::int64_t>(position.size()));

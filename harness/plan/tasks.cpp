@@ -136,23 +136,49 @@ const std::string& TaskMaker::params_of(const TaskSpec& spec, const Task& task) 
   return known->second = params.dump();
 }
 
-// Levels that are stated and whose features are one file would be one encoder's under several names.
+// Levels that are stated and whose features are one file would be one encoder's under several names; and a head that is
+// tested on another encoder's features than it was trained on has a score that means nothing.
 void TaskMaker::reject_features_of_two(std::size_t task, std::size_t checkpoint) {
-  const Checkpoint& own = plan_.checkpoints[checkpoint];
   const Split& train = plan_.splits[plan_.tasks[task].train];
-  if (!own.stated || !train.facts.error.empty()) return;
-  const auto [other, is_new] = stated_of_features_.try_emplace(
-      {plan_.tasks[task].spec, own.encoder.identity(), inspector_.files(own.encoder), train.facts.digest}, checkpoint);
-  const Checkpoint& before = plan_.checkpoints[other->second];
-  const bool both_clean = own.noise_ratio() == 0.0 && before.noise_ratio() == 0.0 &&
-                          own.encoder_name() == before.encoder_name() && own.stated->dataset == before.stated->dataset;
-  // one checkpoint comes here once for each of its readouts
-  if (is_new || other->second == checkpoint || (both_clean && own.seed == before.seed)) return;
-  throw ConfigError(train.plugin.where,
-                    fmt::format("task \"{}\" has the same training features for {} and for {}; name what differs in "
-                                "the path, as in x = \"cars_{{encoder}}_n{{noise_ratio}}_s{{seed}}.npy\", or put right "
-                                "the file",
-                                plan_.tasks[task].name, stated_name(before), stated_name(own)));
+  if (!plan_.checkpoints[checkpoint].stated || !train.facts.error.empty()) return;
+  const Owner own{checkpoint, train.facts.digest};
+  const Owner before = first_owner(task, "", train, own);
+  if (before.checkpoint != checkpoint && !are_one_clean(before.checkpoint, checkpoint))
+    reject_features(task, train, "training features", before.checkpoint, checkpoint);
+  for (const TestSet& test : plan_.tasks[task].tests) {
+    const Split& split = plan_.splits[test.split];
+    if (!split.facts.error.empty() || split.facts.info.kind != SampleKind::feature) continue;
+    const Owner tested = first_owner(task, test.name, split, own);
+    if (tested.trained_on != own.trained_on)
+      reject_features(task, split, fmt::format("features of test set \"{}\"", test.name), tested.checkpoint,
+                      checkpoint);
+  }
+}
+
+// The first checkpoint for which a split of a task, "" or the name of a test set, was this one.
+TaskMaker::Owner TaskMaker::first_owner(std::size_t task, const std::string& part, const Split& split,
+                                        const Owner& own) {
+  const ResolvedPlugin& encoder = plan_.checkpoints[own.checkpoint].encoder;
+  return stated_of_features_
+      .try_emplace({plan_.tasks[task].spec, part, encoder.identity(), inspector_.files(encoder), split.facts.digest},
+                   own)
+      .first->second;
+}
+
+// Without noise, the encoders of two noise models may be one.
+bool TaskMaker::are_one_clean(std::size_t a, std::size_t b) const {
+  const Checkpoint &one = plan_.checkpoints[a], &other = plan_.checkpoints[b];
+  return one.noise_ratio() == 0.0 && other.noise_ratio() == 0.0 && one.encoder_name() == other.encoder_name() &&
+         one.stated->dataset == other.stated->dataset && one.seed == other.seed;
+}
+
+void TaskMaker::reject_features(std::size_t task, const Split& split, const std::string& what, std::size_t before,
+                                std::size_t checkpoint) const {
+  throw ConfigError(split.plugin.where,
+                    fmt::format("task \"{}\" has the same {} for {} and for {}; name what differs in the path, as in "
+                                "x = \"cars_{{encoder}}_n{{noise_ratio}}_s{{seed}}.npy\", or put right the file",
+                                plan_.tasks[task].name, what, stated_name(plan_.checkpoints[before]),
+                                stated_name(plan_.checkpoints[checkpoint])));
 }
 
 }  // namespace nmlbench

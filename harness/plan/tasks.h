@@ -22,7 +22,7 @@ class TaskMaker {
       : spec_(spec), inspector_(inspector), splits_(splits), preprocessing_(preprocessing), plan_(plan) {}
 
   // Which of Plan::tasks MatrixSpec::tasks[spec] is under a checkpoint of the plan. Throws ConfigError when its paths
-  // name what is not known of the checkpoint, and when levels of noise that are stated have the same training features.
+  // name what is not known of the checkpoint, and when levels of noise that are stated have the same features.
   std::size_t at(std::size_t spec, std::size_t checkpoint);
 
  private:
@@ -32,7 +32,16 @@ class TaskMaker {
   void add_tests(const TaskSpec& spec, const Checkpoint& checkpoint, Task& task);
   std::size_t split_of(const PluginRef& data, const TaskSpec& spec, const Checkpoint& checkpoint);
   const std::string& params_of(const TaskSpec& spec, const Task& task);
+  // A checkpoint with noise that is stated, and the digest of the features that heads are trained on.
+  struct Owner {
+    std::size_t checkpoint = 0;
+    std::string trained_on;
+  };
   void reject_features_of_two(std::size_t task, std::size_t checkpoint);
+  Owner first_owner(std::size_t task, const std::string& part, const Split& split, const Owner& own);
+  bool are_one_clean(std::size_t a, std::size_t b) const;
+  [[noreturn]] void reject_features(std::size_t task, const Split& split, const std::string& what, std::size_t before,
+                                    std::size_t checkpoint) const;
 
   const MatrixSpec& spec_;
   const Inspector& inspector_;
@@ -42,8 +51,8 @@ class TaskMaker {
   std::map<std::pair<std::size_t, std::string>, std::size_t> shared_;  // by spec and what the encoder adds to its data
   // Task::params by spec and names of the test sets: the same under all checkpoints whose coordinates paths name
   std::map<std::vector<std::string>, std::string> params_;
-  // task's spec, encoder and the files of its weights, digest of the training features -> checkpoint
-  std::map<std::tuple<std::size_t, std::string, std::string, std::string>, std::size_t> stated_of_features_;
+  // task's spec, "" or the name of a test set, encoder and the files of its weights, digest of the features
+  std::map<std::tuple<std::size_t, std::string, std::string, std::string, std::string>, Owner> stated_of_features_;
 };
 
 }  // namespace nmlbench

@@ -55,6 +55,17 @@ void choose_setting(const Observations& data, BaselineChoice& choice, const std:
                           fmt::join(labels, " | ")));
 }
 
+// Of two cells that share everything that a baseline is paired by, which column tells them apart.
+std::string how_to_choose(const Observations& data, const Observation& a, const Observation& b) {
+  for (std::size_t i = 0; i < kFieldCount; ++i) {
+    const Field field(i);
+    if (field.column().use != Use::axis || data.id(a, field) == data.id(b, field)) continue;
+    return fmt::format("; they differ in {}: choose one with --where {}={}", data.name(field), data.name(field),
+                       data.text(a, field));
+  }
+  return "; choose one with --where";
+}
+
 }  // namespace
 
 bool BaselineChoice::matches(const Observations& data, const Labels& labels, const Observation& row) const {
@@ -96,9 +107,9 @@ Baseline::Baseline(const Observations& data, const std::vector<Field>& grouped, 
     const auto [pair, is_new] = values_.try_emplace(pairs_(row), row);
     if (is_new || pair->second.value == row.value)
       continue;  // clean pre-training is the same whatever model corrupted nothing
-    throw Error(fmt::format("{} {}: it has two cells of task {}, seed {} on test set {}; choose one with --where",
-                            asked, text, data.text(row, Field::task), data.text(row, Field::seed),
-                            data.text(row, Field::test_set)));
+    throw Error(fmt::format("{} {}: it has two cells of task {}, seed {} on test set {}{}", asked, text,
+                            data.text(row, Field::task), data.text(row, Field::seed), data.text(row, Field::test_set),
+                            how_to_choose(data, pair->second, row)));
   }
 }
 

@@ -31,7 +31,7 @@ class ClaimCells {
  public:
   ClaimCells(const Store& store, LeaderboardQuery query, const Claim& claim)
       : claim_(claim), asked_(fmt::format("claim \"{}\":", claim.text)), data_(load(store, std::move(query))) {
-    if (compares_tuners()) keep_level();
+    keep_level();
     labels_.emplace(data_);
     if (!claim_.tuner.empty()) tuner_ = parse_baseline(data_, claim_.tuner, asked_);
     baseline_.emplace(data_, std::vector{compares_tuners() ? Field::tuner : Field::noise_ratio},
@@ -65,6 +65,7 @@ class ClaimCells {
     return select_observations(store, query);
   }
 
+  // Tuners are compared at the level that is claimed; noise is held against the clean level, which stays.
   void keep_level() {
     if (!claim_.ratio) return;
     const std::vector<std::string> there = data_.distinct(Field::noise_ratio);
@@ -72,10 +73,12 @@ class ClaimCells {
       return *claim_.ratio == 0.0 ? !is_clean(data_, row)
                                   : !is_ratio(data_.number(row, Field::noise_ratio), *claim_.ratio);
     };
+    if (std::all_of(data_.rows.begin(), data_.rows.end(), other_level) &&
+        std::all_of(data_.failed.begin(), data_.failed.end(), other_level))
+      throw Error(fmt::format("{} no cells have this noise ratio; there are {}", asked_, fmt::join(there, ", ")));
+    if (!compares_tuners()) return;
     std::erase_if(data_.rows, other_level);
     std::erase_if(data_.failed, other_level);
-    if (data_.rows.empty() && data_.failed.empty())
-      throw Error(fmt::format("{} no cells have this noise ratio; there are {}", asked_, fmt::join(there, ", ")));
   }
 
   bool is_of_tuner(const Observation& row) const { return !tuner_ || tuner_->matches(data_, *labels_, row); }
@@ -185,12 +188,11 @@ std::string only_matrix(const Store& store) {
   return names.empty() ? "" : names.front();
 }
 
-std::size_t missing_cells(const Store& store, const RecordedStop& recorded) {
-  SQLite::Statement statement(store.impl().db, "SELECT count(*) FROM cells WHERE matrix = ? AND NOT superseded");
-  statement.bind(1, recorded.matrix);
-  statement.executeStep();
-  const auto present = static_cast<std::size_t>(statement.getColumn(0).getInt64());
-  return recorded.cells > present ? recorded.cells - present : 0;
+std::size_t missing_cells(const Store& store, const std::string& matrix) {
+  for (const NewestPlan& plan : newest_plans(store)) {
+    if (plan.matrix == matrix) return static_cast<std::size_t>(plan.missing());
+  }
+  return 0;
 }
 
 ClaimsBoard build_board(const Store& store, const ClaimsQuery& query) {
@@ -206,7 +208,7 @@ ClaimsBoard build_board(const Store& store, const ClaimsQuery& query) {
   board.matrices = {cells.matrix};
   board.rule = query.rule;
   board.recorded = query.recorded;
-  if (board.recorded) board.missing = missing_cells(store, *board.recorded);
+  if (board.recorded) board.missing = missing_cells(store, cells.matrix);
   const double level = query.rule.level / static_cast<double>(query.rule.claims.size());
   const double effect = is_percentage(query.rule.metric) ? query.rule.effect / 100.0 : query.rule.effect;
   try {

@@ -65,17 +65,26 @@ std::string what_seeds_vary(const Store& store, const LeaderboardQuery& query) {
                      fmt::join(frozen, ", "));
 }
 
-// How many cells the board leaves out because the newest plan of their matrix does not have them; "" for none.
-std::string what_is_superseded(const Store& store, const LeaderboardQuery& query) {
+// How many cells the board leaves out because the newest plan of their matrix does not have them, and how many of
+// those plans are not here; "" for none. Of the whole database: its filters do not count.
+std::string what_newest_plans_say(const Store& store, const LeaderboardQuery& query) {
   if (query.superseded || query.cells) return "";
+  std::vector<std::string> sentences;
   SQLite::Statement statement(store.impl().db,
                               "SELECT count(*) FROM cells WHERE superseded AND (?1 = '' OR matrix = ?1)");
   statement.bind(1, query.matrix);
   statement.executeStep();
-  const std::int64_t count = statement.getColumn(0).getInt64();
-  if (count == 0) return "";
-  return fmt::format("{} cells that the newest plan of their matrix no longer has are left out; --all shows them.",
-                     count);
+  if (const std::int64_t count = statement.getColumn(0).getInt64(); count > 0)
+    sentences.push_back(fmt::format(
+        "{} cells that the newest plan of their matrix no longer has are left out; --all shows them.", count));
+  for (const NewestPlan& plan : newest_plans(store)) {
+    if ((!query.matrix.empty() && plan.matrix != query.matrix) || plan.missing() == 0) continue;
+    sentences.push_back(
+        fmt::format("{} of the {} cells of the newest plan of {} are not here: run it again, or merge "
+                    "all shards.",
+                    plan.missing(), plan.cells, plan.matrix));
+  }
+  return fmt::format("{}", fmt::join(sentences, " "));
 }
 
 // Of which rows the spectra are that a metric without a direction describes, and how they were centred: both change its
@@ -110,13 +119,28 @@ std::string what_is_unmeasured(const Store& store, const LeaderboardQuery& query
 
 }  // namespace
 
+std::vector<NewestPlan> newest_plans(const Store& store) {
+  SQLite::Statement statement(
+      store.impl().db,
+      "SELECT matrix, coalesce(matrix_json ->> '$.cells', 0), (SELECT count(*) FROM cells c WHERE c.matrix = r.matrix"
+      " AND NOT c.superseded) FROM (SELECT matrix, iif(json_valid(matrix_json), matrix_json, '{}') AS matrix_json,"
+      " row_number() OVER (PARTITION BY matrix ORDER BY started_at DESC, run_id DESC) AS age FROM runs) r"
+      " WHERE age = 1 ORDER BY matrix");
+  std::vector<NewestPlan> plans;
+  while (statement.executeStep()) {
+    plans.push_back(
+        {statement.getColumn(0).getString(), statement.getColumn(1).getInt64(), statement.getColumn(2).getInt64()});
+  }
+  return plans;
+}
+
 void describe(BoardFacts& facts, const Store& store, const LeaderboardQuery& query) {
   facts.metric = query.metric;
   facts.better = better(query.metric);
   facts.kind = query.kind;
   facts.inference = query.inference;
   facts.seeds_vary = what_seeds_vary(store, query);
-  facts.superseded = what_is_superseded(store, query);
+  facts.superseded = what_newest_plans_say(store, query);
   facts.spectra = what_spectra_are_of(store, query.metric);
   facts.unmeasured = what_is_unmeasured(store, query);
 }

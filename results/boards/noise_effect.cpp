@@ -13,6 +13,7 @@
 #include <algorithm>
 #include <limits>
 #include <map>
+#include <set>
 #include <span>
 
 #include <fmt/format.h>
@@ -44,21 +45,36 @@ class SeriesTable {
       if (!rate) continue;  // of an encoder whose noise is not known
       const Level level{&group, *rate};
       levels_[series_(group.example)][*rate > 0.0 ? LevelKey{true, ratio_of(group)} : kClean] = level;
-      if (*rate == 0.0) clean_levels_[clean_(group.example)] = level;
+      if (*rate == 0.0) clean_levels_[clean_(group.example)].push_back(level);
     }
   }
 
-  // In the order of first appearance; only those with a noisy level. Clean levels of another noise model fill in.
+  // In the order of first appearance; only those with a noisy level. The clean level of another noise model fills in
+  // where there is one; of several none is chosen.
   std::vector<Levels> series() {
     std::vector<Levels> result;
     for (auto& [number, levels] : levels_) {
       const Levels::value_type& last = *levels.rbegin();
       if (!last.first.first) continue;
-      const auto clean = clean_levels_.find(clean_(last.second.group->example));
-      if (clean != clean_levels_.end()) levels.try_emplace(kClean, clean->second);
+      const std::vector<Level>& clean = clean_levels_[clean_(last.second.group->example)];
+      if (clean.size() == 1) levels.try_emplace(kClean, clean.front());
+      if (clean.size() > 1 && levels.count(kClean) == 0) without_clean_.insert(noise_of(last.second));
       result.push_back(levels);
     }
     return result;
+  }
+
+  // Noise models for which series() has chosen no clean level: a sentence; "" for none.
+  std::string clean_undecided() const {
+    if (without_clean_.empty()) return "";
+    std::set<std::string> others;
+    for (const auto& [number, clean] : clean_levels_) {
+      for (const Level& level : clean) others.insert(noise_of(level));
+    }
+    return fmt::format(
+        "{}: no clean level, no drop: it has none of its own and there are several, those of {}; choose one with "
+        "--where noise={} --where noise={}.",
+        fmt::join(without_clean_, ", "), fmt::join(others, ", "), *without_clean_.begin(), *others.begin());
   }
 
   static std::vector<Field> without(std::vector<Field> fields, Field field) {
@@ -67,12 +83,42 @@ class SeriesTable {
   }
 
  private:
+  std::string noise_of(const Level& level) const { return data_.text(level.group->example, Field::noise); }
   double ratio_of(const Group& group) const { return data_.number(group.example, Field::noise_ratio).value_or(0.0); }
 
   const Observations& data_;
   KeyIndex series_, clean_;
   std::map<std::uint32_t, Levels> levels_;
-  std::map<std::uint32_t, Level> clean_levels_;
+  std::map<std::uint32_t, std::vector<Level>> clean_levels_;  // one for each noise model that has one
+  std::set<std::string> without_clean_;
+};
+
+// Levels that the same checkpoints have in any series: slopes and drops over others are not comparable.
+class LevelsOfCheckpoints {
+ public:
+  LevelsOfCheckpoints(const Observations& data, const std::vector<Field>& series_fields, const std::vector<Levels>& all)
+      : checkpoints_(data, those_of_checkpoints(series_fields)) {
+    for (const Levels& levels : all) {
+      std::set<LevelKey>& seen = levels_[checkpoints_(levels.rbegin()->second.group->example)];
+      for (const auto& [key, level] : levels) seen.insert(key);
+    }
+  }
+
+  bool are_all_in(const Levels& levels) {
+    return levels.size() == levels_.at(checkpoints_(levels.rbegin()->second.group->example)).size();
+  }
+
+ private:
+  static std::vector<Field> those_of_checkpoints(std::vector<Field> fields) {
+    const std::vector<Field> theirs{
+        Field::matrix,   Field::encoder, Field::encoder_params, Field::pretrain_dataset, field("pretrain_params"),
+        field("recipe"), Field::noise};
+    std::erase_if(fields, [&](Field field) { return !contains(theirs, field); });
+    return fields;
+  }
+
+  KeyIndex checkpoints_;
+  std::map<std::uint32_t, std::set<LevelKey>> levels_;
 };
 
 // Scores of (task, seed) pairs at a level.
@@ -168,11 +214,23 @@ class BaselineSeries {
   }
 
   Curves curves(const Levels& series, std::string_view kind) {
-    const auto found = series_.find((*index_)(series.rbegin()->second.group->example));
-    return found == series_.end() ? Curves{} : curves_of(data_, found->second, kind);
+    const Levels* const own = find(series);
+    return own == nullptr ? Curves{} : curves_of(data_, *own, kind);
+  }
+
+  // Whether it lacks levels that a series has, which is then compared without them.
+  bool lacks_levels_of(const Levels& series) {
+    const Levels* const own = find(series);
+    return own != nullptr &&
+           std::any_of(series.begin(), series.end(), [&](const auto& level) { return own->count(level.first) == 0; });
   }
 
  private:
+  const Levels* find(const Levels& series) {
+    const auto found = series_.find((*index_)(series.rbegin()->second.group->example));
+    return found == series_.end() ? nullptr : &found->second;
+  }
+
   Observations data_;
   Grouping grouping_;
   std::optional<KeyIndex> index_;
@@ -297,6 +355,14 @@ void finish(NoiseEffect& effect) {
   refuse_small_bootstrap(effect.inference, most);
 }
 
+bool has_an_effect(const NoiseEffectRow& row) {
+  return row.id.slope || row.ood.slope || row.id.drop || row.ood.drop;
+}
+
+std::string levels_there(const Observations& data) {
+  return fmt::format("noise_ratio {}", fmt::join(data.distinct(Field::noise_ratio), ", "));
+}
+
 NoiseEffect build_effect(const Store& store, const Observations& data, const LeaderboardQuery& query) {
   const std::vector<Field> fields = series_fields(data, query);
   std::vector<Field> with_ratio = fields;
@@ -317,20 +383,29 @@ NoiseEffect build_effect(const Store& store, const Observations& data, const Lea
     choice = parse_baseline(data, effect.baseline);
     baseline.emplace(data, fields, *choice);
   }
-  for (const Levels& levels : SeriesTable(data, grouping, fields).series()) {
+  SeriesTable table(data, grouping, fields);
+  const std::vector<Levels> all = table.series();
+  effect.clean_undecided = table.clean_undecided();
+  LevelsOfCheckpoints levels_of_checkpoints(data, fields, all);
+  for (const Levels& levels : all) {
     const Group& example = *levels.rbegin()->second.group;
     NoiseEffectRow& row = effect.rows.emplace_back();
     row.key = of_columns.key(example.example, fields);
+    row.complete = levels_of_checkpoints.are_all_in(levels);
     for (const auto& [key, level] : levels) {
       row.rates.push_back(level.rate);
       row.complete = row.complete && complete[static_cast<std::size_t>(level.group - grouping.groups.data())];
     }
     const bool is_baseline = choice && choice->matches(data, labels, example.example);
     BaselineSeries* const other = baseline && !is_baseline ? &*baseline : nullptr;
+    if (other != nullptr && other->lacks_levels_of(levels)) row.complete = false;
     row.id = effect_of(data, levels, "id", other, query);
     row.ood = effect_of(data, levels, "ood", other, query);
   }
   if (effect.rows.empty()) throw Error("no cells with pre-training noise: the effect of noise needs two noise rates");
+  if (std::none_of(effect.rows.begin(), effect.rows.end(), has_an_effect))
+    throw Error(fmt::format("no series has two noise rates, as the effect of noise needs{}; there is {}",
+                            query.where.empty() ? "" : " (--where leaves the others out)", levels_there(data)));
   finish(effect);
   sort_rows(effect, query.sort);
   if (query.top > 0 && effect.rows.size() > query.top) effect.rows.resize(query.top);

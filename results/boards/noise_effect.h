@@ -1,7 +1,8 @@
 // What noise in pre-training costs, and how much of it a tuner saves.
 //
 // A series is one group of cells (a tuner, say) over the levels of one noise model; its value at rate 0 is that of
-// clean pre-training of the same encoder, data and recipe, whatever noise model the clean cells name. With y(r) the
+// clean pre-training of the same encoder, data and recipe, of another noise model where its own has none and only one
+// has (features that are stated may have several). With y(r) the
 // score of a (task, seed) pair at rate r, its mean over test sets, and R the noisy rates:
 //
 //   slope     = 0.1 * the slope of the least-squares line through (r, y(r)): the change of the metric for each 10 % of
@@ -37,14 +38,17 @@ struct NoiseEffectRow {
     std::optional<Difference> drop_difference;
   };
   std::vector<KeyValue> key;  // one value for each group-by column
-  std::vector<double> rates;  // ascending
+  std::vector<double> rates;  // clean, then ascending by the ratios that were asked for
   OfKind id, ood;
-  bool complete = true;  // every level was measured on what every other level of the board was
+  // Every level was measured on what every other level of the board was, and this row and the baseline have every level
+  // that the same checkpoints have in any row.
+  bool complete = true;
 };
 
 // Grouped by noise, not by noise_ratio; the baseline is a tuner.
 struct NoiseEffect : BoardFacts {
   std::vector<NoiseEffectRow> rows;
+  std::string clean_undecided;  // a sentence about series without a clean level though others have several; or ""
 };
 
 // Groups as the leaderboard does. Without a baseline in the query it is linear-probe where there is one. `sort`: id,

@@ -102,11 +102,6 @@ void add_notes_on_rows(std::vector<std::string>& lines, const ClaimsBoard& board
 
 void add_next_step(std::vector<std::string>& lines, const ClaimsBoard& board) {
   if (!board.recorded) return;
-  if (board.missing > 0)
-    lines.push_back(
-        fmt::format("{} of the {} cells of the newest plan are not here: merge all shards, or run again; "
-                    "verdicts are about what is here.",
-                    board.missing, board.recorded->cells));
   if (board.decided()) return;
   const std::size_t enough = least_for_confidence_sequence(board.level_of_each());
   if (static_cast<std::size_t>(board.rule.max_seeds) < enough)

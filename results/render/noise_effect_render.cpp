@@ -166,12 +166,13 @@ std::vector<std::string> notes(const NoiseEffect& effect) {
   }
   lines.push_back(inference_note(effect.inference, tested ? differences : slopes, tested ? "the rows" : ""));
   if (tested && effect.inference.power) lines.push_back(power_note(effect.inference));
-  for (const std::string& line : {effect.chosen_on_test, effect.seeds_vary, effect.spectra, effect.unmeasured,
-                                  effect.superseded, left_out_note(slopes)}) {
+  for (const std::string& line : {effect.clean_undecided, effect.chosen_on_test, effect.seeds_vary, effect.spectra,
+                                  effect.unmeasured, effect.superseded, left_out_note(slopes)}) {
     if (!line.empty()) lines.push_back(line);
   }
   if (std::any_of(effect.rows.begin(), effect.rows.end(), [](const auto& row) { return !row.complete; })) {
-    lines.push_back("* Incomplete: not every ratio was measured on every task, test set and seed.");
+    lines.push_back(
+        "* Incomplete: of this row or the baseline not every ratio was measured on every task, test set and seed.");
   }
   return lines;
 }

@@ -254,10 +254,12 @@ class Attachment {
   SQLite::Database& db_;
 };
 
-void merge_one(SQLite::Database& db, const Store& input, MergeResult& result) {
+// Adds to `others` the matrices of which the two have different plans.
+void merge_one(SQLite::Database& db, const Store& input, MergeResult& result, std::set<std::string>& others) {
   const Attachment attachment(db, input.impl().uri);
   SQLite::Transaction transaction(db, SQLite::TransactionBehavior::IMMEDIATE);
   db.exec(kComparePlans);
+  others.merge(matrices_planned_otherwise(db));
   db.exec(kShared);
   db.exec(kMapRows);
   auto conflicts = find_conflicts(db, input.impl().file);
@@ -277,6 +279,26 @@ void merge_one(SQLite::Database& db, const Store& input, MergeResult& result) {
                           std::make_move_iterator(conflicts.end()));
 }
 
+std::set<std::string> matrices_planned_otherwise(SQLite::Database& db) {
+  SQLite::Statement statement(db, "SELECT matrix FROM temp.plans_differ");
+  std::set<std::string> names;
+  while (statement.executeStep()) names.insert(statement.getColumn(0).getString());
+  return names;
+}
+
+// Batches of seeds that are merged one after the other have plans that differ, and nothing that is superseded.
+std::map<std::string, std::int64_t> superseded_cells(SQLite::Database& db, const std::set<std::string>& matrices) {
+  std::map<std::string, std::int64_t> cells;
+  SQLite::Statement statement(db, "SELECT count(*) FROM cells WHERE matrix = ? AND superseded");
+  for (const std::string& matrix : matrices) {
+    statement.bind(1, matrix);
+    statement.executeStep();
+    if (const std::int64_t count = statement.getColumn(0).getInt64(); count > 0) cells.emplace(matrix, count);
+    statement.reset();
+  }
+  return cells;
+}
+
 void require_distinct(const fs::path& out, const fs::path& input) {
   std::error_code ignored;
   if (!fs::equivalent(out, input, ignored)) return;
@@ -293,10 +315,12 @@ MergeResult merge_databases(const fs::path& out, const std::vector<fs::path>& in
   }
   Store store = Store::open(out);
   MergeResult result;
+  std::set<std::string> others;
   for (const Store& input : stores) {
     const fs::path both = fmt::format("{} (merging {})", out.string(), input.impl().file.string());
-    with_database_errors(both, [&] { merge_one(store.impl().db, input, result); });
+    with_database_errors(both, [&] { merge_one(store.impl().db, input, result, others); });
   }
+  with_database_errors(out, [&] { result.superseded = superseded_cells(store.impl().db, others); });
   return result;
 }
 

@@ -2,7 +2,9 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <filesystem>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -20,6 +22,8 @@ struct MergeResult {
   std::size_t replaced = 0;   // failed cells that gave way to finished ones
   std::size_t identical = 0;  // finished cells that were there already
   std::vector<MergeConflict> conflicts;
+  // Matrices whose plans differ between the databases, with the cells that the newest of them does not have.
+  std::map<std::string, std::int64_t> superseded;
 };
 
 // Adds every input to `out` (created when it is not there), one transaction for each input. The first result of a

@@ -206,14 +206,15 @@ TEST_F(Frozen, ARepairedFileReplacesTheFailedCell) {
   EXPECT_EQ(count(scratch_ / "nmlbench.sqlite", "SELECT count(*) FROM v_results WHERE status = 'failed'"), 0);
 }
 
-TEST_F(Frozen, ATestLabelOutsideTheTrainingClassesFailsTheCell) {
+TEST_F(Frozen, ATestLabelOutsideTheTrainingClassesIsRefusedBeforeAnyTraining) {
   Blobs more = test_;
   more.y = more.y.clone();
   more.y[3] = 7;
   write_blobs(scratch_, "test_", more);
   const Finished finished = run(scratch_, {"run", "frozen.toml"});
-  EXPECT_EQ(finished.status, 1);
-  EXPECT_THAT(finished.err, HasSubstr("has label 7"));
+  EXPECT_EQ(finished.status, 2);
+  EXPECT_THAT(finished.err,
+              AllOf(HasSubstr("frozen.toml:"), HasSubstr("has labels up to 7"), HasSubstr("classes only")));
 }
 
 TEST(Features, OfPixelsAreTheImageItself) {

@@ -163,6 +163,12 @@ TEST_F(StatedTest, MistakesAreNamedWithTheirPlace) {
   EXPECT_THAT(error("noise = \"symmetric\", ", ""), HasSubstr("noise_ratio of no noise"));
   EXPECT_THAT(error("[0, 0.1, 0.3]", "[0, 10, 30]"), HasSubstr("outside [0, 1]"));
   EXPECT_THAT(error("_n{noise_ratio}_s{seed}_train", "_n0.1_s{seed}_train"), HasSubstr("same training features"));
+  // a head of one encoder would be tested on the features of another
+  EXPECT_THAT(error("_n{noise_percent}_s{seed}_test", "_n10_s{seed}_test"),
+              AllOf(HasSubstr("m.toml:"), HasSubstr("same features of test set \"test\""), HasSubstr("0 seed 0"),
+                    HasSubstr("0.1 seed 0")));
+  EXPECT_THAT(error("_n{noise_percent}_s{seed}_test", "_n{noise_percent}_s0_test"),
+              HasSubstr("same features of test set"));
   EXPECT_THAT(error("stated = {", "dataset = { plugin = \"procedural\" }\nstated = {"), HasSubstr("remove one"));
   EXPECT_THAT(error("stated = { encoder", "noise = { plugin = \"symmetric\" }\n#"), HasSubstr("stated = {"));
   EXPECT_THAT(error("stated = { encoder", "#"), HasSubstr("names coordinates of a checkpoint"));

@@ -3,11 +3,15 @@
 #include "support/program.h"
 #include "support/tuning.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
 namespace nmlbench::testing {
 namespace {
+
+using ::testing::HasSubstr;
+using ::testing::Not;
 
 constexpr const char* kEveryOne = R"(
 [matrix]
@@ -77,6 +81,15 @@ TEST_F(Tuners, OfOneStackTheSickHeadAloneFailsAndSaysWhere) {
   const auto db = scratch_ / "nmlbench.sqlite";
   EXPECT_EQ(count(db, "SELECT count(*) FROM v_cells WHERE status = 'done'"), 4);
   EXPECT_EQ(count(db, "SELECT count(*) FROM v_cells WHERE status = 'failed'"), 4);
+}
+
+TEST_F(Tuners, AreToldOfTestSamplesThatAreTrainingSamples) {
+  const Blobs all = make_blobs(3, 400, 12, 3, 0.4);
+  const auto said = [&] { return run(scratch_, {"run", "every.toml"}).err; };
+  EXPECT_THAT(said(), Not(HasSubstr("heads have seen them")));
+  write("test_", {all.x.slice(0, 150), all.y.slice(0, 150)});
+  EXPECT_THAT(said(), HasSubstr("task \"blobs\": 50 of the 250 samples of test set \"test\" have the features of a"));
+  EXPECT_EQ(count(scratch_ / "nmlbench.sqlite", "SELECT count(*) FROM v_log WHERE message LIKE '%50 of the 250%'"), 1);
 }
 
 TEST_F(Tuners, AreTheSameInEveryStack) {

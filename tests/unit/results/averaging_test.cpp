@@ -93,6 +93,18 @@ TEST_F(AveragingTest, WhatCannotBeNamedStopsTheBoard) {
   EXPECT_THAT(error_of([&] { board(); }), AllOf(HasSubstr("task shapes, seed 0"), HasSubstr("cannot be averaged")));
 }
 
+// A run that was stopped leaves a board that looks whole.
+TEST_F(AveragingTest, CellsOfTheNewestPlanThatAreNotHereAreSaid) {
+  add({.seed = 0}, 0.5);
+  EXPECT_THAT(render(board(), TableFormat::table), Not(HasSubstr("not here")));
+  RunRecord planned = run_record();
+  planned.matrix_json = R"({"cells":3})";
+  store_->begin_run(planned);
+  EXPECT_THAT(
+      render(board(), TableFormat::table),
+      HasSubstr("2 of the 3 cells of the newest plan of quick are not here: run it again, or merge all shards."));
+}
+
 TEST_F(AveragingTest, BoardsAnswerForTheNewestPlan) {
   const std::string old_cell = add({.seed = 0}, 0.5), kept = add({.seed = 1}, 0.6);
   const std::string changed = add({.seed = 0}, 0.9, [](CellRecord& cell) { cell.cell_id += "edited"; });

@@ -252,6 +252,7 @@ TEST_F(ClaimsTest, SettingsAreNamedAsBoardsPrintThem) {
   EXPECT_THAT(mistake("mlp > nmtune on id"), AllOf(HasSubstr("claim \"mlp"), HasSubstr("name one")));
   EXPECT_THAT(mistake("nmtun > mlp on id"), HasSubstr("no tuner \"nmtun\""));
   EXPECT_THAT(mistake("nmtune (lr=0.1) > mlp on id at noise 0.2"), HasSubstr("no cells have this noise ratio"));
+  EXPECT_THAT(mistake("noise 0.7 hurts id with mlp"), HasSubstr("no cells have this noise ratio"));
 }
 
 // A setting that identities leave out because it is the default has no label: the name alone is that setting.
@@ -319,7 +320,7 @@ TEST_F(RecordedClaims, AtMaxSeedsThereIsNoNextBatchAndMissingCellsAreSaid) {
   EXPECT_FALSE(board().next_seeds());
   EXPECT_EQ(board().missing, 144U - 48U);
   EXPECT_THAT(render(board(), TableFormat::table),
-              AllOf(HasSubstr("96 of the 144 cells of the newest plan are not here"),
+              AllOf(HasSubstr("96 of the 144 cells of the newest plan of quick are not here"),
                     HasSubstr("Undecided with max_seeds = 12")));
 }
 

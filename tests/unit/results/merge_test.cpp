@@ -129,8 +129,17 @@ TEST_F(MergeTest, ShardsOfANewerPlanKeepTheirEarlierCells) {
   run_shard("b.sqlite", 4, cell(2, 0.5));
   run_shard("c.sqlite", 4, cell(3, 0.5));
   merge({"b.sqlite", "c.sqlite"});
+  EXPECT_TRUE(merge({"b.sqlite"}).superseded.empty());
   EXPECT_EQ(scalar("SELECT count(DISTINCT started_at) FROM runs"), "4");  // by which the newer plan is found
   EXPECT_EQ(scalar("SELECT count(*) || ' ' || sum(superseded) FROM cells"), "4 0");
+}
+
+// Two databases of one matrix, each with a seed of its own: the newer plan counts, and that is said.
+TEST_F(MergeTest, SeedsThatWerePlannedApartAreSaidToBeLeftOut) {
+  run_plan("b.sqlite", R"({"seeds":[0]})", {cell(0, 0.5).cell_id}, cell(0, 0.5));
+  std::this_thread::sleep_for(std::chrono::milliseconds(3));
+  run_plan("c.sqlite", R"({"seeds":[1]})", {cell(1, 0.5).cell_id}, cell(1, 0.5));
+  EXPECT_THAT(merge({"b.sqlite", "c.sqlite"}).superseded, ::testing::ElementsAre(::testing::Pair("quick", 1)));
 }
 
 // The run of the first plan starts tomorrow, by a clock that is then set right; that of the second one follows. In

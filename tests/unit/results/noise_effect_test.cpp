@@ -167,6 +167,30 @@ TEST_F(NoiseEffectTest, CleanCellsOfAnotherNoiseModelAreTheStartOfASeries) {
   EXPECT_NEAR(result.rows[1].id.clean->mean, 0.8, 1e-12);
 }
 
+// Features that are stated have a clean encoder for each noise model; none of them is another model's.
+TEST_F(NoiseEffectTest, OfSeveralCleanLevelsNoneIsChosen) {
+  for (const std::int64_t seed : {0, 1}) {
+    add("linear-probe", 0.0, seed, 0.8, 0.5, "symmetric");
+    add("linear-probe", 0.2, seed, 0.7, 0.5, "symmetric");
+    add("linear-probe", 0.0, seed, 0.6, 0.5, "pair-flip");
+    add("linear-probe", 0.2, seed, 0.4, 0.5, "pair-flip");
+    add("linear-probe", 0.1, seed, 0.65, 0.5, "web");
+    add("linear-probe", 0.2, seed, 0.55, 0.5, "web");
+  }
+  const NoiseEffect result = effect();
+  for (const NoiseEffectRow& row : result.rows) {
+    const bool own = row.key[1].text != "web";
+    EXPECT_EQ(row.id.clean.has_value(), own) << row.key[1].text;
+    EXPECT_EQ(row.id.drop.has_value(), own) << row.key[1].text;
+  }
+  EXPECT_THAT(render(result, TableFormat::table),
+              AllOf(HasSubstr("web: no clean level, no drop"), HasSubstr("those of pair-flip, symmetric"),
+                    HasSubstr("--where noise=web --where noise=pair-flip")));
+  const NoiseEffect chosen = effect({.where = {{"noise", "web"}, {"noise", "symmetric"}}});
+  EXPECT_EQ(chosen.clean_undecided, "");
+  for (const NoiseEffectRow& row : chosen.rows) EXPECT_NEAR(row.id.clean->mean, 0.8, 1e-12);
+}
+
 TEST_F(NoiseEffectTest, LowerIsBetterTurnsTheDropAround) {
   for (const std::int64_t seed : {0, 1}) {
     for (const double ratio : {0.0, 0.2}) {
@@ -189,6 +213,23 @@ TEST_F(NoiseEffectTest, MissingLevelsMarkASeriesAndLeaveItsSeedOut) {
   EXPECT_FALSE(result.rows[0].complete);
   EXPECT_EQ(result.rows[0].id.slope->seeds, 2U);
   EXPECT_THAT(render(result, TableFormat::table), AllOf(HasSubstr("0 0.1 0.3 *"), HasSubstr("* Incomplete")));
+}
+
+// A row that lacks the level of 30 % altogether has the flatter slope: it is marked, and comes last.
+TEST_F(NoiseEffectTest, ARowWithoutALevelThatOthersHaveIsIncomplete) {
+  add_two_tuners();
+  for (const std::int64_t seed : {0, 1}) {
+    add("mlp", 0.0, seed, 0.8, 0.5);
+    add("mlp", 0.1, seed, 0.8, 0.5);
+  }
+  const NoiseEffect result = effect();
+  EXPECT_EQ(result.rows.back().key[0].text, "mlp");
+  EXPECT_FALSE(result.rows.back().complete);
+  EXPECT_FALSE(result.rows.back().id.drop_difference->p_holm.has_value());
+  EXPECT_TRUE(row(result, "nmtune").complete);
+  EXPECT_THAT(render(result, TableFormat::table), HasSubstr("0 0.1 *"));
+  // against it, drops are of the levels that it has
+  EXPECT_FALSE(row(effect({.baseline = "mlp"}), "nmtune").complete);
 }
 
 TEST_F(NoiseEffectTest, PrintsAndRefusesInOneLine) {
