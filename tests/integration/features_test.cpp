@@ -11,6 +11,7 @@
 namespace nmlbench::testing {
 namespace {
 
+using ::testing::AllOf;
 using ::testing::HasSubstr;
 
 void write_blobs(const Scratch& scratch, const std::string& prefix, const Blobs& blobs) {
