@@ -8,6 +8,8 @@
 
 #include <algorithm>
 #include <iterator>
+#include <map>
+#include <set>
 #include <string>
 #include <system_error>
 
@@ -254,6 +256,13 @@ class Attachment {
   SQLite::Database& db_;
 };
 
+std::set<std::string> matrices_planned_otherwise(SQLite::Database& db) {
+  SQLite::Statement statement(db, "SELECT matrix FROM temp.plans_differ");
+  std::set<std::string> names;
+  while (statement.executeStep()) names.insert(statement.getColumn(0).getString());
+  return names;
+}
+
 // Adds to `others` the matrices of which the two have different plans.
 void merge_one(SQLite::Database& db, const Store& input, MergeResult& result, std::set<std::string>& others) {
   const Attachment attachment(db, input.impl().uri);
@@ -277,13 +286,6 @@ void merge_one(SQLite::Database& db, const Store& input, MergeResult& result, st
   result.added += copied - std::min(copied, replaced);
   result.conflicts.insert(result.conflicts.end(), std::make_move_iterator(conflicts.begin()),
                           std::make_move_iterator(conflicts.end()));
-}
-
-std::set<std::string> matrices_planned_otherwise(SQLite::Database& db) {
-  SQLite::Statement statement(db, "SELECT matrix FROM temp.plans_differ");
-  std::set<std::string> names;
-  while (statement.executeStep()) names.insert(statement.getColumn(0).getString());
-  return names;
 }
 
 // Batches of seeds that are merged one after the other have plans that differ, and nothing that is superseded.

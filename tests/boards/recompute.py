@@ -139,7 +139,9 @@ def units_needed(values):
         critical, shift = stats.t.ppf(0.975, n - 1), effect * math.sqrt(n)
         if shift > critical + 30:
             return 1.0
-        return stats.nct.sf(critical, n - 1, shift) + stats.nct.cdf(-critical, n - 1, shift)
+        # beyond 5 the other tail is below 1e-8, and NaN in some versions of SciPy
+        other_tail = stats.nct.cdf(-critical, n - 1, shift) if shift < 5 else 0.0
+        return stats.nct.sf(critical, n - 1, shift) + other_tail
 
     if power(10_000) < 0.8:
         return None

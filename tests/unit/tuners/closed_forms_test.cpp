@@ -85,7 +85,7 @@ TEST_P(ClosedForms, LogisticIsScikitLearns) {
 TEST_P(ClosedForms, RidgeIsScikitLearns) {
   const json& chosen = golden_.at("ridge").at(0);
   std::vector<Value> lambdas;
-  for (const json& lambda : chosen.at("lambdas")) lambdas.push_back({lambda.get<double>(), {}});
+  for (const json& lambda : chosen.at("lambdas")) lambdas.emplace_back().data = lambda.get<double>();
   const Fitted by_loo = fit("ridge", {{{"choose", std::string("loo")}, {"lambdas", lambdas}}}).front();
   EXPECT_LT(largest_difference(by_loo.logits, matrix(chosen.at("logits"))), 1e-5);
 

@@ -158,7 +158,7 @@ TEST(Ridge, ChoosesWhatLeavingOutByHandChooses) {
   double best = 0, least = std::numeric_limits<double>::infinity();
   std::vector<Value> candidates;
   for (const double lambda : lambdas) {
-    candidates.push_back({lambda, {}});
+    candidates.emplace_back().data = lambda;
     const double error = error_by_leaving_out(rows, lambda);
     if (error < least) std::tie(least, best) = std::pair(error, lambda);
   }
