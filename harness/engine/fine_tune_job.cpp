@@ -4,9 +4,9 @@
 #include "engine/cell_records.h"
 #include "engine/checkpoint_job.h"
 #include "engine/fine_tune.h"
+#include "engine/held_out.h"
 #include "engine/process.h"
 #include "engine/sample_batch.h"
-#include "engine/selection.h"
 #include "engine/training_rows.h"
 #include "plan/planned_cell.h"
 #include "registry/registry.h"
@@ -204,8 +204,8 @@ class Runner {
   // The samples as they are, as test sets have them.
   void measure_held_out(CellRecord& record) {
     if (own_.held_out.size(0) == 0) return;
-    const TunedPredictions predictions = predict(*split_, own_.held_out, torch::empty({0}, torch::kInt64));
-    score_held_out(predictions.logits, own_.labels.index_select(0, own_.held_out), record);
+    const HeldOutScorer scorer(plan_, cell_, own_, classes_);
+    scorer.score(predict(*split_, own_.held_out, torch::empty({0}, torch::kInt64)).logits, record);
   }
 
   // Of the N samples `rows`; and the features of those at the places `wanted` among them.

@@ -1,15 +1,11 @@
 #include "engine/selection.h"
 
-#include "cache/feature_store.h"
-#include "engine/cell_records.h"
-#include "engine/metrics.h"
-#include "engine/predict.h"
+#include "engine/held_out.h"
 #include "engine/records_json.h"
 #include "plan/candidates.h"
 #include "plan/planned_cell.h"
 #include "records/best_candidate.h"
 
-#include <nmlbench/dense.h>
 #include <nmlbench/digest.h>
 
 #include <algorithm>
@@ -22,8 +18,6 @@
 
 namespace nmlbench {
 namespace {
-
-constexpr const char* kRowsScored = "rows";  // beside accuracy and loss of a trial: how many rows they are means over
 
 struct WeightedMean {
   double sum = 0, weight = 0;
@@ -81,25 +75,6 @@ std::string why_none(const std::vector<CandidateRow>& rows) {
                      first.message);
 }
 
-// The rows that are held out of a unit, with the labels that heads are given of them; without what a head answered.
-PredictionRow held_out_samples(const Plan& trials, const Cell& trial, const CellRows& own, const torch::Tensor& labels,
-                               std::int64_t classes) {
-  const Task& task = trials.tasks[trial.task];
-  const Split& split = trials.splits[task.train];
-  const std::int64_t n = labels.size(0);
-  const auto* values = dense_data<std::int64_t>(labels);
-  PredictionRow row;
-  row.samples = n;
-  row.classes = classes;
-  row.labels = std::make_shared<const Bytes>(pack_labels({values, static_cast<std::size_t>(n)}, classes));
-  const bool is_feature = split.facts.info.kind == SampleKind::feature;
-  Digest digest;
-  digest.update("held out").update(is_feature ? task.name : split.facts.digest).update(fmt::format("{}", classes));
-  digest.update(dense_data<std::int64_t>(own.held_out), own.held_out.nbytes());
-  row.samples_digest = digest.update(values, labels.nbytes()).hex();
-  return row;
-}
-
 constexpr const char* kHeldOutFile = "held_out.cbor";
 
 std::vector<PredictionRow> read_held_out(const std::filesystem::path& folder) {
@@ -107,51 +82,12 @@ std::vector<PredictionRow> read_held_out(const std::filesystem::path& folder) {
   return nlohmann::json::from_cbor(file).get<std::vector<PredictionRow>>();
 }
 
+void write_held_out(const std::filesystem::path& folder, const std::vector<PredictionRow>& rows) {
+  const std::vector<std::uint8_t> bytes = nlohmann::json::to_cbor(rows);
+  write_file(folder / kHeldOutFile, {reinterpret_cast<const char*>(bytes.data()), bytes.size()});
+}
+
 }  // namespace
-
-void score_held_out(const torch::Tensor& logits, const torch::Tensor& labels, CellRecord& record) {
-  if (record.status == "failed") return;
-  if (!torch::isfinite(logits).all().item<bool>()) {
-    return fail(record, {"the predictions on held-out rows are not finite"});
-  }
-  const Metrics metrics = classification_metrics(logits, labels);
-  record.metrics = {{"held out", "id", "accuracy", metrics.accuracy},
-                    {"held out", "id", "loss", metrics.loss},
-                    {"held out", "id", kRowsScored, static_cast<double>(labels.size(0))}};
-}
-
-double score_held_out(const Plan& trials, const ArtifactCache& cache, const Context& context, const Stack& stack,
-                      const std::vector<CellRows>& rows, Tuner& tuner, const StackShape& shape,
-                      std::vector<CellRecord>& records) {
-  const auto g = static_cast<std::size_t>(shape.heads_per_unit);
-  double predicted = 0;
-  for (std::size_t first = 0, last = 0; first < stack.units.size(); first = last) {
-    const std::int64_t n = rows[first].held_out.size(0);
-    std::vector<torch::Tensor> x, y;
-    std::vector<PredictionRow> samples;
-    for (; last < stack.units.size() && rows[last].held_out.size(0) == n; ++last) {
-      const Cell& trial = trials.cells[stack.units[last].cells.front()];
-      const Features plain = require_features(cache, trials.encodings[trial.tests.front()].id);
-      x.push_back(plain.x.index_select(0, rows[last].held_out));
-      y.push_back(rows[last].labels.index_select(0, rows[last].held_out));
-      if (trials.keep_probabilities && n > 0)
-        samples.push_back(held_out_samples(trials, trial, rows[last], y.back(), shape.classes));
-    }
-    if (n == 0) continue;
-    const auto unit = static_cast<std::int64_t>(first);
-    const StackOutput output = predict_all(tuner, unit, shape, x, torch::empty({0}, torch::kInt64), context);
-    for (std::size_t h = 0; h < x.size() * g; ++h) {
-      CellRecord& record = records[first * g + h];
-      const torch::Tensor logits = output.logits[static_cast<std::int64_t>(h)];
-      score_held_out(logits, y[h / g], record);
-      if (!trials.keep_probabilities || record.status == "failed") continue;
-      record.probabilities.push_back(samples[h / g]);
-      record.probabilities.back().packed = packed_probabilities(logits);
-    }
-    predicted += static_cast<double>(n) * static_cast<double>(x.size() * g);
-  }
-  return predicted;
-}
 
 Choice choose(const Plan& plan, const Cell& cell, const std::vector<std::vector<CellRecord>>& trials) {
   const Grid& grid = plan.grids[cell.grid.value()];
@@ -187,12 +123,12 @@ std::string Selector::id_of(const Cell& cell, bool with_held_out) const {
   return (with_held_out ? digest.update("with held-out rows") : digest).hex();
 }
 
-std::string Selector::id_of_trial(std::size_t trial) const {
+std::string Selector::id_of_trial(std::size_t trial, bool with_held_out) const {
   const auto [cell, candidate] = trials_.of[trial];
   const std::int64_t part = trials_.plan.cells[trial].part.value_or(0);
   return Digest()
       .update("trial/1")
-      .update(id_of(plan_.cells[cell], false))
+      .update(id_of(plan_.cells[cell], with_held_out))
       .update(fmt::format("{} {}", candidate, part))
       .hex();
 }
@@ -209,16 +145,24 @@ std::optional<Choice> Selector::known(const Cell& cell) const {
     choice.tuner = plan_.grids[*cell.grid].candidates.at(about.at("chosen").get<std::size_t>() - 1);
     found = std::move(choice);
   };
-  if (keeps_held_out()) {
-    cache_.use(ArtifactKind::measurement, id_of(cell, true), [&](const Artifact& artifact) {
-      std::vector<PredictionRow> held_out = read_held_out(artifact.folder);
-      read(*artifact.about);
-      found->held_out = std::move(held_out);
-    });
-  } else if (!cache_.use_about(ArtifactKind::measurement, id_of(cell, false), read)) {
-    cache_.use_about(ArtifactKind::measurement, id_of(cell, true), read);
-  }
+  std::vector<PredictionRow> held_out = find_kept([&](bool with) { return id_of(cell, with); }, read);
+  if (found) found->held_out = std::move(held_out);
   return found;
+}
+
+// One that is kept without held-out rows is none where they are to be kept.
+std::vector<PredictionRow> Selector::find_kept(const std::function<std::string(bool with_held_out)>& id,
+                                               const std::function<void(const nlohmann::json& about)>& read) const {
+  std::vector<PredictionRow> held_out;
+  if (keeps_held_out()) {
+    cache_.use(ArtifactKind::measurement, id(true), [&](const Artifact& artifact) {
+      held_out = read_held_out(artifact.folder);
+      read(*artifact.about);
+    });
+  } else if (!cache_.use_about(ArtifactKind::measurement, id(false), read)) {
+    cache_.use_about(ArtifactKind::measurement, id(true), read);
+  }
+  return held_out;
 }
 
 // What failed is tried again when it is asked for.
@@ -228,10 +172,7 @@ void Selector::keep(const Cell& cell, const Choice& choice) {
                                    [](const CandidateRow& row) { return row.chosen; });
   try {
     Staging staging = cache_.stage();
-    if (keeps_held_out()) {
-      const std::vector<std::uint8_t> bytes = nlohmann::json::to_cbor(choice.held_out);
-      write_file(staging.folder() / kHeldOutFile, {reinterpret_cast<const char*>(bytes.data()), bytes.size()});
-    }
+    if (keeps_held_out()) write_held_out(staging.folder(), choice.held_out);
     cache_.publish(ArtifactKind::measurement, id_of(cell, keeps_held_out()), std::move(staging),
                    {{"what", "selection"},
                     {"candidates", choice.candidates},
@@ -261,15 +202,17 @@ bool Selector::needs_trial(std::size_t trial) {
   const auto taken = records_.find(cell);
   if (taken != records_.end() && taken->second[candidate].count(own.part.value_or(0)) > 0) return false;
   std::optional<CellRecord> found;
-  cache_.use_about(ArtifactKind::measurement, id_of_trial(trial), [&](const nlohmann::json& about) {
+  const auto read = [&](const nlohmann::json& about) {
     CellRecord record;
     record.status = "done";
     about.at("metrics").get_to(record.metrics);
     record.tune_seconds = about.at("tune_seconds").get<double>();
     record.evaluate_seconds = about.at("evaluate_seconds").get<double>();
     found = std::move(record);
-  });
+  };
+  std::vector<PredictionRow> held_out = find_kept([&](bool with) { return id_of_trial(trial, with); }, read);
   if (!found) return true;
+  found->probabilities = std::move(held_out);
   take(trial, std::move(*found));
   return false;
 }
@@ -281,7 +224,9 @@ void Selector::keep_trial(std::size_t trial, const CellRecord& record) {
     return row.metric == "accuracy" || row.metric == "loss" || row.metric == kRowsScored;
   });
   try {
-    cache_.publish(ArtifactKind::measurement, id_of_trial(trial), cache_.stage(),
+    Staging staging = cache_.stage();
+    if (keeps_held_out()) write_held_out(staging.folder(), record.probabilities);
+    cache_.publish(ArtifactKind::measurement, id_of_trial(trial, keeps_held_out()), std::move(staging),
                    {{"what", "trial"},
                     {"metrics", scores},
                     {"tune_seconds", record.tune_seconds.value_or(0)},

@@ -3,19 +3,17 @@
 
 #include "cache/artifacts.h"
 #include "engine/process.h"
-#include "engine/stacks.h"
-#include "engine/task_labels.h"
 #include "plan/trials.h"
 #include "records/records.h"
 
-#include <nmlbench/context.h>
-#include <nmlbench/tuner.h>
-
+#include <functional>
 #include <map>
 #include <optional>
 #include <set>
 #include <string>
 #include <vector>
+
+#include <nlohmann/json_fwd.hpp>
 
 namespace nmlbench {
 
@@ -27,17 +25,6 @@ struct Choice {
   Failure failure;                                // why not
   double tune_seconds = 0, evaluate_seconds = 0;  // of the trials
 };
-
-// Writes what a fitted trial scores on held-out rows into its record, unless that has failed: logits float32 [n, C] and
-// labels int64 [n], CPU, n > 0.
-void score_held_out(const torch::Tensor& logits, const torch::Tensor& labels, CellRecord& record);
-
-// Writes what the fitted trials of a stack score on the rows that were held out of each unit, with the labels that
-// heads are given, noise and all, into `records`, one for each head; and its probabilities, where the plan keeps them.
-// Returns how many rows were predicted, over all heads.
-double score_held_out(const Plan& trials, const ArtifactCache& cache, const Context& context, const Stack& stack,
-                      const std::vector<CellRows>& rows, Tuner& tuner, const StackShape& shape,
-                      std::vector<CellRecord>& records);
 
 // Collects the records of trials and chooses for each cell when its last one is there. Choices are kept in the cache,
 // so that an interrupted run goes on with them. [one thread at a time]
@@ -54,7 +41,8 @@ class Selector {
   bool needs_trial(std::size_t trial);
   // A record for trial `trial`.
   void take(std::size_t trial, CellRecord record);
-  // Keeps what a trial that moved its encoder scored, until the cell's choice is made and kept.
+  // Keeps what a trial that moved its encoder scored, and answered on held-out rows where that is kept, so that a run
+  // that is killed before the cell's choice need not fit it again.
   void keep_trial(std::size_t trial, const CellRecord& record);
   // Of a cell with a grid that needs no trials, or whose trials are all there.
   const Choice& choice(std::size_t cell);
@@ -66,7 +54,9 @@ class Selector {
   bool keeps_held_out() const { return trials_.plan.keep_probabilities; }
   std::optional<Choice> known(const Cell& cell) const;
   std::string id_of(const Cell& cell, bool with_held_out) const;
-  std::string id_of_trial(std::size_t trial) const;
+  std::string id_of_trial(std::size_t trial, bool with_held_out) const;
+  std::vector<PredictionRow> find_kept(const std::function<std::string(bool with_held_out)>& id,
+                                       const std::function<void(const nlohmann::json& about)>& read) const;
   void keep(const Cell& cell, const Choice& choice);
 
   const Plan& plan_;

@@ -2,8 +2,8 @@
 
 #include "cache/feature_store.h"
 #include "engine/cell_records.h"
+#include "engine/held_out.h"
 #include "engine/process.h"
-#include "engine/selection.h"
 #include "engine/training_rows.h"
 #include "plan/class_match.h"
 #include "registry/registry.h"

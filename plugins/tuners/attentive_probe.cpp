@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 namespace nmlbench::plugins {
 namespace {
@@ -12,6 +13,22 @@ using torch::Tensor;
 
 constexpr double kTokenEpsilon = 1e-6, kTokenMomentum = 0.1;  // of the released code's BatchNorm1d
 constexpr double kQueryDeviation = 0.02;
+
+// Of x [B, T, d] the places behind each sample's last token, bool [B, T]; undefined where all have T. A sample of
+// zeros alone has one token.
+Tensor padding_of(const Tensor& x) {
+  const std::int64_t t = x.size(1);
+  if (x.select(1, t - 1).ne(0).any(1).all().item<bool>()) return {};
+  const Tensor places = torch::arange(t, torch::dtype(torch::kInt64).device(x.device()));
+  const Tensor last = (x.ne(0).any(2) * places).amax(1, /*keepdim=*/true);
+  return places > last;
+}
+
+// The tokens of x [B, T, d], one after the other: [tokens, d].
+Tensor tokens_of(const Tensor& x, const Tensor& padding) {
+  const Tensor all = x.reshape({-1, x.size(2)});
+  return padding.defined() ? all.index_select(0, padding.logical_not().flatten().nonzero().squeeze(1)) : all;
+}
 
 }  // namespace
 
@@ -34,7 +51,8 @@ AttentiveProbe::Sizes AttentiveProbe::sizes(const StackShape& shape) const {
   if (shape.tokens < 2) {
     throw Error(
         "attentive-probe: the features are one vector and no tokens; give the encoder pooling = \"tokens\" (vit, "
-        "swin), or say how many `tokens` the features of `identity` are");
+        "swin, bert, roberta, gpt2) or features = \"tokens\" (clip), or say how many `tokens` the features of "
+        "`identity` are");
   }
   const std::int64_t columns = shape.dim / shape.tokens;
   const std::int64_t parts = attention_heads_ > 0 ? attention_heads_ : std::max<std::int64_t>(1, columns / 64);
@@ -67,7 +85,7 @@ std::int64_t AttentiveProbe::activations_per_row(const StackShape& shape) const 
 }
 
 // x [B, T, d]. Each head has products of its own, so that it gets in a stack what it gets alone.
-AttentiveProbe::Attention AttentiveProbe::attend(std::int64_t head, const Tensor& x,
+AttentiveProbe::Attention AttentiveProbe::attend(std::int64_t head, const Tensor& x, const Tensor& padding,
                                                  const Statistics& statistics) const {
   const auto [d, m, width] = sizes(shape());
   const std::int64_t b = x.size(0), t = x.size(1);
@@ -77,7 +95,9 @@ AttentiveProbe::Attention AttentiveProbe::attend(std::int64_t head, const Tensor
   // the mean adds the same to all tokens of a sample, which a softmax does not see
   const Tensor direction = (query * key).sum(1) * (scale / std::sqrt(static_cast<double>(width)));  // [m, d]
   Attention own;
-  own.weights = x.reshape({b * t, d}).mm(direction.t()).view({b, t, m}).softmax(1);
+  Tensor scores = x.reshape({b * t, d}).mm(direction.t()).view({b, t, m});
+  if (padding.defined()) scores.masked_fill_(padding.unsqueeze(2), -std::numeric_limits<double>::infinity());
+  own.weights = scores.softmax(1);
   own.pooled = ((own.weights.transpose(1, 2).bmm(x) - statistics.mean) * scale).transpose(0, 1).contiguous();
   own.y = own.pooled.bmm(value.view({m, width, d}).transpose(1, 2)).transpose(0, 1).reshape({b, d});
   own.logits = own.y.mm(stack().value("weight")[head].t());
@@ -112,7 +132,7 @@ Tensor AttentiveProbe::gradients(const Minibatch& batch) {
   const Tensor tokens = batch.x.view({u, b, shape().tokens, -1});
   Tensor losses = torch::empty({u * g}, batch.x.options());
   for (std::int64_t unit = 0; unit < u; ++unit) {
-    const Tensor x = tokens[unit], all = x.reshape({-1, x.size(2)});
+    const Tensor x = tokens[unit], padding = padding_of(x), all = tokens_of(x, padding);
     const auto [variance, mean] = torch::var_mean(all, /*dim=*/0, /*unbiased=*/false);
     const Statistics statistics{mean, variance};
     const auto rows = static_cast<double>(all.size(0));
@@ -121,7 +141,7 @@ Tensor AttentiveProbe::gradients(const Minibatch& batch) {
       Tensor running_variance = stack().value("running_variance")[head];
       running_mean.lerp_(mean, kTokenMomentum);
       running_variance.lerp_(variance * (rows / (rows - 1)), kTokenMomentum);
-      const Attention attention = attend(head, x, statistics);
+      const Attention attention = attend(head, x, padding, statistics);
       const CrossEntropy ce = cross_entropy(attention.logits.unsqueeze(0), batch.y.narrow(0, unit, 1), 1);
       losses[head].copy_(ce.loss[0]);
       differentiate(head, x, statistics, attention, ce.gradient[0]);
@@ -133,10 +153,12 @@ Tensor AttentiveProbe::gradients(const Minibatch& batch) {
 Prediction AttentiveProbe::on_predict(const Tensor& x) {
   const std::int64_t u = shape().units, g = shape().heads_per_unit;
   const Tensor tokens = x.view({u, x.size(1), shape().tokens, -1});
-  std::vector<Tensor> logits, y;
+  std::vector<Tensor> logits, y, paddings;
+  for (std::int64_t unit = 0; unit < u; ++unit) paddings.push_back(padding_of(tokens[unit]));
   for (std::int64_t head = 0; head < u * g; ++head) {
     const Statistics statistics{stack().value("running_mean")[head], stack().value("running_variance")[head]};
-    const Attention attention = attend(head, tokens[head / g], statistics);
+    const Attention attention =
+        attend(head, tokens[head / g], paddings[static_cast<std::size_t>(head / g)], statistics);
     logits.push_back(attention.logits);
     y.push_back(attention.y);
   }

@@ -1,6 +1,7 @@
 // Attentive probe on token features, as AIM has it (El-Nouby et al., ICML 2024, arXiv 2401.08541, and its released
 // AttentionPoolingClassifier): a learned query attends over the T tokens of a sample, and a linear layer without bias
-// follows, no MLP.
+// follows, no MLP. A sample may have fewer tokens: behind its last one all columns are 0, and these take no part in
+// anything.
 //
 //   x^ = (x - mean) / deviation, of each column over the tokens of a minibatch, no affine map
 //   a_j = softmax over tokens of (q_j . K_j x^) / sqrt(d / m), q_j [d / m], K_j [d / m, d]; j = 1 .. m attention heads
@@ -42,7 +43,9 @@ class AttentiveProbe : public GradientTuner {
     std::int64_t columns, parts, width;
   };
   Sizes sizes(const StackShape& shape) const;
-  Attention attend(std::int64_t head, const torch::Tensor& x, const Statistics& statistics) const;
+  // `padding`: bool [B, T], undefined where there is none.
+  Attention attend(std::int64_t head, const torch::Tensor& x, const torch::Tensor& padding,
+                   const Statistics& statistics) const;
   void differentiate(std::int64_t head, const torch::Tensor& x, const Statistics& statistics,
                      const Attention& attention, const torch::Tensor& d_logits);
 

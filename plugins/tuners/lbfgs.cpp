@@ -13,7 +13,8 @@ constexpr std::int64_t kPairs = 5;       // that are remembered; more saved no e
 constexpr double kSufficient = 1e-4;     // share of the predicted decrease that a step has to bring (Armijo)
 constexpr double kShortestStep = 1e-10;  // below, a search has failed
 constexpr double kLeastCosine = 1e-12;   // between a step and the change of the gradient, for a pair to be kept
-constexpr std::int64_t kPatience = 20;   // evaluations without a decrease that can be measured
+constexpr double kShrinkage = 0.99;      // of the least norm of the gradient: below, it has fallen, too
+constexpr std::int64_t kPatience = 20;   // evaluations in which neither value nor gradient fell measurably
 
 Tensor row_products(const Tensor& a, const Tensor& b) {  // [A, P] -> float64 [A]
   return a.unsqueeze(1).bmm(b.unsqueeze(2)).view({-1}).to(torch::kFloat64);
@@ -90,10 +91,12 @@ struct Batch {
   Evaluation at;       // there
   Tensor directions;   // [A, P]
   Tensor slope, step;  // float64 [A]: derivative along the direction, and how far along it to look next
-  Tensor idle;         // int64 [A]: evaluations since the value last fell by what can be measured
+  Tensor least;        // float64 [A]: norm of the gradient when that last fell
+  Tensor idle;         // int64 [A]: evaluations since value or gradient last fell by what can be measured
 
   void keep(const Tensor& rows) {
-    for (Tensor* part : {&which, &points, &at.value, &at.gradient, &at.curvature, &directions, &slope, &step, &idle}) {
+    for (Tensor* part :
+         {&which, &points, &at.value, &at.gradient, &at.curvature, &directions, &slope, &step, &least, &idle}) {
       *part = part->index_select(0, rows);
     }
   }
@@ -108,6 +111,7 @@ class Lbfgs {
     batch_.which = torch::arange(heads, of_heads.dtype(torch::kInt64));
     batch_.points = start;
     batch_.at = objectives(start, batch_.which);
+    batch_.least = norms();
     batch_.idle = torch::zeros({heads}, of_heads.dtype(torch::kInt64));
     batch_.directions = history_.direction(batch_.at.gradient, batch_.at.curvature);
     batch_.slope = row_products(batch_.at.gradient, batch_.directions);
@@ -127,7 +131,7 @@ class Lbfgs {
  private:
   // Writes down the functions that are done, and whether others are left.
   bool release(std::int64_t evaluations) {
-    const Tensor norm = row_products(batch_.at.gradient, batch_.at.gradient).sqrt();
+    const Tensor norm = norms();
     Tensor going = norm > limits_.gradient_norm;  // false for NaN
     going = going & torch::isfinite(batch_.at.value) & (batch_.step > kShortestStep) & (batch_.idle < kPatience);
     if (evaluations >= limits_.evaluations) going = torch::zeros_like(going);
@@ -158,8 +162,11 @@ class Lbfgs {
     const Tensor accepted = torch::isfinite(there.value) & (armijo | flat);
 
     history_.add(moved_by, there.gradient - batch_.at.gradient, accepted, there.curvature);
-    batch_.idle = torch::where(accepted & (rise < noise.neg()), torch::zeros_like(batch_.idle), batch_.idle + 1);
     take(accepted, trial, there);
+    const Tensor norm = norms(), nearer = norm < kShrinkage * batch_.least;
+    const Tensor fell = (accepted & (rise < noise.neg())) | nearer;
+    batch_.least = torch::where(nearer, norm, batch_.least);
+    batch_.idle = torch::where(fell, torch::zeros_like(batch_.idle), batch_.idle + 1);
     const Tensor fresh = history_.direction(batch_.at.gradient, batch_.at.curvature);
     const Tensor shorter = shorten(rise);
     batch_.directions = torch::where(accepted.unsqueeze(1), fresh, batch_.directions);
@@ -182,6 +189,8 @@ class Lbfgs {
     batch_.at.gradient = torch::where(rows, there.gradient, batch_.at.gradient);
     batch_.at.curvature = torch::where(rows, there.curvature, batch_.at.curvature);
   }
+
+  Tensor norms() const { return row_products(batch_.at.gradient, batch_.at.gradient).sqrt(); }
 
   // What rounding may make of a value, in parts of it.
   double digits() const { return batch_.points.scalar_type() == torch::kFloat64 ? 1e-14 : 1e-7; }

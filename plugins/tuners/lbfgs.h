@@ -29,7 +29,7 @@ struct Minima {
   torch::Tensor points;         // [H, P]
   torch::Tensor values;         // float64 [H]
   torch::Tensor gradient_norm;  // float64 [H]; above the limit where evaluations or digits ran out
-  torch::Tensor evaluations;    // int64 [H]
+  torch::Tensor evaluations;    // int64 [H]; fewer than the limit where digits did
 };
 
 // Minimises H functions from `start` [H, P] by L-BFGS (Liu & Nocedal 1989; the compact form of Byrd, Nocedal & Schnabel

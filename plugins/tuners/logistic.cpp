@@ -71,11 +71,13 @@ void Logistic::warn_of_the_rest(const Minima& minima, const std::vector<Params>&
   const torch::Tensor left = norms.masked_fill(above.logical_not(), 0.0);
   const auto worst = left.argmax().item<std::int64_t>();
   std::ostringstream line;
+  const bool out_of_digits = minima.evaluations[worst].item<std::int64_t>() < evaluations_;
   line << "logistic: " << count << " of " << heads.size() << " heads stopped before the tolerance of " << tolerance_
        << "; the largest gradient norm is " << norms[worst].item<double>()
        << " (C = " << heads[static_cast<std::size_t>(worst)].real("C") << "). "
-       << (type_ == torch::kFloat32 ? "Use dtype = \"float64\" or a larger tolerance"
-                                    : "Raise max_iterations or tolerance");
+       << (!out_of_digits             ? "Raise max_iterations or tolerance"
+           : type_ == torch::kFloat32 ? "float32 has no more digits: use dtype = \"float64\" or a larger tolerance"
+                                      : "float64 has no more digits: raise tolerance");
   context.warn(line.str());
 }
 

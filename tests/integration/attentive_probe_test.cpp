@@ -58,6 +58,101 @@ TEST(AttentiveProbeRun, ReadsTheTokensOfAnEncoder) {
   }
 }
 
+// {}: the encoder, {}: parameters of the data.
+constexpr const char* kOtherTokens = R"(
+[matrix]
+name = "tokens"
+seeds = [0]
+[[pretrain]]
+encoder = {{ {} }}
+[[task]]
+name = "general"
+train = {{ {} }}
+[[task.test]]
+kind = "id"
+data = {{ {} }}
+[[tuner]]
+plugin = "attentive-probe"
+epochs = 2
+batch_size = 16
+lr = [0.001, 0.01]
+)";
+
+void expect_done(const Scratch& scratch) {
+  const Finished finished = run(scratch, {"run", "m.toml"});
+  ASSERT_EQ(finished.status, 0) << finished.err;
+  EXPECT_EQ(count(scratch / "nmlbench.sqlite", "SELECT count(*) FROM v_cells WHERE status = 'done'"), 2);
+}
+
+void expect_the_same_alone(const Scratch& scratch) {
+  const Finished single = run(scratch, {"run", "m.toml", "--db", "single.sqlite", "--stack-heads", "1"});
+  ASSERT_EQ(single.status, 0) << single.err;
+  EXPECT_EQ(result_rows(scratch / "single.sqlite"), result_rows(scratch / "nmlbench.sqlite"));
+}
+
+std::map<std::string, double> losses(const std::filesystem::path& db) {
+  const SQLite::Database database(db.string());
+  SQLite::Statement query(database,
+                          "SELECT json_extract(tuner_params, '$.lr'), value FROM v_results WHERE metric = 'loss'");
+  std::map<std::string, double> losses;
+  while (query.executeStep()) losses.emplace(query.getColumn(0).getString(), query.getColumn(1).getDouble());
+  return losses;
+}
+
+TEST(AttentiveProbeRun, ReadsTheTokensOfClip) {
+  const std::string data = "plugin = \"procedural\", classes = 3, per_class = 12";
+  for (const char* variant : {"ViT-tiny", "RN-tiny"}) {
+    SCOPED_TRACE(variant);
+    const Scratch scratch;
+    scratch.write("m.toml", fmt::format(kOtherTokens,
+                                        fmt::format("plugin = \"clip\", variant = \"{}\", size = {}, features = "
+                                                    "\"tokens\"",
+                                                    variant, variant[0] == 'V' ? 32 : 64),
+                                        data, data + ", split = \"test\""));
+    expect_done(scratch);
+    expect_the_same_alone(scratch);
+  }
+}
+
+// Longer max_length: more padding, the same numbers.
+TEST(AttentiveProbeRun, ReadsTheTokensOfTextsAndNoPadding) {
+  const std::string golden = NMLBENCH_SOURCE_DIR "/tests/golden/text/";
+  for (const std::string family : {"bert", "roberta", "gpt2"}) {
+    SCOPED_TRACE(family);
+    const Scratch scratch;
+    for (const auto& [file, first] : {std::pair("train.csv", 0), std::pair("test.csv", 40)}) {
+      std::string table = "text,label\n";
+      for (int i = first; i < first + 40; ++i) {
+        table += i % 2 == 0 ? "the quick brown fox" : "lazy dog";
+        for (int word = 0; word < i % 5; ++word) table += " jumps over";
+        table += i % 2 == 0 ? ",0\n" : ",1\n";
+      }
+      scratch.write(file, table);
+    }
+    std::map<std::string, double> rows;
+    for (const int length : {24, 32}) {
+      const std::string vocabulary =
+          family == "bert" ? "vocab.txt" : "vocab.json\", merges = \"" + golden + "merges.txt";
+      scratch.write(
+          "m.toml",
+          fmt::format(kOtherTokens,
+                      fmt::format("plugin = \"{}\", vocab = \"{}{}\", width = 64, depth = 2, heads = 2, "
+                                  "max_length = {}, pooling = \"tokens\"",
+                                  family, golden, vocabulary, length),
+                      "plugin = \"text-file\", path = \"train.csv\"", "plugin = \"text-file\", path = \"test.csv\""));
+      expect_done(scratch);
+      const std::map<std::string, double> values = losses(scratch / "nmlbench.sqlite");
+      ASSERT_EQ(values.size(), 2U);
+      if (length == 24) {
+        expect_the_same_alone(scratch);
+        rows = values;
+      }
+      for (const auto& [head, loss] : values) EXPECT_NEAR(loss, rows.at(head), 1e-4) << head;
+      std::filesystem::remove(scratch / "nmlbench.sqlite");
+    }
+  }
+}
+
 TEST(AttentiveProbeRun, WithoutTokensSaysWhatIsMissing) {
   const Scratch scratch;
   scratch.write("m.toml", fmt::format(kVit, "cls"));

@@ -1,10 +1,13 @@
 // [selection] for tuners that move the encoder: the same rule, by fits in place of heads.
 #include "engine/training_rows.h"
 #include "plan/trials.h"
+#include "records/predictions.h"
 #include "selection/frozen.h"
 #include "support/program.h"
 
-#include <set>
+#include <algorithm>
+#include <map>
+#include <span>
 
 #include <fmt/format.h>
 #include <gmock/gmock.h>
@@ -16,6 +19,7 @@ namespace {
 
 using ::testing::AllOf;
 using ::testing::HasSubstr;
+using ::testing::SizeIs;
 
 // {}: what [selection] is over, and its other keys; tuners follow.
 constexpr const char* kMoving = R"(
@@ -104,6 +108,51 @@ class MovingEncoders : public ::testing::Test {
     std::vector<std::string> rows;
     while (query.executeStep()) rows.push_back(query.getColumn(0).getString());
     return rows;
+  }
+  std::vector<std::string> probability_rows(const std::string& name) const {
+    const SQLite::Database database(db(name).string());
+    SQLite::Statement query(database,
+                            "SELECT cell_id || ' ' || test_set || ' ' || part || ' ' || samples_digest || ' ' || "
+                            "hex(labels) || ' ' || hex(probabilities) FROM v_probabilities ORDER BY 1");
+    std::vector<std::string> rows;
+    while (query.executeStep()) rows.push_back(query.getColumn(0).getString());
+    return rows;
+  }
+  std::vector<std::string> kept_by(const std::string& name, std::vector<std::string> more) const {
+    more.emplace_back("--keep-probabilities");
+    const Finished finished = run_into(name, more);
+    EXPECT_EQ(finished.status, 0) << finished.err;
+    return probability_rows(name);
+  }
+  // What the kept probabilities of held-out rows come to, by tuner.
+  struct Answers {
+    std::string digest;
+    double loss = 0, accuracy = 0;
+  };
+  std::map<std::string, Answers> held_out_answers(const std::string& name) const {
+    const SQLite::Database database(db(name).string());
+    SQLite::Statement query(database,
+                            "SELECT tuner, samples_digest, samples, classes, labels, probabilities "
+                            "FROM v_probabilities JOIN v_cells USING (cell_id) WHERE test_set = ''");
+    std::map<std::string, Answers> all;
+    while (query.executeStep()) {
+      const auto bytes = [&](int column) {
+        const SQLite::Column blob = query.getColumn(column);
+        return std::span(static_cast<const std::uint8_t*>(blob.getBlob()), static_cast<std::size_t>(blob.getBytes()));
+      };
+      const std::int64_t n = query.getColumn(2).getInt64(), classes = query.getColumn(3).getInt64();
+      const std::vector<std::int32_t> labels = unpack_labels(bytes(4), n, classes);
+      const std::vector<float> log_p = unpack_probabilities(bytes(5), n, classes);
+      Answers& answers = all[query.getColumn(0).getString()];
+      answers.digest = query.getColumn(1).getString();
+      for (std::int64_t i = 0; i < n; ++i) {
+        const auto row = log_p.begin() + i * classes;
+        const std::int32_t label = labels[static_cast<std::size_t>(i)];
+        answers.loss -= static_cast<double>(row[label]) / static_cast<double>(n);
+        answers.accuracy += (std::max_element(row, row + classes) - row == label ? 1.0 : 0.0) / static_cast<double>(n);
+      }
+    }
+    return all;
   }
   std::int64_t fits(const std::string& name) const {
     return count(db(name), "SELECT count(*) FROM v_throughput WHERE stage = 'tune' AND unit = 'images'");
@@ -243,13 +292,14 @@ TEST_F(MovingEncoders, WorkersChooseTheSame) {
 
 TEST_F(MovingEncoders, KilledBetweenTrialsItGoesOnWithTheOthers) {
   choose_among(kFull);
-  ASSERT_EQ(run_into("calm", {"--set", "tuner.epochs=60"}).status, 0);
+  ASSERT_EQ(run_into("calm", {"--set", "tuner.epochs=60", "--keep-probabilities"}).status, 0);
   forget();
-  const std::vector<std::string> killed = {"--set", "tuner.epochs=60", "--threads", "1"};
+  const std::vector<std::string> killed = {"--set", "tuner.epochs=60", "--threads", "1", "--keep-probabilities"};
   std::int64_t done = 0;
   {
-    const Program program(scratch_,
-                          {"run", "m.toml", "--db", "killed.sqlite", "--set", "tuner.epochs=60", "--threads", "1"});
+    std::vector<std::string> arguments = {"run", "m.toml", "--db", "killed.sqlite"};
+    arguments.insert(arguments.end(), killed.begin(), killed.end());
+    const Program program(scratch_, arguments);
     for (int i = 0; i < 20000 && done < 2; ++i) {
       std::this_thread::sleep_for(std::chrono::milliseconds(1));
       try {
@@ -269,6 +319,8 @@ TEST_F(MovingEncoders, KilledBetweenTrialsItGoesOnWithTheOthers) {
   EXPECT_LE(fits("killed"), 4) << "three trials and the chosen one";
   EXPECT_EQ(result_rows(db("killed")), result_rows(db("calm")));
   EXPECT_EQ(tried("killed"), tried("calm"));
+  EXPECT_THAT(probability_rows("killed"), SizeIs(2));
+  EXPECT_EQ(probability_rows("killed"), probability_rows("calm"));
 }
 
 TEST_F(MovingEncoders, ChoicesAreKeptAndVerifyMakesThemAgain) {
@@ -285,6 +337,94 @@ TEST_F(MovingEncoders, ChoicesAreKeptAndVerifyMakesThemAgain) {
   const Finished forged = run(scratch_, {"verify", "a.sqlite"});
   EXPECT_EQ(forged.status, 1);
   EXPECT_THAT(forged.out, HasSubstr("candidate 1"));
+}
+
+// All five, and a head on the same rows.
+constexpr const char* kEveryKind = R"(
+[[tuner]]
+plugin = "full-finetune"
+epochs = 2
+lr = [0.001, 0.01]
+[[tuner]]
+plugin = "lora"
+targets = ["body.*.conv*.weight"]
+epochs = 2
+lr = [0.001, 0.01]
+[[tuner]]
+plugin = "bitfit"
+epochs = 2
+lr = [0.001, 0.01]
+[[tuner]]
+plugin = "lp-ft"
+epochs = 2
+lr = [0.001, 0.01]
+[[tuner]]
+plugin = "wise-ft"
+epochs = 2
+lr = 0.01
+alpha = [0.3, 0.9]
+[[tuner]]
+plugin = "linear-probe"
+epochs = 2
+lr = [0.01, 0.1]
+)";
+
+TEST_F(MovingEncoders, WhatTheyAnswerOnHeldOutRowsIsKept) {
+  choose_among(kEveryKind);
+  const Finished finished = run_into("a", {"--keep-probabilities"});
+  ASSERT_EQ(finished.status, 0) << finished.err;
+  const std::map<std::string, Answers> kept = held_out_answers("a");
+  ASSERT_THAT(kept, SizeIs(6));
+  for (const auto& [tuner, answers] : kept) {
+    SCOPED_TRACE(tuner);
+    EXPECT_EQ(answers.digest, kept.at("linear-probe").digest) << "the rows of all tuners are the same";
+    const std::string chosen =
+        fmt::format("FROM v_selection JOIN v_cells USING (cell_id) WHERE chosen AND tuner = '{}'", tuner);
+    EXPECT_NEAR(answers.loss, std::stod(text("a", "SELECT printf('%.17g', loss) " + chosen)), 5e-4 * answers.loss);
+    EXPECT_NEAR(answers.accuracy, std::stod(text("a", "SELECT printf('%.17g', accuracy) " + chosen)), 1e-9);
+  }
+  const auto board = [&](const std::vector<std::string>& question) {
+    std::vector<std::string> arguments = {"posthoc", "--db", "a.sqlite", "--json"};
+    arguments.insert(arguments.begin() + 1, question.begin(), question.end());
+    const Finished answered = run(scratch_, arguments);
+    EXPECT_EQ(answered.status, 0) << answered.err;
+    return nlohmann::json::parse(answered.out);
+  };
+  const nlohmann::json scaled = board({"temperature"}), vote = board({"ensemble", "--over", "tuner"});
+  EXPECT_EQ(scaled.at("without_held_out_rows"), 0);
+  EXPECT_EQ(scaled.at("rows").size() + scaled.at("without_temperature").get<std::size_t>(), 6U);
+  ASSERT_EQ(vote.at("rows").size(), 1U);
+  EXPECT_EQ(vote.at("rows").at(0).at("members"), 6);
+}
+
+TEST_F(MovingEncoders, ChoicesAreKeptWithTheAnswersAndMadeAgainWithoutThem) {
+  choose_among(std::string(kFull) + kWise);
+  ASSERT_EQ(run_into("plain").status, 0);
+  EXPECT_EQ(count(db("plain"), "SELECT count(*) FROM v_probabilities"), 0);
+  const std::vector<std::string> whole = kept_by("whole", {});
+  EXPECT_THAT(whole, SizeIs(2 * 2));
+  EXPECT_EQ(fits("whole"), 3 + 1 + 2) << "the choices that the cache had were without the answers";
+  EXPECT_EQ(kept_by("again", {}), whole);
+  EXPECT_EQ(fits("again"), 2);
+  ASSERT_EQ(run_into("plain_again").status, 0);
+  EXPECT_EQ(fits("plain_again"), 2);
+  EXPECT_THAT(probability_rows("plain_again"), SizeIs(0));
+  forget();
+  EXPECT_EQ(kept_by("isolated", {"--isolate", "all"}), whole);
+}
+
+TEST_F(MovingEncoders, KeptAnswersAreTheSameByWorkersAndByShardsSlow) {
+  choose_among(std::string(kFull) + kWise, "rule = \"k-fold\"\nfolds = 2");
+  const std::vector<std::string> seeds = {"--set", "matrix.seeds=[3, 4]"};
+  const std::vector<std::string> whole = kept_by("whole", seeds);
+  EXPECT_THAT(whole, SizeIs(2 * 2 * (1 + 2)));
+  forget();
+  EXPECT_EQ(kept_by("shared", {"--workers", "2", seeds[0], seeds[1]}), whole);
+  forget();
+  EXPECT_LT(kept_by("half", {"--shard", "1/2", seeds[0], seeds[1]}).size(), whole.size());
+  kept_by("rest", {"--shard", "2/2", seeds[0], seeds[1]});
+  ASSERT_EQ(run(scratch_, {"merge", "half.sqlite", "rest.sqlite"}).status, 0);
+  EXPECT_EQ(probability_rows("half"), whole);
 }
 
 TEST_F(MovingEncoders, ADivergingCandidateIsOutAndAllOfThemFailTheCell) {

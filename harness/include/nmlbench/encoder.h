@@ -79,8 +79,8 @@ class NMLBENCH_EXPORT Encoder : public torch::nn::Module {
   // D. Valid after build().
   virtual std::int64_t feature_dim() const = 0;
 
-  // T, where features() are T tokens of D / T columns, one after the other, of each sample; 1: one vector. Of a single
-  // readout. Valid after build().
+  // T, where features() are T tokens of D / T columns, one after the other, of each sample, and zeros behind its last
+  // one; 1: one vector. Of a single readout. Valid after build().
   virtual std::int64_t feature_tokens() const { return 1; }
 
   // The representation [B, D], float, that tuners receive.

@@ -62,8 +62,9 @@ class Clip : public Encoder {
            "byte pairs of its tokenizer: bpe_simple_vocab_16e6.txt.gz of OpenAI and open_clip, or merges.txt of "
            "transformers; \"\": none, so that words are read byte by byte"),
       integer("context", "77", "of a text that are read, both marks included").in("tokens").range(3, 4096),
-      choice("features", "embedding", "embedding|trunk",
-             "frozen features: the joint embedding, not normalised (encode_image), or what its projection takes")
+      choice("features", "embedding", "embedding|trunk|tokens",
+             "frozen features: the joint embedding, not normalised (encode_image), what its projection takes, or the "
+             "tokens that this is pooled from")
           .as(Role::readout),
       NMLBENCH_INPUT_PARAMS("0", "1", "bicubic", kClipMean, kClipStd),
       kWeightsParam,
@@ -104,21 +105,28 @@ class Clip : public Encoder {
   InputSpec input() const override { return input_.spec(); }
   std::int64_t feature_dim() const override {
     std::int64_t columns = 0;
-    for (const bool trunk : from_trunk_) columns += trunk ? trunk_width() : shape_.embedding;
+    for (const std::string& from : readouts_) {
+      columns += from == "embedding" ? shape_.embedding : trunk_width() * (from == "tokens" ? image_->tokens() : 1);
+    }
     return columns;
   }
+  std::int64_t feature_tokens() const override { return readouts_.front() == "tokens" ? image_->tokens() : 1; }
   void set_readouts(const std::vector<Params>& readouts) final {
-    from_trunk_.clear();
-    for (const Params& params : readouts) from_trunk_.push_back(params.text("features") == "trunk");
+    readouts_.clear();
+    for (const Params& params : readouts) readouts_.push_back(params.text("features"));
   }
   bool trainable() const override { return weights_.empty(); }
 
   // Of the image alone.
   Tensor features(const Batch& batch) override {
     return by_rows(*this, batch.x, [&](const Tensor& x) {
-      const Tensor trunk = image_->trunk(x);
+      const Tensor hidden = image_->run(x), trunk = image_->pool(hidden);
       std::vector<Tensor> parts;
-      for (const bool from_trunk : from_trunk_) parts.push_back(from_trunk ? trunk : image_->project(trunk));
+      for (const std::string& from : readouts_) {
+        if (from == "embedding") parts.push_back(image_->project(trunk));
+        if (from == "trunk") parts.push_back(trunk);
+        if (from == "tokens") parts.push_back(image_->read_tokens(hidden).flatten(1));
+      }
       return torch::cat(parts, 1);
     });
   }
@@ -161,7 +169,7 @@ class Clip : public Encoder {
     return resnet != nullptr ? 32 * resnet->width : std::get<PatchesShape>(shape_.image).transformer.width;
   }
 
-  Tensor embed(const Tensor& x) { return image_->project(image_->trunk(x)); }
+  Tensor embed(const Tensor& x) { return image_->project(image_->pool(image_->run(x))); }
 
   TextTower& require_text() {
     if (!text_) throw Error("clip reads no texts without its tokenizer; give the `merges` of its weights");
@@ -192,7 +200,7 @@ class Clip : public Encoder {
   bool quick_gelu_;
   std::filesystem::path merges_;
   std::int64_t context_;
-  std::vector<bool> from_trunk_;  // of each readout
+  std::vector<std::string> readouts_;  // what each one's features are
   std::string weights_;
   std::shared_ptr<ImageTower> image_;
   std::optional<TextTower> text_;

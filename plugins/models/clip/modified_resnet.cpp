@@ -40,7 +40,7 @@ class ClipBottleneck : public torch::nn::Module {
   ConvNorm reduce_, spread_, expand_, skip_;
 };
 
-// [B, C, H, W] -> [B, C]: one head of attention for each 64 channels, from the mean over pixels to itself and to them.
+// One head of attention for each 64 channels, from the mean over pixels to itself and to them.
 class AttentionPool : public torch::nn::Module {
  public:
   AttentionPool(std::int64_t side, std::int64_t width, std::int64_t embedding) : heads_(width / kHeadWidth) {
@@ -51,9 +51,15 @@ class AttentionPool : public torch::nn::Module {
     joint_ = register_module("c_proj", torch::nn::Linear(width, embedding));
   }
 
-  Tensor pool(const Tensor& x) {
-    const Tensor pixels = at_least_float(x).flatten(2).transpose(1, 2);  // [B, H W, C]
-    const Tensor tokens = torch::cat({pixels.mean(1, /*keepdim=*/true), pixels}, 1) + positions_;
+  // [B, C, H, W] -> [B, 1 + H W, C].
+  Tensor tokens(const Tensor& x) const {
+    const Tensor pixels = at_least_float(x).flatten(2).transpose(1, 2);
+    return torch::cat({pixels.mean(1, /*keepdim=*/true), pixels}, 1) + positions_;
+  }
+  std::int64_t count() const { return positions_.size(0); }
+
+  // tokens [B, T, C] -> [B, C].
+  Tensor pool(const Tensor& tokens) {
     return attend(query_(tokens.slice(1, 0, 1)), key_(tokens), value_(tokens), heads_).squeeze(1);
   }
 
@@ -86,13 +92,17 @@ class ModifiedResNet : public ImageTower {
     pool_ = register_module("attnpool", std::make_shared<AttentionPool>(size / 32, channels, embedding));
   }
 
-  Tensor trunk(const Tensor& x) override {
+  Tensor run(const Tensor& x) override {
     Tensor y = x;
     for (ConvNorm& conv : stem_) y = conv(y);
     y = torch::avg_pool2d(y, 2);
     for (const auto& block : blocks_) y = block->forward(y);
-    return at_least_float(pool_->pool(y));
+    return pool_->tokens(y);
   }
+
+  std::int64_t tokens() const override { return pool_->count(); }
+  Tensor pool(const Tensor& hidden) override { return at_least_float(pool_->pool(hidden)); }
+  Tensor read_tokens(const Tensor& hidden) override { return at_least_float(hidden); }
 
   Tensor project(const Tensor& trunk) override { return at_least_float(pool_->project(trunk)); }
 

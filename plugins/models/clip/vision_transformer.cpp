@@ -23,12 +23,15 @@ class ClipVisionTransformer : public ImageTower {
     joint_ = register_parameter("proj", torch::empty({width, embedding}));
   }
 
-  Tensor trunk(const Tensor& x) override {
+  Tensor run(const Tensor& x) override {
     const Tensor patches = patches_(x).flatten(2).transpose(1, 2);  // [B, patches, width]
     const Tensor first = class_token_.expand({x.size(0), 1, class_token_.size(0)});
-    const Tensor tokens = transformer_->forward(norm_before_(torch::cat({first, patches}, 1) + positions_));
-    return at_least_float(norm_after_(tokens.select(1, 0)));
+    return transformer_->forward(norm_before_(torch::cat({first, patches}, 1) + positions_));
   }
+
+  std::int64_t tokens() const override { return positions_.size(0); }
+  Tensor pool(const Tensor& hidden) override { return at_least_float(norm_after_(hidden.select(1, 0))); }
+  Tensor read_tokens(const Tensor& hidden) override { return at_least_float(norm_after_(hidden)); }
 
   Tensor project(const Tensor& trunk) override {
     const FullPrecision full_precision;  // small, and the last rounding before the cosines

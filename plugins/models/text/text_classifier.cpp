@@ -57,6 +57,12 @@ Tensor mean_over_tokens(const Tensor& x, const TokenBatch& batch) {
   return (x * there).sum(1) / there.sum(1);
 }
 
+// x [B, N, D] -> [B, longest * D], zeros behind the end of a text.
+Tensor all_tokens(const Tensor& x, const TokenBatch& batch, std::int64_t longest) {
+  const Tensor there = batch.there.defined() ? x.masked_fill(batch.there.logical_not().unsqueeze(-1), 0) : x;
+  return torch::constant_pad_nd(there, {0, 0, 0, longest - x.size(1)}).flatten(1);
+}
+
 // x [B, N, D], float -> [B, D].
 Tensor pooled(const Tensor& x, const TokenBatch& batch, const std::string& pooling) {
   if (pooling == "cls") return x.select(1, 0);
@@ -158,7 +164,8 @@ Tensor TextClassifier::encode(const std::vector<Text>& texts, const std::vector<
     HiddenStates states(readouts);
     run(batch, states);
     parts.push_back(read(readouts, [&](std::int64_t layer, const std::string& pooling) {
-      return pooled(at_least_float(states.at(layer)), batch, pooling);
+      const Tensor x = at_least_float(states.at(layer));
+      return pooling == "tokens" ? all_tokens(x, batch, longest_) : pooled(x, batch, pooling);
     }));
     begin = stop;
   }

@@ -36,9 +36,9 @@ struct TransformerShape {
       ::nmlbench::choice("pool", pool, "cls|mean|max|last-token",                                                      \
                          "what the pre-training head reads: the first token, mean or maximum over the text's tokens, " \
                          "or its last token"),                                                                         \
-      NMLBENCH_READOUT_PARAMS("head", "head|cls|mean|max|last-token|cls+mean",                                         \
-                              "what the head reads (`pool`), one of these, or the first token and the mean side by "   \
-                              "side",                                                                                  \
+      NMLBENCH_READOUT_PARAMS("head", "head|cls|mean|max|last-token|cls+mean|tokens",                                  \
+                              "what the head reads (`pool`), one of these, the first token and the mean side by "      \
+                              "side, or all max_length tokens, zeros behind the end of a text",                        \
                               "0 the embeddings, n those after n blocks, as `hidden_states` of transformers"),         \
       ::nmlbench::real("dropout", "0.1",                                                                               \
                        "share of embeddings, attention weights and residual branches that is zeroed in pre-training")  \
@@ -87,6 +87,7 @@ class TextClassifier : public LayeredEncoder {
   std::vector<Sequence> sequences_of(const std::vector<Text>& texts) const;
   std::int64_t width(std::int64_t) const final { return shape_.width; }
   std::int64_t last_layer() const final { return shape_.depth; }
+  std::int64_t tokens(std::int64_t) const final { return longest_; }
   std::string head_pooling() const final { return pool_; }
   // texts: B -> [B, columns of the readouts], in their order.
   torch::Tensor encode(const std::vector<Text>& texts, const std::vector<Readout>& readouts);

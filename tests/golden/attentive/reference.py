@@ -4,7 +4,8 @@ usage: reference.py OUT.json
 
 Keys and values of every token are projected, as in the paper (El-Nouby et al., ICML 2024); tokens are normalised by
 torch.nn.BatchNorm1d without its affine map, and torch.optim.AdamW takes the steps. All in float64. Weights and tokens are
-no files: both sides compute them from their names and places (uniform() of ../families/reference.py).
+no files: both sides compute them from their names and places (uniform() of ../families/reference.py). In padded cases
+samples have tokens of their own number, which alone are normalised and attended to.
 """
 import json
 import pathlib
@@ -35,6 +36,12 @@ def tokens(step):
     return 4 * scale * filled(f"tokens {step}", ROWS, TOKENS, COLUMNS) + scale.flip(0)
 
 
+def present(step, padded):
+    """bool [ROWS, TOKENS]: from one to all tokens of a row."""
+    lengths = torch.tensor([1 + (step + 3 * i) % TOKENS if padded else TOKENS for i in range(ROWS)])
+    return torch.arange(TOKENS) < lengths.unsqueeze(1)
+
+
 def labels(step):
     return torch.tensor([(3 * step + 2 * i) % CLASSES for i in range(ROWS)])
 
@@ -48,30 +55,31 @@ class Probe(torch.nn.Module):
                             "weight": (CLASSES, COLUMNS)}.items():
             self.register_parameter(name, torch.nn.Parameter(filled(name, *sizes)))
 
-    def forward(self, x):
-        x = self.norm(x.transpose(1, 2)).transpose(1, 2)
+    def forward(self, x, there):
+        x = torch.zeros_like(x).masked_scatter(there.unsqueeze(2), self.norm(x[there]))
         apart = lambda z: z.unflatten(-1, (self.heads, -1)).transpose(-3, -2)  # [.., heads, N, columns of a head]
         query = self.query.expand(len(x), 1, COLUMNS)
-        seen = torch.nn.functional.scaled_dot_product_attention(apart(query), apart(x @ self.key.T), apart(x @ self.value.T))
+        seen = torch.nn.functional.scaled_dot_product_attention(apart(query), apart(x @ self.key.T), apart(x @ self.value.T),
+                                                                attn_mask=there[:, None, None])
         y = seen.transpose(-3, -2).flatten(-2)[:, 0]
         return y @ self.weight.T, y
 
 
 def main():
     cases = []
-    for heads in (1, 3):
+    for heads, padded in ((1, False), (3, False), (1, True), (3, True)):
         probe = Probe(heads).train()
         optimizer = torch.optim.AdamW(probe.parameters(), lr=LR, weight_decay=DECAY)
         losses = []
         for step in range(STEPS):
-            loss = torch.nn.functional.cross_entropy(probe(tokens(step))[0], labels(step))
+            loss = torch.nn.functional.cross_entropy(probe(tokens(step), present(step, padded))[0], labels(step))
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
             losses.append(loss)
         with torch.no_grad():
-            logits, y = probe.eval()(tokens(STEPS))
-        cases.append({"attention_heads": heads, "losses": numbers(torch.stack(losses).detach()),
+            logits, y = probe.eval()(tokens(STEPS), present(STEPS, padded))
+        cases.append({"attention_heads": heads, "padded": padded, "losses": numbers(torch.stack(losses).detach()),
                       "logits": numbers(logits), "y": numbers(y)})
     pathlib.Path(sys.argv[1]).write_text(json.dumps(cases, indent=1) + "\n")
 

@@ -4,7 +4,7 @@ usage: reference.py OUT.json [--all]    (needs open_clip; --all: every variant, 
 
 Weights are no files: both sides compute them from their names and places (fill() of ../families/reference.py). Embeddings
 are those of two images at two sizes and of TEXTS, in evaluation mode; gradients those of open_clip's ClipLoss over as many
-pairs, in training mode, as norm and product with a fixed direction. All is computed in float64 and rounded. The tokenizer
+pairs, in training mode, as norm and product with a fixed direction; so are tokens, as products alone. All is computed in float64 and rounded. The tokenizer
 is open_clip's with the merges of ../text, or none.
 """
 import gzip
@@ -80,6 +80,27 @@ def trunk_of(model, x):
     return trunk
 
 
+def tokens_read(model, x):
+    """What the trunk is pooled from: through the last LayerNorm, or what attention pools, as it is in its forward()."""
+    visual = model.visual
+    if not hasattr(visual, "attnpool"):
+        visual.output_tokens = True
+        pooled, patches = visual(x)
+        visual.output_tokens = False
+        return torch.cat([trunk_of(model, x).unsqueeze(1), patches], 1)
+    seen = []
+    hook = visual.attnpool.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
+    visual(x)
+    hook.remove()
+    pixels = seen[0].flatten(2).transpose(1, 2)
+    return torch.cat([pixels.mean(1, keepdim=True), pixels], 1) + visual.attnpool.positional_embedding
+
+
+def along_a_direction(tokens):
+    """[B, T]: one number of each token."""
+    return tokens @ (torch.from_numpy(uniform("direction of tokens", tokens.shape[2])).double() - 0.5)
+
+
 def class_scores(model, tokens_of, x):
     weights = []
     for name in CLASSES:
@@ -95,6 +116,7 @@ def describe(variant, activation, sizes, tokens_of):
         with torch.no_grad():
             x = images(size)
             entry["sizes"][str(size)] = {"embedding": numbers(model.encode_image(x)), "trunk": numbers(trunk_of(model, x)),
+                                         "tokens": numbers(along_a_direction(tokens_read(model, x))),
                                          "scores": numbers(class_scores(model, tokens_of, x))}
     model = filled(make(variant, sizes[0], activation, tokens_of.vocab_size)).train()
     loss = ClipLoss()(model.encode_image(images(sizes[0]), normalize=True), model.encode_text(tokens_of(TEXTS), normalize=True),

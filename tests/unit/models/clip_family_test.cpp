@@ -103,11 +103,16 @@ TEST(Clip, EmbeddingsAndClassScoresEqualOpenClip) {
     for (const auto& [size_text, expected] : entry.at("sizes").items()) {
       SCOPED_TRACE(entry.at("variant").get<std::string>() + " " + size_text);
       const std::int64_t size = std::stoll(size_text);
-      for (const std::string features : {"embedding", "trunk"}) {
+      for (const std::string features : {"embedding", "trunk", "tokens"}) {
         const auto encoder = clip(of_entry(entry, size, {{"features", features}}));
         fill(*encoder);
-        const Tensor got = encoder->features(two_images(size));
+        Tensor got = encoder->features(two_images(size));
         EXPECT_EQ(got.size(1), encoder->feature_dim());
+        EXPECT_EQ(encoder->feature_tokens() > 1, features == "tokens");
+        if (features == "tokens") {
+          const Tensor tokens = got.view({2, encoder->feature_tokens(), -1});
+          got = tokens.matmul(uniform("direction of tokens", {tokens.size(2)}) - 0.5);
+        }
         expect_close(got, expected.at(features));
         expect_close(encoder->zero_shot(prompts_in(golden))(two_images(size)), expected.at("scores"));
       }

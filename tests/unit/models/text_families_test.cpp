@@ -9,6 +9,8 @@
 #include <nmlbench/encoder.h>
 #include <nmlbench/error.h>
 
+#include <set>
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
@@ -109,6 +111,39 @@ TEST(TextFamilies, FeaturesEqualTransformers) {
     const json &first = entry.at("features").at("0"), &second = entry.at("features").at("1");
     expect_close(two->features(batch),
                  torch::cat({wanted(first.at("cls")), wanted(second.at("cls")), wanted(second.at("mean"))}, 1));
+  }
+}
+
+// The other poolings, which transformers' hidden states vouch for, are those of the tokens.
+TEST(TextFamilies, TokensAreWhatTheOtherPoolingsPool) {
+  const torch::NoGradGuard no_grad;
+  const Batch batch = three_texts();
+  for (const char* family : kTextFamilies) {
+    for (const std::int64_t layer : {0, -1}) {
+      SCOPED_TRACE(std::string(family) + ", layer " + std::to_string(layer));
+      const auto read = [&](const std::string& pooling) {
+        const auto encoder =
+            encoder_of(family, small_shape({{"pooling", pooling}, {"layer", layer}, {"max_length", std::int64_t{40}}}));
+        fill(*encoder);
+        const Tensor got = encoder->features(batch);
+        EXPECT_EQ(got.size(1), encoder->feature_dim());
+        EXPECT_EQ(encoder->feature_tokens(), pooling == "tokens" ? 40 : 1);
+        return got;
+      };
+      const Tensor tokens = read("tokens").view({3, 40, 48}), mean = read("mean"), max = read("max");
+      EXPECT_TRUE(torch::equal(tokens.select(1, 0), read("cls")));
+      const Tensor last = read("last-token");
+      std::set<std::int64_t> lengths;
+      for (std::int64_t i = 0; i < 3; ++i) {
+        const std::int64_t length = tokens[i].ne(0).any(1).sum().item<std::int64_t>();
+        lengths.insert(length);
+        const Tensor own = tokens[i].slice(0, 0, length);
+        EXPECT_TRUE(torch::allclose(own.mean(0), mean[i], 1e-5, 1e-5));
+        EXPECT_TRUE(torch::equal(own.amax(0), max[i]));
+        EXPECT_TRUE(torch::equal(own[length - 1], last[i]));
+      }
+      EXPECT_EQ(lengths.size(), 3U);
+    }
   }
 }
 

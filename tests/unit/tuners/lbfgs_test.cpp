@@ -69,6 +69,18 @@ TEST(Lbfgs, NotANumberEndsItsFunctionAlone) {
   EXPECT_EQ(minima.evaluations[1].item<std::int64_t>(), 1);
 }
 
+// The value has no more digits long before the gradient is small: a constant is most of it.
+TEST(Lbfgs, GoesOnWhereTheGradientAloneFalls) {
+  const Tensor stiffness = torch::logspace(-2, 2, 200, 10, torch::kFloat64);
+  const Objectives objectives = [&](const Tensor& points, const Tensor&) {
+    const Tensor z = points - 1;
+    return Evaluation{1e3 + (stiffness * z.square()).sum(1) / 2, stiffness * z, torch::ones_like(z)};
+  };
+  const Minima minima = minimise(objectives, torch::zeros({1, 200}, torch::kFloat64), {1e-8, 20000}, Context{});
+  EXPECT_LE(minima.gradient_norm.item<double>(), 1e-8);
+  EXPECT_LT(minima.evaluations.item<std::int64_t>(), 20000);
+}
+
 // Where digits end before the gradient is small enough, it stops by itself.
 TEST(Lbfgs, StopsWhereDigitsEnd) {
   const Objectives bowl = [](const Tensor& points, const Tensor&) {
