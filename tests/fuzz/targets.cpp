@@ -3,6 +3,7 @@
 #include "config/matrix_spec.h"
 #include "datasets/images/decode.h"
 #include "datasets/images/resize.h"
+#include "fuzz/descriptor.h"
 #include "fuzz/seeds.h"
 #include "models/text/byte_pair.h"
 #include "models/text/word_piece.h"
@@ -129,8 +130,12 @@ void merges(std::string_view bytes, const Scratch& scratch) {
   plugins::BytePair(kVocabularies / "vocab.json", file, {}).tokens("An unaffable café, isn't it?");
 }
 
+void vocabulary_json(std::string_view bytes, const Scratch& scratch) {
+  plugins::BytePair(put(scratch, "vocab.json", bytes), kVocabularies / "merges.txt", {}).tokens("isn't it?");
+}
+
 void database(std::string_view bytes, const Scratch& scratch) {
-  for (const char* kept : {"d.sqlite-wal", "d.sqlite-shm"}) fs::remove(scratch / kept);
+  for (const auto& entry : fs::directory_iterator(scratch.path())) fs::remove(entry.path());  // also of migrations
   query_leaderboard(Store::open_read_only(put(scratch, "d.sqlite", bytes)), {});
 }
 
@@ -152,8 +157,10 @@ const Target kTargets[] = {
     {"json-lines", json_lines_seeds, table<kJsonLines>},
     {"sentence", sentence_seeds, sentence},
     {"vocabulary", vocabulary_seeds, vocabulary},
+    {"vocabulary-json", vocabulary_json_seeds, vocabulary_json},
     {"merges", merges_seeds, merges},
     {"database", database_seeds, database},
+    {"descriptor", descriptor_seeds, descriptor},
 };
 
 [[noreturn]] void found(const Target& target, const std::string& what) {
