@@ -17,6 +17,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
+#include <fstream>
 
 #include <fmt/format.h>
 
@@ -186,6 +187,14 @@ const Target* find_target(std::string_view name) {
     if (target.name == name) return &target;
   }
   return nullptr;
+}
+
+void write_seeds(const Target& target, const fs::path& folder) {
+  fs::create_directories(folder);
+  int number = 0;
+  for (const std::string& bytes : target.seeds()) {
+    std::ofstream(folder / fmt::format("seed-{}", number++), std::ios::binary) << bytes;
+  }
 }
 
 void feed(const Target& target, std::string_view bytes, const Scratch& scratch) {

@@ -13,8 +13,8 @@ class ReadAheadTest : public ::testing::TestWithParam<std::int64_t> {};
 INSTANTIATE_TEST_SUITE_P(Items, ReadAheadTest, ::testing::Values(0, 1, 2, 7));
 
 TEST_P(ReadAheadTest, GivesItemsInOrder) {
-  ReadAhead<std::vector<std::int64_t>> ahead(1000, GetParam(), [](std::int64_t i) { return std::vector{i, i * i}; });
-  for (std::int64_t i = 0; i < 1000; ++i) ASSERT_EQ(ahead.next(), (std::vector{i, i * i}));
+  ReadAhead<std::vector<std::int64_t>> ahead(20'000, GetParam(), [](std::int64_t i) { return std::vector{i, i * i}; });
+  for (std::int64_t i = 0; i < 20'000; ++i) ASSERT_EQ(ahead.next(), (std::vector{i, i * i}));
 }
 
 TEST_P(ReadAheadTest, IsNeverFurtherAheadThanAsked) {
