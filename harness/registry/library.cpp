@@ -12,13 +12,13 @@
 #include <memory>
 #include <mutex>
 #include <new>
-#include <regex>
 #include <set>
 
 #define BOOST_DLL_USE_STD_FS
 #include <boost/dll/library_info.hpp>
 #include <boost/dll/shared_library.hpp>
 #include <fmt/format.h>
+#include <nlohmann/json.hpp>
 
 namespace nmlbench {
 namespace {
@@ -58,14 +58,37 @@ boost::dll::shared_library load(const fs::path& file) {
   }
 }
 
-// Reads them to their ends: in a damaged library a pointer may lead anywhere.
+// Reads them to their ends: in a damaged library a pointer may lead anywhere. Identities of results and answers to
+// other programs are JSON, which is UTF-8.
 void require_texts(std::initializer_list<const char*> texts) {
   constexpr std::size_t kLongest = 100'000;
   for (const char* text : texts) {
     if (text == nullptr || ::strnlen(text, kLongest) == kLongest) {
       throw Error("has a descriptor with missing texts; declare it with NMLBENCH_PLUGINS");
     }
+    try {
+      nlohmann::json(text).dump();
+    } catch (const nlohmann::json::type_error&) {
+      throw Error(fmt::format("has a descriptor with a text that is no UTF-8: \"{}\"", text));
+    }
   }
+}
+
+void require_there(const void* first, std::uint64_t count) {
+  if (first == nullptr && count > 0) {
+    throw Error("has a descriptor with missing lists; declare it with NMLBENCH_PLUGINS");
+  }
+}
+
+// Lower-case words joined by hyphens.
+bool is_kebab(std::string_view name) {
+  const auto of_word = [](char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9'); };
+  bool in_word = false;
+  for (const char c : name) {
+    if (!of_word(c) && !(c == '-' && in_word)) return false;
+    in_word = of_word(c);
+  }
+  return in_word;
 }
 
 void check_header(const PluginLibrary& library) {
@@ -123,6 +146,11 @@ void check_parameters(const PluginEntry& entry, const std::string& name) {
   for (std::uint64_t i = 0; i < entry.param_count; ++i) {
     const ParamSpec& spec = entry.params[i];
     require_texts({spec.name, spec.doc, spec.choices, spec.unit});
+    if (spec.default_value != nullptr) {
+      require_texts({spec.default_value});
+    } else if (spec.came_later) {
+      throw Error(fmt::format("declares that parameter \"{}\" of \"{}\" came later, but no default", spec.name, name));
+    }
     if (!names.insert(spec.name).second) {
       throw Error(fmt::format("declares parameter \"{}\" of \"{}\" twice", spec.name, name));
     }
@@ -143,10 +171,11 @@ void check_parameters(const PluginEntry& entry, const std::string& name) {
   std::vector<ParamSpec> optional(entry.params, entry.params + entry.param_count);
   std::erase_if(optional, [](const ParamSpec& spec) { return spec.default_value == nullptr; });
   const Declaration declaration{name, optional.data(), optional.size(), entry.presets, entry.preset_count};
+  for (std::uint64_t i = 0; i < entry.preset_count; ++i)
+    require_texts({entry.presets[i].name, entry.presets[i].values});
   try {
     expand_declared(declaration, {}, {});
     for (std::uint64_t i = 0; i < entry.preset_count; ++i) {
-      require_texts({entry.presets[i].name, entry.presets[i].values});
       expand_declared(declaration, {{"preset", Value{std::string(entry.presets[i].name), {}}}}, {});
     }
   } catch (const Error& error) {
@@ -155,13 +184,15 @@ void check_parameters(const PluginEntry& entry, const std::string& name) {
 }
 
 void check_entries(const PluginLibrary& library) {
-  static const std::regex kebab("[a-z0-9]+(-[a-z0-9]+)*");
+  require_there(library.entries, library.entry_count);
   std::set<std::pair<PluginKind, std::string>> seen;
   for (std::uint64_t i = 0; i < library.entry_count; ++i) {
     const PluginEntry& entry = library.entries[i];
     require_texts({entry.name, entry.summary, entry.reference});
     const std::string name = entry.name;
-    if (!std::regex_match(name, kebab)) {
+    require_there(entry.params, entry.param_count);
+    require_there(entry.presets, entry.preset_count);
+    if (!is_kebab(name)) {
       throw Error(fmt::format("declares \"{}\"; names are lower-case words joined by hyphens", name));
     }
     check_factories(entry, name);
@@ -180,6 +211,11 @@ struct Kept {
 };
 
 }  // namespace
+
+void check_descriptor(const PluginLibrary& library) {
+  check_header(library);
+  check_entries(library);
+}
 
 const LoadedLibrary& open_library(const fs::path& file) {
   static std::mutex mutex;
@@ -200,8 +236,7 @@ const LoadedLibrary& open_library(const fs::path& file) {
   entry->library = {path, &entry->handle.get<const PluginLibrary>(kSymbol)};
   const Kept& stays = *entry;
   handles->push_back(std::move(entry));
-  check_header(*stays.library.descriptor);
-  check_entries(*stays.library.descriptor);
+  check_descriptor(*stays.library.descriptor);
   accepted->emplace(path, &stays.library);
   return stays.library;
 }

@@ -12,4 +12,7 @@ namespace nmlbench {
 // object again. [any-thread]
 const LoadedLibrary& open_library(const std::filesystem::path& file);
 
+// What open_library requires of the descriptor. Throws Error. [any-thread]
+void check_descriptor(const PluginLibrary& library);
+
 }  // namespace nmlbench

@@ -1,4 +1,5 @@
-// The same targets for libFuzzer: NMLBENCH_FUZZ_TARGET names the one.
+// The same targets for libFuzzer: NMLBENCH_FUZZ_TARGET names the one, NMLBENCH_FUZZ_SEEDS a folder that its seeds go
+// to.
 #include "fuzz/targets.h"
 
 #include <cstdio>
@@ -13,9 +14,12 @@ const nmlbench::fuzz::Target* target;
 extern "C" int LLVMFuzzerInitialize(int*, char***) {
   const char* name = std::getenv("NMLBENCH_FUZZ_TARGET");
   target = name != nullptr ? nmlbench::fuzz::find_target(name) : nullptr;
-  if (target != nullptr) return 0;
-  std::fputs("NMLBENCH_FUZZ_TARGET names no target\n", stderr);
-  std::exit(2);
+  if (target == nullptr) {
+    std::fputs("NMLBENCH_FUZZ_TARGET names no target\n", stderr);
+    std::exit(2);
+  }
+  if (const char* folder = std::getenv("NMLBENCH_FUZZ_SEEDS")) nmlbench::fuzz::write_seeds(*target, folder);
+  return 0;
 }
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {

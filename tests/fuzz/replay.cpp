@@ -99,11 +99,7 @@ int main_of(const std::vector<std::string>& arguments) {
     return 0;
   }
   if (arguments.size() == 3 && arguments[1] == "--seeds") {
-    std::filesystem::create_directories(arguments[2]);
-    int number = 0;
-    for (const std::string& bytes : target->seeds()) {
-      std::ofstream(fmt::format("{}/seed-{}", arguments[2], number++), std::ios::binary) << bytes;
-    }
+    write_seeds(*target, arguments[2]);
     return 0;
   }
   replay(*target, seconds(), seed());

@@ -134,6 +134,10 @@ Seeds vocabulary_seeds() {
   return {"[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\nan\nun\n##aff\n##able\ncafe\n,\nit\n"};
 }
 
+Seeds vocabulary_json_seeds() {
+  return {read_text(kTests / "golden/text/vocab.json")};
+}
+
 Seeds merges_seeds() {
   const std::string all = read_text(kTests / "golden/text/merges.txt");
   return {all.substr(0, all.find('\n', 200) + 1)};
@@ -141,11 +145,15 @@ Seeds merges_seeds() {
 
 Seeds database_seeds() {
   const Scratch scratch;
+  const fs::path old = scratch / "old.sqlite";
   testing::write_synthetic(
       scratch / "d.sqlite",
       {.tasks = 1, .seeds = 2, .tuners = 2, .ratios = {0.0}, .ood_sets = 1, .metrics = {"accuracy"}});
   SQLite::Database((scratch / "d.sqlite").string(), SQLite::OPEN_READWRITE).exec("PRAGMA journal_mode = DELETE");
-  return {read_text(scratch / "d.sqlite")};
+  // of the first schema, which reading migrates
+  SQLite::Database(old.string(), SQLite::OPEN_READWRITE | SQLite::OPEN_CREATE)
+      .exec(read_text(kTests / "unit/results/version1.sql"));
+  return {read_text(scratch / "d.sqlite"), read_text(old)};
 }
 
 }  // namespace nmlbench::fuzz

@@ -26,6 +26,7 @@ Seeds tsv_seeds();
 Seeds json_lines_seeds();
 Seeds sentence_seeds();
 Seeds vocabulary_seeds();
+Seeds vocabulary_json_seeds();
 Seeds merges_seeds();
 Seeds database_seeds();
 

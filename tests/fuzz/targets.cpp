@@ -3,6 +3,7 @@
 #include "config/matrix_spec.h"
 #include "datasets/images/decode.h"
 #include "datasets/images/resize.h"
+#include "fuzz/descriptor.h"
 #include "fuzz/seeds.h"
 #include "models/text/byte_pair.h"
 #include "models/text/word_piece.h"
@@ -16,6 +17,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
+#include <fstream>
 
 #include <fmt/format.h>
 
@@ -129,8 +131,12 @@ void merges(std::string_view bytes, const Scratch& scratch) {
   plugins::BytePair(kVocabularies / "vocab.json", file, {}).tokens("An unaffable café, isn't it?");
 }
 
+void vocabulary_json(std::string_view bytes, const Scratch& scratch) {
+  plugins::BytePair(put(scratch, "vocab.json", bytes), kVocabularies / "merges.txt", {}).tokens("isn't it?");
+}
+
 void database(std::string_view bytes, const Scratch& scratch) {
-  for (const char* kept : {"d.sqlite-wal", "d.sqlite-shm"}) fs::remove(scratch / kept);
+  for (const auto& entry : fs::directory_iterator(scratch.path())) fs::remove(entry.path());  // also of migrations
   query_leaderboard(Store::open_read_only(put(scratch, "d.sqlite", bytes)), {});
 }
 
@@ -152,8 +158,10 @@ const Target kTargets[] = {
     {"json-lines", json_lines_seeds, table<kJsonLines>},
     {"sentence", sentence_seeds, sentence},
     {"vocabulary", vocabulary_seeds, vocabulary},
+    {"vocabulary-json", vocabulary_json_seeds, vocabulary_json},
     {"merges", merges_seeds, merges},
     {"database", database_seeds, database},
+    {"descriptor", descriptor_seeds, descriptor},
 };
 
 [[noreturn]] void found(const Target& target, const std::string& what) {
@@ -179,6 +187,14 @@ const Target* find_target(std::string_view name) {
     if (target.name == name) return &target;
   }
   return nullptr;
+}
+
+void write_seeds(const Target& target, const fs::path& folder) {
+  fs::create_directories(folder);
+  int number = 0;
+  for (const std::string& bytes : target.seeds()) {
+    std::ofstream(folder / fmt::format("seed-{}", number++), std::ios::binary) << bytes;
+  }
 }
 
 void feed(const Target& target, std::string_view bytes, const Scratch& scratch) {

@@ -4,6 +4,7 @@
 
 #include "support/scratch.h"
 
+#include <filesystem>
 #include <span>
 #include <string>
 #include <string_view>
@@ -20,6 +21,7 @@ struct Target {
 
 std::span<const Target> targets();
 const Target* find_target(std::string_view name);
+void write_seeds(const Target& target, const std::filesystem::path& folder);
 
 // Reads, and ends the process unless the bytes are read or refused as they should be: by an Error whose text is one
 // line that can be printed. Whatever else is thrown is a bug: memory or a type that nobody checked.

@@ -1,4 +1,4 @@
-// For clang-tidy alone (./dev lint): what LibTorch's headers need of OpenMP, whose own header belongs to GCC.
+// For clang alone (./dev lint, ./dev fuzz): what LibTorch's headers need of OpenMP, whose own header belongs to GCC.
 #pragma GCC system_header
 extern "C" {
 int omp_get_max_threads();

@@ -1,5 +1,6 @@
 #include "hdf5_arrays.h"
 
+#include "compression.h"
 #include "datasets/images/content.h"
 
 #include <nmlbench/dense.h>
@@ -16,8 +17,7 @@ namespace fs = std::filesystem;
 
 constexpr std::size_t kChunkCache = std::size_t{64} << 20;
 constexpr std::size_t kChunkSlots = 12421;  // a prime well above the number of chunks held
-
-std::mutex& library_mutex() {  // Debian's HDF5 serves one thread at a time
+std::mutex& library_mutex() {               // Debian's HDF5 serves one thread at a time
   static std::mutex mutex;
   return mutex;
 }
@@ -47,6 +47,12 @@ struct Hdf5Images::Handles {
         space(data >= 0 ? H5Dget_space(data) : -1, H5Sclose) {
     if (file < 0) throw DataError(path.string() + ": is not there, or no HDF5 file");
     if (space < 0) throw DataError(path.string() + ": has no array \"" + name + "\"");
+    const Hdf5Id type(H5Dget_type(data), H5Tclose);
+    double bytes = static_cast<double>(H5Tget_size(type));  // no integer would hold what a damaged file says
+    for (const std::int64_t size : sizes()) bytes *= static_cast<double>(static_cast<hsize_t>(size));
+    if (bytes > kMostCompression * static_cast<double>(fs::file_size(path))) {
+      throw DataError(path.string() + ": array \"" + name + "\" is larger than its file can hold; it is damaged");
+    }
   }
 
   static hid_t quiet_open(const fs::path& path) {

@@ -1,8 +1,11 @@
 #include "mat_files.h"
 
+#include "compression.h"
+
 #include <nmlbench/dense.h>
 #include <nmlbench/error.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <memory>
@@ -22,13 +25,30 @@ struct Variable {
   [[noreturn]] void fail(const std::string& message) const { throw DataError(where + " " + message); }
 };
 
+// Whether it, and what it holds, has no more than so many elements; no integer would count what a damaged file says.
+bool has_at_most(const matvar_t& value, double most) {
+  double count = 1;
+  for (int i = 0; i < value.rank; ++i) count *= static_cast<double>(value.dims[i]);
+  if (count > most) return false;
+  if ((value.class_type != MAT_C_CELL && value.class_type != MAT_C_STRUCT) || value.data == nullptr) return true;
+  const auto* held = static_cast<matvar_t* const*>(value.data);
+  return std::all_of(held, held + value.nbytes / sizeof(*held),
+                     [&](const matvar_t* item) { return item == nullptr || has_at_most(*item, most); });
+}
+
+// libmatio makes room for what a variable says of its size before it looks for the data.
 Variable read_variable(const fs::path& file, const std::string& name) {
   std::error_code error;
   if (!fs::is_regular_file(file, error)) throw DataError(file.string() + ": no such file");
   const std::unique_ptr<mat_t, int (*)(mat_t*)> mat(Mat_Open(file.c_str(), MAT_ACC_RDONLY), Mat_Close);
   if (!mat) throw DataError(file.string() + ": is no MATLAB file, or a damaged one");
-  Variable variable{file.string() + ": variable " + name, {Mat_VarRead(mat.get(), name.c_str()), Mat_VarFree}};
-  if (!variable.value || variable.value->data == nullptr) variable.fail("is not there, empty or damaged");
+  Variable variable{file.string() + ": variable " + name, {Mat_VarReadInfo(mat.get(), name.c_str()), Mat_VarFree}};
+  if (variable.value && !has_at_most(*variable.value, kMostCompression * static_cast<double>(fs::file_size(file)))) {
+    variable.fail("is larger than its file can hold; it is damaged");
+  }
+  if (!variable.value || Mat_VarReadDataAll(mat.get(), variable.value.get()) != 0 || variable.value->data == nullptr) {
+    variable.fail("is not there, empty or damaged");
+  }
   return variable;
 }
 

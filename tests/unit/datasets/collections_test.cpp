@@ -28,6 +28,7 @@ using testing::png_of;
 using Opened = testing::OpenedDataset;
 using testing::Scratch;
 using testing::write_hdf5;
+using testing::write_hollow_hdf5;
 using torch::Tensor;
 
 // An image that tells which one it is.
@@ -146,6 +147,19 @@ TEST_F(Collections, Svhn) {
   EXPECT_TRUE(torch::equal(digits.all(), x.transpose(2, 3)));
 }
 
+// Found by fuzzing: room was made for what the file claims, before it was seen that the file has no such data.
+TEST_F(Collections, AVariableLargerThanItsFileCanHoldIsRefused) {
+  const auto words = [](std::initializer_list<std::uint32_t> values) {
+    return std::string(reinterpret_cast<const char*>(values.begin()), 4 * values.size());
+  };
+  const std::string header = "MATLAB 5.0 MAT-file" + std::string(105, ' ') + std::string("\0\1IM", 4);
+  const std::string variable = words({6, 8, 6, 0}) +                  // a double array
+                               words({5, 8, 1U << 30U, 1U << 10U}) +  // of 2^30 x 2^10
+                               words({0x10001, 'X'}) + words({9, 8, 0, 0});
+  scratch_.write("data/train_32x32.mat", header + words({14, static_cast<std::uint32_t>(variable.size())}) + variable);
+  EXPECT_THAT(failure("svhn", {kAsTheyAre}), HasSubstr("variable X is larger than its file can hold"));
+}
+
 // --- HDF5 files ---
 
 TEST_F(Collections, PatchCamelyon) {
@@ -163,6 +177,14 @@ TEST_F(Collections, PatchCamelyon) {
   const fs::path file = folder / "camelyonpatch_level_2_split_valid_x.h5";
   fs::resize_file(file, fs::file_size(file) / 2);
   EXPECT_THAT(failure("patch-camelyon", {{"split", "valid"}}), HasSubstr("valid_x.h5"));
+}
+
+// Found by fuzzing: LibTorch's own exception told of a size that overflows, and less would have asked for the memory.
+TEST_F(Collections, AnArrayLargerThanItsFileCanHoldIsRefused) {
+  for (const hsize_t rows : {hsize_t{1} << 58U, hsize_t{1} << 33U}) {
+    write_hollow_hdf5(scratch_ / "data/usps.h5", "/train/data", {rows, 256});
+    EXPECT_THAT(failure("usps"), HasSubstr("usps.h5: array \"/train/data\" is larger than its file can hold"));
+  }
 }
 
 TEST_F(Collections, Usps) {
