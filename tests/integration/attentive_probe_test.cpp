@@ -143,10 +143,8 @@ TEST(AttentiveProbeRun, ReadsTheTokensOfTextsAndNoPadding) {
       expect_done(scratch);
       const std::map<std::string, double> values = losses(scratch / "nmlbench.sqlite");
       ASSERT_EQ(values.size(), 2U);
-      if (length == 24) {
-        expect_the_same_alone(scratch);
-        rows = values;
-      }
+      if (length == 24) rows = values;
+      if (length == 24 && family == "bert") expect_the_same_alone(scratch);
       for (const auto& [head, loss] : values) EXPECT_NEAR(loss, rows.at(head), 1e-4) << head;
       std::filesystem::remove(scratch / "nmlbench.sqlite");
     }
