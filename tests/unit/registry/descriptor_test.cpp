@@ -1,5 +1,4 @@
-// Descriptors that are wrong in ways that NMLBENCH_PLUGINS does not prevent; tests/fuzz/descriptor.cpp changes others at
-// random.
+// Descriptors that are wrong in ways that NMLBENCH_PLUGINS does not prevent; tests/fuzz/descriptor.cpp changes others.
 #include "registry/library.h"
 
 #include <algorithm>
