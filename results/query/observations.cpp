@@ -12,6 +12,7 @@
 #include <SQLiteCpp/Statement.h>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
+#include <sqlite3.h>
 
 namespace nmlbench {
 
@@ -97,6 +98,15 @@ class Loader {
     return found;
   }
 
+  // What a row refers to; a damaged database may lack it.
+  template <typename Row>
+  static const Row& referred(const std::unordered_map<std::int64_t, Row>& table, const SQLite::Column& id) {
+    const auto found = table.find(id.getInt64());
+    if (found != table.end()) return found->second;
+    throw SQLite::Exception(fmt::format("a row refers to {} {}, which is not there", id.getName(), id.getInt64()),
+                            SQLITE_CORRUPT);
+  }
+
   void load_names() {
     sources_ = read("sources", "source_id", Home::sources);
     tuners_ = read("tuners", "tuner_id", Home::tuners);
@@ -113,8 +123,8 @@ class Loader {
     statement.bind(3, source_.superseded ? 1 : 0);
     const std::vector<Field> own = fields_of_cell(), of_tuner = fields_at(Home::tuners);
     while (statement.executeStep()) {
-      Observations::Ids ids = sources_.at(statement.getColumn(2).getInt64());
-      const Observations::Ids& tuner = tuners_.at(statement.getColumn(3).getInt64());
+      Observations::Ids ids = referred(sources_, statement.getColumn(2));
+      const Observations::Ids& tuner = referred(tuners_, statement.getColumn(3));
       for (const Field field : of_tuner) ids[field.index()] = tuner[field.index()];
       for (std::size_t i = 0; i < own.size(); ++i) set(ids, own[i], statement.getColumn(static_cast<int>(i) + 4));
       const auto number = static_cast<std::uint32_t>(result_.cells.size());
@@ -134,7 +144,7 @@ class Loader {
       while (cell < row_of_cell_.size() && row_of_cell_[cell] < wanted) ++cell;
       if (cell == row_of_cell_.size()) break;
       if (row_of_cell_[cell] != wanted) continue;  // of another matrix
-      result_.rows.push_back({static_cast<std::uint32_t>(cell), test_sets_.at(statement.getColumn(1).getInt64()),
+      result_.rows.push_back({static_cast<std::uint32_t>(cell), referred(test_sets_, statement.getColumn(1)),
                               statement.getColumn(2).getDouble()});
     }
   }

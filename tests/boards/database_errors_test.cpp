@@ -93,6 +93,19 @@ TEST_F(DatabaseErrors, Corrupt) {
   expect_refused(scratch_, "bad.sqlite", "is corrupt");
 }
 
+// Found by fuzzing: a board said "unordered_map::at".
+TEST_F(DatabaseErrors, RowsThatReferToNothing) {
+  for (const char* column : {"source_id", "tuner_id"}) {
+    std::filesystem::copy_file(scratch_ / "good.sqlite", scratch_ / "bad.sqlite",
+                               std::filesystem::copy_options::overwrite_existing);
+    SQLite::Database(scratch_ / "bad.sqlite", SQLite::OPEN_READWRITE)
+        .exec(std::string("PRAGMA foreign_keys = OFF; UPDATE cells SET ") + column + " = 1000");
+    const Finished finished = run(scratch_, {"leaderboard", "--db", "bad.sqlite"});
+    EXPECT_EQ(finished.status, 2);
+    EXPECT_THAT(finished.err, HasSubstr(std::string("a row refers to ") + column + " 1000, which is not there"));
+  }
+}
+
 TEST_F(DatabaseErrors, Truncated) {
   std::filesystem::copy_file(scratch_ / "good.sqlite", scratch_ / "short.sqlite");
   std::filesystem::resize_file(scratch_ / "short.sqlite", 4096 * 3);

@@ -17,7 +17,8 @@ namespace fs = std::filesystem;
 
 constexpr std::size_t kChunkCache = std::size_t{64} << 20;
 constexpr std::size_t kChunkSlots = 12421;  // a prime well above the number of chunks held
-std::mutex& library_mutex() {               // Debian's HDF5 serves one thread at a time
+
+std::mutex& library_mutex() {  // Debian's HDF5 serves one thread at a time
   static std::mutex mutex;
   return mutex;
 }

@@ -1,4 +1,4 @@
-// Descriptors that no compiler would let through NMLBENCH_PLUGINS, found by the fuzz target of this name.
+// Descriptors that are wrong in ways that NMLBENCH_PLUGINS does not prevent; tests/fuzz/descriptor.cpp changes others.
 #include "registry/library.h"
 
 #include <algorithm>
