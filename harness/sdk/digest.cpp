@@ -53,8 +53,7 @@ std::string digest_of_file(const std::filesystem::path& file) {
   if (type != std::filesystem::file_type::regular && std::filesystem::exists(file, error)) {
     throw DataError(file.string() + ": is no regular file");  // opening a pipe would wait for its writer
   }
-  if (type == std::filesystem::file_type::not_found)
-    throw DataError(file.string() + ": no such file; check the path");
+  if (type == std::filesystem::file_type::not_found) throw DataError(file.string() + ": no such file; check the path");
   std::ifstream in(file, std::ios::binary);
   if (!in) throw DataError(file.string() + ": cannot be read; check the path and its permissions");
   Digest digest;

@@ -258,12 +258,11 @@ std::optional<std::size_t> ClaimsBoard::next_seeds() const {
 
 std::vector<RecordedStop> recorded_stops(const Store& store) {
   return with_database_errors(store.impl().file, [&] {
-    SQLite::Statement statement(
-        store.impl().db,
-        "SELECT matrix, matrix_json -> '$.stop', json_array_length(matrix_json, '$.seeds'), matrix_json ->> '$.cells'"
-        " FROM (SELECT matrix, iif(json_valid(matrix_json), matrix_json, '{}') AS matrix_json,"
-        " row_number() OVER (PARTITION BY matrix ORDER BY started_at DESC, run_id DESC) AS age FROM runs)"
-        " WHERE age = 1 AND matrix_json -> '$.stop' IS NOT NULL ORDER BY matrix");
+    SQLite::Statement statement(store.impl().db,
+                                fmt::format("SELECT matrix, matrix_json -> '$.stop', json_array_length(matrix_json, "
+                                            "'$.seeds'), matrix_json ->> '$.cells'"
+                                            " FROM {} WHERE matrix_json -> '$.stop' IS NOT NULL ORDER BY matrix",
+                                            kNewestRuns));
     std::vector<RecordedStop> stops;
     while (statement.executeStep()) {
       stops.push_back({statement.getColumn(0).getString(), stop_rule_from_json(statement.getColumn(1).getString()),

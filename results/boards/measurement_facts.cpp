@@ -120,12 +120,11 @@ std::string what_is_unmeasured(const Store& store, const LeaderboardQuery& query
 }  // namespace
 
 std::vector<NewestPlan> newest_plans(const Store& store) {
-  SQLite::Statement statement(
-      store.impl().db,
-      "SELECT matrix, coalesce(matrix_json ->> '$.cells', 0), (SELECT count(*) FROM cells c WHERE c.matrix = r.matrix"
-      " AND NOT c.superseded) FROM (SELECT matrix, iif(json_valid(matrix_json), matrix_json, '{}') AS matrix_json,"
-      " row_number() OVER (PARTITION BY matrix ORDER BY started_at DESC, run_id DESC) AS age FROM runs) r"
-      " WHERE age = 1 ORDER BY matrix");
+  SQLite::Statement statement(store.impl().db,
+                              fmt::format("SELECT matrix, coalesce(matrix_json ->> '$.cells', 0), (SELECT count(*) FROM"
+                                          " cells c WHERE c.matrix = r.matrix AND NOT c.superseded) FROM {} r"
+                                          " ORDER BY matrix",
+                                          kNewestRuns));
   std::vector<NewestPlan> plans;
   while (statement.executeStep()) {
     plans.push_back(

@@ -10,6 +10,11 @@
 
 namespace nmlbench {
 
+// SQL: the newest run of each matrix, by `matrix` and `matrix_json`.
+inline constexpr const char* kNewestRuns =
+    "(SELECT matrix, matrix_json FROM (SELECT matrix, iif(json_valid(matrix_json), matrix_json, '{}') AS matrix_json,"
+    " row_number() OVER (PARTITION BY matrix ORDER BY started_at DESC, run_id DESC) AS age FROM runs) WHERE age = 1)";
+
 // What the newest run of a matrix planned, all shards together.
 struct NewestPlan {
   std::string matrix;

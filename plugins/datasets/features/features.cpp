@@ -94,7 +94,8 @@ class FeatureFiles : public Dataset {
     }
     if (y_.dim() != 1 || y_.is_floating_point() || y_.size(0) != x_.size(0)) {
       throw DataError(file_of("y").string() + ": labels are an integer array [" + std::to_string(x_.size(0)) +
-                      "], one for each row of x, found " + c10::toString(y_.scalar_type()) + " " + c10::str(y_.sizes()));
+                      "], one for each row of x, found " + c10::toString(y_.scalar_type()) + " " +
+                      c10::str(y_.sizes()));
     }
   }
 

@@ -34,8 +34,8 @@ class NpyImages : public ImageDataset {
     torch::Tensor x = read_npy(x_file), y = read_labels(y_file);
     if (x.dim() == 0 || y.dim() != 1 || y.is_floating_point() || y.size(0) != x.size(0)) {
       throw DataError(y_file.string() + ": labels are an integer array [" +
-                      std::to_string(x.dim() == 0 ? 0 : x.size(0)) + "], one for each row of x, found " + c10::toString(y.scalar_type()) +
-                      " " + c10::str(y.sizes()));
+                      std::to_string(x.dim() == 0 ? 0 : x.size(0)) + "], one for each row of x, found " +
+                      c10::toString(y.scalar_type()) + " " + c10::str(y.sizes()));
     }
     const std::int64_t first = params().integer("first");
     const std::int64_t rows = params().integer("rows") > 0 ? params().integer("rows") : x.size(0) - first;

@@ -1,5 +1,5 @@
-// For clang alone (./dev lint, ./dev fuzz): it cannot read LibTorch 1.13 with libstdc++'s constexpr std::vector of C++20,
-// which it instantiates for a type that is not complete yet. The same vector without constexpr.
+// For clang alone (./dev lint, ./dev fuzz): it cannot read LibTorch 1.13 with libstdc++'s constexpr std::vector of
+// C++20, which it instantiates for a type that is not complete yet. The same vector without constexpr.
 #pragma GCC system_header
 #pragma push_macro("_GLIBCXX20_CONSTEXPR")
 #undef _GLIBCXX20_CONSTEXPR
@@ -11,8 +11,8 @@
 #ifndef NMLBENCH_FILLS_BITS
 #define NMLBENCH_FILLS_BITS
 namespace std {  // what std::fill calls under the name of the declaration, for the programs of ./dev fuzz
-__attribute__((used)) inline void fill_bits_as_declared(_Bit_iterator first, _Bit_iterator last, const bool& bit) asm(
-    "_ZSt9__fill_a1St13_Bit_iteratorS_RKb");
+__attribute__((used)) inline void fill_bits_as_declared(_Bit_iterator first, _Bit_iterator last,
+                                                        const bool& bit) asm("_ZSt9__fill_a1St13_Bit_iteratorS_RKb");
 inline void fill_bits_as_declared(_Bit_iterator first, _Bit_iterator last, const bool& bit) {
   fill_bits(first, last, bit);
 }

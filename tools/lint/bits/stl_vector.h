@@ -1,5 +1,5 @@
-// For clang alone (./dev lint, ./dev fuzz), which cannot read LibTorch 1.13 with libstdc++'s constexpr std::vector of C++20,
-// which it instantiates for a type that is not complete yet. The same vector without constexpr.
+// For clang alone (./dev lint, ./dev fuzz), which cannot read LibTorch 1.13 with libstdc++'s constexpr std::vector of
+// C++20, which it instantiates for a type that is not complete yet. The same vector without constexpr.
 #pragma GCC system_header
 #pragma push_macro("_GLIBCXX20_CONSTEXPR")
 #undef _GLIBCXX20_CONSTEXPR
