@@ -8,6 +8,8 @@
 
 #include <nmlbench/error.h>
 
+#include <string>
+
 #include <fmt/format.h>
 #include <unistd.h>
 
@@ -38,7 +40,11 @@ int show_leaderboard(LeaderboardOptions options) {
   const TableFormat format = options.table.table_format();
   const Store store = Store::open_read_only(options.db);
   if (options.noise_effect) {
-    fmt::print("{}", render(query_noise_effect(store, query), format, shows_colour(STDOUT_FILENO)));
+    const NoiseEffect effect = query_noise_effect(store, query);
+    if (!effect.has_levels() && effect.clean_undecided.empty())
+      throw Error("--noise-effect: no row has two noise rates" +
+                  std::string(options.where.empty() ? "" : "; --where leaves the others out"));
+    fmt::print("{}", render(effect, format, shows_colour(STDOUT_FILENO)));
     return kDone;
   }
   const Leaderboard board = query_leaderboard(store, query);

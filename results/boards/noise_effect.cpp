@@ -355,14 +355,6 @@ void finish(NoiseEffect& effect) {
   refuse_small_bootstrap(effect.inference, most);
 }
 
-bool has_an_effect(const NoiseEffectRow& row) {
-  return row.id.slope || row.ood.slope || row.id.drop || row.ood.drop;
-}
-
-std::string levels_there(const Observations& data) {
-  return fmt::format("noise_ratio {}", fmt::join(data.distinct(Field::noise_ratio), ", "));
-}
-
 NoiseEffect build_effect(const Store& store, const Observations& data, const LeaderboardQuery& query) {
   const std::vector<Field> fields = series_fields(data, query);
   std::vector<Field> with_ratio = fields;
@@ -403,9 +395,6 @@ NoiseEffect build_effect(const Store& store, const Observations& data, const Lea
     row.ood = effect_of(data, levels, "ood", other, query);
   }
   if (effect.rows.empty()) throw Error("no cells with pre-training noise: the effect of noise needs two noise rates");
-  if (std::none_of(effect.rows.begin(), effect.rows.end(), has_an_effect))
-    throw Error(fmt::format("no series has two noise rates, as the effect of noise needs{}; there is {}",
-                            query.where.empty() ? "" : " (--where leaves the others out)", levels_there(data)));
   finish(effect);
   sort_rows(effect, query.sort);
   if (query.top > 0 && effect.rows.size() > query.top) effect.rows.resize(query.top);
@@ -413,6 +402,10 @@ NoiseEffect build_effect(const Store& store, const Observations& data, const Lea
 }
 
 }  // namespace
+
+bool NoiseEffect::has_levels() const {
+  return std::any_of(rows.begin(), rows.end(), [](const NoiseEffectRow& row) { return row.rates.size() > 1; });
+}
 
 NoiseEffect query_noise_effect(const Store& store, const LeaderboardQuery& query) {
   check_inference(query.inference);

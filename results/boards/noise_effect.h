@@ -48,6 +48,7 @@ struct NoiseEffectRow {
 // Grouped by noise, not by noise_ratio; the baseline is a tuner.
 struct NoiseEffect : BoardFacts {
   std::vector<NoiseEffectRow> rows;
+  bool has_levels() const;      // some row has two rates, so that there is an effect to speak of
   std::string clean_undecided;  // a sentence about series without a clean level though others have several; or ""
 };
 

@@ -172,8 +172,7 @@ TableSection effect_section(const Store& store, const std::string& baseline) {
       "SELECT EXISTS (SELECT 1 FROM v_results WHERE metric = 'accuracy' AND noise_ratio > 0 AND value IS NOT NULL)";
   if (count_of(store.impl().db, any_noise) == 0) return section;
   const NoiseEffect effect = query_noise_effect(store, {.baseline = baseline});
-  const auto has_levels = [](const NoiseEffectRow& row) { return row.rates.size() > 1; };
-  if (std::none_of(effect.rows.begin(), effect.rows.end(), has_levels)) {
+  if (!effect.has_levels()) {
     section.empty_text = "Every tuner was measured on one level of noise.";
     return section;
   }
