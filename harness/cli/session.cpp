@@ -11,6 +11,7 @@
 #include <algorithm>
 #include <charconv>
 #include <map>
+#include <string_view>
 #include <thread>
 
 #include <fmt/format.h>
@@ -133,11 +134,11 @@ std::optional<torch::Device> parse_device(const std::string& text) {
   if (text == "auto") return std::nullopt;
   if (text == "cpu") return torch::Device(torch::kCPU);
   c10::DeviceIndex index = 0;
-  const char* end = text.data() + text.size();
   if (text != "cuda") {
-    const bool indexed = text.rfind("cuda:", 0) == 0;
-    const auto [past, error] = std::from_chars(text.data() + (indexed ? 5 : 0), end, index);
-    if (!indexed || error != std::errc() || past != end || index < 0)
+    const std::string_view number = text.starts_with("cuda:") ? std::string_view(text).substr(5) : "";
+    const char* end = number.data() + number.size();
+    const auto [past, error] = std::from_chars(number.data(), end, index);
+    if (error != std::errc() || past != end || index < 0)
       throw Error(fmt::format("--device {}: expected auto, cpu, cuda or cuda:N", text));
   }
   return torch::Device(torch::kCUDA, index);

@@ -58,10 +58,6 @@ std::optional<std::pair<Names, Names>> comparable(const SplitInfo& train, const 
   return std::pair{train.class_names, test.class_names};
 }
 
-}  // namespace
-
-namespace {
-
 // Where numbers are all there is, they mean the same classes in both.
 std::string labels_beyond(const Split& train, const Split& test) {
   if (test.facts.info.classes <= train.facts.info.classes) return "";

@@ -57,13 +57,9 @@ void choose_setting(const Observations& data, BaselineChoice& choice, const std:
 
 // Of two cells that share everything that a baseline is paired by, which column tells them apart.
 std::string how_to_choose(const Observations& data, const Observation& a, const Observation& b) {
-  for (std::size_t i = 0; i < kFieldCount; ++i) {
-    const Field field(i);
-    if (field.column().use != Use::axis || data.id(a, field) == data.id(b, field)) continue;
-    return fmt::format("; they differ in {}: choose one with --where {}={}", data.name(field), data.name(field),
-                       data.text(a, field));
-  }
-  return "; choose one with --where";
+  const std::optional<Field> field = first_difference(data, a, b);
+  if (!field) return "; choose one with --where";
+  return fmt::format("; they differ in {0}: choose one with --where {0}={1}", data.name(*field), data.text(a, *field));
 }
 
 }  // namespace

@@ -17,7 +17,8 @@ struct BoardFacts {
   std::vector<std::string> group_by;
   std::vector<std::string> matrices;  // that contributed, sorted
   Inference inference;
-  // Sentences; "" where there is nothing to say (measurement_facts.h, best_setting.h, query/oracle.h).
+  // Sentences; "" where there is nothing to say (measurement_facts.h, best_setting.h, query/oracle.h). `superseded`:
+  // how the cells that are here differ from the newest plans, either way.
   std::string seeds_vary, spectra, superseded, chosen_on_test, unmeasured;
 };
 

@@ -6,6 +6,7 @@
 #include "results/boards/scores.h"
 #include "results/boards/selection.h"
 #include "results/store/database.h"
+#include "results/store/newest_plan.h"
 
 #include <nmlbench/error.h>
 
@@ -189,7 +190,7 @@ std::string only_matrix(const Store& store) {
 }
 
 std::size_t missing_cells(const Store& store, const std::string& matrix) {
-  for (const NewestPlan& plan : newest_plans(store)) {
+  for (const NewestPlan& plan : newest_plans(store.impl().db)) {
     if (plan.matrix == matrix) return static_cast<std::size_t>(plan.missing());
   }
   return 0;

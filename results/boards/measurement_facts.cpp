@@ -2,6 +2,7 @@
 
 #include "results/query/filters.h"
 #include "results/store/database.h"
+#include "results/store/newest_plan.h"
 
 #include <algorithm>
 #include <set>
@@ -69,16 +70,16 @@ std::string what_seeds_vary(const Store& store, const LeaderboardQuery& query) {
 // those plans are not here; "" for none. Of the whole database: its filters do not count.
 std::string what_newest_plans_say(const Store& store, const LeaderboardQuery& query) {
   if (query.superseded || query.cells) return "";
+  std::vector<NewestPlan> plans = newest_plans(store.impl().db);
+  std::erase_if(plans, [&](const NewestPlan& plan) { return !query.matrix.empty() && plan.matrix != query.matrix; });
   std::vector<std::string> sentences;
-  SQLite::Statement statement(store.impl().db,
-                              "SELECT count(*) FROM cells WHERE superseded AND (?1 = '' OR matrix = ?1)");
-  statement.bind(1, query.matrix);
-  statement.executeStep();
-  if (const std::int64_t count = statement.getColumn(0).getInt64(); count > 0)
+  std::int64_t superseded = 0;
+  for (const NewestPlan& plan : plans) superseded += plan.superseded;
+  if (superseded > 0)
     sentences.push_back(fmt::format(
-        "{} cells that the newest plan of their matrix no longer has are left out; --all shows them.", count));
-  for (const NewestPlan& plan : newest_plans(store)) {
-    if ((!query.matrix.empty() && plan.matrix != query.matrix) || plan.missing() == 0) continue;
+        "{} cells that the newest plan of their matrix no longer has are left out; --all shows them.", superseded));
+  for (const NewestPlan& plan : plans) {
+    if (plan.missing() == 0) continue;
     sentences.push_back(
         fmt::format("{} of the {} cells of the newest plan of {} are not here: run it again, or merge "
                     "all shards.",
@@ -118,20 +119,6 @@ std::string what_is_unmeasured(const Store& store, const LeaderboardQuery& query
 }
 
 }  // namespace
-
-std::vector<NewestPlan> newest_plans(const Store& store) {
-  SQLite::Statement statement(store.impl().db,
-                              fmt::format("SELECT matrix, coalesce(matrix_json ->> '$.cells', 0), (SELECT count(*) FROM"
-                                          " cells c WHERE c.matrix = r.matrix AND NOT c.superseded) FROM {} r"
-                                          " ORDER BY matrix",
-                                          kNewestRuns));
-  std::vector<NewestPlan> plans;
-  while (statement.executeStep()) {
-    plans.push_back(
-        {statement.getColumn(0).getString(), statement.getColumn(1).getInt64(), statement.getColumn(2).getInt64()});
-  }
-  return plans;
-}
 
 void describe(BoardFacts& facts, const Store& store, const LeaderboardQuery& query) {
   facts.metric = query.metric;

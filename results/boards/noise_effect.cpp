@@ -35,6 +35,11 @@ struct Level {
 };
 using Levels = std::map<LevelKey, Level>;
 
+// A cell of a series, which has the values of its columns.
+const Observation& example_of(const Levels& levels) {
+  return levels.rbegin()->second.group->example;
+}
+
 // The levels of every series, found again by their key.
 class SeriesTable {
  public:
@@ -54,11 +59,11 @@ class SeriesTable {
   std::vector<Levels> series() {
     std::vector<Levels> result;
     for (auto& [number, levels] : levels_) {
-      const Levels::value_type& last = *levels.rbegin();
-      if (!last.first.first) continue;
-      const std::vector<Level>& clean = clean_levels_[clean_(last.second.group->example)];
+      const auto& [highest, level] = *levels.rbegin();
+      if (highest == kClean) continue;
+      const std::vector<Level>& clean = clean_levels_[clean_(level.group->example)];
       if (clean.size() == 1) levels.try_emplace(kClean, clean.front());
-      if (clean.size() > 1 && levels.count(kClean) == 0) without_clean_.insert(noise_of(last.second));
+      if (clean.size() > 1 && levels.count(kClean) == 0) without_clean_.insert(noise_of(level));
       result.push_back(levels);
     }
     return result;
@@ -99,14 +104,12 @@ class LevelsOfCheckpoints {
   LevelsOfCheckpoints(const Observations& data, const std::vector<Field>& series_fields, const std::vector<Levels>& all)
       : checkpoints_(data, those_of_checkpoints(series_fields)) {
     for (const Levels& levels : all) {
-      std::set<LevelKey>& seen = levels_[checkpoints_(levels.rbegin()->second.group->example)];
+      std::set<LevelKey>& seen = levels_[checkpoints_(example_of(levels))];
       for (const auto& [key, level] : levels) seen.insert(key);
     }
   }
 
-  bool are_all_in(const Levels& levels) {
-    return levels.size() == levels_.at(checkpoints_(levels.rbegin()->second.group->example)).size();
-  }
+  bool are_all_in(const Levels& levels) { return levels.size() == levels_.at(checkpoints_(example_of(levels))).size(); }
 
  private:
   static std::vector<Field> those_of_checkpoints(std::vector<Field> fields) {
@@ -209,7 +212,7 @@ class BaselineSeries {
     grouping_ = group_rows(data_, with_ratio);
     index_.emplace(data_, fields);
     for (Levels& levels : SeriesTable(data_, grouping_, fields).series()) {
-      series_.emplace((*index_)(levels.rbegin()->second.group->example), std::move(levels));
+      series_.emplace((*index_)(example_of(levels)), std::move(levels));
     }
   }
 
@@ -227,7 +230,7 @@ class BaselineSeries {
 
  private:
   const Levels* find(const Levels& series) {
-    const auto found = series_.find((*index_)(series.rbegin()->second.group->example));
+    const auto found = series_.find((*index_)(example_of(series)));
     return found == series_.end() ? nullptr : &found->second;
   }
 
@@ -380,15 +383,15 @@ NoiseEffect build_effect(const Store& store, const Observations& data, const Lea
   effect.clean_undecided = table.clean_undecided();
   LevelsOfCheckpoints levels_of_checkpoints(data, fields, all);
   for (const Levels& levels : all) {
-    const Group& example = *levels.rbegin()->second.group;
+    const Observation& example = example_of(levels);
     NoiseEffectRow& row = effect.rows.emplace_back();
-    row.key = of_columns.key(example.example, fields);
+    row.key = of_columns.key(example, fields);
     row.complete = levels_of_checkpoints.are_all_in(levels);
     for (const auto& [key, level] : levels) {
       row.rates.push_back(level.rate);
       row.complete = row.complete && complete[static_cast<std::size_t>(level.group - grouping.groups.data())];
     }
-    const bool is_baseline = choice && choice->matches(data, labels, example.example);
+    const bool is_baseline = choice && choice->matches(data, labels, example);
     BaselineSeries* const other = baseline && !is_baseline ? &*baseline : nullptr;
     if (other != nullptr && other->lacks_levels_of(levels)) row.complete = false;
     row.id = effect_of(data, levels, "id", other, query);

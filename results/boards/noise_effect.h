@@ -2,8 +2,8 @@
 //
 // A series is one group of cells (a tuner, say) over the levels of one noise model; its value at rate 0 is that of
 // clean pre-training of the same encoder, data and recipe, of another noise model where its own has none and only one
-// has (features that are stated may have several). With y(r) the
-// score of a (task, seed) pair at rate r, its mean over test sets, and R the noisy rates:
+// has (features that are stated may have several). With y(r) the score of a (task, seed) pair at rate r, its mean over
+// test sets, and R the noisy rates:
 //
 //   slope     = 0.1 * the slope of the least-squares line through (r, y(r)): the change of the metric for each 10 % of
 //               noise. r is the realised rate, mean over the level's cells, or, where it is not known, the ratio asked

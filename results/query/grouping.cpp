@@ -107,11 +107,8 @@ std::optional<double> rate_of(const Observations& data, const Observation& row) 
 // Adds to `fields` the columns that tell such cells apart. Returns two cells that none does, if there are any.
 std::optional<TwoRows> tell_apart(const Observations& data, std::vector<Field>& fields) {
   while (const auto pair = two_of_one_measurement(data, fields)) {
-    const std::vector<Field>& all = distinguishing_fields();
-    const auto differs = std::find_if(all.begin(), all.end(), [&](Field field) {
-      return !contains(fields, field) && data.id(pair->first, field) != data.id(pair->second, field);
-    });
-    if (differs == all.end()) return pair;
+    const std::optional<Field> differs = first_difference(data, pair->first, pair->second);  // none of `fields`
+    if (!differs) return pair;
     fields.push_back(*differs);
   }
   return std::nullopt;
@@ -128,6 +125,13 @@ std::optional<TwoRows> tell_apart(const Observations& data, std::vector<Field>& 
 }
 
 }  // namespace
+
+std::optional<Field> first_difference(const Observations& data, const Observation& a, const Observation& b) {
+  for (const Field field : distinguishing_fields()) {
+    if (data.id(a, field) != data.id(b, field)) return field;
+  }
+  return std::nullopt;
+}
 
 std::size_t Group::count_cells() const {
   std::size_t cells = 0;

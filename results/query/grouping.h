@@ -31,6 +31,10 @@ bool contains(const std::vector<Field>& fields, Field field);
 // Without repetitions. Throws Error naming all columns.
 std::vector<Field> fields_named(const Observations& data, const std::vector<std::string>& names);
 
+// Of the columns that identify a cell beside task and seed the first in which two differ, in the order in which boards
+// show them.
+std::optional<Field> first_difference(const Observations& data, const Observation& a, const Observation& b);
+
 // tuner, noise, noise_ratio, and what else varies; told apart.
 std::vector<Field> default_grouping(const Observations& data);
 // `fields` and, behind them, the columns in which two cells differ that would share a group, task, seed and test set:

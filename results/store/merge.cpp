@@ -3,6 +3,7 @@
 #include "records/columns.h"
 #include "records/metrics.h"
 #include "results/store/database.h"
+#include "results/store/newest_plan.h"
 
 #include <nmlbench/error.h>
 
@@ -289,14 +290,11 @@ void merge_one(SQLite::Database& db, const Store& input, MergeResult& result, st
 }
 
 // Batches of seeds that are merged one after the other have plans that differ, and nothing that is superseded.
-std::map<std::string, std::int64_t> superseded_cells(SQLite::Database& db, const std::set<std::string>& matrices) {
+std::map<std::string, std::int64_t> superseded_cells(const SQLite::Database& db,
+                                                     const std::set<std::string>& matrices) {
   std::map<std::string, std::int64_t> cells;
-  SQLite::Statement statement(db, "SELECT count(*) FROM cells WHERE matrix = ? AND superseded");
-  for (const std::string& matrix : matrices) {
-    statement.bind(1, matrix);
-    statement.executeStep();
-    if (const std::int64_t count = statement.getColumn(0).getInt64(); count > 0) cells.emplace(matrix, count);
-    statement.reset();
+  for (const NewestPlan& plan : newest_plans(db)) {
+    if (plan.superseded > 0 && matrices.count(plan.matrix) > 0) cells.emplace(plan.matrix, plan.superseded);
   }
   return cells;
 }
@@ -322,7 +320,8 @@ MergeResult merge_databases(const fs::path& out, const std::vector<fs::path>& in
     const fs::path both = fmt::format("{} (merging {})", out.string(), input.impl().file.string());
     with_database_errors(both, [&] { merge_one(store.impl().db, input, result, others); });
   }
-  with_database_errors(out, [&] { result.superseded = superseded_cells(store.impl().db, others); });
+  if (!others.empty())
+    with_database_errors(out, [&] { result.superseded = superseded_cells(store.impl().db, others); });
   return result;
 }
 
